@@ -1,0 +1,73 @@
+"""TDNet: fast video semantic segmentation with temporally distributed networks.
+
+The networks and their streaming inference, without ROS and without datasets. The names below
+are imported when they are first used, so that `import tdnet` does not wait for PyTorch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from tdnet.version import __version__
+
+if TYPE_CHECKING:
+    from tdnet.class_map import ClassMap
+    from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
+    from tdnet.errors import TdnetError
+    from tdnet.network import create_model
+    from tdnet.overlay import OverlayRenderer
+    from tdnet.postprocess import OutputOptions
+    from tdnet.settings import SegmenterSettings
+    from tdnet.streaming import SegmentationResult, Stream, StreamingSegmenter
+    from tdnet.variants import get_variant, list_variants
+    from tdnet.weights import describe_weights, load_weights, packaged_weights, save_weights
+
+_HOMES = {
+    "ClassMap": "class_map",
+    "ContinuityPolicy": "continuity",
+    "FrameInfo": "continuity",
+    "OutputOptions": "postprocess",
+    "OverlayRenderer": "overlay",
+    "ResetReason": "continuity",
+    "SegmentationResult": "streaming",
+    "SegmenterSettings": "settings",
+    "Stream": "streaming",
+    "StreamingSegmenter": "streaming",
+    "TdnetError": "errors",
+    "create_model": "network",
+    "describe_weights": "weights",
+    "get_variant": "variants",
+    "list_variants": "variants",
+    "load_weights": "weights",
+    "packaged_weights": "weights",
+    "save_weights": "weights",
+}
+
+__all__ = [
+    "ClassMap",
+    "ContinuityPolicy",
+    "FrameInfo",
+    "OutputOptions",
+    "OverlayRenderer",
+    "ResetReason",
+    "SegmentationResult",
+    "SegmenterSettings",
+    "Stream",
+    "StreamingSegmenter",
+    "TdnetError",
+    "__version__",
+    "create_model",
+    "describe_weights",
+    "get_variant",
+    "list_variants",
+    "load_weights",
+    "packaged_weights",
+    "save_weights",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

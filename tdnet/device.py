@@ -1,0 +1,50 @@
+"""Which device and which number format a network runs on."""
+
+from __future__ import annotations
+
+import torch
+
+from tdnet.errors import DeviceError, UnknownNameError
+
+PRECISIONS = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+def resolve_device(name: str | torch.device) -> torch.device:
+    """Return the device of that name; ``"auto"`` is the CUDA GPU if there is one, else the CPU.
+
+    Raises:
+        DeviceError: no device has that name, or this machine lacks it.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(f"device {name!r}; allowed are auto, cpu, cuda, cuda:0 ...") from error
+    if device.type not in ("cpu", "cuda"):
+        raise DeviceError(f"device {name!r}; allowed are auto, cpu, cuda, cuda:0 ...")
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise DeviceError(
+                f"device {name!r}: this machine offers {count} CUDA devices to PyTorch "
+                f"{torch.__version__}; use 'cpu' or 'auto', or install a CUDA build and driver"
+            )
+    return device
+
+
+def resolve_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the number format of that name; ``"auto"`` is float16 on CUDA, float32 on the CPU.
+
+    Raises:
+        UnknownNameError: no precision has that name.
+    """
+    if name == "auto":
+        return torch.float16 if device.type == "cuda" else torch.float32
+    if name not in PRECISIONS:
+        raise UnknownNameError("precision", name, ["auto", *PRECISIONS])
+    return PRECISIONS[name]

@@ -1,0 +1,131 @@
+"""Encoded camera images, as `sensor_msgs/Image` and `CompressedImage` carry them, to RGB arrays.
+
+Free of ROS, so that the node and the offline tools decode a frame to the same pixels.
+"""
+
+from __future__ import annotations
+
+import array
+import re
+from typing import Union
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from tdnet.errors import InputError, UnsupportedEncodingError
+from tdnet.image_files import check_image_size, read_image_header
+
+ByteBuffer = Union[bytes, bytearray, memoryview, "array.array[int]", npt.NDArray[np.uint8]]
+
+# Encoding: channels, and how OpenCV names the way to RGB (None: it is RGB).
+_DECODED: dict[str, tuple[int, int | None]] = {
+    "rgb8": (3, None),
+    "bgr8": (3, cv2.COLOR_BGR2RGB),
+    "rgba8": (4, cv2.COLOR_RGBA2RGB),
+    "bgra8": (4, cv2.COLOR_BGRA2RGB),
+    "mono8": (1, cv2.COLOR_GRAY2RGB),
+}
+# The other encodings of sensor_msgs/image_encodings.hpp.
+_KNOWN = re.compile(
+    r"(rgb|bgr)a?16|mono16|bayer_(rggb|bggr|gbrg|grbg)(8|16)"
+    r"|yuv422(_yuy2)?|uyvy|yuyv|nv21|nv24|(8U|8S|16U|16S|32S|32F|64F)C\d*"
+)
+_FORMATS = {"jpeg": "jpeg", "jpg": "jpeg", "png": "png"}
+
+
+def decode_raw(
+    encoding: str, height: int, width: int, step: int, is_bigendian: bool, data: ByteBuffer
+) -> npt.NDArray[np.uint8]:
+    """Gives the pixels of an uncompressed image as RGB.
+
+    Args:
+        encoding: name of the pixel format: rgb8, bgr8, rgba8, bgra8 or mono8.
+        height: rows.
+        width: pixels of a row.
+        step: bytes from the start of a row to the start of the next; those after the pixels are
+            padding.
+        is_bigendian: byte order of samples above 8 bit; these encodings have none.
+        data: height * step bytes.
+
+    Returns:
+        (height, width, 3) uint8 RGB. For rgb8 a view of `data` (read-only if `data` is), rows
+        `step` bytes apart; for the others a new array.
+
+    Raises:
+        UnsupportedEncodingError: the encoding is one of ROS, but not of those above.
+        InputError: the encoding is unknown, or the sizes do not fit each other or the data.
+    """
+    del is_bigendian
+    check_image_size(height, width)
+    flat = np.frombuffer(data, dtype=np.uint8)
+    if flat.size != height * step:
+        raise InputError(
+            f"the image has {flat.size} bytes of data, but {height} rows of {step} bytes (step) "
+            f"are {height * step}; the driver's message is wrong"
+        )
+    if encoding not in _DECODED:
+        raise _encoding_error(encoding)
+    channels, conversion = _DECODED[encoding]
+    if step < width * channels:
+        raise InputError(
+            f"a row of {width} pixels in {encoding} takes {width * channels} bytes, but step is "
+            f"{step}; the driver's message is wrong"
+        )
+    pixels = np.ndarray((height, width, channels), np.uint8, flat, strides=(step, channels, 1))
+    return pixels if conversion is None else cv2.cvtColor(pixels, conversion)
+
+
+def decode_compressed(format: str, data: ByteBuffer) -> npt.NDArray[np.uint8]:
+    """Gives the pixels of a JPEG or PNG as RGB.
+
+    Grey becomes RGB, 16 bit become 8, transparency is dropped, and an orientation note (EXIF) is
+    not followed: pixels stay where the camera put them.
+
+    Args:
+        format: the message's format: ``jpeg``, ``jpg`` or ``png``, alone or as image_transport
+            writes it, such as ``"rgb8; jpeg compressed bgr8"``.
+        data: the bytes of the file.
+
+    Returns:
+        (height, width, 3) uint8 RGB.
+
+    Raises:
+        UnsupportedEncodingError: the format is neither JPEG nor PNG.
+        InputError: the data are not of that format, damaged, cut off, or too large an image.
+    """
+    content = bytes(data)
+    declared = _file_format(format)
+    header = read_image_header(content)
+    if header.kind != declared:
+        raise InputError(f"the format is {format!r}, but the data are a {header.kind.upper()}")
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), flags)
+    except cv2.error as error:
+        raise InputError(f"the {declared.upper()} cannot be decoded: {error.err}") from error
+    if image is None or image.shape[:2] != (header.height, header.width):
+        raise InputError(f"the {declared.upper()} of {len(content)} bytes cannot be decoded")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
+def _encoding_error(encoding: str) -> InputError:
+    allowed = ", ".join(_DECODED)
+    if _KNOWN.fullmatch(encoding):
+        return UnsupportedEncodingError(
+            f"encoding {encoding!r} is not decoded here, only {allowed}; convert it first, "
+            "with image_proc or cv_bridge"
+        )
+    return InputError(f"unknown encoding {encoding!r}; decoded are {allowed}")
+
+
+def _file_format(format: str) -> str:
+    # image_transport: "<encoding>; <codec> compressed <encoding>"; other drivers: the codec alone.
+    codec = format.rpartition(";")[2].split()
+    name = codec[0].lower() if codec else ""
+    if name not in _FORMATS:
+        raise UnsupportedEncodingError(
+            f"compressed format {format!r} is not decoded here, only jpeg and png; "
+            "set the driver's image transport to one of them"
+        )
+    return _FORMATS[name]

@@ -1,0 +1,40 @@
+"""The networks: the parts, in the order in which a frame meets them, and what joins them."""
+
+from __future__ import annotations
+
+from tdnet.network.pspnet import PSPNet
+from tdnet.network.tdnet import TDNet
+from tdnet.variants import get_variant
+
+SegmentationNetwork = TDNet | PSPNet
+
+__all__ = ["PSPNet", "SegmentationNetwork", "TDNet", "create_model"]
+
+
+def create_model(
+    variant: str,
+    num_classes: int = 19,
+    input_size: tuple[int, int] | None = None,
+    memory_stride: int | None = None,
+) -> SegmentationNetwork:
+    """Create a network with random weights, in evaluation mode, on the default device.
+
+    Args:
+        variant: a name of :func:`tdnet.list_variants`.
+        num_classes: channels of the logits, 1 to 255.
+        input_size: height and width of the network input; None takes the variant's native size.
+        memory_stride: s, rows and columns between the positions that a frame leaves in memory;
+            None takes the variant's own. The published training code uses 3.
+
+    Raises:
+        UnknownNameError: no variant has that name.
+        InputError: a class count, size or stride out of range.
+    """
+    chosen = get_variant(variant)
+    network = TDNet if chosen.paths > 1 else PSPNet
+    return network(
+        chosen,
+        num_classes=num_classes,
+        input_size=input_size or chosen.input_size,
+        memory_stride=memory_stride or chosen.memory_stride,
+    ).eval()

@@ -1,0 +1,29 @@
+"""The head: features to class logits, at feature size."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from tdnet.network.layers import ConvNorm
+
+DROPOUT = 0.1
+
+
+class Head(nn.Module):
+    """3x3 convolution, norm, ReLU, dropout of channels, 1x1 convolution to the classes.
+
+    Args:
+        channels: channels of the features.
+        hidden_channels: channels between the convolutions.
+        num_classes: K.
+    """
+
+    def __init__(self, channels: int, hidden_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.conv = ConvNorm(channels, hidden_channels, 3, activation=nn.ReLU())
+        self.dropout = nn.Dropout2d(DROPOUT)
+        self.classifier = nn.Conv2d(hidden_channels, num_classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, h, w) to logits (B, K, h, w)."""
+        return self.classifier(self.dropout(self.conv(x)))

@@ -1,0 +1,104 @@
+"""The small layers that every part of the networks is made of."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+NORM_EPS = 1e-5
+
+
+class ConvNorm(nn.Module):
+    """Convolution, batch norm and activation.
+
+    The norm folds into the convolution for inference (:meth:`fold`), which is exact up to
+    rounding. Padding keeps the size at stride 1.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: odd side of the kernel.
+        stride: stride of the convolution.
+        dilation: dilation of the convolution.
+        bias: whether the convolution has a bias beside the norm's.
+        activation: module that follows the norm; None for none.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 1,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        bias: bool = False,
+        activation: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=dilation * (kernel_size // 2),
+            dilation=dilation,
+            bias=bias,
+        )
+        self.bn: nn.Module = nn.BatchNorm2d(out_channels, eps=NORM_EPS)
+        self.activation = activation or nn.Identity()
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C_in, H, W) to (B, C_out, H', W')."""
+        return self.activation(self.bn(self.conv(x)))
+
+    def fold(self) -> None:
+        """Move the norm's running statistics into the convolution; inference only."""
+        if not isinstance(self.bn, nn.BatchNorm2d):
+            return
+        norm = self.bn
+        weight, bias = fuse_conv_bn_weights(
+            self.conv.weight,
+            self.conv.bias,
+            norm.get_buffer("running_mean"),
+            norm.get_buffer("running_var"),
+            norm.eps,
+            norm.weight,
+            norm.bias,
+        )
+        self.conv.weight, self.conv.bias = weight, bias
+        self.bn = nn.Identity()
+
+
+class SpatialLayerNorm(nn.Module):
+    """Layer norm over the two spatial axes, for each channel separately.
+
+    Weight and bias hold one value a position, so they belong to one feature size
+    (specification, "Output").
+
+    Args:
+        size: height and width of the feature maps.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.bias = nn.Parameter(torch.zeros(size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, C, h, w) in the number format of the weights; float32 in inference."""
+        wide = x.to(self.weight.dtype)
+        shape = self.weight.shape
+        return nn.functional.layer_norm(wide, shape, self.weight, self.bias, NORM_EPS).to(x.dtype)
+
+
+def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize (B, C, h, w) to (B, C, *size): bilinear, corners aligned, as everywhere in TDNet."""
+    return nn.functional.interpolate(x, size=size, mode="bilinear", align_corners=True)
+
+
+def tokens(x: Tensor) -> Tensor:
+    """Rows of positions: (B, C, h, w) to (B, h * w, C)."""
+    return x.flatten(2).transpose(1, 2)

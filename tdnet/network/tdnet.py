@@ -1,0 +1,167 @@
+"""TDNet: N shallow sub-networks that take turns, and attention that joins their features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+from torch import Tensor, nn
+
+from tdnet.errors import InputError
+from tdnet.network.attention_propagation import AttentionPropagation, Context
+from tdnet.network.base import StreamingNetwork
+from tdnet.network.encoding import Encoding
+from tdnet.network.head import Head
+from tdnet.network.layers import SpatialLayerNorm, tokens
+from tdnet.network.pyramid_pooling import PyramidPooling
+from tdnet.network.resnet import ResNet
+from tdnet.temporal_memory import MemoryEntry, TemporalMemory
+from tdnet.variants import Variant, feature_size
+
+
+class ClipOutput(NamedTuple):
+    """What training needs of a clip's last frame.
+
+    Attributes:
+        full: (B, K, h, w) logits with the propagated memory.
+        sub: (B, K, h, w) logits of the path's own features alone.
+        layer3: (B, c, h, w) features for the auxiliary head.
+    """
+
+    full: Tensor
+    sub: Tensor
+    layer3: Tensor
+
+
+class Path(nn.Module):
+    """One sub-network: backbone, pyramid group, encoding, attention propagation, norm and head.
+
+    Args:
+        variant: the network's description.
+        index: p, 0 to N - 1; decides the pyramid group.
+        num_classes: K.
+        size: (h, w) of the features.
+    """
+
+    def __init__(
+        self, variant: Variant, index: int, num_classes: int, size: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        groups = variant.pyramid_groups
+        self.backbone = ResNet(variant.backbone)
+        self.pyramid = PyramidPooling(self.backbone.out_channels, groups, index % groups)
+        self.encoding = Encoding(
+            self.pyramid.out_channels,
+            variant.key_channels,
+            variant.value_channels,
+            sample_before_projection=variant.sample_before_projection,
+        )
+        self.propagation = AttentionPropagation(variant.value_channels, variant.memory_capacity)
+        self.norm = SpatialLayerNorm(size)
+        self.head = Head(variant.value_channels, variant.head_channels, num_classes)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Map features (B, D, h, w) to logits (B, K, h, w)."""
+        return self.head(self.norm(features))
+
+    def propagate(self, context: Context, query: Tensor, value: Tensor) -> Tensor:
+        """Add the past to the current frame's value (B, D, h, w), asked by its query maps."""
+        carried = self.propagation(context, tokens(query))
+        return value + carried.transpose(1, 2).reshape(value.shape)
+
+
+class TDNet(StreamingNetwork):
+    """Temporally distributed network (Hu et al., CVPR 2020).
+
+    Args and errors as in :class:`StreamingNetwork`.
+    """
+
+    def __init__(
+        self,
+        variant: Variant,
+        num_classes: int,
+        input_size: tuple[int, int],
+        memory_stride: int,
+    ) -> None:
+        super().__init__(variant, num_classes, input_size, memory_stride)
+        size = feature_size(input_size)
+        paths = (Path(variant, index, num_classes, size) for index in range(variant.paths))
+        self.paths = cast("Sequence[Path]", nn.ModuleList(paths))
+
+    def step(self, frame: Tensor, memory: TemporalMemory) -> Tensor:
+        """Segment the next frame of a stream with sub-network ``memory.path``."""
+        self.check_size(frame)
+        path = self.paths[memory.path]
+        stride = self.memory_stride
+
+        features = path.pyramid(path.backbone(frame).layer4)
+        value = path.encoding.value(features)
+        sampled = features[:, :, ::stride, ::stride]
+        if memory.is_full:
+            query = path.encoding.query(features)
+            context = path.propagation.context(memory.entries())
+            logits = path.classify(path.propagate(context, query, value))
+            sampled_query = query[:, :, ::stride, ::stride]
+        else:
+            logits = path.classify(value)
+            sampled_query = path.encoding.query(sampled)
+
+        memory.append(
+            MemoryEntry(
+                query=tokens(sampled_query),
+                key=tokens(path.encoding.key(sampled)),
+                value=tokens(value[:, :, ::stride, ::stride]),
+            )
+        )
+        return logits
+
+    def forward_clip(self, clip: Tensor, path: int) -> ClipOutput:
+        """Segment the last frame of each clip; the frames before it fill the memory.
+
+        The frames t-N+1 ... t-1 go to the paths p+1, p+2, ... (cyclic), the last to path p
+        (paper, section 3.4; specification, "Training"). Differentiable in all of them.
+
+        Args:
+            clip: (B, N, 3, H, W) normalised RGB, oldest frame first.
+            path: p, 0 to N - 1, the path that takes the last frame.
+
+        Raises:
+            InputError: another number of frames than N, or another size.
+        """
+        count = self.variant.paths
+        if clip.dim() != 5 or clip.shape[1] != count:
+            raise InputError(
+                f"clip of shape {tuple(clip.shape)}; {self.variant.name} takes (B, {count}, 3, "
+                f"H, W): the labelled frame and the {count - 1} before it"
+            )
+        self.check_size(clip[:, 0])
+        memory = []
+        for offset in range(count - 1):
+            source = self.paths[(path + 1 + offset) % count]
+            features = source.pyramid(source.backbone(clip[:, offset]).layer4)
+            memory.append(source.encoding.memory_entry(features, self.memory_stride))
+
+        current = self.paths[path]
+        layer3, layer4 = current.backbone(clip[:, -1])
+        features = current.pyramid(layer4)
+        value = current.encoding.value(features)
+        context = current.propagation.context(memory)
+        return ClipOutput(
+            full=current.classify(
+                current.propagate(context, current.encoding.query(features), value)
+            ),
+            sub=current.classify(value),
+            layer3=layer3,
+        )
+
+    def fold(self) -> None:
+        """Fold the norms, and drop the biases that the spatial layer norm takes away again.
+
+        A constant per channel in value or propagation passes the chain unchanged, since the
+        attention's rows sum to 1, and vanishes in the layer norm (specification, "Identities").
+        """
+        super().fold()
+        for path in self.paths:
+            path.encoding.value.register_parameter("bias", None)
+            for step in path.propagation.steps:
+                step.projection.register_parameter("bias", None)

@@ -1,0 +1,109 @@
+"""Names of the published TDNet checkpoints, and how ours follow from them.
+
+Both layouts hold the same tensors; official convolutions of 1x1 stand where we have linear
+layers. The table is made from our names, so every entry of a network has exactly one official
+name (specification, "Files" and the sections on each part).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from tdnet.variants import Variant
+
+_UNUSED = re.compile(
+    r"""
+      pretrained\d*\.fc\.(weight|bias)      # classifier of the ImageNet backbone
+    | aux(layer|_layer)?\d*\..*             # auxiliary heads, training only
+    | head_aux\d*\..*
+    """,
+    re.VERBOSE,
+)
+
+_STEM_SHALLOW = {"0.conv": "conv1", "0.bn": "bn1"}
+_STEM_DEEP = {
+    "0.conv": "conv1.0",
+    "0.bn": "conv1.1",
+    "1.conv": "conv1.3",
+    "1.bn": "conv1.4",
+    "2.conv": "conv1.6",
+    "2.bn": "bn1",
+}
+_CONV_NORM = {"conv": "0", "bn": "1"}
+
+
+def is_unused(name: str) -> bool:
+    """Whether an official entry is one that no network of ours uses."""
+    return _UNUSED.fullmatch(name) is not None
+
+
+def official_names(variant: Variant, names: Iterable[str]) -> dict[str, str]:
+    """Map each of our state-dict names to its official one.
+
+    Args:
+        variant: the network that the names belong to.
+        names: keys of its state dict.
+    """
+    rename = _single_frame_name if variant.paths == 1 else _path_name
+    return {name: rename(variant, name) for name in names}
+
+
+def _single_frame_name(variant: Variant, name: str) -> str:
+    part, rest = name.split(".", 1)
+    if part == "backbone":
+        return f"pretrained.{_backbone_name(variant, rest)}"
+    if part == "pyramid":
+        return f"head.conv5.0.{_pyramid_name(rest)}"
+    return f"head.conv5.{_head_name(rest, conv='1', norm='2', classifier='5')}"
+
+
+def _path_name(variant: Variant, name: str) -> str:
+    _, index, part, rest = name.split(".", 3)
+    path = int(index) + 1
+    if part == "backbone":
+        return f"pretrained{path}.{_backbone_name(variant, rest)}"
+    if part == "pyramid":
+        return f"psp{path}.{_pyramid_name(rest)}"
+    if part == "encoding":
+        return f"enc{path}.{_encoding_name(rest)}"
+    if part == "propagation":
+        _, step, _, parameter = rest.split(".")
+        source = (path + int(step)) % variant.paths + 1
+        pair = f"{path}_{source}" if variant.paths > 2 else f"{path}"
+        return f"atn{pair}.fc.0.conv.{parameter}"
+    if part == "norm":
+        return f"layer_norm{path}.ln.{rest}"
+    return f"head{path}.conv5.{_head_name(rest, conv='0', norm='1', classifier='4')}"
+
+
+def _backbone_name(variant: Variant, rest: str) -> str:
+    part, index, layer, *tail = rest.split(".")
+    if part == "stem":
+        stem = _STEM_SHALLOW if variant.backbone.depth < 50 else _STEM_DEEP
+        return ".".join([stem[f"{index}.{layer}"], *tail])
+    kind, parameter = tail
+    if layer == "downsample":
+        return f"{part}.{index}.downsample.{_CONV_NORM[kind]}.{parameter}"
+    return f"{part}.{index}.{kind}{layer.removeprefix('conv')}.{parameter}"
+
+
+def _pyramid_name(rest: str) -> str:
+    _, branch, kind, parameter = rest.split(".")
+    return f"conv{int(branch) + 1}.{_CONV_NORM[kind]}.{parameter}"
+
+
+def _encoding_name(rest: str) -> str:
+    if rest.startswith("value."):
+        return f"w_vs.0.conv.{rest.removeprefix('value.')}"
+    projection, layer, *tail = rest.split(".")
+    if layer == "1":
+        tail = ["conv", *tail]
+    return ".".join([f"w_{projection[0]}s", layer, *tail])
+
+
+def _head_name(rest: str, *, conv: str, norm: str, classifier: str) -> str:
+    if rest.startswith("classifier."):
+        return f"{classifier}.{rest.removeprefix('classifier.')}"
+    _, kind, parameter = rest.split(".")
+    return f"{conv if kind == 'conv' else norm}.{parameter}"

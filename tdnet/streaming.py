@@ -1,0 +1,270 @@
+"""Streaming segmentation: a camera's frames in, label images out, the past kept on the device."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tdnet.class_map import ClassMap
+from tdnet.device import resolve_device, resolve_precision
+from tdnet.errors import InputError
+from tdnet.network import SegmentationNetwork
+from tdnet.network.layers import SpatialLayerNorm
+from tdnet.postprocess import OutputOptions, Postprocessor
+from tdnet.preprocess import Preprocessor, resize_picture, upload
+from tdnet.stage_clock import StageClock, StageTimes
+from tdnet.temporal_memory import TemporalMemory
+from tdnet.variants import Variant
+
+_DEFAULT_OPTIONS = OutputOptions()
+
+
+@dataclass(frozen=True)
+class SegmentationResult:
+    """What one frame became.
+
+    Attributes:
+        labels: (H, W) uint8 class ids, 255 = unlabelled.
+        confidence: (H, W) uint8, 0 to 255 for a largest class probability of 0 to 1; None if
+            it was not asked for.
+        overlay: (H, W, 3) uint8 RGB; None if it was not asked for.
+        path: the sub-network, 0 to N - 1, that processed the frame.
+        memory_frames: past frames, 0 to N - 1, that the memory held for it.
+        times: milliseconds by stage.
+    """
+
+    labels: npt.NDArray[np.uint8]
+    confidence: npt.NDArray[np.uint8] | None
+    overlay: npt.NDArray[np.uint8] | None
+    path: int
+    memory_frames: int
+    times: StageTimes
+
+
+class StreamingSegmenter:
+    """Segments the frames of one or more streams with one set of weights.
+
+    The model is copied, folded and moved to the device; later changes of it have no effect.
+    Calls must come from one thread at a time.
+
+    Args:
+        model: a network with its weights loaded.
+        class_map: ids, names and colours; None gives the network's channels as ids.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...
+        precision: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+
+    Raises:
+        InputError: the class map is for another number of network classes.
+        DeviceError: this machine lacks the device.
+        UnknownNameError: no precision has that name.
+    """
+
+    def __init__(
+        self,
+        model: SegmentationNetwork,
+        *,
+        class_map: ClassMap | None = None,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+    ) -> None:
+        self.class_map = class_map or ClassMap.numbered(model.num_classes)
+        if self.class_map.num_network_classes != model.num_classes:
+            raise InputError(
+                f"class map {self.class_map.name!r} is for {self.class_map.num_network_classes} "
+                f"network classes, the model has {model.num_classes}: choose a class map or a "
+                "model that fits the other"
+            )
+        self.device = resolve_device(device)
+        self._dtype = resolve_precision(precision, self.device)
+        self._model = _for_inference(model, self.device, self._dtype)
+        self._preprocess = Preprocessor(model.input_size, self.device, self._dtype)
+        self._postprocess = Postprocessor(self.class_map, self.device)
+        self._default_stream = self.open_stream()
+
+    @property
+    def variant(self) -> Variant:
+        """The network's description."""
+        return self._model.variant
+
+    @property
+    def precision(self) -> str:
+        """The number format that the network computes in, such as ``"float16"``."""
+        return str(self._dtype).removeprefix("torch.")
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width that frames are resized to."""
+        return self._model.input_size
+
+    @property
+    def memory_capacity(self) -> int:
+        """Past frames that a full memory holds: N - 1."""
+        return self.variant.memory_capacity
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes on the device that each stream's memory takes."""
+        return self._default_stream.memory_bytes
+
+    def open_stream(self) -> Stream:
+        """Open a further stream with an empty memory of its own."""
+        memory = self._model.new_memory(self.device, self._dtype)
+        return Stream(self._model, memory, self._preprocess, self._postprocess)
+
+    def step(
+        self, image: npt.NDArray[np.uint8], options: OutputOptions = _DEFAULT_OPTIONS
+    ) -> SegmentationResult:
+        """Segment the next frame of the segmenter's own stream; see :meth:`Stream.step`."""
+        return self._default_stream.step(image, options)
+
+    def reset(self) -> None:
+        """Empty the memory of the segmenter's own stream."""
+        self._default_stream.reset()
+
+    def warm_up(self) -> None:
+        """Run every sub-network once, the last with a full memory, on a stream of its own.
+
+        The first real frame then meets loaded kernels and allocated memory.
+        """
+        stream = self.open_stream()
+        frame = np.zeros((*self.input_size, 3), np.uint8)
+        for _ in range(self.variant.paths):
+            stream.step(frame)
+
+
+class Stream:
+    """One camera's stream: owns its memory, shares all else; made by a segmenter.
+
+    Args:
+        model: the folded network on its device.
+        memory: an empty memory.
+        preprocess: makes network input of frames.
+        postprocess: makes images of logits.
+    """
+
+    def __init__(
+        self,
+        model: SegmentationNetwork,
+        memory: TemporalMemory,
+        preprocess: Preprocessor,
+        postprocess: Postprocessor,
+    ) -> None:
+        self._model = model
+        self._memory = memory
+        self._preprocess = preprocess
+        self._postprocess = postprocess
+        self._device = next(model.parameters()).device
+        self._size: tuple[int, int] | None = None
+
+    @property
+    def memory_frames(self) -> int:
+        """Past frames that the memory holds now."""
+        return self._memory.frames
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes on the device that the memory takes."""
+        return self._memory.nbytes
+
+    def reset(self) -> None:
+        """Empty the memory: the next frame is treated as the first, whatever its size."""
+        self._memory.reset()
+        self._size = None
+
+    @torch.inference_mode()
+    def step(
+        self, image: npt.NDArray[np.uint8], options: OutputOptions = _DEFAULT_OPTIONS
+    ) -> SegmentationResult:
+        """Segment the next frame.
+
+        Args:
+            image: (H, W, 3) uint8 RGB; of the same size as the frames before it.
+            options: what is made of the frame beside the labels.
+
+        Raises:
+            InputError: no such image, or of another size than the frames before it.
+        """
+        clock = StageClock(self._device)
+        clock.mark()
+        pixels = upload(image, self._device)
+        camera_size = (image.shape[0], image.shape[1])
+        self._check_size(camera_size)
+        frame = self._preprocess(pixels)
+        clock.mark()
+
+        path, memory_frames = self._memory.path, self._memory.frames
+        logits = self._model.step(frame, self._memory)
+        clock.mark()
+
+        size = self._output_size(options, camera_size)
+        images = self._postprocess(
+            logits,
+            size,
+            confidence=options.confidence,
+            threshold=options.confidence_threshold,
+        )
+        clock.mark()
+
+        overlay = None
+        if options.overlay is not None:
+            overlay = options.overlay.render(_shown_at(pixels, size), images.labels)
+        clock.mark()
+
+        labels = images.labels.cpu().numpy()
+        confidence = None if images.confidence is None else images.confidence.cpu().numpy()
+        clock.mark()
+        return SegmentationResult(
+            labels=labels,
+            confidence=confidence,
+            overlay=overlay,
+            path=path,
+            memory_frames=memory_frames,
+            times=StageTimes(*clock.milliseconds()),
+        )
+
+    def _check_size(self, size: tuple[int, int]) -> None:
+        if self._size is not None and size != self._size:
+            raise InputError(
+                f"image of {size[0]} x {size[1]} after images of {self._size[0]} x "
+                f"{self._size[1]}: the memory is of another view; call reset() first, or open a "
+                "stream for each camera"
+            )
+        self._size = size
+
+    def _output_size(
+        self, options: OutputOptions, camera_size: tuple[int, int]
+    ) -> tuple[int, int]:
+        if options.size == "camera":
+            return camera_size
+        if options.size == "network":
+            return self._model.input_size
+        return options.size
+
+
+def _for_inference(
+    model: SegmentationNetwork, device: torch.device, dtype: torch.dtype
+) -> SegmentationNetwork:
+    """Copy, fold and convert a network; layer norms keep float32."""
+    prepared = copy.deepcopy(model).eval().requires_grad_(False)
+    prepared.fold()
+    prepared = prepared.to(device=device, dtype=dtype)
+    for parameter in prepared.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    for module in prepared.modules():
+        if isinstance(module, SpatialLayerNorm):
+            module.float()
+    return prepared
+
+
+def _shown_at(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize (H, W, 3) uint8 for the eye; nothing is done at the same size."""
+    if tuple(pixels.shape[:2]) == size:
+        return pixels
+    picture = resize_picture(pixels, size).round().to(torch.uint8)
+    return picture[0].permute(1, 2, 0).contiguous()

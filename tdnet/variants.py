@@ -1,0 +1,144 @@
+"""The networks that users choose by name: one frozen description each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tdnet.errors import UnknownNameError
+
+NATIVE_SIZE = (769, 1537)
+NANO_SIZE = (257, 513)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A dilated ResNet with feature stride 8.
+
+    Attributes:
+        depth: 18, 50 or 101 layers.
+        width: channels of the first residual layer; 64 in the literature.
+    """
+
+    depth: int
+    width: int = 64
+
+    @property
+    def out_channels(self) -> int:
+        """Channels C of the last layer."""
+        return self.width * 8 * (1 if self.depth < 50 else 4)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Everything that distinguishes one network from another.
+
+    Attributes:
+        name: as users type it.
+        backbone: the feature extractor of each path.
+        paths: N, the number of sub-networks; 1 is a single-frame PSPNet without memory.
+        pyramid_groups: G, into which the pyramid's channels are divided; a path keeps one group.
+        key_channels: channels of queries and keys.
+        value_channels: D, channels of values.
+        head_channels: channels between the two convolutions of the head.
+        memory_stride: s, rows and columns between the positions that a frame leaves in memory.
+        sample_before_projection: whether training samples positions before it projects them
+            to query, key and value, so that batch statistics come from the samples.
+        input_size: native height and width of the network input.
+        description: one line for listings.
+    """
+
+    name: str
+    backbone: Backbone
+    description: str
+    paths: int = 1
+    pyramid_groups: int = 1
+    key_channels: int = 64
+    value_channels: int = 512
+    head_channels: int = 128
+    memory_stride: int = 4
+    sample_before_projection: bool = True
+    input_size: tuple[int, int] = NATIVE_SIZE
+
+    @property
+    def memory_capacity(self) -> int:
+        """Frames that the temporal memory of one stream holds: N - 1."""
+        return self.paths - 1
+
+
+def feature_size(input_size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of the feature maps, at stride 8, for a network input size."""
+    height, width = input_size
+    return -(-height // 8), -(-width // 8)
+
+
+VARIANTS: tuple[Variant, ...] = (
+    Variant(
+        name="td4-psp18",
+        backbone=Backbone(18),
+        description="four PSPNet-18 paths; the fastest of the paper's PSP networks",
+        paths=4,
+        pyramid_groups=2,
+    ),
+    Variant(
+        name="td2-psp50",
+        backbone=Backbone(50),
+        description="two PSPNet-50 paths; the accuracy of a single-frame PSPNet-101",
+        paths=2,
+        pyramid_groups=2,
+        head_channels=256,
+        sample_before_projection=False,
+    ),
+    Variant(
+        name="td4-psp18-nano",
+        backbone=Backbone(18, width=16),
+        description="td4-psp18 at a quarter of the width, for trying things out on any machine",
+        paths=4,
+        pyramid_groups=2,
+        key_channels=16,
+        value_channels=128,
+        head_channels=32,
+        input_size=NANO_SIZE,
+    ),
+    Variant(
+        name="psp18",
+        backbone=Backbone(18),
+        description="single-frame PSPNet-18",
+        head_channels=128,
+    ),
+    Variant(
+        name="psp50",
+        backbone=Backbone(50),
+        description="single-frame PSPNet-50",
+        head_channels=512,
+    ),
+    Variant(
+        name="psp101",
+        backbone=Backbone(101),
+        description="single-frame PSPNet-101, the teacher",
+        head_channels=512,
+    ),
+    Variant(
+        name="psp18-nano",
+        backbone=Backbone(18, width=16),
+        description="single-frame PSPNet-18 at a quarter of the width",
+        head_channels=32,
+        input_size=NANO_SIZE,
+    ),
+)
+
+
+def list_variants() -> list[str]:
+    """Names of all variants, in the order of their importance to users."""
+    return [variant.name for variant in VARIANTS]
+
+
+def get_variant(name: str) -> Variant:
+    """Return the variant of that name.
+
+    Raises:
+        UnknownNameError: no variant has that name; the message lists the valid ones.
+    """
+    for variant in VARIANTS:
+        if variant.name == name:
+            return variant
+    raise UnknownNameError("variant", name, list_variants())

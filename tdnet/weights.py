@@ -1,0 +1,312 @@
+"""Weights of the networks: loading every known checkpoint format, saving ours, describing both."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tdnet.checkpoint_file import CheckpointFile, read_checkpoint
+from tdnet.class_map import ClassMap
+from tdnet.errors import WeightsError
+from tdnet.network import SegmentationNetwork, create_model
+from tdnet.network.layers import resize
+from tdnet.official_layout import is_unused, official_names
+from tdnet.variants import VARIANTS
+
+logger = logging.getLogger("tdnet")
+
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """What a weights file holds.
+
+    Attributes:
+        path: the file.
+        format: ``"safetensors"`` or ``"pytorch"``.
+        layout: whose names its entries have, ``"tdnet"`` or ``"official"``.
+        variant: the network that it fits; None if it fits none.
+        num_classes: channels of its classifier; None if it fits no network.
+        input_size: height and width that it was made for; None if neither it nor its layer
+            norms say so.
+        class_map: the class map in its metadata, if any.
+        num_parameters: numbers in the entries that the network uses.
+        ignored: entries that the network does not use (training only).
+        notes: what was done to make it fit, a line each.
+        metadata: the file's own text entries.
+    """
+
+    path: Path
+    format: str
+    layout: str
+    variant: str | None
+    num_classes: int | None
+    input_size: tuple[int, int] | None
+    class_map: ClassMap | None
+    num_parameters: int
+    ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    metadata: Mapping[str, str] | None = None
+
+
+def packaged_weights(variant: str) -> Path | None:
+    """Path of the weights that come with the project for a variant; None if there are none."""
+    path = Path(__file__).parent / "pretrained" / f"{variant}.safetensors"
+    return path if path.is_file() else None
+
+
+def describe_weights(path: str | Path) -> WeightsInfo:
+    """Say what a weights file holds, without loading it into a network.
+
+    Raises:
+        WeightsError: the file cannot be read, safely or at all.
+    """
+    return _describe(read_checkpoint(path))
+
+
+def load_weights(model: SegmentationNetwork, path: str | Path | CheckpointFile) -> WeightsInfo:
+    """Load a weights file into a network, whatever known layout it has.
+
+    Accepts official checkpoints (bare, under ``model_state``, with ``module.`` before the names,
+    with the unused classifier and training-only entries) and ours. Layer-norm maps of another
+    input size are resized (bilinear), with one warning in the log. The model is changed only if
+    everything fits.
+
+    Args:
+        model: a network that is not folded.
+        path: the file, or what :func:`tdnet.checkpoint_file.read_checkpoint` returned for it.
+
+    Raises:
+        WeightsError: the file cannot be read, is made for another variant or class count, or
+            holds numbers that are not finite; with the first differences and the remedy.
+    """
+    checkpoint = path if isinstance(path, CheckpointFile) else read_checkpoint(path)
+    own = model.state_dict()
+    layout, renamed = _renamed(model, checkpoint.tensors)
+    ignored = tuple(sorted(name for name in renamed if name not in own and is_unused(name)))
+    found = {name: item for name, item in renamed.items() if name not in ignored}
+    notes: list[str] = []
+
+    fitted: dict[str, Tensor] = {}
+    differences: list[str] = []
+    for name, target in own.items():
+        item = found.pop(name, None)
+        if item is None:
+            if not name.endswith("num_batches_tracked"):
+                differences.append(f"missing {name}")
+            continue
+        if _is_norm_map(name, target) and item.dim() == 2 and item.shape != target.shape:
+            fitted[name] = resize(item[None, None].float(), _size(target))[0, 0]
+            notes = [_resized_note(checkpoint.path, item, target)]
+        elif _core_shape(item) == _core_shape(target):
+            fitted[name] = item.reshape(target.shape)
+        else:
+            differences.append(f"{name} is {tuple(item.shape)}, not {tuple(target.shape)}")
+    differences += [f"unexpected {name}" for name in found]
+    if differences:
+        raise WeightsError(_mismatch(model, checkpoint, differences))
+    for name, item in fitted.items():
+        if item.is_floating_point() and not bool(torch.isfinite(item).all()):
+            raise WeightsError(
+                f"{checkpoint.path}: {name} holds NaN or infinity; the file is unusable"
+            )
+
+    model.load_state_dict({**own, **fitted})
+    for note in notes:
+        logger.warning(note)
+    return WeightsInfo(
+        path=checkpoint.path,
+        format=checkpoint.format,
+        layout=layout,
+        variant=model.variant.name,
+        num_classes=model.num_classes,
+        input_size=stored_input_size(checkpoint),
+        class_map=stored_class_map(checkpoint),
+        num_parameters=sum(item.numel() for item in fitted.values()),
+        ignored=ignored,
+        notes=tuple(notes),
+        metadata=checkpoint.metadata,
+    )
+
+
+def stored_input_size(checkpoint: CheckpointFile) -> tuple[int, int] | None:
+    """Height and width that a checkpoint was made for, by its header or its layer norms.
+
+    The maps of a layer norm tell the size up to the feature stride: the odd one of them, as
+    769 x 1537, is taken. None if neither says anything.
+
+    Raises:
+        WeightsError: the header is not readable.
+    """
+    text = checkpoint.metadata.get("input_size")
+    if text is not None:
+        try:
+            height, width = (int(side) for side in text.split())
+        except ValueError as error:
+            raise WeightsError(
+                f"{checkpoint.path}: its header says input_size {text!r}; allowed are two numbers"
+            ) from error
+        return height, width
+    for name, item in checkpoint.tensors.items():
+        if _is_norm_map(name, item):
+            height, width = _size(item)
+            return (height - 1) * 8 + 1, (width - 1) * 8 + 1
+    return None
+
+
+def stored_class_map(checkpoint: CheckpointFile) -> ClassMap | None:
+    """The class map in a checkpoint's header; None if it has none.
+
+    Raises:
+        ClassMapError: it is not valid.
+    """
+    text = checkpoint.metadata.get("class_map")
+    return ClassMap.from_yaml(text, f"{checkpoint.path} (class_map)") if text else None
+
+
+def save_weights(
+    model: SegmentationNetwork,
+    path: str | Path,
+    *,
+    class_map: ClassMap | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> None:
+    """Write a safetensors file with variant, class count, size and class map in its header.
+
+    Args:
+        model: a network that is not folded.
+        path: the file to write; an existing one is replaced at once, never half-written.
+        class_map: what the classes are.
+        extra: further text entries, such as the training's metrics.
+
+    Raises:
+        WeightsError: the file cannot be written.
+    """
+    path = Path(path)
+    metadata = {
+        "variant": model.variant.name,
+        "num_classes": str(model.num_classes),
+        "input_size": "{} {}".format(*model.input_size),
+        **(extra or {}),
+    }
+    if class_map is not None:
+        metadata["class_map"] = class_map.to_yaml()
+    state = {name: item.detach().cpu().contiguous() for name, item in model.state_dict().items()}
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(state, partial, metadata={"format": "pt", **metadata})
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise WeightsError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _describe(checkpoint: CheckpointFile) -> WeightsInfo:
+    layout, variant, num_classes, used = _identify(checkpoint)
+    return WeightsInfo(
+        path=checkpoint.path,
+        format=checkpoint.format,
+        layout=layout,
+        variant=variant,
+        num_classes=num_classes,
+        input_size=stored_input_size(checkpoint),
+        class_map=stored_class_map(checkpoint),
+        num_parameters=sum(checkpoint.tensors[name].numel() for name in used),
+        ignored=tuple(sorted(set(checkpoint.tensors) - used)),
+        metadata=checkpoint.metadata,
+    )
+
+
+def _identify(checkpoint: CheckpointFile) -> tuple[str, str | None, int | None, set[str]]:
+    """Find the variant whose entries, but for classes and norm sizes, the checkpoint has."""
+    tensors = checkpoint.tensors
+    for variant in VARIANTS:
+        with torch.device("meta"):
+            model = create_model(variant.name)
+        own = model.state_dict()
+        official = official_names(variant, own)
+        for layout, names in (("tdnet", {name: name for name in own}), ("official", official)):
+            needed = {
+                theirs: own[name]
+                for name, theirs in names.items()
+                if not name.endswith("num_batches_tracked")
+            }
+            if all(
+                theirs in tensors
+                and (
+                    _core_shape(tensors[theirs]) == _core_shape(target)
+                    or _is_norm_map(theirs, target)
+                    or _is_classifier(target, model.num_classes)
+                )
+                for theirs, target in needed.items()
+            ):
+                classifier = next(
+                    theirs for ours, theirs in names.items() if ours.endswith("classifier.bias")
+                )
+                used = set(names.values()) & set(tensors)
+                return layout, variant.name, tensors[classifier].shape[0], used
+    layout = "official" if any(name.startswith("pretrained") for name in tensors) else "tdnet"
+    return layout, None, None, set(tensors)
+
+
+def _renamed(
+    model: SegmentationNetwork, tensors: Mapping[str, Tensor]
+) -> tuple[str, dict[str, Tensor]]:
+    own = model.state_dict()
+    if any(name in own for name in tensors):
+        return "tdnet", dict(tensors)
+    ours = {theirs: name for name, theirs in official_names(model.variant, own).items()}
+    return "official", {ours.get(name, name): item for name, item in tensors.items()}
+
+
+def _mismatch(
+    model: SegmentationNetwork, checkpoint: CheckpointFile, differences: list[str]
+) -> str:
+    _, variant, num_classes, _ = _identify(checkpoint)
+    shown = "; ".join(differences[:_SHOWN])
+    more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+    if variant is not None and variant != model.variant.name:
+        remedy = f"it fits variant {variant!r}: choose that variant, or other weights"
+    elif num_classes is not None and num_classes != model.num_classes:
+        remedy = (
+            f"it has {num_classes} classes, the model {model.num_classes}: use a class map of "
+            f"{num_classes} network classes, or create_model(num_classes={num_classes})"
+        )
+    else:
+        remedy = "it fits no known variant: check that it is a complete TDNet checkpoint"
+    return f"{checkpoint.path} does not fit {model.variant.name}: {shown}{more}. Remedy: {remedy}"
+
+
+def _resized_note(path: Path, item: Tensor, target: Tensor) -> str:
+    return (
+        f"{path}: made for another input size; its layer-norm maps were resized from "
+        "{} x {} to {} x {}, which may cost accuracy".format(*item.shape, *target.shape)
+    )
+
+
+def _is_norm_map(name: str, target: Tensor) -> bool:
+    return target.dim() == 2 and (".norm." in name or name.startswith("layer_norm"))
+
+
+def _is_classifier(target: Tensor, num_classes: int) -> bool:
+    return target.shape[0] == num_classes
+
+
+def _core_shape(item: Tensor) -> tuple[int, ...]:
+    """Shape without trailing ones: a 1x1 convolution is a linear layer."""
+    shape = list(item.shape)
+    while len(shape) > 2 and shape[-1] == 1:
+        shape.pop()
+    return tuple(shape)
+
+
+def _size(item: Tensor) -> tuple[int, int]:
+    return item.shape[-2], item.shape[-1]
