@@ -9,12 +9,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from tdnet.blending import BlendTables, create_blender
 from tdnet.class_map import ClassMap
 from tdnet.errors import InputError
 from tdnet.legend import draw_legend
 
-# With at most 128 steps, byte * weight fits a signed 16-bit integer, the fastest type for it.
-_ALPHA_BITS = 7
 _COUNTED_PIXELS = 1 << 17
 
 
@@ -59,14 +58,9 @@ class OverlayRenderer:
         visible[[entry.id for entry in class_map.classes if entry.id not in hidden]] = True
         self._visible = visible
 
-        weight = round(alpha * (1 << _ALPHA_BITS))
-        half = 1 << (_ALPHA_BITS - 1)
-        tint = (class_map.color_table.astype(np.int32) * weight + half) >> _ALPHA_BITS
-        tint[~visible] = 0
-        untouched = np.where(visible, 0, 255)[:, None].repeat(3, axis=1)
-        self._image_weight = (1 << _ALPHA_BITS) - weight
-        self._tint = torch.from_numpy(tint.astype(np.uint8)).to(device)
-        self._untouched = torch.from_numpy(untouched.astype(np.uint8)).to(device)
+        self._device = torch.empty(0, device=device).device
+        tables = BlendTables.create(class_map.color_table, visible, alpha)
+        self._blender = create_blender(tables, self._device)
 
     def render(self, image: Tensor, labels: Tensor) -> npt.NDArray[np.uint8]:
         """Draws one frame.
@@ -83,13 +77,11 @@ class OverlayRenderer:
             InputError: shapes, types or devices do not fit.
         """
         self._check(image, labels)
-        blended = self._blend(image.contiguous(), labels)
-        if not self._legend:
-            return _to_array(blended)
-        shares = _class_shares(labels)
-        picture = _to_array(blended)
-        present = np.flatnonzero(self._visible & (_to_array(shares) >= self.legend_share))
-        draw_legend(picture, self._class_map, present.tolist())
+        picture = self._blender.blend(image.contiguous(), labels)
+        if self._legend:
+            shares = _class_shares(labels).cpu().numpy()
+            present = np.flatnonzero(self._visible & (shares >= self.legend_share))
+            draw_legend(picture, self._class_map, present.tolist())
         return picture
 
     def _check(self, image: Tensor, labels: Tensor) -> None:
@@ -104,21 +96,11 @@ class OverlayRenderer:
                 f"{tuple(image.shape[:2])} torch.uint8, the size of the image; "
                 "resize the labels first"
             )
-        if not image.device == labels.device == self._tint.device:
+        if not image.device == labels.device == self._device:
             raise InputError(
                 f"overlay: got image on {image.device}, labels on {labels.device}; allowed "
-                f"{self._tint.device}, the renderer's device; move them first"
+                f"{self._device}, the renderer's device; move them first"
             )
-
-    def _blend(self, image: Tensor, labels: Tensor) -> Tensor:
-        index = labels.flatten().to(torch.int32)
-        # Image and colour are rounded apart and sum to 255 at most, so bytes do not overflow.
-        blended = image.to(torch.int16).mul_(self._image_weight)
-        dimmed = blended.bitwise_right_shift_(_ALPHA_BITS).to(torch.uint8)
-        restored = self._untouched.index_select(0, index).view(image.shape)
-        restored.bitwise_and_(image - dimmed)
-        tint = self._tint.index_select(0, index).view(image.shape)
-        return dimmed.add_(restored).add_(tint)
 
 
 def _class_shares(labels: Tensor) -> Tensor:
@@ -126,8 +108,3 @@ def _class_shares(labels: Tensor) -> Tensor:
     step = max(1, round((labels.numel() / _COUNTED_PIXELS) ** 0.5))
     sample = labels[::step, ::step].flatten()
     return torch.bincount(sample, minlength=256).to(torch.float32) / sample.numel()
-
-
-def _to_array(tensor: Tensor) -> npt.NDArray[np.uint8]:
-    array: npt.NDArray[np.uint8] = tensor.cpu().numpy()
-    return array

@@ -205,7 +205,8 @@ def save_weights(
         save_file(state, partial, metadata={"format": "pt", **metadata})
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        if partial.is_file():
+            partial.unlink()
         raise WeightsError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 

@@ -223,6 +223,8 @@ def main() -> None:
         output = network.forward_clip(clips, step % network.variant.paths)
         return compare(output.full, truth) + 0.5 * compare(output.sub, truth)
 
+    for model in (single, network):
+        model.to(memory_format=torch.channels_last)
     train("single", single, single_loss, options.single_steps, 2e-3)
     scores = {"single_frame": held_out_scores(single, 12, 8)}
     logger.info("single-frame network: %s", json.dumps(scores["single_frame"]))

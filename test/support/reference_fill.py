@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ def uniform(index: int, count: int) -> np.ndarray:
     return (x >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
+@lru_cache(maxsize=2)
 def official_state(
     name: str, norm_size: tuple[int, int] | None = None
 ) -> dict[str, torch.Tensor]:

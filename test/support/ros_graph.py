@@ -1,0 +1,231 @@
+"""A real ROS graph for tests: the node under test on one side, a user's programs on the other."""
+
+from __future__ import annotations
+
+import array
+import gc
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import rclpy
+from builtin_interfaces.msg import Time
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Log
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from tdnet_ros.segment_node import SegmentNode
+
+TIMEOUT = 20.0
+WARN = 30
+INPUT_TOPICS = ("/image", "/image/compressed", "/front/image", "/rear/image")
+# No frame of a test may be lost on its way: what the node does with it is what counts.
+RELIABLE_INPUT = {
+    f"qos_overrides.{topic}.subscription.{policy}": value
+    for topic in INPUT_TOPICS
+    for policy, value in (("reliability", "reliable"), ("depth", 100))
+}
+LATCHED = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+
+Result = TypeVar("Result")
+
+
+def wait_for(probe: Callable[[], Result], what: str, timeout: float = TIMEOUT) -> Result:
+    """Ask until the answer is true; fail with `what` where it never is."""
+    end = time.monotonic() + timeout
+    while True:
+        result = probe()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {timeout} s for {what}")
+        time.sleep(0.005)
+
+
+def stamp(seconds: float) -> Time:
+    """A time in a message."""
+    nanoseconds = round(seconds * 1e9)
+    return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+
+
+def image_message(
+    pixels: np.ndarray, seconds: float = 0.0, frame_id: str = "camera", encoding: str = "rgb8"
+) -> Image:
+    """An image as a camera driver sends it; an 8-bit encoding."""
+    return Image(
+        header=Header(stamp=stamp(seconds), frame_id=frame_id),
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        encoding=encoding,
+        step=pixels.strides[0],
+        data=array.array("B", pixels.tobytes()),
+    )
+
+
+def pixels_of(message: Image) -> np.ndarray:
+    """The pixels of a message that the node published; checks what users rely on."""
+    channels = {"mono8": 1, "rgb8": 3}[message.encoding]
+    assert message.step == message.width * channels
+    assert not message.is_bigendian
+    pixels = np.frombuffer(message.data, np.uint8)
+    shape = (message.height, message.width)
+    return pixels.reshape(shape if channels == 1 else (*shape, channels))
+
+
+class Listener:
+    """A subscription that keeps what it receives."""
+
+    def __init__(self, node: Node, message_type: type[Any], topic: str, qos: QoSProfile) -> None:
+        self.messages: list[Any] = []
+        self.topic = topic
+        self._node = node
+        self._subscription = node.create_subscription(
+            message_type, topic, self.messages.append, qos
+        )
+
+    def wait(self, count: int = 1, timeout: float = TIMEOUT) -> list[Any]:
+        """The first messages, as soon as there are so many."""
+        wait_for(
+            lambda: len(self.messages) >= count, f"{count} messages of {self.topic}", timeout
+        )
+        return self.messages[:count]
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._subscription)
+
+
+class LogListener(Listener):
+    """Warnings and errors that the node under test logs."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node, Log, "/rosout", QoSProfile(depth=100))
+
+    @property
+    def texts(self) -> list[str]:
+        """Their texts."""
+        return [m.msg for m in self.messages if m.name == "tdnet" and m.level >= WARN]
+
+    def wait_for_text(self, part: str) -> str:
+        """The first with that part, as soon as it is there."""
+        found = wait_for(lambda: [t for t in self.texts if part in t], f"a log line with {part!r}")
+        return found[0]
+
+
+class RosGraph:
+    """The nodes of one test; each test has a namespace-free graph of its own, one after another."""
+
+    def __init__(self) -> None:
+        self.user = rclpy.create_node("user")
+        self._spinning = [_Spinning(self.user)]
+
+    def start(self, **parameters: Any) -> SegmentNode:  # noqa: ANN401
+        """The node under test, spinning; dots in names are written as two underscores."""
+        overrides = {**RELIABLE_INPUT, **{k.replace("__", "."): v for k, v in parameters.items()}}
+        node = SegmentNode(
+            parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()]
+        )
+        self._spinning.append(_Spinning(node))
+        return node
+
+    def camera(self, message_type: type[Any] = Image, topic: str = "/image") -> Publisher:
+        """A camera driver, once the node under test listens to it."""
+        publisher = self.user.create_publisher(
+            message_type, topic, QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+        )
+        wait_for(publisher.get_subscription_count, f"a subscription of {topic}")
+        return publisher
+
+    def listen(
+        self,
+        message_type: type[Any],
+        topic: str,
+        qos: QoSProfile | int = 50,
+        *,
+        connect: bool = True,
+    ) -> Listener:
+        """A subscriber, once it is connected with the node under test."""
+        profile = QoSProfile(depth=qos) if isinstance(qos, int) else qos
+        before = self.user.count_subscribers(topic)
+        listener = Listener(self.user, message_type, topic, profile)
+        if connect:
+            wait_for(lambda: self.user.count_publishers(topic), f"a publisher of {topic}")
+            publishers = [
+                publisher
+                for spinning in self._spinning[1:]
+                for publisher in spinning.node.publishers
+                if publisher.topic_name == topic
+            ]
+            wait_for(
+                lambda: all(p.get_subscription_count() > before for p in publishers),
+                f"the node to see the subscription of {topic}",
+            )
+        return listener
+
+    def listen_to_log(self) -> LogListener:
+        """What the node under test logs from now on."""
+        log = LogListener(self.user)
+        (node,) = (spinning.node for spinning in self._spinning[1:])
+        rosout = "/rosout"
+        known = f"the log of {node.get_name()}"
+        wait_for(lambda: rosout in dict(node.get_topic_names_and_types()), known)
+        wait_for(lambda: node.count_subscribers(rosout), known)
+        return log
+
+    def call(self, service_type: type[Any], name: str, request: Any) -> Any:  # noqa: ANN401
+        """Call a service and wait for the answer."""
+        client = self.user.create_client(service_type, name)
+        assert client.wait_for_service(TIMEOUT), name
+        future = client.call_async(request)
+        wait_for(future.done, f"an answer of {name}")
+        self.user.destroy_client(client)
+        return future.result()
+
+    def transition(self, label: str) -> bool:
+        """Ask the node for a transition, such as ``activate``; whether it succeeded."""
+        request = ChangeState.Request(transition=Transition(label=label))
+        return self.call(ChangeState, "/tdnet/change_state", request).success
+
+    def state(self) -> str:
+        """The node's lifecycle state."""
+        return self.call(GetState, "/tdnet/get_state", GetState.Request()).current_state.label
+
+    def close(self) -> None:
+        """End all nodes."""
+        for spinning in reversed(self._spinning):
+            spinning.end()
+
+
+class _Spinning:
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(node)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+
+    def end(self) -> None:
+        self._executor.shutdown(timeout_sec=0)
+        self._thread.join(TIMEOUT)
+        assert not self._thread.is_alive()
+        self.node.destroy_node()
+        # The middleware removes a node only once nothing refers to it any more.
+        del self.node
+        gc.collect()

@@ -1,0 +1,246 @@
+"""Every encoded image gives its pixels or one clear `InputError`, whatever its bytes."""
+
+from __future__ import annotations
+
+import array
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tdnet.errors import InputError, UnsupportedEncodingError
+from tdnet.image_encodings import decode_compressed, decode_raw
+from tdnet.image_files import MAX_PIXELS, read_image_header
+
+CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
+ORDER = {"rgb8": "RGB", "bgr8": "BGR", "rgba8": "RGBA", "bgra8": "BGRA", "mono8": "L"}
+
+
+def pixels(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
+    """A random image of the size."""
+    generator = np.random.default_rng(seed)
+    return generator.integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+def smooth(height: int = 48, width: int = 64) -> np.ndarray:
+    """An RGB image that JPEG keeps nearly as it is."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    return np.stack([rows * 4, columns * 3, 255 - columns * 3], axis=2).astype(np.uint8)
+
+
+def packed(image: np.ndarray, padding: int) -> bytes:
+    """The image's rows, each followed by padding bytes that must not be seen."""
+    rows = image.reshape(image.shape[0], -1)
+    return np.pad(rows, ((0, 0), (0, padding)), constant_values=0xA5).tobytes()
+
+
+def encoded(image: np.ndarray, extension: str) -> bytes:
+    """The file of an RGB (H, W, 3) or a grey (H, W) image."""
+    if image.ndim == 3:
+        image = image[..., ::-1]
+    ok, data = cv2.imencode(extension, image)
+    assert ok
+    return data.tobytes()
+
+
+def png_part(kind: bytes, content: bytes) -> bytes:
+    """One chunk of a PNG with its checksum."""
+    checksum = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+
+class TestDecodeRaw:
+    """Uncompressed images."""
+
+    @given(
+        encoding=st.sampled_from(sorted(CHANNELS)),
+        height=st.integers(1, 9),
+        width=st.integers(1, 9),
+        padding=st.integers(0, 5),
+        is_bigendian=st.booleans(),
+        seed=st.integers(0, 2**16),
+    )
+    def test_gives_the_pixels_that_the_sender_packed(
+        self, encoding: str, height: int, width: int, padding: int, is_bigendian: bool, seed: int
+    ) -> None:
+        channels = CHANNELS[encoding]
+        image = pixels(height, width, channels, seed)
+        step = width * channels + padding
+        decoded = decode_raw(encoding, height, width, step, is_bigendian, packed(image, padding))
+        letters = ORDER[encoding]
+        expected = [image[..., letters.index(c if c in letters else "L")] for c in "RGB"]
+        assert decoded.dtype == np.uint8
+        np.testing.assert_array_equal(decoded, np.stack(expected, axis=2))
+
+    @pytest.mark.parametrize("padding", [0, 4], ids=["dense", "padded"])
+    def test_rgb8_is_not_copied(self, padding: int) -> None:
+        image = pixels(5, 7)
+        data = array.array("B", packed(image, padding))
+        decoded = decode_raw("rgb8", 5, 7, 21 + padding, False, data)
+        assert np.shares_memory(decoded, np.frombuffer(data, dtype=np.uint8))
+        np.testing.assert_array_equal(decoded, image)
+
+    @pytest.mark.parametrize(
+        ("height", "width", "step", "size", "message"),
+        [
+            pytest.param(0, 4, 12, 0, "at least 1", id="no rows"),
+            pytest.param(2, 0, 0, 0, "at least 1", id="no columns"),
+            pytest.param(2, 4, 12, 23, "23 bytes of data", id="data too short"),
+            pytest.param(2, 4, 12, 25, "25 bytes of data", id="data too long"),
+            pytest.param(2, 4, 11, 22, "step is 11", id="step below a row"),
+            pytest.param(2, 4, 0, 0, "step is 0", id="no step"),
+            pytest.param(2**31, 2**31, 1, 8, "64 megapixels", id="absurd size"),
+        ],
+    )
+    def test_refuses_sizes_that_do_not_fit(
+        self, height: int, width: int, step: int, size: int, message: str
+    ) -> None:
+        with pytest.raises(InputError, match=message) as caught:
+            decode_raw("bgr8", height, width, step, False, bytes(size))
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "encoding", ["bayer_rggb8", "bayer_gbrg16", "yuv422", "yuv422_yuy2", "mono16", "16UC1"]
+    )
+    def test_names_a_known_encoding_as_one_for_another_library(self, encoding: str) -> None:
+        with pytest.raises(UnsupportedEncodingError, match=encoding):
+            decode_raw(encoding, 2, 2, 4, False, bytes(8))
+
+    @pytest.mark.parametrize("encoding", ["", "rgb9", "RGB8", "mono8\n", "jpeg"])
+    def test_lists_what_it_decodes_for_an_unknown_encoding(self, encoding: str) -> None:
+        with pytest.raises(InputError, match="rgb8, bgr8, rgba8, bgra8, mono8") as caught:
+            decode_raw(encoding, 2, 2, 6, False, bytes(12))
+        assert not isinstance(caught.value, UnsupportedEncodingError)
+        assert "\n" not in str(caught.value)
+
+    @given(
+        encoding=st.sampled_from([*CHANNELS, "mono16", "nonsense"]),
+        height=st.integers(0, 2**32 - 1) | st.integers(0, 4),
+        width=st.integers(0, 2**32 - 1) | st.integers(0, 4),
+        step=st.integers(0, 2**32 - 1) | st.integers(0, 16),
+        data=st.binary(max_size=64),
+    )
+    def test_any_message_gives_an_image_of_its_size_or_an_input_error(
+        self, encoding: str, height: int, width: int, step: int, data: bytes
+    ) -> None:
+        try:
+            image = decode_raw(encoding, height, width, step, False, data)
+        except InputError:
+            return
+        assert image.shape == (height, width, 3)
+
+
+class TestDecodeCompressed:
+    """JPEG and PNG."""
+
+    @pytest.mark.parametrize("format", ["png", "PNG", "rgb8; png compressed bgr8", "mono8; png "])
+    def test_png_is_exact(self, format: str) -> None:
+        image = pixels(13, 7)
+        np.testing.assert_array_equal(decode_compressed(format, encoded(image, ".png")), image)
+
+    @pytest.mark.parametrize("format", ["jpeg", "jpg", "rgb8; jpeg compressed bgr8", "bgr8;jpeg"])
+    def test_jpeg_keeps_the_colours_in_place(self, format: str) -> None:
+        image = smooth()
+        decoded = decode_compressed(format, array.array("B", encoded(image, ".jpg")))
+        difference = np.abs(decoded.astype(int) - image)
+        assert difference.mean() < 4
+
+    @pytest.mark.parametrize("extension", [".png", ".jpg"])
+    def test_grey_becomes_rgb(self, extension: str) -> None:
+        grey = smooth()[..., 0]
+        decoded = decode_compressed(extension[1:], encoded(grey, extension))
+        assert decoded.shape == (*grey.shape, 3)
+        assert np.abs(decoded.astype(int) - grey[..., None]).mean() < 4
+
+    @pytest.mark.parametrize("channels", [1, 3, 4], ids=["grey", "colour", "transparent"])
+    def test_16_bit_png_gives_its_upper_bytes(self, channels: int) -> None:
+        image = pixels(6, 5, channels).astype(np.uint16) << 8
+        ok, data = cv2.imencode(".png", image)
+        assert ok
+        decoded = decode_compressed("png", data.tobytes())
+        upper = (image >> 8).astype(np.uint8)
+        expected = np.repeat(upper, 3, axis=2) if channels == 1 else upper[..., 2::-1]
+        np.testing.assert_array_equal(decoded, expected)
+
+    def test_an_orientation_note_does_not_turn_the_image(self) -> None:
+        image = smooth()
+        # One Exif entry: orientation (0x0112), a short, 6 = turn by 90 degrees.
+        entry = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+        exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + entry + bytes(4)
+        jpeg = encoded(image, ".jpg")
+        noted = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+        assert decode_compressed("jpeg", noted).shape == image.shape
+
+    @pytest.mark.parametrize("extension", [".png", ".jpg"])
+    @given(kept=st.floats(0, 1, exclude_max=True))
+    def test_a_file_that_is_cut_off_is_refused(self, extension: str, kept: float) -> None:
+        whole = encoded(smooth(), extension)
+        with pytest.raises(InputError) as caught:
+            decode_compressed(extension[1:], whole[: int(len(whole) * kept)])
+        assert "\n" not in str(caught.value)
+
+    @given(position=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))
+    def test_a_png_with_one_changed_byte_is_refused(self, position: float, change: int) -> None:
+        damaged = bytearray(encoded(smooth(), ".png"))
+        damaged[int(len(damaged) * position)] ^= change
+        with pytest.raises(InputError):
+            decode_compressed("png", damaged)
+
+    def test_the_end_of_a_thumbnail_is_not_the_end_of_the_file(self) -> None:
+        jpeg = encoded(smooth(), ".jpg")
+        thumbnail = b"Exif\0\0" + encoded(smooth(8, 8), ".jpg")
+        with_one = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
+        assert decode_compressed("jpeg", with_one + jpeg[2:]).shape == (48, 64, 3)
+        with pytest.raises(InputError, match="cut off"):
+            decode_compressed("jpeg", (with_one + jpeg[2:])[:-40])
+
+    @pytest.mark.parametrize("padding", [b"\0" * 9, b"\xff", b"\xff\xd9"], ids=repr)
+    def test_a_camera_may_pad_its_jpegs(self, padding: bytes) -> None:
+        data = encoded(smooth(), ".jpg")
+        expected = decode_compressed("jpeg", data)
+        np.testing.assert_array_equal(decode_compressed("jpeg", data + padding), expected)
+
+    def test_a_png_whose_pixels_are_missing_is_refused(self) -> None:
+        header = png_part(b"IHDR", struct.pack(">IIBBBBB", 64, 48, 8, 2, 0, 0, 0))
+        pixel_data = png_part(b"IDAT", zlib.compress(bytes(100)))
+        end = png_part(b"IEND", b"")
+        with pytest.raises(InputError, match="cannot be decoded"):
+            decode_compressed("png", b"\x89PNG\r\n\x1a\n" + header + pixel_data + end)
+
+    def test_a_decompression_bomb_is_refused_by_its_header(self) -> None:
+        side = 50_000
+        header = png_part(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+        pixel_data = png_part(b"IDAT", zlib.compress(bytes(1000)))
+        bomb = b"\x89PNG\r\n\x1a\n" + header + pixel_data + png_part(b"IEND", b"")
+        assert side * side > MAX_PIXELS
+        with pytest.raises(InputError, match="64 megapixels"):
+            decode_compressed("png", bomb)
+
+    @pytest.mark.parametrize(("format", "extension"), [("png", ".jpg"), ("jpeg", ".png")])
+    def test_a_lying_format_is_refused(self, format: str, extension: str) -> None:
+        with pytest.raises(InputError, match="but the data are a"):
+            decode_compressed(format, encoded(smooth(), extension))
+
+    @pytest.mark.parametrize(
+        "format", ["", ";", "webp", "h264", "16UC1; compressedDepth png", "png; rvl"]
+    )
+    def test_names_the_formats_for_an_unknown_one(self, format: str) -> None:
+        with pytest.raises(UnsupportedEncodingError, match="only jpeg and png"):
+            decode_compressed(format, encoded(smooth(), ".png"))
+
+    @given(start=st.sampled_from([b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n"]), rest=st.binary())
+    def test_any_bytes_raise_nothing_but_an_input_error(self, start: bytes, rest: bytes) -> None:
+        for format in ("jpeg", "png"):
+            with pytest.raises(InputError):
+                decode_compressed(format, start + rest)
+
+
+@given(height=st.integers(1, 40), width=st.integers(1, 40))
+def test_the_header_gives_the_size_without_decoding(height: int, width: int) -> None:
+    for extension, kind in ((".png", "png"), (".jpg", "jpeg")):
+        header = read_image_header(encoded(pixels(height, width), extension))
+        assert (header.kind, header.height, header.width) == (kind, height, width)

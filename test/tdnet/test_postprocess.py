@@ -1,0 +1,89 @@
+"""Labels and confidence against the plain formulation: resize everything, softmax, argmax."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tdnet.class_map import ClassMap
+from tdnet.errors import InputError
+from tdnet.postprocess import OutputOptions, Postprocessor
+
+CPU = torch.device("cpu")
+MERGED = """
+name: merged
+network: cityscapes
+classes:
+  - {id: 7, name: ground, color: [10, 20, 30], from: [road, sidewalk]}
+  - {id: 3, name: car, color: [0, 0, 255], from: [car]}
+rest: unlabelled
+"""
+
+
+def plain(logits: torch.Tensor, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    large = torch.nn.functional.interpolate(logits, size, mode="bilinear", align_corners=True)
+    probability, channel = large.double().softmax(1).max(1)
+    return channel[0].numpy(), probability[0].numpy()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    feature=st.tuples(st.integers(1, 9), st.integers(1, 17)),
+    size=st.tuples(st.integers(1, 70), st.integers(1, 90)),
+    seed=st.integers(0, 1000),
+)
+def test_equals_the_plain_formulation(
+    feature: tuple[int, int], size: tuple[int, int], seed: int
+) -> None:
+    logits = 3 * torch.randn(1, 19, *feature, generator=torch.Generator().manual_seed(seed))
+    images = Postprocessor(ClassMap.load("cityscapes"), CPU)(
+        logits, size, confidence=True, threshold=0.0
+    )
+    channel, probability = plain(logits, size)
+    assert images.confidence is not None
+    assert images.labels.shape == images.confidence.shape == size
+    assert (images.labels.numpy() == channel).mean() > 0.998
+    assert np.abs(images.confidence.numpy() - 255 * probability).max() <= 0.51
+
+
+def test_a_large_image_is_seamless() -> None:
+    logits = torch.randn(1, 19, 33, 65, generator=torch.Generator().manual_seed(1))
+    size = (720, 1280)
+    images = Postprocessor(ClassMap.load("cityscapes"), CPU)(
+        logits, size, confidence=False, threshold=0.0
+    )
+    assert images.confidence is None
+    assert (images.labels.numpy() == plain(logits, size)[0]).mean() > 0.99999
+
+
+def test_threshold_and_class_map() -> None:
+    class_map = ClassMap.from_yaml(MERGED, "merged.yaml")
+    logits = 2 * torch.randn(1, 19, 9, 17, generator=torch.Generator().manual_seed(2))
+    size = (65, 129)
+    images = Postprocessor(class_map, CPU)(logits, size, confidence=True, threshold=0.5)
+    channel, probability = plain(logits, size)
+    expected = np.full(size, 255)
+    expected[(channel == 0) | (channel == 1)] = 7
+    expected[channel == 13] = 3
+    expected[probability < 0.5] = 255
+    assert set(np.unique(expected)) == {3, 7, 255}
+    assert (images.labels.numpy() == expected).mean() > 0.999
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"size": "screen"},
+        {"size": (0, 10)},
+        {"size": (10, 100000)},
+        {"confidence_threshold": 1.1},
+        {"confidence_threshold": -0.1},
+    ],
+    ids=str,
+)
+def test_impossible_options_are_refused(options: dict) -> None:
+    with pytest.raises(InputError, match="allowed are"):
+        OutputOptions(**options)

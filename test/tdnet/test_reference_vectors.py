@@ -1,0 +1,88 @@
+"""The networks give the numbers of the published code (specification, "Files")."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.reference_fill import REFERENCE, official_state
+
+from tdnet.network import SegmentationNetwork, TDNet, create_model
+from tdnet.network.layers import resize
+from tdnet.preprocess import Preprocessor
+from tdnet.weights import load_weights
+
+LOGITS_TOLERANCE = 5e-5
+LABELS_EQUAL = 0.9999
+STREAMS = ["td4-psp18.97x193", "td4-psp18.193x385", "td2-psp50.97x193", "psp101.97x193"]
+
+
+def filled(
+    name: str, size: tuple[int, int], folder: Path, keys: str = "", **options: int
+) -> SegmentationNetwork:
+    model = create_model(name, input_size=size, **options)
+    checkpoint = folder / "filled.pth"
+    torch.save(official_state(name + keys, model.feature_size), checkpoint)
+    load_weights(model, checkpoint)
+    return model
+
+
+def frames_of(vectors: np.lib.npyio.NpzFile, size: tuple[int, int]) -> torch.Tensor:
+    preprocess = Preprocessor(size, torch.device("cpu"), torch.float32)
+    return torch.cat([preprocess(torch.from_numpy(frame)) for frame in vectors["frames"]])
+
+
+@pytest.mark.parametrize("folded", [False, True], ids=["plain", "folded"])
+@pytest.mark.parametrize("stream", STREAMS)
+def test_streaming_reproduces_the_vectors(stream: str, folded: bool, tmp_path: Path) -> None:
+    vectors = np.load(REFERENCE / f"{stream}.npz")
+    size = vectors["frames"].shape[1:3]
+    model = filled(stream.split(".")[0], size, tmp_path)
+    if folded:
+        model.fold()
+    memory = model.new_memory()
+    wrong = 0
+    with torch.inference_mode():
+        for frame, expected, labels in zip(
+            frames_of(vectors, size), vectors["logits"], vectors["labels"], strict=True
+        ):
+            logits = model.step(frame[None], memory)
+            every = -(-logits.shape[2] // expected.shape[1])  # the large file keeps every second
+            difference = np.abs(logits[0, :, ::every, ::every].numpy() - expected).max()
+            assert difference <= LOGITS_TOLERANCE * vectors["logits_peak"]
+            wrong += int((resize(logits, size).argmax(1)[0].numpy() != labels).sum())
+    assert wrong <= (1 - LABELS_EQUAL) * vectors["labels"].size
+
+
+@pytest.mark.parametrize("name", ["td4-psp18", "td2-psp50"])
+def test_clips_reproduce_the_training_vectors(name: str, tmp_path: Path) -> None:
+    vectors = np.load(REFERENCE / f"{name}.clip.npz")
+    size = vectors["frames"].shape[1:3]
+    model = filled(name, size, tmp_path, keys=".training", memory_stride=3)
+    assert isinstance(model, TDNet)
+    frames = frames_of(vectors, size)
+    count = model.variant.paths
+    clips = torch.stack([frames[:count], frames[1 : count + 1]])
+    expected = vectors["clip_logits_every8"]
+    for path in range(count):
+        with torch.inference_mode():
+            logits = resize(model.forward_clip(clips, path).full, size)[:, :, ::8, ::8]
+        difference = np.abs(logits.numpy() - expected[path]).max()
+        assert difference <= LOGITS_TOLERANCE * np.abs(expected).max()
+
+
+def test_the_oldest_frame_matters(tmp_path: Path) -> None:
+    """The vectors can tell a wrong chain: without the oldest frame the logits move."""
+    vectors = np.load(REFERENCE / "td4-psp18.97x193.npz")
+    size = vectors["frames"].shape[1:3]
+    model = filled("td4-psp18", size, tmp_path)
+    memory = model.new_memory()
+    with torch.inference_mode():
+        for index, frame in enumerate(frames_of(vectors, size)[:4]):
+            if index == 3:
+                memory.entries()[0].value.zero_()
+            logits = model.step(frame[None], memory)
+    difference = np.abs(logits[0].numpy() - vectors["logits"][3]).max()
+    assert difference > 100 * LOGITS_TOLERANCE * vectors["logits_peak"]

@@ -1,0 +1,304 @@
+"""Checkpoints of every layout load; everything else gives one clear error and no execution."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import save_file
+from support.reference_fill import REFERENCE
+
+from tdnet import ClassMap, SegmenterSettings, create_model, list_variants
+from tdnet.errors import TdnetError, UnknownNameError, WeightsError
+from tdnet.network import SegmentationNetwork
+from tdnet.official_layout import is_unused, official_names
+from tdnet.weights import describe_weights, load_weights, save_weights
+
+NANO = "td4-psp18-nano"
+SIZE = (65, 129)
+State = dict[str, torch.Tensor]
+
+
+def small_model(name: str = NANO, seed: int = 0, **options: object) -> SegmentationNetwork:
+    torch.manual_seed(seed)
+    return create_model(name, **{"input_size": SIZE, **options})  # type: ignore[arg-type]
+
+
+def official_state(model: SegmentationNetwork) -> State:
+    """The state dict as the published code would name and shape it."""
+    state = model.state_dict()
+    names = official_names(model.variant, state)
+    renamed = {}
+    for name, item in state.items():
+        linear = "projection.weight" in name
+        renamed[names[name]] = item[:, :, None, None] if linear else item
+    return renamed
+
+
+def assert_same(model: SegmentationNetwork, other: SegmentationNetwork) -> None:
+    for name, item in model.state_dict().items():
+        assert torch.equal(item, other.state_dict()[name]), name
+
+
+@pytest.fixture(scope="module")
+def source() -> SegmentationNetwork:
+    return small_model(seed=1)
+
+
+@pytest.mark.parametrize("name", ["td4-psp18", "td2-psp50", "psp101"])
+def test_every_entry_has_its_official_name(name: str) -> None:
+    import json
+
+    published = dict(json.loads((REFERENCE / f"{name}.keys.json").read_text()))
+    with torch.device("meta"):
+        model = create_model(name)
+    ours = {key: list(item.shape) for key, item in official_state(model).items()}
+    assert ours == {key: shape for key, shape in published.items() if not is_unused(key)}
+
+
+def _with_training_entries(state: State) -> dict[str, object]:
+    extra = {
+        "pretrained1.fc.weight": torch.zeros(1000, 128),
+        "auxlayer1.conv5.0.weight": torch.zeros(4, 4, 3, 3),
+    }
+    return {
+        "epoch": 3,
+        "best_iou": np.float64(0.76),
+        "model_state": {f"module.{key}": item for key, item in {**state, **extra}.items()},
+    }
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        dict,
+        lambda state: {f"module.{key}": item for key, item in state.items()},
+        lambda state: {"model_state": state, "epoch": 3},
+        lambda state: {**state, "pretrained2.fc.bias": torch.zeros(1000)},
+        lambda state: {k: v for k, v in state.items() if "num_batches" not in k},
+        _with_training_entries,
+    ],
+    ids=["bare", "module", "model_state", "classifier", "without counters", "training"],
+)
+def test_official_layouts_load(
+    wrap: Callable[[State], object], source: SegmentationNetwork, tmp_path: Path
+) -> None:
+    path = tmp_path / "checkpoint.pkl"
+    torch.save(wrap(official_state(source)), path)
+    model = small_model()
+    info = load_weights(model, path)
+    assert_same(model, source)
+    assert (info.layout, info.format, info.variant) == ("official", "pytorch", NANO)
+    described = describe_weights(path)
+    assert (described.variant, described.layout) == (NANO, "official")
+    assert (described.num_classes, described.input_size) == (19, SIZE)
+    assert described.ignored == info.ignored
+
+
+@pytest.mark.parametrize("name", [n for n in list_variants() if n.endswith(("18", "nano"))])
+def test_saved_weights_load_as_they_are(name: str, tmp_path: Path) -> None:
+    model = small_model(name, seed=2, num_classes=11)
+    path = tmp_path / "folder" / "model.safetensors"
+    save_weights(model, path, class_map=ClassMap.load("camvid"), extra={"commit": "abc"})
+    again = small_model(name, num_classes=11)
+    info = load_weights(again, path)
+    assert_same(again, model)
+    assert (info.variant, info.num_classes, info.input_size) == (name, 11, SIZE)
+    assert info.class_map == ClassMap.load("camvid")
+    assert info.metadata is not None
+    assert info.metadata["commit"] == "abc"
+    assert info.num_parameters == sum(item.numel() for item in model.state_dict().values())
+    assert [item.name for item in path.parent.iterdir()] == [path.name]
+    assert describe_weights(path).variant == name
+
+
+def test_another_input_size_resizes_the_norms_and_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = small_model(seed=3)
+    for path in source.paths:  # type: ignore[union-attr]
+        ramp = torch.linspace(0, 1, 17)
+        path.norm.weight.data = ramp.expand(9, 17).clone()
+    save_weights(source, tmp_path / "a.safetensors")
+    model = small_model(input_size=(129, 257))
+    with caplog.at_level(logging.WARNING, "tdnet"):
+        info = load_weights(model, tmp_path / "a.safetensors")
+    assert [record.message for record in caplog.records] == list(info.notes)
+    assert len(info.notes) == 1
+    assert "resized from 9 x 17 to 17 x 33" in info.notes[0]
+    weight = model.state_dict()["paths.0.norm.weight"]
+    torch.testing.assert_close(weight, torch.linspace(0, 1, 33).expand(17, 33))
+
+
+class Malicious:
+    """Unpickling it would create a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("protocol", ["torch", "pickle"])
+def test_a_pickle_is_never_executed(protocol: str, tmp_path: Path) -> None:
+    trap, file = tmp_path / "trap", tmp_path / "evil.pth"
+    content = {"model_state": Malicious(trap)}
+    if protocol == "torch":
+        torch.save(content, file)
+    else:
+        file.write_bytes(pickle.dumps(content))
+    for read in (describe_weights, lambda path: load_weights(small_model(), path)):
+        with pytest.raises(WeightsError, match=r"evil\.pth"):
+            read(file)
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("kept", [0, 5, 9, 100, 0.5, 0.999], ids=lambda part: f"first {part}")
+def test_truncated_files_name_themselves(suffix: str, kept: float, tmp_path: Path) -> None:
+    model = small_model()
+    path = tmp_path / f"cut{suffix}"
+    if suffix == ".pth":
+        torch.save(model.state_dict(), path)
+    else:
+        save_weights(model, path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(kept if kept >= 1 else kept * len(data))])
+    with pytest.raises(WeightsError, match=f"cut{suffix}") as caught:
+        load_weights(model, path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.binary(max_size=400), suffix=st.sampled_from([".safetensors", ".pth", ".pkl"]))
+def test_arbitrary_bytes_give_one_line(data: bytes, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"random{suffix}"
+    path.write_bytes(data)
+    with pytest.raises(WeightsError) as caught:
+        describe_weights(path)
+    assert "\n" not in str(caught.value)
+    assert path.name in str(caught.value)
+
+
+def test_another_variant_is_named_with_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "single.safetensors"
+    save_weights(small_model("psp18-nano"), path)
+    with pytest.raises(WeightsError) as caught:
+        load_weights(small_model(), path)
+    message = str(caught.value)
+    assert "missing paths.0.backbone" in message
+    assert "more" in message
+    assert "it fits variant 'psp18-nano'" in message
+
+
+def test_another_class_count_is_named_with_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "eleven.safetensors"
+    save_weights(small_model(num_classes=11), path)
+    with pytest.raises(WeightsError) as caught:
+        load_weights(small_model(), path)
+    message = str(caught.value)
+    assert "paths.0.head.classifier.weight is (11, 32, 1, 1), not (19, 32, 1, 1)" in message
+    assert "create_model(num_classes=11)" in message
+
+
+def test_a_failed_load_changes_nothing(tmp_path: Path) -> None:
+    state = small_model(seed=4).state_dict()
+    state["paths.3.head.classifier.bias"][0] = float("nan")
+    save_file(state, tmp_path / "nan.safetensors")
+    model, twin = small_model(seed=5), small_model(seed=5)
+    with pytest.raises(WeightsError, match=r"paths\.3\.head\.classifier\.bias holds NaN"):
+        load_weights(model, tmp_path / "nan.safetensors")
+    assert_same(model, twin)
+
+
+@pytest.mark.parametrize("content", [{}, {"a": 1}, [1, 2], torch.zeros(3)], ids=str)
+def test_files_without_a_network_are_refused(content: object, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match="holds no tensors"):
+        describe_weights(tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize("path", ["missing.pth", "."])
+def test_missing_files_are_named(path: str, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="does not exist|is a folder"):
+        describe_weights(tmp_path / path)
+
+
+def test_a_lying_header_is_refused(tmp_path: Path) -> None:
+    state = small_model().state_dict()
+    save_file(state, tmp_path / "a.safetensors", metadata={"input_size": "large"})
+    with pytest.raises(WeightsError, match="input_size 'large'"):
+        describe_weights(tmp_path / "a.safetensors")
+
+
+def test_the_header_can_be_read_without_the_project(tmp_path: Path) -> None:
+    save_weights(small_model(), tmp_path / "a.safetensors", class_map=ClassMap.load("cityscapes"))
+    with safe_open(tmp_path / "a.safetensors", framework="np") as file:
+        header = file.metadata()
+    assert header["variant"] == NANO
+    assert header["input_size"] == "65 129"
+    assert header["num_classes"] == "19"
+    assert "sidewalk" in header["class_map"]
+
+
+def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(WeightsError, match="cannot be written"):
+        save_weights(small_model(), tmp_path / "file" / "a.safetensors")
+
+
+class TestSettings:
+    def test_size_and_classes_come_from_the_weights(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.safetensors"
+        save_weights(small_model(num_classes=11), path, class_map=ClassMap.load("camvid"))
+        segmenter = SegmenterSettings(weights=str(path), device="cpu").build()
+        assert segmenter.input_size == SIZE
+        assert segmenter.class_map == ClassMap.load("camvid")
+
+    def test_given_choices_win(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.safetensors"
+        save_weights(small_model(num_classes=11), path, class_map=ClassMap.load("camvid"))
+        chosen = ClassMap.numbered(11)
+        (tmp_path / "own.yaml").write_text(chosen.to_yaml())
+        segmenter = SegmenterSettings(
+            weights=str(path),
+            class_map=str(tmp_path / "own.yaml"),
+            input_size=(97, 97),
+            device="cpu",
+        ).build()
+        assert segmenter.input_size == (97, 97)
+        assert segmenter.class_map == chosen
+
+    @pytest.mark.parametrize(
+        ("choice", "message"),
+        [
+            ({"variant": "td5"}, "unknown variant 'td5'"),
+            ({"variant": "td2-psp50"}, "none are packaged for td2-psp50"),
+            ({"weights": "no/such.pth"}, "no/such.pth: does not exist"),
+            ({"device": "cuda:77"}, "cuda:77"),
+            ({"precision": "half"}, "unknown precision 'half'"),
+        ],
+        ids=lambda value: str(value)[:40],
+    )
+    def test_errors_are_ours(self, choice: dict, message: str) -> None:
+        with pytest.raises(TdnetError, match=message):
+            SegmenterSettings(**choice).build()
+
+    def test_unknown_names_are_value_errors(self) -> None:
+        with pytest.raises(ValueError, match="valid: "):
+            SegmenterSettings(variant="x").build()
+        assert issubclass(UnknownNameError, TdnetError)
