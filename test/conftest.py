@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
 import torch
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("tdnet", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("tdnet")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

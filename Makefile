@@ -1,0 +1,33 @@
+# Every target makes its own environment first; a second run starts at once.
+#   make demo [BAG=... TOPIC=... | IMAGES=...] [WEIGHTS=...] [VARIANT=...]
+#   make test [ARGS="-k name"]
+#   ROS=jazzy make test     on another ROS 2 than Kilted: see scripts/setup
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+IN_ENVIRONMENT := set +u; . scripts/activate; set -u;
+# A domain of its own for every run, so that two runs on a machine, or in a network, do not meet.
+ISOLATED := ROS_DOMAIN_ID=$$((1 + $$$$ % 100))
+export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+ifeq ($(ROS_DISTRO),humble) # which knows no discovery range
+export ROS_LOCALHOST_ONLY := 1
+endif
+
+.PHONY: setup demo test lint clean
+
+setup:
+	@scripts/setup
+
+demo: setup
+	@$(IN_ENVIRONMENT) $(ISOLATED) python -m demo --output demo-output \
+	  $(if $(BAG),--bag '$(BAG)') $(if $(TOPIC),--topic '$(TOPIC)') $(if $(IMAGES),--images '$(IMAGES)') \
+	  $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(VARIANT),--variant '$(VARIANT)')
+
+test: setup
+	@$(IN_ENVIRONMENT) $(ISOLATED) python -m pytest $(ARGS)
+
+lint: setup
+	@$(IN_ENVIRONMENT) ruff check . && ruff format --check . && mypy
+
+clean:
+	rm -rf .venv .venv-* .ros .ros-* build install log demo-output

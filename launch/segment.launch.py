@@ -1,0 +1,142 @@
+"""Start the segmentation node and, on request, RViz with its pictures.
+
+An argument that is left empty does not speak: the parameter file does.
+"""
+
+import os
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+CONFIG = Path(get_package_share_directory("tdnet_ros")) / "config"
+
+VARIANTS = ("td4-psp18", "td2-psp50", "td4-psp18-nano", "psp18", "psp50", "psp101", "psp18-nano")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+IMAGE_TRANSPORTS = ("raw", "compressed")
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+YES_NO = ("true", "false")
+
+# Parameters of the node that have a launch argument of the same name.
+PARAMETERS = ("variant", "weights", "class_map", "device", "precision", "image_transport")
+
+# The variable that names the profile was renamed with Fast DDS 3, after Jazzy.
+PROFILE_VARIABLE = (
+    "FASTRTPS_DEFAULT_PROFILES_FILE"
+    if os.environ.get("ROS_DISTRO") in ("humble", "jazzy")
+    else "FASTDDS_DEFAULT_PROFILES_FILE"
+)
+
+
+def _argument(
+    name: str, description: str, default: str = "", choices: tuple[str, ...] | None = None
+) -> DeclareLaunchArgument:
+    if choices is not None and default not in choices:
+        choices = (default, *choices)
+    return DeclareLaunchArgument(
+        name, default_value=default, description=description, choices=choices
+    )
+
+
+ARGUMENTS = (
+    _argument("image", "Topic of the camera's images.", default="image"),
+    _argument("variant", "Network, see `tdnet info`. Empty: as in params_file.", choices=VARIANTS),
+    _argument("weights", "Weights file of the network. Empty: as in params_file."),
+    _argument(
+        "class_map",
+        "Packaged class map (cityscapes, camvid, nyudv2) or path of a YAML file. "
+        "Empty: as in params_file.",
+    ),
+    _argument("device", "auto, cpu, cuda or cuda:N. Empty: as in params_file."),
+    _argument(
+        "precision",
+        "Numbers that the network computes with. Empty: as in params_file.",
+        choices=PRECISIONS,
+    ),
+    _argument(
+        "params_file",
+        "Parameter file of the node; the other arguments go before it.",
+        default=str(CONFIG / "segment.yaml"),
+    ),
+    _argument("namespace", "Namespace of the node and of its relative topics."),
+    _argument(
+        "image_transport",
+        "Subscribe to the image topic itself (raw) or to its /compressed. "
+        "Empty: as in params_file.",
+        choices=IMAGE_TRANSPORTS,
+    ),
+    _argument(
+        "use_sim_time",
+        "Take the time from /clock, for bags and simulators. Empty: as in params_file.",
+        choices=YES_NO,
+    ),
+    _argument("log_level", "Least severity that is logged.", default="info", choices=LOG_LEVELS),
+    _argument(
+        "rviz", "Show camera image, overlay and labels in RViz.", default="false", choices=YES_NO
+    ),
+    _argument(
+        "dds_profile",
+        "Give Fast DDS the shared memory that large images need, unless "
+        f"{PROFILE_VARIABLE} is set. The camera driver needs it too.",
+        default="true",
+        choices=YES_NO,
+    ),
+)
+
+
+def _segment_node(argument: dict[str, str]) -> Node:
+    parameters: dict[str, ParameterValue | bool] = {
+        name: ParameterValue(argument[name], value_type=str)  # not parsed as YAML
+        for name in PARAMETERS
+        if argument[name]
+    }
+    if argument["use_sim_time"]:
+        parameters["use_sim_time"] = argument["use_sim_time"] == "true"
+    environment = {}
+    if argument["dds_profile"] == "true" and PROFILE_VARIABLE not in os.environ:
+        environment[PROFILE_VARIABLE] = str(CONFIG / "fastdds_large_images.xml")
+    return Node(
+        package="tdnet_ros",
+        executable="segment_node",
+        name="tdnet",
+        namespace=argument["namespace"],
+        parameters=[argument["params_file"], *([parameters] if parameters else [])],
+        remappings=[("image", argument["image"])],
+        ros_arguments=["--log-level", argument["log_level"]],
+        additional_env=environment,
+        output="screen",
+        emulate_tty=True,
+    )
+
+
+def _rviz(argument: dict[str, str]) -> Node:
+    namespace = argument["namespace"].strip("/")
+    prefix = f"/{namespace}" if namespace else ""
+    image = argument["image"]
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        arguments=["--display-config", str(CONFIG / "segment.rviz")],
+        remappings=[
+            ("/image", image if image.startswith("/") else f"{prefix}/{image}"),
+            ("/tdnet/overlay", f"{prefix}/tdnet/overlay"),
+            ("/tdnet/labels", f"{prefix}/tdnet/labels"),
+        ],
+        output="screen",
+    )
+
+
+def _start(context: LaunchContext) -> list[Node]:
+    argument = {a.name: context.launch_configurations[a.name] for a in ARGUMENTS}
+    nodes = [_segment_node(argument)]
+    if argument["rviz"] == "true":
+        nodes.append(_rviz(argument))
+    return nodes
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments and start what they ask for."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=_start)])

@@ -1,0 +1,221 @@
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tdnet.variants import list_variants
+
+ROOT = Path(__file__).parents[1]
+LAUNCH_FILE = ROOT / "launch" / "segment.launch.py"
+ARGUMENTS = (
+    "image",
+    "variant",
+    "weights",
+    "class_map",
+    "device",
+    "precision",
+    "params_file",
+    "namespace",
+    "image_transport",
+    "use_sim_time",
+    "log_level",
+    "rviz",
+    "dds_profile",
+)
+PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+
+# Launches the file for real, with the arguments of argv, until the node's process is there.
+START = """
+import json, sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import EmitEvent, IncludeLaunchDescription, RegisterEventHandler
+from launch.event_handlers import OnProcessStart
+from launch.events import Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+path, *arguments = sys.argv[1:]
+started = []
+
+def on_start(event, context):
+    texts = {name: open(name).read() for name in event.cmd if "launch_params_" in name}
+    started.append({"cmd": event.cmd, "env": dict(event.env), "texts": texts})
+    return EmitEvent(event=Shutdown())
+
+service = LaunchService(noninteractive=True)
+service.include_launch_description(LaunchDescription([
+    RegisterEventHandler(OnProcessStart(on_start=on_start)),
+    IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(path),
+        launch_arguments=[argument.split(":=", 1) for argument in arguments],
+    ),
+]))
+service.run()
+print("STARTED " + json.dumps(started))
+"""
+
+
+@pytest.fixture
+def launch_ros() -> None:
+    pytest.importorskip(
+        "launch_ros",
+        reason="needs launch_ros, which has no wheels: `make test` on a ROS 2 machine",
+    )
+
+
+@pytest.fixture
+def start(launch_ros: None) -> Callable[..., dict[str, Any]]:
+    """Launches with arguments; gives command, environment and parameters of the one process."""
+
+    def launch(*arguments: str, **environment: str) -> dict[str, Any]:
+        inherited = {k: v for k, v in os.environ.items() if k not in PROFILES}
+        answer = subprocess.run(
+            [sys.executable, "-c", START, str(LAUNCH_FILE), *arguments],
+            env=inherited | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        lines = [line for line in answer.stdout.splitlines() if line.startswith("STARTED ")]
+        assert lines, answer.stdout + answer.stderr
+        (process,) = json.loads(lines[0].removeprefix("STARTED "))
+        process["parameters"] = {}
+        for text in process["texts"].values():
+            for section in yaml.safe_load(text).values():
+                process["parameters"].update(section["ros__parameters"])
+        return process
+
+    return launch
+
+
+def constant(name: str) -> Any:
+    """A constant of the launch file, read without ROS."""
+    for node in ast.parse(LAUNCH_FILE.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            return ast.literal_eval(node.value)
+    raise AssertionError(f"the launch file has no {name}")
+
+
+def option(process: dict[str, Any], flag: str) -> list[str]:
+    """Every value that the command line gives after a flag."""
+    command = process["cmd"]
+    return [value for given, value in pairwise(command) if given == flag]
+
+
+def test_choices_are_those_of_the_node() -> None:
+    settings = pytest.importorskip("tdnet_ros.settings", reason="needs ROS 2: use `make test`")
+    assert sorted(constant("VARIANTS")) == sorted(list_variants())
+    assert constant("PRECISIONS") == settings.PRECISION_NAMES
+    assert constant("IMAGE_TRANSPORTS") == settings.IMAGE_TRANSPORTS
+    assert set(constant("PARAMETERS")) < set(settings.NodeSettings().to_values())
+
+
+def test_params_file_states_the_defaults() -> None:
+    settings = pytest.importorskip("tdnet_ros.settings", reason="needs ROS 2: use `make test`")
+    (section,) = yaml.safe_load((ROOT / "config" / "segment.yaml").read_text()).values()
+    # ROS 2 cannot read the type of an empty list, so that these stand as comments.
+    defaults = {k: v for k, v in settings.NodeSettings().to_values().items() if v != []}
+    assert section["ros__parameters"] == defaults
+
+
+def test_params_file_names_every_parameter() -> None:
+    settings = pytest.importorskip("tdnet_ros.settings", reason="needs ROS 2: use `make test`")
+    lines = (ROOT / "config" / "segment.yaml").read_text().splitlines()
+    named = {line.strip(" #").partition(":")[0] for line in lines}
+    assert set(settings.NodeSettings().to_values()) <= named
+
+
+@pytest.mark.usefixtures("launch_ros")
+def test_every_argument_is_described() -> None:
+    from launch.launch_description_sources import get_launch_description_from_python_launch_file
+
+    description = get_launch_description_from_python_launch_file(str(LAUNCH_FILE))
+    arguments = description.get_launch_arguments()
+    assert [argument.name for argument in arguments] == list(ARGUMENTS)
+    for argument in arguments:
+        assert len(argument.description) > 20
+        assert argument.default_value is not None
+    choices = {argument.name: argument.choices for argument in arguments if argument.choices}
+    assert choices["image_transport"] == ("", "raw", "compressed")
+    assert choices["rviz"] == ("true", "false")
+
+
+def test_without_arguments_the_params_file_speaks(start: Callable[..., dict[str, Any]]) -> None:
+    process = start()
+    assert Path(process["cmd"][0]).name == "segment_node"
+    assert "__node:=tdnet" in option(process, "-r")
+    assert "image:=image" in option(process, "-r")
+    (params_file,) = option(process, "--params-file")
+    assert params_file.endswith("config/segment.yaml")
+    assert process["parameters"] == {}
+
+
+def test_arguments_reach_the_node(start: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("/**: {ros__parameters: {overlay.alpha: 0.7}}\n")
+    process = start(
+        "image:=/front/image_raw",
+        "variant:=psp18",
+        "weights:=/data/own: new.pkl",
+        "precision:=float32",
+        f"params_file:={own}",
+        "namespace:=robot",
+        "use_sim_time:=true",
+        "log_level:=warn",
+    )
+    assert {"__ns:=/robot", "image:=/front/image_raw"} <= set(option(process, "-r"))
+    assert option(process, "--log-level") == ["warn"]
+    assert option(process, "--params-file")[0] == str(own)
+    assert process["parameters"] == {
+        "variant": "psp18",
+        "weights": "/data/own: new.pkl",
+        "precision": "float32",
+        "use_sim_time": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("distro", "variable"),
+    [
+        pytest.param("humble", "FASTRTPS_DEFAULT_PROFILES_FILE", id="Fast DDS 2"),
+        pytest.param("kilted", "FASTDDS_DEFAULT_PROFILES_FILE", id="Fast DDS 3"),
+    ],
+)
+def test_the_node_gets_the_dds_profile(
+    start: Callable[..., dict[str, Any]], distro: str, variable: str
+) -> None:
+    profile = start(ROS_DISTRO=distro)["env"][variable]
+    assert profile.endswith("config/fastdds_large_images.xml")
+    assert start(ROS_DISTRO=distro, **{variable: "/own.xml"})["env"][variable] == "/own.xml"
+    assert variable not in start("dds_profile:=false", ROS_DISTRO=distro)["env"]
+
+
+def test_an_unknown_choice_names_the_valid_ones(launch_ros: None, tmp_path: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", START, str(LAUNCH_FILE), "variant:=no-such-network"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+    )
+    said = answer.stdout + answer.stderr
+    assert "no-such-network" in said
+    assert "td4-psp18-nano" in said
+
+
+def test_rviz_shows_camera_overlay_and_labels() -> None:
+    config = yaml.safe_load((ROOT / "config" / "segment.rviz").read_text())
+    displays = config["Visualization Manager"]["Displays"]
+    topics = {d["Name"]: d["Topic"]["Value"] for d in displays if d["Enabled"]}
+    assert topics == {
+        "Overlay": "/tdnet/overlay",
+        "Camera": "/image",
+        "Labels": "/tdnet/labels",
+    }
