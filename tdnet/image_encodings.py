@@ -72,8 +72,10 @@ def decode_raw(
             f"a row of {width} pixels in {encoding} takes {width * channels} bytes, but step is "
             f"{step}; the driver's message is wrong"
         )
-    pixels = np.ndarray((height, width, channels), np.uint8, flat, strides=(step, channels, 1))
-    return pixels if conversion is None else cv2.cvtColor(pixels, conversion)
+    pixels: npt.NDArray[np.uint8] = np.ndarray(
+        (height, width, channels), np.uint8, flat, strides=(step, channels, 1)
+    )
+    return pixels if conversion is None else np.asarray(cv2.cvtColor(pixels, conversion), np.uint8)
 
 
 def decode_compressed(format: str, data: ByteBuffer) -> npt.NDArray[np.uint8]:
@@ -106,7 +108,7 @@ def decode_compressed(format: str, data: ByteBuffer) -> npt.NDArray[np.uint8]:
         raise InputError(f"the {declared.upper()} cannot be decoded: {error.err}") from error
     if image is None or image.shape[:2] != (header.height, header.width):
         raise InputError(f"the {declared.upper()} of {len(content)} bytes cannot be decoded")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
 
 
 def _encoding_error(encoding: str) -> InputError:

@@ -79,8 +79,8 @@ class OverlayRenderer:
         self._check(image, labels)
         picture = self._blender.blend(image.contiguous(), labels)
         if self._legend:
-            shares = _class_shares(labels).cpu().numpy()
-            present = np.flatnonzero(self._visible & (shares >= self.legend_share))
+            shown = self._visible & (_class_shares(labels) >= self.legend_share)
+            present = np.flatnonzero(shown)
             draw_legend(picture, self._class_map, present.tolist())
         return picture
 
@@ -103,8 +103,8 @@ class OverlayRenderer:
             )
 
 
-def _class_shares(labels: Tensor) -> Tensor:
-    """Share of the pixels by class id, (256,) float32; of a large picture, by a regular sample."""
+def _class_shares(labels: Tensor) -> npt.NDArray[np.float64]:
+    """Share of the pixels by class id, (256,); of a large picture, by a regular sample."""
     step = max(1, round((labels.numel() / _COUNTED_PIXELS) ** 0.5))
-    sample = labels[::step, ::step].flatten()
-    return torch.bincount(sample, minlength=256).to(torch.float32) / sample.numel()
+    sample = labels[::step, ::step].cpu().numpy().ravel()
+    return np.bincount(sample, minlength=256) / sample.size

@@ -252,13 +252,12 @@ def _for_inference(
     """Copy, fold and convert a network; layer norms keep float32."""
     prepared = copy.deepcopy(model).eval().requires_grad_(False)
     prepared.fold()
-    prepared = prepared.to(device=device, dtype=dtype)
-    for parameter in prepared.parameters():
-        if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     for module in prepared.modules():
-        if isinstance(module, SpatialLayerNorm):
-            module.float()
+        kept = torch.float32 if isinstance(module, SpatialLayerNorm) else dtype
+        for parameter in module.parameters(recurse=False):
+            data = parameter.data.to(device, kept)
+            layout = torch.channels_last if data.dim() == 4 else torch.preserve_format
+            parameter.data = data.to(memory_format=layout)
     return prepared
 
 
