@@ -25,7 +25,7 @@ from tdnet.network import PSPNet, TDNet, create_model
 from tdnet.network.layers import resize
 from tdnet.preprocess import Preprocessor, resize_picture
 from tdnet.streaming import StreamingSegmenter
-from tdnet.weights import save_weights
+from tdnet.weights import load_weights, save_weights
 from tdnet_offline.street import StreetDrive
 
 logger = logging.getLogger("train")
@@ -192,11 +192,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--cache", type=Path, required=True, help="folder for rendered drives")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        required=True,
+        help="folder for rendered drives and the single-frame network",
+    )
     parser.add_argument("--output", type=Path, required=True, help="weights file to write")
-    parser.add_argument("--drives", type=int, default=800, help="training drives")
-    parser.add_argument("--single-steps", type=int, default=2500, help="of eight frames each")
-    parser.add_argument("--clip-steps", type=int, default=1500, help="of two clips each")
+    parser.add_argument("--drives", type=int, default=500, help="training drives")
+    parser.add_argument("--single-steps", type=int, default=1800, help="of eight frames each")
+    parser.add_argument("--clip-steps", type=int, default=1000, help="of two clips each")
     parser.add_argument("--seed", type=int, default=1, help="of weights and draws")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -225,7 +230,12 @@ def main() -> None:
 
     for model in (single, network):
         model.to(memory_format=torch.channels_last)
-    train("single", single, single_loss, options.single_steps, 2e-3)
+    finished = options.cache / "psp18-nano.safetensors"
+    if finished.exists():
+        load_weights(single, finished)
+    else:
+        train("single", single, single_loss, options.single_steps, 2e-3)
+        save_weights(single, finished, class_map=ClassMap.load("cityscapes"))
     scores = {"single_frame": held_out_scores(single, 12, 8)}
     logger.info("single-frame network: %s", json.dumps(scores["single_frame"]))
     start_paths(network, single)

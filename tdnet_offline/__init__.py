@@ -1,0 +1,1 @@
+"""Datasets, the synthetic street drive, and the ``tdnet`` command; works without ROS."""

@@ -1,0 +1,114 @@
+"""What crosses the street at its crossings, gone by the time the camera arrives."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import pi
+
+from tdnet_offline.street.camera import CameraPath
+from tdnet_offline.street.layout import BLOCK_LENGTH, CROSSING_LENGTH, KERB_HEIGHT, Layout
+from tdnet_offline.street.members import Pedestrian, Vehicle, draw_pedestrian, draw_vehicle
+from tdnet_offline.street.placing import PlacedModel, Placer
+from tdnet_offline.street.randomness import generator
+from tdnet_offline.street.traffic import Traffic
+
+_SIGHT = 90.0
+
+
+class Crossings:
+    """People on the crosswalks and vehicles in the streets that cross, for every moment."""
+
+    def __init__(
+        self, seed: int, layout: Layout, path: CameraPath, traffic: Traffic, placer: Placer
+    ) -> None:
+        """Take the street, when the camera passes where, and the traffic to look out for."""
+        self._seed, self._layout, self._path, self._placer = seed, layout, path, placer
+        self._traffic = traffic
+        self._walkers = lru_cache(maxsize=64)(self._draw_walkers)
+        self._vehicles = lru_cache(maxsize=64)(self._draw_vehicles)
+
+    def models(self, time: float) -> list[PlacedModel]:
+        """Return everything that crosses within sight at ``time`` seconds."""
+        first = int(self._path.along(time) // BLOCK_LENGTH)
+        blocks = [b for b in range(first, first + 3) if self._layout.is_crossing(b)]
+        return [model for block in blocks for model in self._crossing(time, block)]
+
+    def _draw_walkers(self, block: int) -> tuple[tuple[Pedestrian, int, float, float, float], ...]:
+        """Return of each: who, direction, metres a second, time of leaving, metres along."""
+        layout, arrival = self._layout, self._path.time_at(block * BLOCK_LENGTH)
+        width = layout.kerb(1) + layout.kerb(-1) + 3.0
+        walkers = []
+        for place in range(int(generator(self._seed, 139, block).integers(1, 7))):
+            rng = generator(self._seed, 149, block, place)
+            sign, pace = int(rng.choice([-1, 1])), float(rng.uniform(1.2, 1.7))
+            leaves = arrival - 2.2 - width / pace - float(rng.uniform(0.0, 5.0))
+            along = block * BLOCK_LENGTH + float(rng.uniform(0.8, 3.2))
+            person = draw_pedestrian(rng)
+            start = leaves + (layout.kerb(-sign) + 1.5) / pace
+            if not self._endangered(along, sign, pace, start, 5.0):
+                walkers.append((person, sign, pace, leaves, along))
+        return tuple(walkers)
+
+    def _endangered(
+        self, along: float, sign: int, speed: float, at_middle: float, spare: float
+    ) -> bool:
+        """Say whether someone who crosses would meet the traffic of any lane.
+
+        Args:
+            along: metres along the street, where they cross.
+            sign: of the direction in which they go, 1 to the right.
+            speed: metres a second.
+            at_middle: time in seconds at which they are on the centre line.
+            spare: metres of a lane that are to be free.
+        """
+        return any(
+            self._traffic.meets(along, lane, at_middle + sign * lane / speed + early, spare)
+            for lane in self._traffic.lanes()
+            for early in (-0.9, -0.3, 0.3, 0.9)
+        )
+
+    def _draw_vehicles(self, block: int) -> tuple[tuple[Vehicle, int, float, float, float], ...]:
+        """Return of each: what, direction, metres a second, time on the centre line, along.
+
+        Who would meet the traffic waits at the kerb: their speed is 0, and their time tells
+        their place in the queue.
+        """
+        start = block * BLOCK_LENGTH
+        arrival = self._path.time_at(start)
+        vehicles: list[tuple[Vehicle, int, float, float, float]] = []
+        for sign, share in ((1, 0.38), (-1, 0.62)):
+            rng = generator(self._seed, 151, block, sign)
+            speed, along = float(rng.uniform(6.0, 10.0)), start + CROSSING_LENGTH * share
+            queue = 0.0
+            for place in range(int(rng.integers(0, 4))):
+                passes = arrival - 3.5 - 3.5 * (2 - place) - float(rng.uniform(0.0, 1.0))
+                vehicle = draw_vehicle(rng)
+                if queue or self._endangered(along, sign, speed, passes, 7.0):
+                    queue += vehicle.shape.footprint[3]
+                    vehicles.append((vehicle, sign, 0.0, queue, along))
+                    queue += vehicle.shape.footprint[3] + 1.5
+                else:
+                    vehicles.append((vehicle, sign, speed, passes, along))
+        return tuple(vehicles)
+
+    def _crossing(self, time: float, block: int) -> list[PlacedModel]:
+        layout, placed = self._layout, []
+        width = layout.kerb(1) + layout.kerb(-1) + 3.0
+        for person, sign, pace, leaves, along in self._walkers(block):
+            gone = (time - leaves) * pace
+            if not -1.0 < gone < width + 12.0:
+                continue
+            lateral = sign * (gone - layout.kerb(-sign) - 1.5)
+            on_road = -layout.kerb(-1) < lateral < layout.kerb(1)
+            height = 0.0 if on_road else KERB_HEIGHT
+            model = person.model(gone)
+            placed.append(self._placer.place(model, lateral, along, height, -sign * pi / 2))
+        for vehicle, sign, speed, passes, along in self._vehicles(block):
+            if speed:
+                lateral = sign * (time - passes) * speed
+            else:
+                lateral = -sign * (layout.kerb(-sign) + 4.5 + passes)
+            if abs(lateral) < _SIGHT:
+                model = vehicle.shape
+                placed.append(self._placer.place(model, lateral, along, 0.0, -sign * pi / 2))
+        return placed

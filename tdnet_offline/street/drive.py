@@ -1,0 +1,128 @@
+"""The synthetic street drive: frame number in, camera picture and exact labels out."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from tdnet_offline.street.blocks import Block, BlockMaker, draw_character
+from tdnet_offline.street.camera import CameraPath, Intrinsics, Pose
+from tdnet_offline.street.canvas import Canvas
+from tdnet_offline.street.catalogue import draw_catalogue
+from tdnet_offline.street.crossings import Crossings
+from tdnet_offline.street.ground import Ground, draw_ground_colours
+from tdnet_offline.street.layout import BLOCK_LENGTH, draw_layout
+from tdnet_offline.street.light import draw_light
+from tdnet_offline.street.painting import Painter
+from tdnet_offline.street.placing import PlacedModel, Placer
+from tdnet_offline.street.sensor import Sensor
+from tdnet_offline.street.sky import Sky
+from tdnet_offline.street.traffic import Traffic
+
+_REACH = 260.0
+"""Metres ahead up to which the street is built."""
+_DETAIL_REACH = 130.0
+"""Metres ahead up to which small standing things are painted."""
+_JOINT_REACH = 26.0
+_KEPT_BLOCKS = 12
+
+
+@dataclass(frozen=True)
+class StreetFrame:
+    """One frame of the drive.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8 Cityscapes train ids 0 to 18; 255 where there is none.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+
+
+class StreetDrive:
+    """A camera that drives along an endless street, both drawn from a seed.
+
+    Every frame depends on the seed, its index, the size and the rate only: frames can be asked for
+    in any order, and are the same in every process.
+    """
+
+    def __init__(self, seed: int, size: tuple[int, int] = (360, 640), rate: float = 17.0) -> None:
+        """Draw street, light and camera.
+
+        Args:
+            seed: of the street; another seed is another street, day and camera.
+            size: (H, W) of the frames in pixels.
+            rate: frames a second.
+        """
+        self.seed, self.size, self.rate = seed, size, rate
+        self._layout = draw_layout(seed)
+        self._light = draw_light(seed)
+        self._path = CameraPath(seed, self._layout, size)
+        placer = Placer(self._layout.centre_line, self._light)
+        character = draw_character(seed)
+        colours = draw_ground_colours(seed)
+        catalogue = draw_catalogue(seed)
+        self._maker = BlockMaker(seed, self._layout, catalogue, colours, character, placer)
+        self._traffic = Traffic(seed, self._layout, character, self._path, placer)
+        self._crossings = Crossings(seed, self._layout, self._path, self._traffic, placer)
+        self._ground = Ground(seed, self._layout, self._light, colours)
+        self._sky = Sky(seed, self._light)
+        self._sensor = Sensor(seed, self._light, size)
+        self._blocks: OrderedDict[int, Block] = OrderedDict()
+
+    @property
+    def intrinsics(self) -> Intrinsics:
+        """The camera's focal length and centre."""
+        return self._path.intrinsics
+
+    def pose(self, index: int) -> Pose:
+        """Return where the camera is and looks at frame ``index``."""
+        return self._path.pose(index / self.rate)
+
+    def frame(self, index: int) -> StreetFrame:
+        """Return frame ``index``, the same whenever and wherever it is asked for."""
+        time = index / self.rate
+        pose = self._path.pose(time)
+        canvas = Canvas(self.intrinsics)
+        blocks = self._blocks_around(pose.along)
+        self._sky.paint(canvas, pose)
+        self._ground.paint(canvas, pose)
+        painter = Painter(canvas, pose, self._light, self._layout.centre_line)
+        painter.paint_flat([block.markings for block in blocks], _REACH)
+        painter.paint_flat([block.joints for block in blocks], _JOINT_REACH)
+        models = [
+            model
+            for block in blocks
+            for model in block.standing
+            if self._in_sight(model, pose.along)
+        ]
+        models.extend(self._traffic.models(time))
+        models.extend(self._crossings.models(time))
+        painter.paint(models)
+
+        image = canvas.image()
+        shadows = [model.shadow for model in models if model.shadow is not None]
+        self._ground.shade(image, canvas.ground(), pose, self.intrinsics, shadows)
+        return StreetFrame(self._sensor.expose(image, index), canvas.labels())
+
+    def _blocks_around(self, along: float) -> list[Block]:
+        first = int((along - 20.0) // BLOCK_LENGTH)
+        last = int((along + _REACH) // BLOCK_LENGTH)
+        return [self._block(number) for number in range(first, last + 1)]
+
+    def _block(self, number: int) -> Block:
+        block = self._blocks.get(number)
+        if block is None:
+            block = self._maker.make(number)
+            self._blocks[number] = block
+            while len(self._blocks) > _KEPT_BLOCKS:
+                self._blocks.popitem(last=False)
+        return block
+
+    def _in_sight(self, model: PlacedModel, along: float) -> bool:
+        start, end = model.box[2], model.box[3]
+        long = end - start > 6.0
+        return end > along - 8.0 and start < along + (_REACH if long else _DETAIL_REACH)
