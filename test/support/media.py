@@ -44,6 +44,18 @@ def read_image(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> npt.NDArray[np.
     return image
 
 
+def folder_of(path: Path, images: Sequence[npt.NDArray[np.uint8]]) -> Path:
+    """Write RGB images as 0.png, 1.png ... into a folder."""
+    for index, image in enumerate(images):
+        write_image(path / f"{index}.png", image)
+    return path
+
+
+def written(output: Path, kind: str = "labels") -> dict[str, npt.NDArray[np.uint8]]:
+    """Read what `tdnet predict` wrote, by name."""
+    return {path.stem: read_image(path) for path in (output / kind).iterdir()}
+
+
 def raw_message(
     image: npt.NDArray[np.uint8], stamp_ns: int, frame_id: str = "camera", **lies: Any
 ) -> Any:
@@ -56,9 +68,8 @@ def raw_message(
         "step": image.shape[1] * 3,
         "data": np.ascontiguousarray(image).reshape(-1),
     }
-    return TYPES.types["sensor_msgs/msg/Image"](
-        header=_header(stamp_ns, frame_id), **{**fields, **lies}
-    )
+    header = _header(stamp_ns, frame_id)
+    return TYPES.types["sensor_msgs/msg/Image"](**{"header": header, **fields, **lies})
 
 
 def compressed_message(data: bytes, format: str, stamp_ns: int, frame_id: str = "camera") -> Any:

@@ -26,9 +26,7 @@ def uniform(index: int, count: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
-def official_state(
-    name: str, norm_size: tuple[int, int] | None = None
-) -> dict[str, torch.Tensor]:
+def official_state(name: str, norm_size: tuple[int, int] | None = None) -> dict[str, torch.Tensor]:
     """Return an official-layout state dict, filled by the rule.
 
     Args:

@@ -96,9 +96,7 @@ class Listener:
 
     def wait(self, count: int = 1, timeout: float = TIMEOUT) -> list[Any]:
         """The first messages, as soon as there are so many."""
-        wait_for(
-            lambda: len(self.messages) >= count, f"{count} messages of {self.topic}", timeout
-        )
+        wait_for(lambda: len(self.messages) >= count, f"{count} messages of {self.topic}", timeout)
         return self.messages[:count]
 
     def close(self) -> None:
@@ -130,7 +128,7 @@ class RosGraph:
         self.user = rclpy.create_node("user")
         self._spinning = [_Spinning(self.user)]
 
-    def start(self, **parameters: Any) -> SegmentNode:  # noqa: ANN401
+    def start(self, **parameters: Any) -> SegmentNode:
         """The node under test, spinning; dots in names are written as two underscores."""
         overrides = {**RELIABLE_INPUT, **{k.replace("__", "."): v for k, v in parameters.items()}}
         node = SegmentNode(
@@ -183,7 +181,7 @@ class RosGraph:
         wait_for(lambda: node.count_subscribers(rosout), known)
         return log
 
-    def call(self, service_type: type[Any], name: str, request: Any) -> Any:  # noqa: ANN401
+    def call(self, service_type: type[Any], name: str, request: Any) -> Any:
         """Call a service and wait for the answer."""
         client = self.user.create_client(service_type, name)
         assert client.wait_for_service(TIMEOUT), name

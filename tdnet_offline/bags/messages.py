@@ -1,0 +1,108 @@
+"""Arrays as ROS messages for a bag."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rosbags.typesys.store import Typestore
+
+from tdnet.errors import InputError
+
+_NANOSECONDS = 1_000_000_000
+_CHANNELS = {"mono8": 1, "rgb8": 3, "bgr8": 3}
+
+
+def _header(types: Typestore, stamp_ns: int, frame_id: str) -> Any:  # noqa: ANN401
+    seconds, nanoseconds = divmod(stamp_ns, _NANOSECONDS)
+    time = types.types["builtin_interfaces/msg/Time"](sec=seconds, nanosec=nanoseconds)
+    return types.types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
+
+
+def image_message(
+    types: Typestore, image: npt.NDArray[np.uint8], encoding: str, stamp_ns: int, frame_id: str
+) -> Any:  # noqa: ANN401
+    """Return a ``sensor_msgs/msg/Image``.
+
+    Args:
+        types: that know the message.
+        image: (H, W, 3) uint8 for rgb8 and bgr8, (H, W) uint8 for mono8.
+        encoding: "rgb8", "bgr8" or "mono8".
+        stamp_ns: nanoseconds since the epoch.
+        frame_id: of the camera.
+
+    Raises:
+        InputError: the array does not fit the encoding.
+    """
+    channels = _CHANNELS.get(encoding)
+    if channels is None:
+        raise InputError(f"encoding {encoding!r} cannot be written; use {', '.join(_CHANNELS)}")
+    shape = image.shape if image.ndim == 3 else (*image.shape, 1)
+    if image.dtype != np.uint8 or len(shape) != 3 or shape[2] != channels:
+        raise InputError(
+            f"an array of {image.dtype} {image.shape} is no {encoding} image; give uint8 with "
+            f"{channels} channel(s)"
+        )
+    return types.types["sensor_msgs/msg/Image"](
+        header=_header(types, stamp_ns, frame_id),
+        height=shape[0],
+        width=shape[1],
+        encoding=encoding,
+        is_bigendian=0,
+        step=shape[1] * channels,
+        data=np.ascontiguousarray(image).reshape(-1),
+    )
+
+
+def compressed_image_message(
+    types: Typestore, data: bytes, form: str, stamp_ns: int, frame_id: str
+) -> Any:  # noqa: ANN401
+    """Return a ``sensor_msgs/msg/CompressedImage``.
+
+    Args:
+        types: that know the message.
+        data: the encoded picture.
+        form: its format, such as ``rgb8; jpeg compressed bgr8`` or ``jpeg``.
+        stamp_ns: nanoseconds since the epoch.
+        frame_id: of the camera.
+    """
+    return types.types["sensor_msgs/msg/CompressedImage"](
+        header=_header(types, stamp_ns, frame_id),
+        format=form,
+        data=np.frombuffer(data, np.uint8),
+    )
+
+
+def camera_info_message(
+    types: Typestore,
+    size: tuple[int, int],
+    matrix: npt.NDArray[np.float64],
+    stamp_ns: int,
+    frame_id: str,
+) -> Any:  # noqa: ANN401
+    """Return a ``sensor_msgs/msg/CameraInfo`` of a camera without distortion.
+
+    Args:
+        types: that know the message.
+        size: (H, W) of the images in pixels.
+        matrix: (3, 3) camera matrix in pixels.
+        stamp_ns: nanoseconds since the epoch.
+        frame_id: of the camera.
+    """
+    region = types.types["sensor_msgs/msg/RegionOfInterest"](
+        x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+    )
+    return types.types["sensor_msgs/msg/CameraInfo"](
+        header=_header(types, stamp_ns, frame_id),
+        height=size[0],
+        width=size[1],
+        distortion_model="plumb_bob",
+        d=np.zeros(5),
+        k=matrix.reshape(-1),
+        r=np.eye(3).reshape(-1),
+        p=np.hstack([matrix, np.zeros((3, 1))]).reshape(-1),
+        binning_x=0,
+        binning_y=0,
+        roi=region,
+    )

@@ -1,0 +1,59 @@
+"""The readable part of a damaged or unfinished sqlite3 file of a bag."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tdnet_offline.bags.record import BagRecord
+
+
+@dataclass
+class Contents:
+    """Types of topics, and definitions of types, by name."""
+
+    topics: dict[str, str] = field(default_factory=dict)
+    definitions: dict[str, str] = field(default_factory=dict)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    # Without it SQLite refuses a file that is shorter than its header says.
+    connection.execute("PRAGMA writable_schema = ON")
+    return connection
+
+
+def contents(path: Path) -> Contents:
+    """Return what the file says about its topics."""
+    with closing(_connect(path)) as connection:
+        found = Contents(dict(connection.execute("SELECT name, type FROM topics")))
+        try:
+            rows = connection.execute(
+                "SELECT topic_type, encoded_message_definition FROM message_definitions "
+                "WHERE encoding = 'ros2msg'"
+            )
+            found.definitions = dict(rows)
+        except sqlite3.Error:
+            # Bags of Humble have no such table.
+            found.definitions = {}
+    return found
+
+
+def records(path: Path) -> Iterator[BagRecord]:
+    """Yield the messages in the order in which they were written, up to the damage.
+
+    Raises:
+        sqlite3.Error: at the damage.
+    """
+    with closing(_connect(path)) as connection:
+        topics = {
+            row[0]: row[1:] for row in connection.execute("SELECT id, name, type FROM topics")
+        }
+        # By row, not by time: the index of times may be what is damaged.
+        rows = connection.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id")
+        for topic, stamp, data in rows:
+            name, kind = topics[topic]
+            yield BagRecord(name, kind, stamp, data)

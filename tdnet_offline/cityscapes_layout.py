@@ -1,0 +1,104 @@
+"""The folder layout of Cityscapes: names of files, snippets, and ids in the label files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from tdnet.errors import InputError
+from tdnet_offline.street import StreetDrive
+
+SNIPPET_FRAMES = 30
+"""Frames of a snippet."""
+LABELLED_FRAME = 19
+"""The frame of a snippet that has labels, counted from 0: the 20th."""
+_RAW_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+_UNLABELLED_RAW, _UNLABELLED_TRAIN = 0, 255
+# Noise compresses badly however hard one tries.
+_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+
+
+def _label_ids() -> npt.NDArray[np.uint8]:
+    table = np.full(256, _UNLABELLED_RAW, np.uint8)
+    table[: len(_RAW_IDS)] = _RAW_IDS
+    return table
+
+
+def _train_ids() -> npt.NDArray[np.uint8]:
+    table = np.full(256, _UNLABELLED_TRAIN, np.uint8)
+    table[list(_RAW_IDS)] = range(len(_RAW_IDS))
+    return table
+
+
+LABEL_ID_OF_TRAIN_ID = _label_ids()
+"""(256,) uint8: train id to the id in ``labelIds`` files; 0, unlabelled, for what has none."""
+TRAIN_ID_OF_LABEL_ID = _train_ids()
+"""(256,) uint8: id in ``labelIds`` files to train id; 255 for what is not trained on."""
+
+
+@dataclass(frozen=True)
+class SnippetPaths:
+    """Where the files of one snippet are.
+
+    Attributes:
+        root: folder of the data set.
+        split: "train" or "val".
+        city: as in the files' names; without underscores.
+        sequence: number of the snippet in its city.
+    """
+
+    root: Path
+    split: str
+    city: str
+    sequence: int = 0
+
+    def image(self, frame: int) -> Path:
+        """Return the path of a frame's picture."""
+        folder = self.root / "leftImg8bit_sequence" / self.split / self.city
+        return folder / f"{self._stem(frame)}_leftImg8bit.png"
+
+    def labels(self, frame: int) -> Path:
+        """Return the path of a frame's labels."""
+        folder = self.root / "gtFine" / self.split / self.city
+        return folder / f"{self._stem(frame)}_gtFine_labelIds.png"
+
+    def _stem(self, frame: int) -> str:
+        return f"{self.city}_{self.sequence:06d}_{frame:06d}"
+
+
+def snippet_split(snippet: int) -> str:
+    """Return the split of a snippet: every fifth is for validation."""
+    return "val" if snippet % 5 == 4 else "train"
+
+
+def write_snippet(
+    paths: SnippetPaths, drive: StreetDrive, on_frame: Callable[[], None] = lambda: None
+) -> None:
+    """Write the first frames of a drive as a snippet: 30 pictures, labels of the 20th.
+
+    Args:
+        paths: where to.
+        drive: gives the frames.
+        on_frame: called after every frame.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    paths.image(0).parent.mkdir(parents=True, exist_ok=True)
+    paths.labels(0).parent.mkdir(parents=True, exist_ok=True)
+    for index in range(SNIPPET_FRAMES):
+        frame = drive.frame(index)
+        _write(paths.image(index), cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+        if index == LABELLED_FRAME:
+            _write(paths.labels(index), LABEL_ID_OF_TRAIN_ID[frame.labels])
+        on_frame()
+
+
+def _write(path: Path, picture: np.ndarray) -> None:
+    if not cv2.imwrite(str(path), picture, _PNG):
+        raise InputError(f"{path}: cannot be written; check the disk's space and permissions")

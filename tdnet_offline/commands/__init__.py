@@ -1,0 +1,1 @@
+"""One file for each command of `tdnet`: `add_parser(subparsers)` and `run(args)`."""

@@ -1,0 +1,78 @@
+"""`tdnet convert`: any known checkpoint to a safetensors file that describes itself."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tdnet.errors import InputError
+from tdnet.settings import DEFAULT_CLASS_MAP
+from tdnet_offline.arguments import MODEL_OPTIONS, Subparsers, size_or_none
+
+SUFFIX = ".safetensors"
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "convert",
+        help="write a checkpoint as safetensors",
+        description=(
+            "Reads an official or own checkpoint, checks that it fits the variant, and writes it "
+            "with variant, class map and input size in its header."
+        ),
+    )
+    parser.add_argument("input", metavar="IN", help="checkpoint: .pkl, .pth or .safetensors")
+    parser.add_argument("output", metavar="OUT.safetensors", type=Path, help="file to write")
+    parser.add_argument("--variant", required=True, **MODEL_OPTIONS["variant"])
+    parser.add_argument(
+        "--class-map",
+        metavar="C",
+        help=(
+            "packaged class map or YAML file to store; without it the checkpoint's own, or "
+            f"{DEFAULT_CLASS_MAP} if the number of classes fits"
+        ),
+    )
+    parser.add_argument("--input-size", **MODEL_OPTIONS["input_size"])
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Raises:
+        TdnetError: the checkpoint cannot be read, or does not fit the variant or class map.
+    """
+    from tdnet.class_map import ClassMap
+    from tdnet.network import create_model
+    from tdnet.variants import get_variant
+    from tdnet.weights import describe_weights, load_weights, save_weights
+
+    if args.output.suffix != SUFFIX:
+        raise InputError(f"{args.output}: the file to write must end in {SUFFIX}")
+    variant = get_variant(args.variant)
+    found = describe_weights(args.input)
+    class_map = ClassMap.load(args.class_map) if args.class_map else found.class_map
+    if class_map is None:
+        default = ClassMap.load(DEFAULT_CLASS_MAP)
+        class_map = default if default.num_network_classes == found.num_classes else None
+    elif found.num_classes not in (None, class_map.num_network_classes):
+        raise InputError(
+            f"{args.input} has {found.num_classes} classes, class map {class_map.name!r} is for "
+            f"{class_map.num_network_classes}; choose one that fits"
+        )
+    model = create_model(
+        variant.name,
+        # An unknown checkpoint is refused when it is loaded, with what differs.
+        num_classes=found.num_classes or 19,
+        input_size=size_or_none(args.input_size) or found.input_size,
+    )
+    info = load_weights(model, args.input)
+    save_weights(model, args.output, class_map=class_map)
+    height, width = model.input_size
+    print(
+        f"{args.output}: {variant.name}, {model.num_classes} classes "
+        f"({class_map.name if class_map else 'no class map'}), {height} x {width}, "
+        f"{info.num_parameters:,} numbers, {len(info.ignored)} unused entries left out"
+    )
+    return 0

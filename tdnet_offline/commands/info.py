@@ -1,0 +1,107 @@
+"""`tdnet info`: the variants with what they cost, or what a weights file holds."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from tdnet_offline.arguments import MODEL_OPTIONS, Subparsers, size_or_none
+
+if TYPE_CHECKING:
+    from tdnet.weights import WeightsInfo
+
+DEFAULT_CLASSES = 19
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "info",
+        help="list the variants, or describe a weights file",
+        description=(
+            "Without a file: each variant's parameters, GMAC a frame (10^9 multiply-accumulates "
+            "of all convolutions and matrix products, with a full memory) and memory a stream."
+        ),
+    )
+    parser.add_argument("weights", metavar="WEIGHTS", nargs="?", help="a weights file")
+    parser.add_argument("--input-size", **MODEL_OPTIONS["input_size"])
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Raises:
+        TdnetError: the file cannot be read, or no network takes the input size.
+    """
+    size = size_or_none(args.input_size)
+    if args.weights is None:
+        _list_variants(size)
+    else:
+        _describe(args.weights, size)
+    return 0
+
+
+def _list_variants(size: tuple[int, int] | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from tdnet.variants import VARIANTS
+    from tdnet.weights import packaged_weights
+    from tdnet_offline.operations import count_operations
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("variant", no_wrap=True)
+    for column in ("input", "parameters", "GMAC", "memory"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("")
+    for variant in VARIANTS:
+        cost = count_operations(variant.name, size)
+        packaged = "; weights packaged" if packaged_weights(variant.name) else ""
+        table.add_row(
+            variant.name,
+            "{} x {}".format(*(size or variant.input_size)),
+            f"{cost.num_parameters / 1e6:.2f} M",
+            f"{cost.multiply_adds / 1e9:.1f}",
+            f"{cost.memory_bytes / 2**20:.2f} MiB",
+            variant.description + packaged,
+        )
+    console = Console()
+    with console.capture() as text:
+        console.print(table)
+    print(text.get(), end="")
+
+
+def _describe(path: str, size: tuple[int, int] | None) -> None:
+    from tdnet.variants import get_variant
+    from tdnet.weights import describe_weights
+    from tdnet_offline.operations import count_operations
+
+    info = describe_weights(path)
+    facts = {
+        "file": f"{info.path} ({info.format}, {info.layout} names)",
+        "variant": info.variant or "none of the known ones",
+        "classes": f"{info.num_classes or 'unknown'} ({_class_map_name(info)})",
+        "made for": _size_text(info.input_size),
+        "numbers": f"{info.num_parameters:,} parameters and statistics",
+        "unused": f"{len(info.ignored)} entries",
+    }
+    if info.variant is not None:
+        size = size or info.input_size or get_variant(info.variant).input_size
+        cost = count_operations(info.variant, size, info.num_classes or DEFAULT_CLASSES)
+        facts["cost"] = (
+            f"{cost.multiply_adds / 1e9:.1f} GMAC a frame and "
+            f"{cost.memory_bytes / 2**20:.2f} MiB a stream at {_size_text(size)}"
+        )
+    shown = ("variant", "num_classes", "input_size", "class_map", "format")
+    facts |= {name: text for name, text in (info.metadata or {}).items() if name not in shown}
+    for name, text in facts.items():
+        print(f"{name + ':':<12} {' '.join(text.split())}")
+
+
+def _class_map_name(info: WeightsInfo) -> str:
+    return f"class map {info.class_map.name}" if info.class_map else "no class map stored"
+
+
+def _size_text(size: tuple[int, int] | None) -> str:
+    return "{} x {}".format(*size) if size else "any input size"

@@ -1,0 +1,170 @@
+"""`tdnet synthesize`: the synthetic street drive as a bag, or in the layout of Cityscapes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tdnet.errors import InputError
+from tdnet_offline.arguments import Subparsers
+
+FORMATS = ("bag", "cityscapes")
+STORAGES = ("sqlite3", "mcap")
+SNIPPET_FRAMES = 30
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "synthesize",
+        help="render a synthetic street drive with exact labels",
+        description=(
+            "Renders the view of a camera that drives along a street, with the exact Cityscapes "
+            "class of every pixel; the same seed gives the same frames. bag: topics with images, "
+            "camera info and labels (train ids, 255 = none). cityscapes: snippets of 30 frames, "
+            "the 20th labelled, each from a seed of its own; every fifth snippet for validation."
+        ),
+    )
+    parser.add_argument("output", metavar="OUT", type=Path, help="folder to write; new or empty")
+    parser.add_argument("--format", choices=FORMATS, required=True, help="what to write")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the street (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--frames",
+        type=_positive,
+        default=300,
+        metavar="N",
+        help="how many; cityscapes: a multiple of 30 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rate",
+        type=_rate,
+        default=17.0,
+        metavar="HZ",
+        help="frames a second (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--size",
+        nargs=2,
+        type=_side,
+        default=(360, 640),
+        metavar=("H", "W"),
+        help="height and width of the frames (default: 360 640)",
+    )
+    bag = parser.add_argument_group("bag")
+    bag.add_argument(
+        "--storage", choices=STORAGES, default="sqlite3", help="(default: %(default)s)"
+    )
+    bag.add_argument(
+        "--topic",
+        default="/camera/image_raw",
+        help="of the images; camera_info is beside it (default: %(default)s)",
+    )
+    bag.add_argument(
+        "--label-topic", default="/camera/labels", help="of the labels (default: %(default)s)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Raises:
+        TdnetError: the folder is not empty, or the number of frames does not fit the format.
+    """
+    if args.format == "cityscapes" and args.frames % SNIPPET_FRAMES:
+        raise InputError(
+            f"--frames {args.frames}: a Cityscapes snippet has {SNIPPET_FRAMES} frames; give a "
+            f"multiple of {SNIPPET_FRAMES}"
+        )
+    if args.format == "bag" and args.topic == args.label_topic:
+        raise InputError(f"--topic and --label-topic are both {args.topic}; give different ones")
+    _make_room(args.output)
+    with _progress(args.frames) as advance:
+        if args.format == "bag":
+            _write_bag(args, advance)
+        else:
+            _write_cityscapes(args, advance)
+    print(f"{args.output}: {args.frames} frames, seed {args.seed}")
+    return 0
+
+
+def _write_bag(args: argparse.Namespace, advance: Callable[[], None]) -> None:
+    from tdnet_offline.street import StreetDrive
+    from tdnet_offline.street_bag import write_street_bag
+
+    write_street_bag(
+        args.output,
+        StreetDrive(args.seed, (args.size[0], args.size[1]), args.rate),
+        args.frames,
+        storage=args.storage,
+        image_topic=args.topic,
+        label_topic=args.label_topic,
+        on_frame=advance,
+    )
+
+
+def _write_cityscapes(args: argparse.Namespace, advance: Callable[[], None]) -> None:
+    from tdnet_offline.cityscapes_layout import SnippetPaths, snippet_split, write_snippet
+    from tdnet_offline.street import StreetDrive
+
+    for snippet in range(args.frames // SNIPPET_FRAMES):
+        seed = args.seed + snippet
+        paths = SnippetPaths(args.output, snippet_split(snippet), f"street{seed}")
+        write_snippet(paths, StreetDrive(seed, (args.size[0], args.size[1]), args.rate), advance)
+
+
+def _make_room(output: Path) -> None:
+    """Checks that the folder is new or empty; a bag's writer wants to create it itself.
+
+    Raises:
+        InputError: something is there.
+    """
+    if output.is_dir() and not any(output.iterdir()):
+        output.rmdir()
+    if output.exists():
+        raise InputError(f"{output} exists already; remove it or give another folder")
+
+
+@contextmanager
+def _progress(frames: int) -> Iterator[Callable[[], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    console = Console(stderr=True)
+    columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), Remaining())
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("", total=frames)
+        yield lambda: progress.advance(task)
+
+
+def _positive(text: str) -> int:
+    """Reads a whole number above zero; for argparse."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _side(text: str) -> int:
+    """Reads a side of a picture in pixels; for argparse."""
+    if not text.isdecimal() or not 32 <= int(text) <= 4096:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of pixels from 32 to 4096")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    """Reads a frame rate; for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.1 <= value <= 1000.0:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a rate from 0.1 to 1000 frames a second"
+        )
+    return value

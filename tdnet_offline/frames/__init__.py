@@ -1,0 +1,41 @@
+"""Frame sources: one interface over image files, videos and bags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tdnet.errors import InputError
+from tdnet_offline.frames.image_files import IMAGE_SUFFIXES, ImageFiles
+from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame
+
+BAG_SUFFIXES = (".bag", ".mcap", ".db3")
+
+__all__ = ["Frame", "FrameSource", "ImageFiles", "RefusedFrame", "open_source"]
+
+
+def open_source(path: str | Path, topic: str | None = None) -> FrameSource:
+    """Opens a folder of images, an image, a video file or a bag.
+
+    Args:
+        path: a folder with a ``metadata.yaml`` is a ROS 2 bag, any other holds images; a file is a
+            bag if its ending says so, else a video.
+        topic: the bag's image topic; None if it has only one.
+
+    Raises:
+        InputError: there is nothing at the path, it cannot be read, or the topic is not in it.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    is_bag = (path / "metadata.yaml").is_file() or path.suffix.lower() in BAG_SUFFIXES
+    if is_bag:
+        from tdnet_offline.frames.bag_images import BagImages
+
+        return BagImages(path, topic)
+    if topic is not None:
+        raise InputError(f"{path}: only a bag has topics; leave out topic {topic!r}")
+    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
+        return ImageFiles(path)
+    from tdnet_offline.frames.video_file import VideoFile
+
+    return VideoFile(path)

@@ -1,0 +1,120 @@
+"""Frames from the image messages of a bag, decoded to the same pixels as in the node."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+from tdnet.errors import InputError
+from tdnet.image_encodings import decode_compressed, decode_raw
+from tdnet_offline.bags import IMAGE_TYPES, Bag, open_bag
+from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame
+
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+_TIMED_FRAMES = 31
+
+
+class BagImages(FrameSource):
+    """The images of one topic, in the order in which they were recorded.
+
+    A frame is named by its number in the topic and its stamp in nanoseconds,
+    ``000000_1700000000123456789``; stamp and frame id are the header's. Of a damaged bag all
+    that can be read is given, and then one refused frame that tells of the damage.
+
+    Args:
+        path: folder of a ROS 2 bag, or its .mcap or .db3 file, or a ROS 1 .bag file.
+        topic: of type Image or CompressedImage; None if the bag has only one such topic.
+
+    Raises:
+        InputError: nothing of the bag can be read, or the topic is not in it, holds no images,
+            or is not given though there are several.
+    """
+
+    def __init__(self, path: Path, topic: str | None = None) -> None:
+        self._path = path
+        with open_bag(path) as bag:
+            self.topic = _choose_topic(path, topic, bag)
+            self.num_frames = bag.topics[self.topic].count
+            self.frame_rate = _frame_rate(bag, self.topic)
+        self.description = f"{path.name} {self.topic}"
+
+    def __iter__(self) -> Iterator[Frame | RefusedFrame]:
+        """Yields the images; broken messages, and the end of a damaged bag, as refused."""
+        with open_bag(self._path) as bag:
+            records = bag.records([self.topic])
+            damage = bag.damage
+            index = 0
+            while True:
+                name = f"{index:06d}"
+                try:
+                    record = next(records)
+                except StopIteration:
+                    break
+                except Exception as error:
+                    # The readers pass on whatever they meet in damaged bytes.
+                    damage = str(error)
+                    break
+                try:
+                    message = bag.decode(record)
+                except Exception as error:
+                    yield RefusedFrame(name, f"the message is damaged ({error})")
+                else:
+                    yield _frame(name, message, record.type)
+                index += 1
+            if damage:
+                yield RefusedFrame(
+                    name, f"the bag is damaged, nothing is read after it ({damage})"
+                )
+
+
+def _frame(name: str, message: Any, kind: str) -> Frame | RefusedFrame:  # noqa: ANN401
+    stamp = message.header.stamp
+    stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+    name = f"{name}_{stamp_ns}"
+    try:
+        if kind == COMPRESSED:
+            image = decode_compressed(message.format, message.data)
+        else:
+            image = decode_raw(
+                message.encoding,
+                message.height,
+                message.width,
+                message.step,
+                bool(message.is_bigendian),
+                message.data,
+            )
+    except InputError as error:
+        return RefusedFrame(name, str(error))
+    return Frame(name, stamp_ns, message.header.frame_id, image)
+
+
+def _choose_topic(path: Path, topic: str | None, bag: Bag) -> str:
+    images = sorted(name for name, info in bag.topics.items() if info.type in IMAGE_TYPES)
+    listed = ", ".join(images) or "none"
+    if topic is None:
+        if len(images) == 1:
+            return images[0]
+        raise InputError(f"{path}: choose a topic; image topics in this bag: {listed}")
+    if topic not in bag.topics:
+        raise InputError(f"{path}: no topic {topic!r}; image topics in this bag: {listed}")
+    if topic not in images:
+        raise InputError(
+            f"{path}: topic {topic!r} holds {bag.topics[topic].type}, not images; "
+            f"image topics in this bag: {listed}"
+        )
+    return topic
+
+
+def _frame_rate(bag: Bag, topic: str) -> float | None:
+    """Frames a second at the start of the recording; None if it does not say."""
+    times: list[int] = []
+    # Whoever reads the frames will meet the damage again, and report it.
+    with suppress(Exception):
+        times.extend(record.stamp_ns for record in islice(bag.records([topic]), _TIMED_FRAMES))
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    gap = statistics.median(gaps) if gaps else 0
+    return 1e9 / gap if gap > 0 else None

@@ -1,0 +1,74 @@
+"""Frames from image files: a folder's in natural order of their names, or a single one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tdnet.errors import InputError
+from tdnet.image_encodings import decode_compressed
+from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+class ImageFiles(FrameSource):
+    """The images of a folder (not of its subfolders), or one image.
+
+    Args:
+        path: a folder with at least one PNG or JPEG, or such a file. Hidden files are passed over.
+
+    Raises:
+        InputError: the folder has no image, or two with the same name but for the ending.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._files = [path] if path.is_file() else _image_files(path)
+        self.description = path.name or str(path)
+        self.num_frames = len(self._files)
+        self.frame_rate = None
+
+    def __iter__(self) -> Iterator[Frame | RefusedFrame]:
+        """Yields the images, named as their files without the ending."""
+        for file in self._files:
+            try:
+                # Both are decoded by their content, as a camera's JPEG named .png is no harm here.
+                content = file.read_bytes()
+                kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
+                image = decode_compressed(kind, content)
+            except (InputError, OSError) as error:
+                yield RefusedFrame(file.name, str(error))
+            else:
+                yield Frame(file.stem, None, "", image)
+
+
+def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
+    """Sort key by which ``frame2`` comes before ``frame10``."""
+    parts = re.split(r"([0-9]+)", name)
+    return tuple((1, int(part)) if part.isdecimal() else (0, part) for part in parts)
+
+
+def _image_files(folder: Path) -> list[Path]:
+    files = [
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in IMAGE_SUFFIXES
+        and not file.name.startswith(".")
+        and file.is_file()
+    ]
+    if not files:
+        raise InputError(
+            f"{folder}: no images in this folder; allowed are {', '.join(IMAGE_SUFFIXES)}"
+        )
+    # Names that differ only in leading zeros have the same natural key.
+    files.sort(key=lambda file: (natural_key(file.stem), file.name))
+    seen: dict[str, Path] = {}
+    for file in files:
+        other = seen.setdefault(file.stem, file)
+        if other is not file:
+            raise InputError(
+                f"{folder}: {other.name} and {file.name} would give labels of the same name; "
+                "rename one of them"
+            )
+    return files

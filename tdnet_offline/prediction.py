@@ -1,0 +1,57 @@
+"""Frames of a source through a segmenter, with the same memory contract as the node's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
+from tdnet.postprocess import OutputOptions
+from tdnet.streaming import SegmentationResult, StreamingSegmenter
+from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
+
+
+@dataclass(frozen=True)
+class SegmentedFrame:
+    """A frame and what the network says of it.
+
+    Attributes:
+        frame: the camera image.
+        result: labels and, where asked for, confidence and overlay.
+        reset_reason: why the memory was emptied before the frame; None if it was continued.
+    """
+
+    frame: Frame
+    result: SegmentationResult
+    reset_reason: ResetReason | None
+
+
+def segment_frames(
+    source: FrameSource,
+    segmenter: StreamingSegmenter,
+    options: OutputOptions,
+    policy: ContinuityPolicy,
+) -> Iterator[SegmentedFrame | RefusedFrame]:
+    """Segments the frames in order, in a stream of their own.
+
+    A frame that cannot be decoded is passed on as refused and leaves the memory as it is.
+
+    Args:
+        source: the frames.
+        segmenter: the network.
+        options: what is computed of each frame.
+        policy: decides before which frames the memory is emptied.
+
+    Raises:
+        InputError: the source cannot be read any further.
+    """
+    stream = segmenter.open_stream()
+    for frame in source:
+        if isinstance(frame, RefusedFrame):
+            yield frame
+            continue
+        height, width = frame.image.shape[:2]
+        reason = policy.check(FrameInfo(frame.stamp_ns, (height, width), frame.frame_id))
+        if reason is not None:
+            stream.reset()
+        yield SegmentedFrame(frame, stream.step(frame.image, options), reason)

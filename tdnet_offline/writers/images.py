@@ -1,0 +1,73 @@
+"""PNG files of labels and overlays, encoded beside the inference by a few threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from tdnet_offline.writers.atomic_files import replacing
+
+THREADS = 2
+MAX_WAITING = 8
+
+
+class PngWriter:
+    """Writes PNGs in the background; leaving its context waits for the last one.
+
+    At most `MAX_WAITING` images wait, so that a slow disk slows the caller down instead of filling
+    the memory.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="png")
+        self._waiting: deque[Future[None]] = deque()
+
+    def write(self, path: Path, image: npt.NDArray[np.uint8]) -> None:
+        """Queues an image.
+
+        Args:
+            path: where it goes; a file there is replaced, missing folders are created.
+            image: (H, W) uint8 labels or (H, W, 3) uint8 RGB; must not be changed afterwards.
+
+        Raises:
+            OSError: an image queued before could not be written.
+        """
+        while len(self._waiting) >= MAX_WAITING:
+            self._waiting.popleft().result()
+        self._waiting.append(self._threads.submit(_write_png, path, image))
+
+    def __enter__(self) -> PngWriter:
+        """Starts writing."""
+        return self
+
+    def __exit__(
+        self,
+        error: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finishes what is queued.
+
+        Raises:
+            OSError: an image could not be written.
+        """
+        self._threads.shutdown(wait=True)
+        if error is None:
+            for future in self._waiting:
+                future.result()
+
+
+def _write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
+    if image.ndim == 3:
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)
+    ok, data = cv2.imencode(".png", image)
+    if not ok:
+        raise OSError(f"{path}: an image of shape {image.shape} cannot be written as PNG")
+    with replacing(path) as temporary:
+        temporary.write_bytes(data.tobytes())

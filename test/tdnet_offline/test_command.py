@@ -1,0 +1,94 @@
+"""The command `tdnet` itself: help, version, mistakes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tdnet import SegmenterSettings, __version__
+from tdnet_offline.arguments import MODEL_OPTIONS
+from tdnet_offline.command import main
+
+COMMANDS = ["predict", "convert", "info", "synthesize"]
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tdnet_offline.command", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_help_names_every_command() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for command in COMMANDS:
+        assert command in done.stdout.split()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    assert f"usage: tdnet {command}" in capsys.readouterr().out
+
+
+def test_help_does_not_wait_for_pytorch() -> None:
+    code = (
+        "import sys\n"
+        "from tdnet_offline.command import main\n"
+        "try:\n    main(['--help'])\n"
+        "except SystemExit:\n    pass\n"
+        "print(sorted({'torch', 'cv2', 'av', 'rosbags'} & set(sys.modules)), file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stderr == "[]\n"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"tdnet {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "required: COMMAND"),
+        (["predikt"], "invalid choice: 'predikt'"),
+        (["info", "--size"], "unrecognized arguments: --size"),
+    ],
+    ids=["no command", "unknown command", "unknown option"],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_status_2(
+    words: list[str], message: str
+) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_the_network_options_are_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    defaults = SegmenterSettings()
+    assert set(MODEL_OPTIONS) == set(vars(defaults))
+    with pytest.raises(SystemExit, match="0"):
+        main(["predict", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"(default: {defaults.variant})" in text
+    assert f"(default: {defaults.device})" in text
+
+
+def test_a_reader_that_closes_early_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "tdnet_offline.command", "info"]
+    done = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+    )
+    os.close(writing)
+    assert done.stderr == ""
+    assert done.returncode == 0
