@@ -1,0 +1,88 @@
+"""What exists only while the node is active: subscriptions, mailbox, inference thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage, Image
+
+from tdnet.continuity import ResetReason
+from tdnet_ros.camera import ArrivedFrame, Camera
+from tdnet_ros.frame_pipeline import FramePipeline, Recipe
+from tdnet_ros.inference_thread import InferenceThread
+from tdnet_ros.mailbox import Mailbox
+
+
+class Activity:
+    """From activation to deactivation: takes in frames and has them segmented.
+
+    Args:
+        node: the active node.
+        cameras: by name.
+        recipe: what the frames are segmented with.
+
+    Raises:
+        RuntimeError: a subscription cannot be made, for example with an unknown QoS override.
+    """
+
+    def __init__(self, node: LifecycleNode, cameras: Mapping[str, Camera], recipe: Recipe) -> None:
+        self._node = node
+        self._cameras = cameras
+        self._mailbox: Mailbox[ArrivedFrame] = Mailbox(cameras)
+        self._pipeline = FramePipeline(node, cameras, recipe)
+        for camera in cameras.values():
+            camera.restart()
+        compressed = recipe.settings.image_transport == "compressed"
+        self._subscriptions = [
+            self._subscribe(camera, CompressedImage if compressed else Image)
+            for camera in cameras.values()
+        ]
+        self._thread = InferenceThread(self._mailbox, self._pipeline.process)
+
+    def use(self, recipe: Recipe) -> None:
+        """Segment the next frame with another recipe."""
+        self._pipeline.recipe = recipe
+
+    def stop(self) -> None:
+        """Take in no more frames, publish nothing more, and wait for the frame at work."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        for name in self._mailbox.close():
+            self._cameras[name].counter.add(dropped=1)
+        self._pipeline.close()
+        self._thread.join()
+        for camera in self._cameras.values():
+            camera.release()
+
+    def _subscribe(
+        self, camera: Camera, message_type: type[Image] | type[CompressedImage]
+    ) -> Subscription:
+        def receive(message: Image | CompressedImage) -> None:
+            self._receive(camera, message)
+
+        return self._node.create_subscription(
+            message_type,
+            camera.input_topic,
+            receive,
+            QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
+            event_callbacks=camera.incidents.subscription_callbacks(camera.input_topic),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    def _receive(self, camera: Camera, message: Image | CompressedImage) -> None:
+        frame = ArrivedFrame(message, time.perf_counter())
+        camera.counter.add(received=1)
+        settings = self._pipeline.recipe.settings
+        if settings.idle_without_subscribers and not camera.publishers.wanted().any:
+            # Who subscribes later must not get what an old view left behind.
+            camera.reset(ResetReason.START)
+            camera.counter.add(dropped=1)
+        elif not camera.rate_limit.passes(frame.arrived, settings.max_rate) or (
+            self._mailbox.put(camera.name, frame) is not None
+        ):
+            camera.counter.add(dropped=1)

@@ -1,0 +1,130 @@
+"""What the node keeps for each camera: its memory, its rate, its counts and its topics."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+from sensor_msgs.msg import CompressedImage, Image
+
+from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
+from tdnet.streaming import Stream, StreamingSegmenter
+from tdnet_ros.publishers import CameraPublishers
+from tdnet_ros.qos_events import QosIncidents
+from tdnet_ros.status import FrameCounter
+
+# Frames over which the diagnostics take the percentiles of the latency.
+LATENCY_FRAMES = 200
+
+
+@dataclass(frozen=True)
+class ArrivedFrame:
+    """A camera message and when it arrived: seconds of `time.perf_counter`."""
+
+    message: Image | CompressedImage
+    arrived: float
+
+
+class RateLimit:
+    """Lets at most so many frames a second pass, on average and at even distances."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def passes(self, now: float, max_rate: float) -> bool:
+        """Say whether a frame that arrives now passes.
+
+        Args:
+            now: seconds of any steady clock.
+            max_rate: frames a second; 0: no limit.
+        """
+        if max_rate <= 0:
+            return True
+        if now < self._due:
+            return False
+        period = 1 / max_rate
+        # Counting from when it was due keeps the average where frames arrive at other times;
+        # after a pause it starts anew, so that no burst makes up for it.
+        self._due = self._due + period if now - self._due < period else now + period
+        return True
+
+
+class Camera:
+    """One camera of the node.
+
+    Args:
+        name: of the camera; empty where there is only one.
+        input_topic: fully qualified topic of its images.
+        publishers: its output topics.
+        incidents: peers whose QoS does not fit.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        input_topic: str,
+        publishers: CameraPublishers,
+        incidents: QosIncidents,
+    ) -> None:
+        self.name = name
+        self.input_topic = input_topic
+        self.publishers = publishers
+        self.incidents = incidents
+        self.rate_limit = RateLimit()
+        self.counter = FrameCounter()
+        self.latencies: deque[float] = deque(maxlen=LATENCY_FRAMES)
+        self.last_error = ""
+        self._lock = threading.Lock()
+        self._policy = ContinuityPolicy()
+        self._segmenter: StreamingSegmenter | None = None
+        self._stream: Stream | None = None
+
+    def restart(self) -> None:
+        """Begin a new activation: no memory, all counts zero."""
+        self.rate_limit = RateLimit()
+        self.counter = FrameCounter()
+        self.latencies.clear()
+        self.last_error = ""
+        self.release()
+        self.reset(ResetReason.ACTIVATED)
+
+    def release(self) -> None:
+        """Let go of the model and the memory."""
+        with self._lock:
+            self._segmenter = self._stream = None
+
+    def reset(self, reason: ResetReason) -> None:
+        """Have the memory emptied before the next frame; from any thread."""
+        with self._lock:
+            self._policy.reset(reason)
+
+    def stream_for(
+        self, frame: FrameInfo, segmenter: StreamingSegmenter, max_gap: float
+    ) -> tuple[Stream, ResetReason | None]:
+        """Give the stream that a frame belongs to, emptied where the frame may not use its memory.
+
+        Args:
+            frame: what the memory contract looks at.
+            segmenter: the model of this frame; another one than before opens another stream.
+            max_gap: longest time between two frames of one view, seconds.
+
+        Returns:
+            The stream, and why its memory was emptied.
+        """
+        with self._lock:
+            if self._stream is None or segmenter is not self._segmenter:
+                if self._stream is not None:
+                    self._policy.reset(ResetReason.MODEL)
+                self._segmenter, self._stream = segmenter, segmenter.open_stream()
+            self._policy.max_gap = max_gap
+            reason = self._policy.check(frame)
+            stream = self._stream
+        if reason is not None:
+            stream.reset()
+        return stream, reason
+
+    def refuse(self, text: str) -> None:
+        """Count a frame that could not be used and remember why."""
+        self.counter.add(refused=1)
+        self.last_error = text

@@ -1,0 +1,170 @@
+"""The way of one frame: convert, step, publish. Runs in the inference thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
+from rclpy.time import Time
+from std_msgs.msg import Header
+
+from tdnet.continuity import FrameInfo, ResetReason
+from tdnet.errors import InputError
+from tdnet.overlay import OverlayRenderer
+from tdnet.postprocess import OutputOptions
+from tdnet.streaming import SegmentationResult, StreamingSegmenter
+from tdnet_ros.camera import ArrivedFrame, Camera
+from tdnet_ros.image_messages import image_from_message
+from tdnet_ros.log_throttle import LogThrottle, one_line
+from tdnet_ros.publishers import Wanted
+from tdnet_ros.settings import NodeSettings
+from tdnet_ros.status import FrameTimes, SegmentedFrame, status_message
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a frame is segmented with; replaced as a whole between two frames.
+
+    Attributes:
+        segmenter: the model.
+        renderer: draws the overlay with the model's classes.
+        settings: of the node.
+    """
+
+    segmenter: StreamingSegmenter
+    renderer: OverlayRenderer
+    settings: NodeSettings
+
+    @classmethod
+    def create(cls, segmenter: StreamingSegmenter, settings: NodeSettings) -> Recipe:
+        """Put together a model and the settings of the node.
+
+        Raises:
+            TdnetError: the settings name a class that the model's class map does not have.
+        """
+        class_map, overlay = segmenter.class_map, settings.overlay
+        renderer = OverlayRenderer(
+            class_map,
+            alpha=overlay.alpha,
+            legend=overlay.legend,
+            hidden_classes=[class_map.class_by_name(name).id for name in overlay.hidden_classes],
+            device=segmenter.device,
+        )
+        return cls(segmenter, renderer, settings)
+
+    def options(self, wanted: Wanted) -> OutputOptions:
+        """Ask for the outputs of a frame that have a subscriber."""
+        return OutputOptions(
+            size=self.settings.output_size,
+            confidence=wanted.any_confidence,
+            confidence_threshold=self.settings.confidence_threshold,
+            overlay=self.renderer if wanted.any_overlay else None,
+        )
+
+
+class FramePipeline:
+    """Segments frames and publishes the results, one at a time.
+
+    Args:
+        node: publishes, and gives clock and log.
+        cameras: by name.
+        recipe: what the frames are segmented with; may be replaced at any time.
+    """
+
+    def __init__(self, node: LifecycleNode, cameras: Mapping[str, Camera], recipe: Recipe) -> None:
+        self.recipe = recipe
+        self._clock = node.get_clock()
+        self._logger = node.get_logger()
+        self._throttle = LogThrottle()
+        self._cameras = cameras
+        self._publishing = threading.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """Publish nothing from now on, also not of the frame at work; waits while it goes out."""
+        with self._publishing:
+            self._closed = True
+
+    def process(self, name: str, frame: ArrivedFrame) -> None:
+        """Segment a frame of a camera and publish the result; never raises.
+
+        A frame that cannot be used is counted and logged, and the next one starts a new memory
+        where the network was at work on it.
+        """
+        camera, recipe = self._cameras[name], self.recipe
+        started = time.perf_counter()
+        try:
+            image = image_from_message(frame.message)
+        except InputError as error:
+            self._refuse(camera, str(error))
+            return
+        # Anything else, a device error too, must not end the only inference thread.
+        except Exception as error:
+            self._refuse(camera, f"{type(error).__name__} in conversion: {error}")
+            return
+        converted = time.perf_counter()
+        header, wanted = frame.message.header, camera.publishers.wanted()
+        try:
+            stream, reason = camera.stream_for(
+                _frame_info(header, image), recipe.segmenter, recipe.settings.max_gap
+            )
+            result = stream.step(image, recipe.options(wanted))
+        except Exception as error:
+            camera.reset(ResetReason.ERROR)
+            self._refuse(camera, f"{type(error).__name__} in the network: {error}")
+            return
+        segmented = time.perf_counter()
+        with self._publishing:
+            if self._closed:
+                camera.counter.add(dropped=1)
+                return
+            try:
+                camera.publishers.publish(header, result, wanted)
+            except Exception as error:
+                self._refuse(camera, f"{type(error).__name__} while publishing: {error}")
+                return
+            times = FrameTimes(frame.arrived, started, converted, segmented, time.perf_counter())
+            self._finish(camera, recipe, header, result, reason, times, wanted)
+
+    def _finish(
+        self,
+        camera: Camera,
+        recipe: Recipe,
+        header: Header,
+        result: SegmentationResult,
+        reason: ResetReason | None,
+        times: FrameTimes,
+        wanted: Wanted,
+    ) -> None:
+        counts = camera.counter.add(segmented=1)
+        camera.latencies.append(times.total_ms)
+        if not wanted.status:
+            return
+        age = self._clock.now() - Time.from_msg(header.stamp, clock_type=self._clock.clock_type)
+        segmenter = recipe.segmenter
+        frame = SegmentedFrame(
+            header=header,
+            camera=camera.name,
+            variant=segmenter.variant.name,
+            memory_capacity=segmenter.memory_capacity,
+            reset_reason=reason,
+            age_ms=age.nanoseconds / 1e6,
+        )
+        camera.publishers.publish_status(
+            status_message(frame, result, times, counts, segmenter.class_map)
+        )
+
+    def _refuse(self, camera: Camera, problem: str) -> None:
+        text = one_line(f"frame of {camera.input_topic} refused: {problem}")
+        camera.refuse(text)
+        if self._throttle.allows(text):
+            self._logger.warning(text)
+
+
+def _frame_info(header: Header, image: np.ndarray) -> FrameInfo:
+    stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+    return FrameInfo(stamp, (image.shape[0], image.shape[1]), header.frame_id)

@@ -1,0 +1,43 @@
+"""One log line for each cause, however often it occurs."""
+
+from __future__ import annotations
+
+import re
+import time
+
+PERIOD = 10.0
+MAX_TEXTS = 20
+MAX_LENGTH = 500
+
+_NUMBER = re.compile(r"\d+")
+
+
+class LogThrottle:
+    """Lets a text pass once in a period, whatever numbers it names.
+
+    rclpy's own throttle counts by the line of code that logs, so one cause would silence another.
+    No more than `MAX_TEXTS` pass in a period: a hostile camera can put anything into a text.
+
+    Args:
+        period: seconds.
+    """
+
+    def __init__(self, period: float = PERIOD) -> None:
+        self._period = period
+        self._passed: dict[str, float] = {}
+
+    def allows(self, text: str) -> bool:
+        """Say whether a text may be logged now."""
+        now = time.monotonic()
+        self._passed = {k: t for k, t in self._passed.items() if now - t < self._period}
+        key = _NUMBER.sub("#", text)
+        if key in self._passed or len(self._passed) >= MAX_TEXTS:
+            return False
+        self._passed[key] = now
+        return True
+
+
+def one_line(problem: object) -> str:
+    """Give an error or a text as one line of bounded length."""
+    text = " ".join(str(problem).split())
+    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]} ..."

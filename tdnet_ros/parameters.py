@@ -1,0 +1,236 @@
+"""The parameters of the node: what each is for, what it may be and when it may change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import cast
+
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from tdnet.class_map import ClassMap
+from tdnet.postprocess import MAX_SIDE
+from tdnet.variants import list_variants
+from tdnet_ros.settings import (
+    IMAGE_TRANSPORTS,
+    PRECISION_NAMES,
+    NodeSettings,
+    ParameterError,
+    Value,
+)
+
+
+class Change(Enum):
+    """When a parameter may be set."""
+
+    ANY_TIME = auto()
+    """Acts on the next frame."""
+    UNCONFIGURED = auto()
+    """Before the node is configured."""
+    AT_START = auto()
+    """With the command or launch file that starts the node."""
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One parameter; its default is that of `NodeSettings`.
+
+    Attributes:
+        name: of the parameter.
+        description: what it does, with its unit.
+        constraint: the allowed values in words, where they are no range.
+        range: least and largest number, both allowed.
+        kind: type of an array, which an empty default does not show.
+        change: when it may be set.
+    """
+
+    name: str
+    description: str
+    constraint: str = ""
+    range: tuple[float, float] | None = None
+    kind: Parameter.Type | None = None
+    change: Change = Change.ANY_TIME
+
+    def descriptor(self) -> ParameterDescriptor:
+        """Give the descriptor that ROS shows and checks."""
+        descriptor = ParameterDescriptor(
+            name=self.name,
+            description=self.description,
+            additional_constraints=self.constraint,
+            read_only=self.change is Change.AT_START,
+        )
+        if self.range is not None:
+            low, high = self.range
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+        return descriptor
+
+
+def _one_of(values: Iterable[str]) -> str:
+    return f"one of: {', '.join(values)}"
+
+
+_YES_NO = _one_of(("true", "false"))
+
+PARAMETERS = (
+    ParameterSpec(
+        "variant",
+        "Network that segments the images.",
+        _one_of(list_variants()),
+        change=Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "weights",
+        "Weights file of the network; empty: the weights that come with the variant.",
+        "path of a .safetensors file or a PyTorch checkpoint, or empty",
+        change=Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "class_map",
+        "Ids, names and colours of the classes; empty: the map stored with the weights.",
+        f"{_one_of(ClassMap.packaged_names())}, the path of a YAML file, or empty",
+        change=Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "device",
+        "Where the network runs; auto: the first GPU, or the CPU where there is none.",
+        _one_of(("auto", "cpu", "cuda", "cuda:N")),
+        change=Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "precision",
+        "Numbers the network computes with; auto: what is fast and safe on the device.",
+        _one_of(PRECISION_NAMES),
+        change=Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "input_size",
+        "Height and width in pixels at which the network sees the image; empty: its own size.",
+        f"empty, or two numbers of 1 to {MAX_SIDE}",
+        kind=Parameter.Type.INTEGER_ARRAY,
+        change=Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "output_size",
+        "Size of labels, confidence and overlay: the camera's, the network's, or height and width "
+        "in pixels.",
+        f"camera, network, or two numbers of 1 to {MAX_SIDE} as an array or as text 'h, w'",
+    ),
+    ParameterSpec(
+        "image_transport",
+        "Subscribe to image (raw) or to image/compressed (JPEG or PNG).",
+        _one_of(IMAGE_TRANSPORTS),
+        change=Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "cameras",
+        "Names of the cameras, each with input NAME/image and outputs ~/NAME/...; empty: one "
+        "camera with input image and outputs ~/...",
+        "letters, digits and _, a letter first; no name twice",
+        kind=Parameter.Type.STRING_ARRAY,
+        change=Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "overlay.alpha",
+        "Opacity of the class colours in the overlay; 0: camera image only.",
+        range=(0.0, 1.0),
+    ),
+    ParameterSpec("overlay.legend", "Name the classes present in the overlay.", _YES_NO),
+    ParameterSpec(
+        "overlay.hidden_classes",
+        "Names of classes that the overlay does not colour; labels keep them.",
+        "names of the class map",
+        kind=Parameter.Type.STRING_ARRAY,
+    ),
+    ParameterSpec(
+        "confidence_threshold",
+        "Class probability below which a pixel becomes unlabelled (255).",
+        range=(0.0, 1.0),
+    ),
+    ParameterSpec(
+        "memory.max_gap",
+        "Longest time in seconds between two frames of one view; a longer one resets the memory.",
+        range=(0.0, 3600.0),
+    ),
+    ParameterSpec(
+        "max_rate",
+        "Most frames a second that are segmented of each camera; 0: no limit.",
+        range=(0.0, 1000.0),
+    ),
+    ParameterSpec(
+        "idle_without_subscribers",
+        "Do not segment while nobody subscribes to an output of the camera.",
+        _YES_NO,
+    ),
+    ParameterSpec(
+        "diagnostics_period",
+        "Seconds between two diagnostic messages.",
+        range=(0.1, 60.0),
+    ),
+    ParameterSpec(
+        "autostart",
+        "Configure and activate when the node starts; otherwise a lifecycle manager does it.",
+        _YES_NO,
+        change=Change.AT_START,
+    ),
+)
+_BY_NAME = {spec.name: spec for spec in PARAMETERS}
+
+
+def declare(node: Node) -> NodeSettings:
+    """Declare every parameter on a node and read them.
+
+    Raises:
+        TdnetError: the node was started with a value that is not allowed.
+    """
+    defaults = NodeSettings().to_values()
+    for spec in PARAMETERS:
+        try:
+            _declare_one(node, spec, defaults[spec.name])
+        except InvalidParameterTypeException as error:
+            raise ParameterError(f"{error}; a DOUBLE is written with a point, like 1.0") from None
+        except InvalidParameterValueException as error:
+            raise ParameterError(str(error)) from None
+    return read(node)
+
+
+def _declare_one(node: Node, spec: ParameterSpec, default: Value) -> None:
+    descriptor = spec.descriptor()
+    if spec.name == "output_size":
+        descriptor.dynamic_typing = True  # text or an array of numbers
+    if spec.kind is None:
+        node.declare_parameter(spec.name, default, descriptor)
+        return
+    # An empty list shows no type: neither as a default nor as the value that a user gives.
+    declared = node.declare_parameter(spec.name, spec.kind, descriptor)
+    if declared.type_ == Parameter.Type.NOT_SET:
+        node.set_parameters([Parameter(spec.name, spec.kind, default)])
+
+
+def read(node: Node, changed: Iterable[Parameter] = ()) -> NodeSettings:
+    """Give the settings of a node, as they would be with the changed parameters.
+
+    Raises:
+        TdnetError: a value is not allowed.
+    """
+    values = {name: cast(Value, node.get_parameter(name).value) for name in _BY_NAME}
+    values.update({p.name: cast(Value, p.value) for p in changed if p.name in _BY_NAME})
+    return NodeSettings.from_values(values)
+
+
+def check_change_allowed(changed: Iterable[Parameter], *, configured: bool) -> None:
+    """Refuse parameters that may not be set now.
+
+    Raises:
+        ParameterError: the node is configured, and a parameter must be set before that.
+    """
+    late = [p.name for p in changed if p.name in _BY_NAME and configured]
+    late = [name for name in late if _BY_NAME[name].change is Change.UNCONFIGURED]
+    if late:
+        raise ParameterError(
+            f"{', '.join(late)} cannot change while the model is loaded; deactivate and clean up "
+            "the node, set it, then configure and activate again"
+        )

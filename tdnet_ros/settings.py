@@ -1,0 +1,181 @@
+"""What the parameters of the node say, as typed values; the one home of their defaults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from tdnet.continuity import DEFAULT_MAX_GAP
+from tdnet.device import PRECISIONS
+from tdnet.errors import TdnetError
+from tdnet.postprocess import MAX_SIDE, OutputSize
+from tdnet.settings import SegmenterSettings
+from tdnet.variants import get_variant
+
+Value = bool | int | float | str | list[int] | list[str]
+
+PRECISION_NAMES = ("auto", *PRECISIONS)
+IMAGE_TRANSPORTS = ("raw", "compressed")
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+_CAMERA = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+class ParameterError(TdnetError, ValueError):
+    """A parameter whose value cannot be used."""
+
+
+@dataclass(frozen=True)
+class OverlaySettings:
+    """How the overlay is drawn.
+
+    Attributes:
+        alpha: opacity of the class colours, 0 to 1.
+        legend: name the classes present.
+        hidden_classes: names of the classes that leave the camera image as it is.
+    """
+
+    alpha: float = 0.5
+    legend: bool = True
+    hidden_classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """Every parameter of the node; the names of the parameters are in `parameters.py`.
+
+    Attributes:
+        segmenter: the model; a change needs another one to be built.
+        output_size: of labels, confidence and overlay: the camera's, the network's, or (H, W).
+        image_transport: whether `image` or `image/compressed` is subscribed to.
+        cameras: names of the cameras; none: one camera without a name.
+        overlay: how the overlay is drawn.
+        confidence_threshold: class probability below which a pixel is unlabelled, 0 to 1.
+        max_gap: longest time between two frames of one view, seconds.
+        max_rate: frames a second that a camera may have segmented; 0: no limit.
+        idle_without_subscribers: do not segment while nobody subscribes to an output.
+        diagnostics_period: seconds between two diagnostic messages.
+        autostart: configure and activate when the node starts.
+    """
+
+    segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
+    output_size: OutputSize = "camera"
+    image_transport: str = "raw"
+    cameras: tuple[str, ...] = ()
+    overlay: OverlaySettings = field(default_factory=OverlaySettings)
+    confidence_threshold: float = 0.0
+    max_gap: float = DEFAULT_MAX_GAP
+    max_rate: float = 0.0
+    idle_without_subscribers: bool = True
+    diagnostics_period: float = 1.0
+    autostart: bool = True
+
+    def to_values(self) -> dict[str, Value]:
+        """Give the value of every parameter by its name, as ROS carries it."""
+        model, size = self.segmenter, self.output_size
+        return {
+            "variant": model.variant,
+            "weights": model.weights,
+            "class_map": model.class_map,
+            "device": model.device,
+            "precision": model.precision,
+            "input_size": list(model.input_size or ()),
+            "output_size": size if isinstance(size, str) else f"{size[0]}, {size[1]}",
+            "image_transport": self.image_transport,
+            "cameras": list(self.cameras),
+            "overlay.alpha": self.overlay.alpha,
+            "overlay.legend": self.overlay.legend,
+            "overlay.hidden_classes": list(self.overlay.hidden_classes),
+            "confidence_threshold": self.confidence_threshold,
+            "memory.max_gap": self.max_gap,
+            "max_rate": self.max_rate,
+            "idle_without_subscribers": self.idle_without_subscribers,
+            "diagnostics_period": self.diagnostics_period,
+            "autostart": self.autostart,
+        }
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Value]) -> NodeSettings:
+        """Check the values of all parameters and give them as settings.
+
+        Types and ranges are taken for granted: their descriptors have ROS check them.
+
+        Raises:
+            ParameterError: a value is not among those allowed.
+            UnknownNameError: there is no such variant.
+        """
+        text = cast(Mapping[str, str], values)
+        number = cast(Mapping[str, float], values)
+        flag = cast(Mapping[str, bool], values)
+        names = cast(Mapping[str, Sequence[str]], values)
+        device = text["device"]
+        if not _DEVICE.fullmatch(device):
+            raise ParameterError(f"device is {device!r}; allowed are auto, cpu, cuda and cuda:N")
+        return cls(
+            segmenter=SegmenterSettings(
+                variant=get_variant(text["variant"]).name,
+                weights=text["weights"],
+                class_map=text["class_map"],
+                device=device,
+                precision=_choice("precision", text["precision"], PRECISION_NAMES),
+                input_size=_input_size(cast(Sequence[int], values["input_size"])),
+            ),
+            output_size=_output_size(cast("str | Sequence[int]", values["output_size"])),
+            image_transport=_choice("image_transport", text["image_transport"], IMAGE_TRANSPORTS),
+            cameras=_cameras(names["cameras"]),
+            overlay=OverlaySettings(
+                alpha=number["overlay.alpha"],
+                legend=flag["overlay.legend"],
+                hidden_classes=tuple(names["overlay.hidden_classes"]),
+            ),
+            confidence_threshold=number["confidence_threshold"],
+            max_gap=number["memory.max_gap"],
+            max_rate=number["max_rate"],
+            idle_without_subscribers=flag["idle_without_subscribers"],
+            diagnostics_period=number["diagnostics_period"],
+            autostart=flag["autostart"],
+        )
+
+
+def _choice(name: str, value: str, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        raise ParameterError(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
+    return value
+
+
+def _input_size(value: Sequence[int]) -> tuple[int, int] | None:
+    return _size("input_size", value, "empty (the variant's own size)") if value else None
+
+
+def _output_size(value: str | Sequence[int]) -> OutputSize:
+    if value == "camera":
+        return "camera"
+    if value == "network":
+        return "network"
+    try:
+        sides = [int(side) for side in value.split(",")] if isinstance(value, str) else value
+    except ValueError:
+        sides = []
+    return _size("output_size", sides, "camera, network")
+
+
+def _size(name: str, value: Sequence[int], others: str) -> tuple[int, int]:
+    if len(value) != 2 or not all(1 <= side <= MAX_SIDE for side in value):
+        raise ParameterError(
+            f"{name} is {list(value)}; allowed are {others}, or height and width, each 1 to "
+            f"{MAX_SIDE}"
+        )
+    return int(value[0]), int(value[1])
+
+
+def _cameras(value: Sequence[str]) -> tuple[str, ...]:
+    for name in value:
+        if not _CAMERA.fullmatch(name):
+            raise ParameterError(
+                f"cameras has the name {name!r}; allowed are letters, digits and _, a letter first"
+            )
+    if len(set(value)) != len(value):
+        raise ParameterError(f"cameras names one twice: {', '.join(value)}")
+    return tuple(value)

@@ -1,0 +1,65 @@
+"""A small model, and a ROS graph that no other run on the machine sees."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import rclpy
+import torch
+from support.ros_graph import RosGraph, wait_for
+
+from tdnet import ClassMap, SegmenterSettings, StreamingSegmenter, create_model, save_weights
+
+INPUT_SIZE = (65, 129)
+
+
+@pytest.fixture(scope="session")
+def _ros() -> Iterator[None]:
+    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    rclpy.init(args=[])
+    yield
+    rclpy.shutdown()
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Weights that give every class somewhere, of a network small enough for many tests."""
+    torch.manual_seed(7)
+    model = create_model("td4-psp18-nano", num_classes=19, input_size=INPUT_SIZE)
+    path = tmp_path_factory.mktemp("weights") / "nano.safetensors"
+    save_weights(model, path, class_map=ClassMap.load("cityscapes"))
+    return str(path)
+
+
+@pytest.fixture
+def segmenter(weights: str) -> StreamingSegmenter:
+    """The model of the node, driven directly."""
+    return SegmenterSettings(weights=weights, device="cpu").build()
+
+
+@pytest.fixture
+def graph(_ros: None) -> Iterator[RosGraph]:
+    """A graph without the node under test."""
+    graph = RosGraph()
+    yield graph
+    graph.close()
+
+
+@pytest.fixture
+def active(graph: RosGraph, weights: str) -> RosGraph:
+    """A graph with the node under test, active, one camera."""
+    graph.start(weights=weights, device="cpu")
+    wait_for(lambda: graph.state() == "active", "the node to be active")
+    return graph
+
+
+@pytest.fixture(scope="session")
+def images() -> list[np.ndarray]:
+    """Frames of one view, (H, W, 3) uint8 RGB."""
+    random = np.random.default_rng(3)
+    base = random.integers(0, 255, (12, 20, 3), np.uint8).repeat(6, 0).repeat(6, 1)
+    return [np.ascontiguousarray(np.roll(base, 3 * i, axis=1)) for i in range(10)]

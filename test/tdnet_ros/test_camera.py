@@ -1,0 +1,65 @@
+"""Rate and memory of one camera."""
+
+from __future__ import annotations
+
+import pytest
+
+from tdnet import FrameInfo, ResetReason, SegmenterSettings, StreamingSegmenter
+from tdnet_ros.camera import Camera, RateLimit
+from tdnet_ros.qos_events import QosIncidents
+
+
+@pytest.mark.parametrize("rate", [10.0, 8.0, 3.0])
+def test_the_rate_is_kept_on_average(rate: float) -> None:
+    limit = RateLimit()
+    passed = [i / 17 for i in range(17 * 20) if limit.passes(i / 17, rate)]
+    assert len(passed) == pytest.approx(20 * rate, abs=1.5)
+    gaps = [b - a for a, b in zip(passed, passed[1:], strict=False)]
+    assert min(gaps) > 1 / rate - 1 / 17 - 1e-9
+
+
+def test_no_burst_makes_up_for_a_pause() -> None:
+    limit = RateLimit()
+    assert limit.passes(0.0, 10)
+    assert limit.passes(100.0, 10)
+    assert not limit.passes(100.05, 10)
+    assert limit.passes(100.1, 10)
+
+
+def test_zero_is_no_limit() -> None:
+    limit = RateLimit()
+    assert all(limit.passes(0.0, 0.0) for _ in range(100))
+
+
+def frame(seconds: float) -> FrameInfo:
+    return FrameInfo(round(seconds * 1e9), (48, 64), "camera")
+
+
+def test_another_model_starts_another_memory(
+    segmenter: StreamingSegmenter, weights: str, graph_free_camera: Camera
+) -> None:
+    camera = graph_free_camera
+    camera.restart()
+    first, reason = camera.stream_for(frame(0.0), segmenter, 1.0)
+    assert reason is ResetReason.ACTIVATED
+    same, reason = camera.stream_for(frame(0.1), segmenter, 1.0)
+    assert same is first
+    assert reason is None
+    other = SegmenterSettings(weights=weights, device="cpu").build()
+    second, reason = camera.stream_for(frame(0.2), other, 1.0)
+    assert second is not first
+    assert reason is ResetReason.MODEL
+
+
+def test_the_gap_may_change_from_frame_to_frame(
+    segmenter: StreamingSegmenter, graph_free_camera: Camera
+) -> None:
+    camera = graph_free_camera
+    camera.stream_for(frame(0.0), segmenter, 1.0)
+    assert camera.stream_for(frame(0.5), segmenter, 1.0)[1] is None
+    assert camera.stream_for(frame(1.0), segmenter, 0.4)[1] is ResetReason.GAP
+
+
+@pytest.fixture
+def graph_free_camera() -> Camera:
+    return Camera("front", "/front/image", publishers=None, incidents=QosIncidents())
