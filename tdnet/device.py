@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from tdnet.errors import DeviceError, UnknownNameError
@@ -48,3 +51,18 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
     if name not in PRECISIONS:
         raise UnknownNameError("precision", name, ["auto", *PRECISIONS])
     return PRECISIONS[name]
+
+
+@contextmanager
+def device_errors(device: torch.device) -> Iterator[None]:
+    """Turn what PyTorch raises for a device, such as too little memory, into one clear error.
+
+    Raises:
+        DeviceError: PyTorch raised in the block; the original error is its cause.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        remedy = "a smaller input_size, another device or variant may help"
+        raise DeviceError(f"device {device} failed: {reason}; {remedy}") from error

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tdnet.class_map import ClassMap
-from tdnet.device import resolve_device, resolve_precision
+from tdnet.device import device_errors, resolve_device, resolve_precision
 from tdnet.errors import InputError
 from tdnet.network import SegmentationNetwork
 from tdnet.network.layers import SpatialLayerNorm
@@ -60,7 +60,7 @@ class StreamingSegmenter:
 
     Raises:
         InputError: the class map is for another number of network classes.
-        DeviceError: this machine lacks the device.
+        DeviceError: this machine lacks the device, or it cannot hold the network.
         UnknownNameError: no precision has that name.
     """
 
@@ -81,10 +81,11 @@ class StreamingSegmenter:
             )
         self.device = resolve_device(device)
         self._dtype = resolve_precision(precision, self.device)
-        self._model = _for_inference(model, self.device, self._dtype)
-        self._preprocess = Preprocessor(model.input_size, self.device, self._dtype)
-        self._postprocess = Postprocessor(self.class_map, self.device)
-        self._default_stream = self.open_stream()
+        with device_errors(self.device):
+            self._model = _for_inference(model, self.device, self._dtype)
+            self._preprocess = Preprocessor(model.input_size, self.device, self._dtype)
+            self._postprocess = Postprocessor(self.class_map, self.device)
+            self._default_stream = self.open_stream()
 
     @property
     def variant(self) -> Variant:
@@ -188,7 +189,12 @@ class Stream:
 
         Raises:
             InputError: no such image, or of another size than the frames before it.
+            DeviceError: the device failed, for want of memory perhaps; reset before going on.
         """
+        with device_errors(self._device):
+            return self._step(image, options)
+
+    def _step(self, image: npt.NDArray[np.uint8], options: OutputOptions) -> SegmentationResult:
         clock = StageClock(self._device)
         clock.mark()
         pixels = upload(image, self._device)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -173,6 +176,31 @@ def test_missing_devices_are_named(device: str) -> None:
 def test_unknown_precision_lists_the_valid_ones() -> None:
     with pytest.raises(UnknownNameError, match="auto, float32, bfloat16, float16"):
         segmenter(device="cpu", precision="float8")
+
+
+SHORT_OF_MEMORY = """
+import resource
+import numpy as np
+from tdnet import StreamingSegmenter, create_model
+from tdnet.errors import DeviceError
+
+segmenter = StreamingSegmenter(create_model("psp18-nano", input_size=(4001, 4001)), device="cpu")
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 200_000_000,) * 2)
+try:
+    segmenter.step(np.zeros((64, 64, 3), np.uint8))
+except DeviceError as error:
+    print(error)
+"""
+
+
+def test_too_little_memory_is_one_clear_error() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SHORT_OF_MEMORY], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("device cpu failed:"), done.stderr
+    assert "a smaller input_size" in done.stdout
+    assert done.stdout.count("\n") == 1
 
 
 def test_class_map_of_another_class_count_is_refused() -> None:
