@@ -14,6 +14,7 @@ from tdnet.errors import InputError
 from tdnet_offline.bags.indexed_bag import IndexedBag
 from tdnet_offline.bags.message_types import message_types
 from tdnet_offline.bags.record import Bag
+from tdnet_offline.bags.salvage_sqlite import is_cut_off
 from tdnet_offline.bags.salvaged_bag import SalvagedBag
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
@@ -60,6 +61,9 @@ def _open(path: Path, types: Typestore) -> Bag:
             f"{path}: no such bag; give a bag's folder, or its .mcap, .db3 or .bag file"
         )
     try:
+        for file in path.glob("*.db3") if path.is_dir() else [path]:
+            if file.suffix == ".db3" and is_cut_off(file):
+                raise ValueError("the file is cut off")
         return IndexedBag(path, types)
     except Exception as error:
         # rosbags passes on whatever its storage meets in damaged bytes.

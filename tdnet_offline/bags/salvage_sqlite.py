@@ -10,6 +10,9 @@ from pathlib import Path
 
 from tdnet_offline.bags.record import BagRecord
 
+_HEADER = 100
+"""Bytes of the header of an SQLite file."""
+
 
 @dataclass
 class Contents:
@@ -42,12 +45,26 @@ def contents(path: Path) -> Contents:
     return found
 
 
+def is_cut_off(path: Path) -> bool:
+    """Say whether the file ends within a page, which SQLite silently fills up with zeros."""
+    with path.open("rb") as stream:
+        head = stream.read(_HEADER)
+    if len(head) < _HEADER:
+        return True
+    # A page of 65536 bytes is written as 1.
+    page = int.from_bytes(head[16:18], "big")
+    return path.stat().st_size % (page if page > 1 else 65536) != 0
+
+
 def records(path: Path) -> Iterator[BagRecord]:
     """Yield the messages in the order in which they were written, up to the damage.
 
     Raises:
         sqlite3.Error: at the damage.
+        ValueError: where the file is cut off.
     """
+    cut_off = is_cut_off(path)
+    held: BagRecord | None = None
     with closing(_connect(path)) as connection:
         topics = {
             row[0]: row[1:] for row in connection.execute("SELECT id, name, type FROM topics")
@@ -55,5 +72,13 @@ def records(path: Path) -> Iterator[BagRecord]:
         # By row, not by time: the index of times may be what is damaged.
         rows = connection.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id")
         for topic, stamp, data in rows:
+            if held is not None:
+                yield held
             name, kind = topics[topic]
-            yield BagRecord(name, kind, stamp, data)
+            held = BagRecord(name, kind, int(stamp), bytes(data))
+            # The last message of a file that is cut off may end in the zeros of its last page.
+            if not cut_off:
+                yield held
+                held = None
+    if cut_off:
+        raise ValueError("the file is cut off")

@@ -82,10 +82,21 @@ class StreetDrive:
         """Return where the camera is and looks at frame ``index``."""
         return self._path.pose(index / self.rate)
 
+    def things(self, index: int) -> list[PlacedModel]:
+        """Return all that stands or moves within sight of the camera at frame ``index``."""
+        time = index / self.rate
+        along = self._path.along(time)
+        standing = [
+            model
+            for block in self._blocks_around(along)
+            for model in block.standing
+            if self._in_sight(model, along)
+        ]
+        return [*standing, *self._traffic.models(time), *self._crossings.models(time)]
+
     def frame(self, index: int) -> StreetFrame:
         """Return frame ``index``, the same whenever and wherever it is asked for."""
-        time = index / self.rate
-        pose = self._path.pose(time)
+        pose = self.pose(index)
         canvas = Canvas(self.intrinsics)
         blocks = self._blocks_around(pose.along)
         self._sky.paint(canvas, pose)
@@ -93,14 +104,7 @@ class StreetDrive:
         painter = Painter(canvas, pose, self._light, self._layout.centre_line)
         painter.paint_flat([block.markings for block in blocks], _REACH)
         painter.paint_flat([block.joints for block in blocks], _JOINT_REACH)
-        models = [
-            model
-            for block in blocks
-            for model in block.standing
-            if self._in_sight(model, pose.along)
-        ]
-        models.extend(self._traffic.models(time))
-        models.extend(self._crossings.models(time))
+        models = self.things(index)
         painter.paint(models)
 
         image = canvas.image()

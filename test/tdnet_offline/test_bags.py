@@ -198,9 +198,14 @@ def test_an_unknown_storage_names_the_known_ones(tmp_path: Path) -> None:
 
 def test_a_bag_is_finished_when_writing_fails(tmp_path: Path) -> None:
     types = message_types()
-    with pytest.raises(RuntimeError, match="camera"), BagWriter(tmp_path / "b", types) as bag:
-        bag.write("/chatter", types.types["std_msgs/msg/String"](data="kept"), START)
-        raise RuntimeError("the camera fell off")
+
+    def fail_after_one_message() -> None:
+        with BagWriter(tmp_path / "b", types) as bag:
+            bag.write("/chatter", types.types["std_msgs/msg/String"](data="kept"), START)
+            raise RuntimeError("the camera fell off")
+
+    with pytest.raises(RuntimeError, match="camera"):
+        fail_after_one_message()
     assert [m.message.data for m in read_messages(tmp_path / "b", ["/chatter"])] == ["kept"]
 
 
@@ -244,7 +249,7 @@ def test_a_bag_without_metadata_is_read(tmp_path: Path, storage: str) -> None:
     assert "metadata" in error
 
 
-@pytest.mark.parametrize("share", [0.35, 0.6, 0.9], ids=lambda share: f"cut at {share:.0%}")
+@pytest.mark.parametrize("share", [0.35, 0.6, 0.75], ids=lambda share: f"cut at {share:.0%}")
 @pytest.mark.parametrize("storage", STORAGES)
 def test_a_truncated_bag_gives_its_beginning(tmp_path: Path, storage: str, share: float) -> None:
     bag = write_bag(tmp_path / "bag", storage)
@@ -277,6 +282,19 @@ def test_a_truncated_bag_still_tells_its_topics(tmp_path: Path) -> None:
     with open_bag(bag) as opened:
         assert opened.damage
         assert opened.topics["/camera/image_raw"].count == FRAMES
+
+
+def test_the_zeros_that_fill_up_a_cut_page_are_not_taken_for_pixels(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "bag", "sqlite3")
+    file = storage_file(bag)
+    whole = file.read_bytes()
+    for cut in range(len(whole) - 4095, len(whole) // 2, -1037):
+        file.write_bytes(whole[:cut])
+        found, error = read_until_error(bag, "/camera/image_raw")
+        assert "damaged" in error
+        for index, entry in enumerate(found):
+            pixels = np.frombuffer(entry.message.data, np.uint8).reshape(24, 33, 3)
+            np.testing.assert_array_equal(pixels, picture(index))
 
 
 @pytest.fixture(scope="module", params=STORAGES)
