@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import gc
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rcl_interfaces.msg import Log
+from rcl_interfaces.msg import Log, SetParametersResult
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.parameter import Parameter
+from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -83,6 +86,11 @@ def pixels_of(message: Image) -> np.ndarray:
     return pixels.reshape(shape if channels == 1 else (*shape, channels))
 
 
+def diagnostic_values(status: DiagnosticStatus) -> dict[str, str]:
+    """The values of a diagnostic status by key."""
+    return {item.key: item.value for item in status.values}
+
+
 class Listener:
     """A subscription that keeps what it receives."""
 
@@ -115,6 +123,10 @@ class LogListener(Listener):
         """Their texts."""
         return [m.msg for m in self.messages if m.name == "tdnet" and m.level >= WARN]
 
+    def wait_for_lines(self, count: int) -> None:
+        """Wait until there are so many."""
+        wait_for(lambda: len(self.texts) >= count, f"{count} log lines")
+
     def wait_for_text(self, part: str) -> str:
         """The first with that part, as soon as it is there."""
         found = wait_for(lambda: [t for t in self.texts if part in t], f"a log line with {part!r}")
@@ -122,7 +134,7 @@ class LogListener(Listener):
 
 
 class RosGraph:
-    """The nodes of one test; each test has a namespace-free graph of its own, one after another."""
+    """The nodes of one test; each test starts with a graph without the node under test."""
 
     def __init__(self) -> None:
         self.user = rclpy.create_node("user")
@@ -130,7 +142,12 @@ class RosGraph:
 
     def start(self, **parameters: Any) -> SegmentNode:
         """The node under test, spinning; dots in names are written as two underscores."""
-        overrides = {**RELIABLE_INPUT, **{k.replace("__", "."): v for k, v in parameters.items()}}
+        given = {name.replace("__", "."): value for name, value in parameters.items()}
+        return self.start_with({**RELIABLE_INPUT, **given})
+
+    def start_with(self, parameters: Mapping[str, Any]) -> SegmentNode:
+        """The node under test, spinning, with no parameters but these and quick diagnostics."""
+        overrides = {"diagnostics_period": 0.1, **parameters}
         node = SegmentNode(
             parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()]
         )
@@ -146,30 +163,40 @@ class RosGraph:
         return publisher
 
     def listen(
-        self,
-        message_type: type[Any],
-        topic: str,
-        qos: QoSProfile | int = 50,
-        *,
-        connect: bool = True,
+        self, message_type: type[Any], topic: str, qos: QoSProfile | None = None
     ) -> Listener:
         """A subscriber, once it is connected with the node under test."""
-        profile = QoSProfile(depth=qos) if isinstance(qos, int) else qos
         before = self.user.count_subscribers(topic)
-        listener = Listener(self.user, message_type, topic, profile)
-        if connect:
-            wait_for(lambda: self.user.count_publishers(topic), f"a publisher of {topic}")
-            publishers = [
-                publisher
-                for spinning in self._spinning[1:]
-                for publisher in spinning.node.publishers
-                if publisher.topic_name == topic
-            ]
-            wait_for(
-                lambda: all(p.get_subscription_count() > before for p in publishers),
-                f"the node to see the subscription of {topic}",
-            )
+        listener = Listener(self.user, message_type, topic, qos or QoSProfile(depth=100))
+        publisher = self.node_publisher(topic)
+        wait_for(
+            lambda: publisher.get_subscription_count() > before,
+            f"the node to see the subscription of {topic}",
+        )
         return listener
+
+    def node_publisher(self, topic: str) -> Publisher:
+        """The publisher of the node under test, once it is there."""
+        (node,) = (spinning.node for spinning in self._spinning[1:])
+        publishers = wait_for(
+            lambda: [p for p in list(node.publishers) if p.topic_name == topic],
+            f"a publisher of {topic}",
+        )
+        return publishers[0]
+
+    def wait_until_received(self, count: int) -> None:
+        """Wait until so many frames of the only camera arrived, as the diagnostics tell."""
+        diagnostics = self.listen(DiagnosticArray, "/diagnostics")
+        wait_for(
+            lambda: any(
+                status.name == "tdnet: camera"
+                and diagnostic_values(status)["received"] == str(count)
+                for message in diagnostics.messages
+                for status in message.status
+            ),
+            f"{count} frames received",
+        )
+        diagnostics.close()
 
     def listen_to_log(self) -> LogListener:
         """What the node under test logs from now on."""
@@ -189,6 +216,23 @@ class RosGraph:
         wait_for(future.done, f"an answer of {name}")
         self.user.destroy_client(client)
         return future.result()
+
+    def set_parameters(self, **parameters: Any) -> list[SetParametersResult]:
+        """Set parameters as `ros2 param set` does; dots are written as two underscores."""
+        request = SetParameters.Request(
+            parameters=[
+                Parameter(name.replace("__", "."), value=value).to_parameter_msg()
+                for name, value in parameters.items()
+            ]
+        )
+        return self.call(SetParameters, "/tdnet/set_parameters", request).results
+
+    def get_parameter(self, name: str) -> Any:
+        """A parameter as `ros2 param get` shows it."""
+        request = GetParameters.Request(names=[name])
+        answer = self.call(GetParameters, "/tdnet/get_parameters", request)
+        value = parameter_value_to_python(answer.values[0])
+        return value.tolist() if isinstance(value, array.array) else value
 
     def transition(self, label: str) -> bool:
         """Ask the node for a transition, such as ``activate``; whether it succeeded."""
@@ -214,16 +258,15 @@ class _Spinning:
         self._thread.start()
 
     def _spin(self) -> None:
-        try:
+        with contextlib.suppress(ExternalShutdownException):
             self._executor.spin()
-        except ExternalShutdownException:
-            pass
 
     def end(self) -> None:
         self._executor.shutdown(timeout_sec=0)
         self._thread.join(TIMEOUT)
         assert not self._thread.is_alive()
+        self._executor.shutdown()
         self.node.destroy_node()
         # The middleware removes a node only once nothing refers to it any more.
-        del self.node
+        del self.node, self._executor
         gc.collect()
