@@ -1,5 +1,5 @@
 # Every target makes its own environment first; a second run starts at once.
-#   make demo [BAG=... TOPIC=... | IMAGES=...] [WEIGHTS=...] [VARIANT=...]
+#   make demo [BAG=... TOPIC=... | IMAGES=... RATE=...] [WEIGHTS=...] [VARIANT=...]
 #   make test [ARGS="-k name"]
 #   ROS=jazzy make test     on another ROS 2 than Kilted: see scripts/setup
 
@@ -21,7 +21,8 @@ setup:
 demo: setup
 	@$(IN_ENVIRONMENT) $(ISOLATED) python -m demo --output demo-output \
 	  $(if $(BAG),--bag '$(BAG)') $(if $(TOPIC),--topic '$(TOPIC)') $(if $(IMAGES),--images '$(IMAGES)') \
-	  $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(VARIANT),--variant '$(VARIANT)')
+	  $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(VARIANT),--variant '$(VARIANT)') \
+	  $(if $(RATE),--rate '$(RATE)')
 
 test: setup
 	@$(IN_ENVIRONMENT) $(ISOLATED) python -m pytest $(ARGS)

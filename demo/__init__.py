@@ -1,0 +1,1 @@
+"""The demo: a bag through the real node over ROS topics, recorded, measured, shown on a page."""

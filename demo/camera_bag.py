@@ -1,0 +1,140 @@
+"""The bag that is played: its camera messages as they are, and the truth where it has one."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tdnet.errors import InputError
+from tdnet_offline.bags import BagRecord, image_topics, message_types, open_bag
+from tdnet_offline.bags.record import Bag
+from tdnet_offline.frames import Frame
+from tdnet_offline.frames.bag_images import COMPRESSED, BagImages
+from tdnet_offline.street_bag import LABEL_TOPIC
+
+_COMPRESSED_SUFFIX = "/compressed"
+
+
+@dataclass(frozen=True)
+class CameraMessage:
+    """One message of the camera topic.
+
+    Attributes:
+        time_ns: when the bag recorded it.
+        stamp_ns: of its header.
+        data: the message in ROS 2's wire format.
+    """
+
+    time_ns: int
+    stamp_ns: int
+    data: bytes
+
+
+class CameraBag:
+    """One image topic of a bag.
+
+    Args:
+        path: a ROS 2 bag, or a ROS 1 .bag file.
+        topic: its image topic; None where it has only one, the labels aside.
+
+    Attributes:
+        path: of the bag.
+        topic: of the images.
+        num_messages: camera messages in the bag, at least one.
+        rate: frames a second, as far as the bag says.
+        compressed: whether they are JPEG or PNG.
+
+    Raises:
+        InputError: the bag cannot be read, or has no such topic; the message lists its topics.
+    """
+
+    def __init__(self, path: Path, topic: str | None = None) -> None:
+        images = image_topics(path)
+        self._has_labels = LABEL_TOPIC in images and topic != LABEL_TOPIC
+        if topic is None and self._has_labels and len(images) == 2:
+            (topic,) = (name for name in images if name != LABEL_TOPIC)
+        source = BagImages(path, topic)
+        self.path = path
+        self.topic = source.topic
+        self.num_messages = source.num_frames or 0
+        self.rate = source.frame_rate
+        self.compressed = images[self.topic] == COMPRESSED
+        if self.num_messages == 0:
+            raise InputError(f"{path}: topic {self.topic!r} has no message in it")
+
+    @property
+    def base_topic(self) -> str:
+        """The topic that image_transport would be told: without ``/compressed``."""
+        return self.topic.removesuffix(_COMPRESSED_SUFFIX) if self.compressed else self.topic
+
+    @property
+    def published_topic(self) -> str:
+        """The topic on which the node expects the messages."""
+        return self.base_topic + (_COMPRESSED_SUFFIX if self.compressed else "")
+
+    def messages(self) -> Iterator[CameraMessage]:
+        """Yields the messages in the order in which they were recorded.
+
+        Raises:
+            InputError: the bag is damaged; all before that place was given.
+        """
+        is_ros1 = self.path.suffix == ".bag"
+        with open_bag(self.path) as bag:
+            damage, count = bag.damage, 0
+            records = bag.records([self.topic])
+            while True:
+                try:
+                    record = next(records, None)
+                    if record is None:
+                        break
+                    data = _to_ros2(bag, record) if is_ros1 else record.data
+                    message = CameraMessage(record.stamp_ns, header_stamp_ns(data), data)
+                except Exception as error:
+                    # The readers pass on whatever they meet in damaged bytes.
+                    damage = str(error)
+                    break
+                yield message
+                count += 1
+            if damage:
+                raise InputError(f"{self.path}: damaged after {count} frames ({damage})")
+
+    def frames(self) -> Iterator[Frame]:
+        """Yields the camera images that can be decoded."""
+        for frame in BagImages(self.path, self.topic):
+            if isinstance(frame, Frame):
+                yield frame
+
+    def truth(self) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+        """Yields stamp in nanoseconds and (H, W) uint8 true class ids; nothing without labels."""
+        if not self._has_labels:
+            return
+        for frame in BagImages(self.path, LABEL_TOPIC):
+            if isinstance(frame, Frame) and frame.stamp_ns is not None:
+                yield frame.stamp_ns, np.ascontiguousarray(frame.image[..., 0])
+
+
+def header_stamp_ns(data: bytes) -> int:
+    """Reads the stamp of a serialized message that begins with a header, in nanoseconds."""
+    order = "<" if data[1] & 1 else ">"
+    seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+
+def _to_ros2(bag: Bag, record: BagRecord) -> bytes:
+    """A ROS 1 image message has a sequence number in its header and another wire format."""
+    types = message_types()
+    message: Any = bag.decode(record)
+    stamp = message.header.stamp
+    header = types.types["std_msgs/msg/Header"](
+        stamp=types.types["builtin_interfaces/msg/Time"](sec=stamp.sec, nanosec=stamp.nanosec),
+        frame_id=message.header.frame_id,
+    )
+    fields = {name: value for name, value in vars(message).items() if not name.startswith("_")}
+    new = types.types[record.type](**{**fields, "header": header})
+    return bytes(types.serialize_cdr(new, record.type))

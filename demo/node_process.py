@@ -1,0 +1,63 @@
+"""The node under demonstration: a process of its own, started as a user starts it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+STOP_SECONDS = 10.0
+_LOG_LINE = re.compile(r"\[(?:ERROR|FATAL)\] \[[\d.]+\] \[[^\]]+\]: (.*)")
+
+
+class NodeProcess:
+    """`segment_node`, running.
+
+    Args:
+        topic: of the camera, without ``/compressed``.
+        parameters: of the node, as text.
+        log: file that takes what the node says.
+    """
+
+    def __init__(self, topic: str, parameters: Mapping[str, str], log: Path) -> None:
+        self.command = ["-m", "tdnet_ros.segment_node", "--ros-args", "-r", f"image:={topic}"]
+        for name, value in parameters.items():
+            self.command += ["-p", f"{name}:={value}"]
+        self._log = log
+        with log.open("w") as output:
+            # In a session of its own, so that Ctrl-C reaches it through `stop` only.
+            self._process = subprocess.Popen(
+                [sys.executable, *self.command],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._process.poll() is None
+
+    def last_words(self) -> str:
+        """The last error that the node logged, else its last line."""
+        lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines()]
+        errors = [found[1] for line in lines if (found := _LOG_LINE.match(line))]
+        said = errors or [line for line in lines if line]
+        return said[-1] if said else "it said nothing"
+
+    def stop(self) -> int:
+        """End the node as Ctrl-C does.
+
+        Returns:
+            Its exit status; negative where a signal ended it.
+        """
+        if self.running:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            return self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()

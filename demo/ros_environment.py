@@ -1,0 +1,28 @@
+"""Where the processes of the demo meet: an own ROS domain, large images by shared memory."""
+
+from __future__ import annotations
+
+import os
+
+from tdnet.resources import config_dir
+
+# The name changed with Fast DDS 3, after Jazzy; the other one is ignored.
+_PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+
+
+def enter() -> int:
+    """Set what is not set yet, for this process and those that it starts; before `rclpy.init`.
+
+    Returns:
+        The ROS domain.
+    """
+    # Not the robot's: there a second /camera/image_raw would do harm.
+    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    if os.environ.get("ROS_DISTRO") == "humble":  # which knows no discovery range
+        os.environ.setdefault("ROS_LOCALHOST_ONLY", "1")
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    profile = config_dir() / "fastdds_large_images.xml"
+    if not any(name in os.environ for name in _PROFILE_VARIABLES):
+        for name in _PROFILE_VARIABLES:
+            os.environ[name] = str(profile)
+    return int(os.environ["ROS_DOMAIN_ID"])

@@ -1,0 +1,289 @@
+"""The demo, run as a user runs it: a bag through the node's process over real topics."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+from support.media import (
+    compressed_message,
+    drive,
+    folder_of,
+    raw_message,
+    read_image,
+    write_bag,
+    write_image,
+)
+
+from tdnet import ClassMap, create_model, save_weights
+from tdnet_offline.bags import open_bag
+from tdnet_offline.street import StreetDrive
+from tdnet_offline.street_bag import write_street_bag
+
+ROOT = Path(__file__).parent.parent
+TIMEOUT = 300
+RATE = 10.0
+FRAMES = 22
+PARTS = ("segmented", "dropped", "refused", "unfinished", "lost")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the demo."""
+
+    output: Path
+    status: int
+    said: str
+    complained: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.output / "summary.json").read_text())
+        return content
+
+    def stamps(self, topic: str) -> list[int]:
+        """Stamps of the recorded messages of an image topic, or of the status."""
+        with open_bag(self.output / "recording") as bag:
+            messages = [bag.decode(record) for record in bag.records([topic])]
+        return [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for m in messages]
+
+    def images(self, topic: str) -> dict[int, np.ndarray]:
+        """Recorded images of one channel, by stamp."""
+        found = {}
+        with open_bag(self.output / "recording") as bag:
+            for record in bag.records([topic]):
+                m = bag.decode(record)
+                stamp = m.header.stamp.sec * 10**9 + m.header.stamp.nanosec
+                found[stamp] = m.data.reshape(m.height, m.width)
+        return found
+
+
+def run_demo(output: Path, *arguments: str | Path) -> Run:
+    """Run the demo in a domain of its own."""
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(1 + (os.getpid() + 37) % 100)}
+    paths = (str(ROOT), environment.get("PYTHONPATH", ""))
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    done = subprocess.run(
+        [sys.executable, "-m", "demo", "--output", str(output), *map(str, arguments)],
+        cwd=output.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    return Run(output, done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(5)
+    model = create_model("td4-psp18-nano", num_classes=19, input_size=(65, 129))
+    path = tmp_path_factory.mktemp("weights") / "nano.safetensors"
+    save_weights(model, path, class_map=ClassMap.load("cityscapes"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bag with images, camera info and labels."""
+    path = tmp_path_factory.mktemp("street") / "bag"
+    write_street_bag(path, StreetDrive(1_000_007, (90, 160), RATE), FRAMES)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, street: Path, weights: Path) -> Run:
+    """The demo of the street."""
+    output = tmp_path_factory.mktemp("demo") / "output"
+    run = run_demo(output, "--bag", street, "--weights", weights)
+    assert (run.status, run.complained) == (0, "")
+    return run
+
+
+def test_every_frame_is_accounted_for(run: Run) -> None:
+    frames = run.summary["frames"]
+    assert frames["sent"] == FRAMES == sum(frames[part] for part in PARTS)
+    assert frames["segmented"] > 0
+    assert frames["refused"] == frames["unfinished"] == frames["lost"] == 0
+    assert run.summary["node_exit_status"] == 0
+    assert f"{FRAMES} frames sent: {frames['segmented']} segmented" in run.said
+
+
+def test_outputs_keep_the_stamps(run: Run, street: Path) -> None:
+    with open_bag(street) as bag:
+        sent = {record.stamp_ns for record in bag.records(["/camera/image_raw"])}
+    status = run.stamps("/tdnet/status")
+    assert len(status) == len(set(status)) == run.summary["frames"]["segmented"]
+    assert sent.issuperset(status)
+    for topic in ("labels", "confidence", "overlay"):
+        assert run.stamps(f"/tdnet/{topic}") == status
+
+
+def test_recording_has_the_latched_topics(run: Run) -> None:
+    with open_bag(run.output / "recording") as bag:
+        (class_map,) = (bag.decode(record) for record in bag.records(["/tdnet/class_map"]))
+        (info,) = (bag.decode(record) for record in bag.records(["/tdnet/label_info"]))
+    expected = [entry.name for entry in ClassMap.load("cityscapes").classes]
+    assert [entry.name for entry in class_map.classes] == expected
+    assert [entry.class_name for entry in info.class_map] == expected
+
+
+def test_video_shows_every_overlay_at_its_time(run: Run) -> None:
+    stamps = run.stamps("/tdnet/overlay")
+    with av.open(str(run.output / "overlay.mp4")) as container:
+        video = container.streams.video[0]
+        times = [Fraction(frame.pts) * frame.time_base for frame in container.decode(video)]
+        assert (video.width, video.height) == (160, 90)
+    assert len(times) == len(stamps) == run.summary["overlays"]
+    for time, stamp in zip(times, stamps, strict=True):
+        assert float(time - times[0]) == pytest.approx((stamp - stamps[0]) / 1e9, abs=0.002)
+
+
+def test_score_is_that_of_the_recorded_labels(run: Run, street: Path) -> None:
+    labels = run.images("/tdnet/labels")
+    right = counted = 0
+    hits, unions = np.zeros(19), np.zeros(19)
+    with open_bag(street) as bag:
+        for record in bag.records(["/camera/labels"]):
+            message = bag.decode(record)
+            if record.stamp_ns not in labels:
+                continue
+            truth = message.data.reshape(message.height, message.width)
+            given = labels[record.stamp_ns]
+            known = truth != 255
+            right += (truth == given)[known].sum()
+            counted += known.sum()
+            for i in range(19):
+                hits[i] += ((truth == i) & (given == i)).sum()
+                unions[i] += (((truth == i) | (given == i)) & known).sum()
+    score = run.summary["score"]
+    assert score["frames"] == len(labels)
+    assert score["pixel_accuracy"] == pytest.approx(right / counted)
+    seen = unions > 0
+    assert score["mean_iou"] == pytest.approx((hits[seen] / unions[seen]).mean())
+
+
+def test_pictures(run: Run) -> None:
+    sheet = read_image(run.output / "contact_sheet.png", cv2.IMREAD_COLOR)
+    assert sheet.shape[1] == 1500
+    assert sheet.shape[0] > 6 * 240  # six frames, each a third of the width
+    assert read_image(run.output / "legend.png").ndim == 3
+
+
+def test_page_needs_nothing_beside_it(run: Run) -> None:
+    page = (run.output / "index.html").read_text()
+    assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert {source.partition(";")[0] for source in sources} == {"data:video/mp4", "data:image/png"}
+    assert "$" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
+    account = run.summary["frames"]
+    assert f"<b>{FRAMES} sent</b> = {account['segmented']} segmented" in page
+
+
+def test_frames_that_come_too_fast_are_counted_as_dropped(tmp_path: Path, weights: Path) -> None:
+    images = folder_of(tmp_path / "frames", drive(40, 240, 320))
+    run = run_demo(tmp_path / "output", "--images", images, "--rate", "100", "--weights", weights)
+    frames = run.summary["frames"]
+    assert (run.status, run.complained) == (0, "")
+    assert frames["sent"] == 40 == sum(frames[part] for part in PARTS)
+    assert frames["dropped"] > 0
+    stamps = run.stamps("/tdnet/labels")
+    assert len(stamps) == frames["segmented"]
+    assert all((stamp - 1_700_000_000 * 10**9) % 10_000_000 == 0 for stamp in stamps)
+    assert run.summary["score"] is None
+
+
+def test_compressed_images_and_one_that_is_broken(tmp_path: Path, weights: Path) -> None:
+    messages = []
+    for index, image in enumerate(drive(8)):
+        write_image(tmp_path / "frame.jpg", image)
+        data = (tmp_path / "frame.jpg").read_bytes()
+        stamp = 10**18 + index * 10**8
+        broken = data[:100] if index == 3 else data
+        messages.append(("/front/compressed", compressed_message(broken, "jpeg", stamp)))
+    bag = write_bag(tmp_path / "bag", messages)
+    run = run_demo(tmp_path / "output", "--bag", bag, "--weights", weights)
+    frames = run.summary["frames"]
+    assert run.status == 0
+    assert frames["sent"] == 8 == sum(frames[part] for part in PARTS)
+    assert frames["refused"] + frames["dropped"] >= 1
+    assert 10**18 + 3 * 10**8 not in run.stamps("/tdnet/labels")
+    if frames["refused"]:
+        assert "cut off" in (run.output / "index.html").read_text()
+
+
+def test_damaged_bag_is_played_as_far_as_it_goes(
+    tmp_path: Path, street: Path, weights: Path
+) -> None:
+    bag = shutil.copytree(street, tmp_path / "bag")
+    (file,) = bag.glob("*.db3")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    run = run_demo(tmp_path / "output", "--bag", bag, "--weights", weights)
+    assert run.status == 1
+    assert re.search(r"^demo: .*damaged after \d+ frames", run.complained)
+    frames = run.summary["frames"]
+    assert 0 < frames["sent"] == sum(frames[part] for part in PARTS) < FRAMES
+    assert "What went wrong" in (run.output / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--bag", "missing"], "missing: no such bag"),
+        (["--bag", "{bag}", "--topic", "/rear"], "image topics in this bag: /camera/image_raw"),
+        (["--images", "missing"], "missing: no such folder of images"),
+        (["--topic", "/rear"], "give --bag too"),
+        (["--bag", "{bag}", "--rate", "0"], "allowed are 0.1 to 1000"),
+        (["--bag", "{bag}", "--variant", "td9"], "valid: td4-psp18,"),
+        (["--bag", "{bag}", "--weights", "missing"], "missing: does not exist"),
+        (
+            ["--bag", "{bag}", "--weights", "{weights}", "--variant", "psp18-nano"],
+            "it fits variant 'td4-psp18-nano'",
+        ),
+    ],
+    ids=["bag", "topic", "images", "no bag", "rate", "variant", "no weights", "wrong weights"],
+)
+def test_mistakes_end_with_one_line(
+    tmp_path: Path, street: Path, weights: Path, arguments: list[str], says: str
+) -> None:
+    filled = [argument.format(bag=street, weights=weights) for argument in arguments]
+    run = run_demo(tmp_path / "output", *filled)
+    assert run.status == 2
+    assert says in run.complained
+    assert run.complained.startswith("demo: ")
+    assert run.complained.count("\n") == 1
+    assert not (run.output / "index.html").exists()
+
+
+def test_nothing_of_an_earlier_run_is_left(tmp_path: Path, street: Path, weights: Path) -> None:
+    output = tmp_path / "output"
+    for number in (5, 3):
+        frames = [("/image", raw_message(f, i * 10**8)) for i, f in enumerate(drive(number), 1)]
+        bag = write_bag(tmp_path / f"{number}", frames)
+        run = run_demo(output, "--bag", bag, "--weights", weights)
+        assert run.summary["frames"]["sent"] == number
+        assert len(run.stamps("/tdnet/status")) == run.summary["frames"]["segmented"]
+    assert run_demo(output, "--bag", "missing").status == 2
+
+
+def test_a_folder_that_is_not_the_demos_is_left_alone(tmp_path: Path, street: Path) -> None:
+    mine = tmp_path / "output" / "recording" / "notes.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    run = run_demo(tmp_path / "output", "--bag", street)
+    assert run.status == 2
+    assert "choose another --output" in run.complained
+    assert mine.read_text() == "mine"

@@ -1,0 +1,111 @@
+"""The same images in the same order: the same labels from the node and from `tdnet predict`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import rclpy
+import torch
+from sensor_msgs.msg import CompressedImage, Image
+from support.media import compressed_message, drive, raw_message, write_bag, written
+from support.ros_graph import RosGraph, pixels_of, wait_for
+
+from tdnet import ClassMap, create_model, save_weights
+from tdnet_offline.bags import open_bag
+from tdnet_offline.command import main
+from tdnet_ros.msg import SegmentationStatus
+
+# A view that goes on, a stamp that goes back, and a gap: the memory is emptied twice on the way.
+SECONDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.2, 0.3, 0.4, 5.0, 5.1, 5.2, 5.3)
+RESETS = {0: "activated", 6: "stamp went back", 9: "gap"}
+SIZES = {"even": (48, 64), "odd": (47, 61)}
+
+
+@pytest.fixture
+def graph() -> Iterator[RosGraph]:
+    """A graph that no other run on the machine sees."""
+    initialised = rclpy.ok()
+    if not initialised:
+        os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        rclpy.init(args=[])
+    graph = RosGraph()
+    yield graph
+    graph.close()
+    if not initialised:
+        rclpy.shutdown()
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(11)
+    model = create_model("td4-psp18-nano", num_classes=19, input_size=(65, 129))
+    path = tmp_path_factory.mktemp("weights") / "nano.safetensors"
+    save_weights(model, path, class_map=ClassMap.load("cityscapes"))
+    return path
+
+
+def message(encoding: str, image: np.ndarray, stamp_ns: int) -> Any:
+    """A camera message in one of the ways in which drivers send them."""
+    if encoding in ("jpeg", "png"):
+        _, data = cv2.imencode(f".{encoding}", image[..., ::-1])
+        return compressed_message(data.tobytes(), encoding, stamp_ns)
+    if encoding == "bgr8":
+        return raw_message(np.ascontiguousarray(image[..., ::-1]), stamp_ns, encoding="bgr8")
+    if encoding == "mono8":
+        grey = np.ascontiguousarray(image[..., 0])
+        return raw_message(
+            image, stamp_ns, encoding="mono8", step=grey.shape[1], data=grey.reshape(-1)
+        )
+    padded = np.pad(image.reshape(image.shape[0], -1), ((0, 0), (0, 5)))
+    return raw_message(image, stamp_ns, step=padded.shape[1], data=padded.reshape(-1))
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("encoding", ["rgb8, padded", "bgr8", "mono8", "jpeg", "png"])
+def test_every_pixel(
+    graph: RosGraph, weights: Path, tmp_path: Path, encoding: str, size: tuple[int, int]
+) -> None:
+    compressed = encoding in ("jpeg", "png")
+    topic = "/image/compressed" if compressed else "/image"
+    images = drive(len(SECONDS), *size)
+    stamps = [10**18 + round(seconds * 1e9) for seconds in SECONDS]
+    sent = [message(encoding, image, stamp) for image, stamp in zip(images, stamps, strict=True)]
+    bag = write_bag(tmp_path / "bag", [(topic, item) for item in sent])
+
+    graph.start(
+        weights=str(weights),
+        device="cpu",
+        image_transport="compressed" if compressed else "raw",
+    )
+    wait_for(lambda: graph.state() == "active", "the node to be active")
+    labels = graph.listen(Image, "/tdnet/labels")
+    status = graph.listen(SegmentationStatus, "/tdnet/status")
+    camera = graph.camera(CompressedImage if compressed else Image, topic)
+    with open_bag(bag) as opened:
+        for index, record in enumerate(opened.records([topic])):
+            camera.publish(record.data)  # byte for byte what `predict` reads
+            status.wait(index + 1)
+    published = labels.wait(len(SECONDS))
+
+    assert main(f"predict {bag} --output {tmp_path} --weights {weights} --device cpu".split()) == 0
+
+    predicted = written(tmp_path)
+    assert len(predicted) == len(SECONDS)
+    for index, (stamp, answer) in enumerate(zip(stamps, published, strict=True)):
+        assert answer.header.stamp.sec * 10**9 + answer.header.stamp.nanosec == stamp
+        np.testing.assert_array_equal(pixels_of(answer), predicted[f"{index:06d}_{stamp}"])
+    # Labels of one class, or a memory that nobody uses, would be equal whatever went wrong.
+    assert len(np.unique(np.stack(list(predicted.values())))) > 2
+    assert {
+        index: entry.reset_reason
+        for index, entry in enumerate(status.messages)
+        if entry.reset_reason
+    } == RESETS
+    assert max(entry.memory_frames for entry in status.messages) == 3
