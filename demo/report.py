@@ -17,10 +17,10 @@ from demo.recorder import LABELS, OVERLAY
 from demo.recording import FrameStatus, Recording
 from demo.score import Score, Scorer
 from demo.session import Session
-from demo.timed_video import write_timed_video
 from tdnet import ClassMap
 from tdnet.legend import legend_image
 from tdnet.overlay import OverlayRenderer
+from tdnet_offline.writers.video import VideoWriter
 
 SHEET_ROWS = 6
 # What the labels of the synthetic street, and any other truth, are written in.
@@ -63,7 +63,9 @@ def make_report(bag: CameraBag, session: Session, recording: Path, output: Path)
     measures = measure(session, statuses)
     present = tuple(sorted({i for status in statuses for i in status.class_ids}))
     if session.arrivals:
-        write_timed_video(output / "overlay.mp4", recorded.images(OVERLAY), _stamp_rate(session))
+        with VideoWriter(output / "overlay.mp4", _stamp_rate(session)) as video:
+            for stamp, image in recorded.images(OVERLAY):
+                video.write(image, stamp)
         _write_sheet(bag, session, recorded, class_map, output / "contact_sheet.png")
     if present:
         _write_png(output / "legend.png", legend_image(class_map, present))

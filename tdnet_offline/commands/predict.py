@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
                 if args.overlay:
                     images.write(args.output / "overlay" / name, item.result.overlay)
                 if video:
-                    video.write(item.result.overlay)
+                    video.write(item.result.overlay, item.frame.stamp_ns)
     if not summary.frames and not summary.refused:
         raise InputError(f"{args.input}: there is no frame in it")
     print(summary)

@@ -24,6 +24,10 @@ VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi")
 DEFAULT_FRAME_RATE = 10.0
 MIN_FRAME_RATE = 1.0
 MAX_FRAME_RATE = 120.0
+MAX_PAUSE = 2.0
+"""Seconds that a picture stands at most: a recording of two drives is no video of a day."""
+TICKS = 90_000
+"""Units of time in a second, as is usual for H.264."""
 
 
 class _Encoder(NamedTuple):
@@ -54,22 +58,30 @@ class VideoWriter:
         # Recordings claim rates that no player or container knows.
         rate = min(max(frame_rate or DEFAULT_FRAME_RATE, MIN_FRAME_RATE), MAX_FRAME_RATE)
         self._rate = Fraction(rate).limit_denominator(1001)
+        self._ticks = 0
+        self._last_stamp: int | None = None
         self._resources = ExitStack()
         self._encoder: _Encoder | None = None
 
-    def write(self, image: npt.NDArray[np.uint8]) -> None:
+    def write(self, image: npt.NDArray[np.uint8], stamp_ns: int | None = None) -> None:
         """Appends a frame.
 
         Args:
             image: (H, W, 3) uint8 RGB. Another size than the first frame's is fitted into it.
+            stamp_ns: when the camera took it, nanoseconds; it is shown for as long after the
+                frame before it. Without one, or one that goes back, it follows one period later.
 
         Raises:
             OSError: the file cannot be written.
         """
         if self._encoder is None:
             self._encoder = self._start(image)
+        else:
+            self._ticks += self._ticks_since_last(stamp_ns)
+        self._last_stamp = stamp_ns
         container, stream, size = self._encoder
         frame = av.VideoFrame.from_ndarray(_fit(image, size), format="rgb24")
+        frame.pts, frame.time_base = self._ticks, Fraction(1, TICKS)
         container.mux(stream.encode(frame))
 
     def __enter__(self) -> VideoWriter:
@@ -89,6 +101,12 @@ class VideoWriter:
         """
         self._resources.__exit__(error, value, trace)
 
+    def _ticks_since_last(self, stamp_ns: int | None) -> int:
+        last = self._last_stamp
+        if stamp_ns is None or last is None or stamp_ns <= last:
+            return round(TICKS / self._rate)
+        return max(1, round(min((stamp_ns - last) / 1e9, MAX_PAUSE) * TICKS))
+
     def _start(self, image: npt.NDArray[np.uint8]) -> _Encoder:
         height, width = image.shape[:2]
         # 4:2:0, which every player shows, needs even sides.
@@ -99,6 +117,7 @@ class VideoWriter:
         stream = container.add_stream(codec, rate=self._rate)
         stream.height, stream.width = size
         stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, TICKS)
         stream.options = {"crf": "20"} if codec == "libx264" else {"qscale": "3"}
 
         def flush(error: type[BaseException] | None, *_: object) -> None:

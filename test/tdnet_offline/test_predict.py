@@ -232,7 +232,11 @@ class TestPictures:
     def test_a_video_of_a_bag_keeps_its_pace(
         self, predict: Callable[..., int], tmp_path: Path
     ) -> None:
-        messages = [("/image", raw_message(image, i)) for i, image in enumerate(drive(11))]
+        stamps = range(0, 11 * SECOND // 10, SECOND // 10)
+        messages = [
+            ("/image", raw_message(image, stamp))
+            for image, stamp in zip(drive(11), stamps, strict=True)
+        ]
         bag = write_bag(tmp_path / "bag", messages)
         assert predict(bag, "--video", tmp_path / "a.mp4") == 0
         assert open_source(tmp_path / "a.mp4").frame_rate == pytest.approx(10, rel=0.01)
