@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,19 +79,20 @@ def run_session(
         "image_transport": "compressed" if bag.compressed else "raw",
         "diagnostics_period": str(DIAGNOSTICS_SECONDS),
     }
-    node = NodeProcess(bag.base_topic, {**parameters, **needed}, logs / "node.log")
-    recorder = Recorder(recording)
-    playback = Playback(bag, logs / "player.log")
-    try:
+    with ExitStack() as running:
+        node = NodeProcess(bag.base_topic, {**parameters, **needed}, logs / "node.log")
+        running.callback(node.stop)
+        recorder = Recorder(recording)
+        running.callback(recorder.stop)
+        playback = Playback(bag, logs / "player.log")
+        running.callback(playback.stop)
         view = _wait_until_active(node, recorder)
         say(f"node is active: {_model_text(view)}")
         playback.start()
         problems = _follow(bag, node, recorder, playback, progress)
         final = recorder.view or view
-    finally:
         playback.stop()
         exit_status = node.stop()
-        recorder.stop()
     if exit_status != 0:
         problems.append(f"the node ended with status {exit_status}: {node.last_words()}")
     return Session(

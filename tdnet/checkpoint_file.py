@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +70,11 @@ def _read_safetensors(path: Path) -> CheckpointFile:
         raise WeightsError(
             f"{path}: damaged or truncated safetensors file ({_line(error)}); copy it again"
         ) from error
-    return CheckpointFile(path, "safetensors", _without_prefix(tensors), metadata)
+    return CheckpointFile(path, "safetensors", _usable(path, tensors), metadata)
 
 
 def _read_pytorch(path: Path) -> dict[str, Tensor]:
-    # Training checkpoints keep their best score as a NumPy number, which holds no code.
-    core = import_module("numpy.core" if np.__version__ < "2" else "numpy._core")
-    torch.serialization.add_safe_globals(
-        [core.multiarray.scalar, np.dtype, type(np.dtype("float64")), type(np.dtype("float32"))]
-    )
+    torch.serialization.add_safe_globals(_numpy_numbers())
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -91,7 +87,24 @@ def _read_pytorch(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"{path}: damaged, truncated or no checkpoint ({_line(error)}); copy it again"
         ) from error
-    return _without_prefix(_tensors_of(content))
+    return _usable(path, _tensors_of(content))
+
+
+@cache
+def _numpy_numbers() -> list[Any]:
+    """What NumPy numbers are pickled with: training checkpoints keep their best score as one.
+
+    The function's module was renamed with NumPy 2, and a file names the one that wrote it.
+    """
+    allowed: list[Any] = [np.dtype, type(np.dtype("float64")), type(np.dtype("float32"))]
+    for package in ("numpy.core", "numpy._core"):
+
+        def scalar(dtype: Any, data: Any = None) -> Any:  # noqa: ANN401
+            return np.frombuffer(data, dtype)[0]
+
+        scalar.__module__, scalar.__qualname__ = f"{package}.multiarray", "scalar"
+        allowed.append(scalar)
+    return allowed
 
 
 def _tensors_of(content: Any) -> dict[str, Tensor]:  # noqa: ANN401
@@ -108,7 +121,14 @@ def _tensors_of(content: Any) -> dict[str, Tensor]:  # noqa: ANN401
     }
 
 
-def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _usable(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Refuse tensors without plain numbers, and drop the prefix of wrapped networks."""
+    for name, item in tensors.items():
+        if item.layout != torch.strided or item.is_quantized or item.is_meta or item.is_complex():
+            raise WeightsError(
+                f"{path}: {name} is sparse, quantised, complex or without data; save plain "
+                "dense tensors"
+            )
     if tensors and all(name.startswith("module.") for name in tensors):
         return {name.removeprefix("module."): item for name, item in tensors.items()}
     return tensors

@@ -43,6 +43,8 @@ def resolve_device(name: str | torch.device) -> torch.device:
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
     """Return the number format of that name; ``"auto"`` is float16 on CUDA, float32 on the CPU.
 
+    With float32 on CUDA, PyTorch's own setting decides whether convolutions round to TF32.
+
     Raises:
         UnknownNameError: no precision has that name.
     """

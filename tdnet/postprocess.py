@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 OutputSize = Literal["camera", "network"] | tuple[int, int]
 
 MAX_SIDE = 16384
-# On a CPU a band of rows passes through the processor's cache, instead of through memory.
-_CPU_BAND_ELEMENTS = 1 << 20
+# Rows are worked on in bands of so many scores: on a CPU they stay in the processor's cache,
+# on a GPU they bound the memory for large images.
+_BAND_SCORES = {"cpu": 1 << 20, "cuda": 1 << 26}
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class Postprocessor:
         """Map logits (1, K, h, w) to images of a size.
 
         The logits are resized (bilinear, corners aligned), then compared: one class a pixel.
+        Where they are not finite the pixel is unlabelled, with confidence 0.
 
         Args:
             logits: at stride 8.
@@ -99,20 +101,20 @@ class Postprocessor:
         above, below, weight = _row_weights(wide.shape[1], height, wide.device)
         labels = torch.empty(height, width, dtype=torch.uint8, device=wide.device)
         shown = torch.empty_like(labels) if confidence else None
-        band = height
-        if wide.device.type == "cpu":
-            band = max(1, _CPU_BAND_ELEMENTS // (wide.shape[0] * width))
+        scores_of_a_row = wide.shape[0] * width
+        band = max(1, _BAND_SCORES.get(wide.device.type, height) // scores_of_a_row)
         for start in range(0, height, band):
             rows = slice(start, start + band)
             scores = torch.lerp(wide[:, above[rows]], wide[:, below[rows]], weight[rows])
             best, channel = scores.max(dim=0)
-            ids = self._ids[channel]
+            # A network that overflowed says nothing: never let that look like class 0.
+            ids = self._ids[channel].masked_fill_(best.isfinite().logical_not_(), UNLABELLED)
             if confidence or threshold > 0:
                 probability = scores.sub_(best).exp_().sum(dim=0).reciprocal_()
                 if threshold > 0:
                     ids.masked_fill_(probability < threshold, UNLABELLED)
                 if shown is not None:
-                    shown[rows] = probability.mul_(255).round_().to(torch.uint8)
+                    shown[rows] = probability.nan_to_num_(0).mul_(255).round_().to(torch.uint8)
             labels[rows] = ids
         return LabelImages(labels, shown)
 

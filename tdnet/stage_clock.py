@@ -40,22 +40,22 @@ class StageClock:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._cuda = device.type == "cuda"
+        self._device = device
         self._events: list[torch.cuda.Event] = []
         self._seconds: list[float] = []
 
     def mark(self) -> None:
         """End a stage and begin the next; the first mark only begins."""
-        if self._cuda:
+        if self._device.type == "cuda":
             event = torch.cuda.Event(enable_timing=True)
-            event.record()
+            event.record(torch.cuda.current_stream(self._device))
             self._events.append(event)
         else:
             self._seconds.append(time.perf_counter())
 
     def milliseconds(self) -> list[float]:
         """Duration of each stage; on CUDA this waits for the last mark."""
-        if self._cuda:
+        if self._device.type == "cuda":
             self._events[-1].synchronize()
             pairs = zip(self._events, self._events[1:], strict=False)
             return [begin.elapsed_time(end) for begin, end in pairs]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tdnet.class_map import ClassMap
 from tdnet.device import device_errors, resolve_device, resolve_precision
-from tdnet.errors import InputError
+from tdnet.errors import InputError, WeightsError
 from tdnet.network import SegmentationNetwork
 from tdnet.network.layers import SpatialLayerNorm
 from tdnet.postprocess import OutputOptions, Postprocessor
@@ -62,6 +62,7 @@ class StreamingSegmenter:
         InputError: the class map is for another number of network classes.
         DeviceError: this machine lacks the device, or it cannot hold the network.
         UnknownNameError: no precision has that name.
+        WeightsError: the weights do not fit the range of the precision.
     """
 
     def __init__(
@@ -130,10 +131,12 @@ class StreamingSegmenter:
     def warm_up(self) -> None:
         """Run every sub-network once, the last with a full memory, on a stream of its own.
 
-        The first real frame then meets loaded kernels and allocated memory.
+        The first real frame then meets loaded kernels and allocated memory. The frames are
+        larger than the network's input, so that they are resized as a camera's are.
         """
         stream = self.open_stream()
-        frame = np.zeros((*self.input_size, 3), np.uint8)
+        height, width = self.input_size
+        frame = np.zeros((height + 8, width + 8, 3), np.uint8)
         for _ in range(self.variant.paths):
             stream.step(frame)
 
@@ -264,6 +267,12 @@ def _for_inference(
             data = parameter.data.to(device, kept)
             layout = torch.channels_last if data.dim() == 4 else torch.preserve_format
             parameter.data = data.to(memory_format=layout)
+    for name, parameter in prepared.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise WeightsError(
+                f"{name} is not finite once norms are folded and numbers are "
+                f"{str(dtype).removeprefix('torch.')}: use precision float32, or other weights"
+            )
     return prepared
 
 

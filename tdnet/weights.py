@@ -15,6 +15,7 @@ from tdnet.checkpoint_file import CheckpointFile, read_checkpoint
 from tdnet.class_map import ClassMap
 from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork, create_model
+from tdnet.network.base import MAX_SIDE, MIN_SIDE
 from tdnet.network.layers import resize
 from tdnet.official_layout import is_unused, official_names
 from tdnet.variants import VARIANTS
@@ -153,6 +154,11 @@ def stored_input_size(checkpoint: CheckpointFile) -> tuple[int, int] | None:
             raise WeightsError(
                 f"{checkpoint.path}: its header says input_size {text!r}; allowed are two numbers"
             ) from error
+        if not all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width)):
+            raise WeightsError(
+                f"{checkpoint.path}: its header says input_size {text!r}; allowed are sides of "
+                f"{MIN_SIDE} to {MAX_SIDE}"
+            )
         return height, width
     for name, item in checkpoint.tensors.items():
         if _is_norm_map(name, item):
@@ -203,6 +209,7 @@ def save_weights(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(state, partial, metadata={"format": "pt", **metadata})
+        partial.chmod(0o644)  # safetensors lets only the owner read
         partial.replace(path)
     except OSError as error:
         if partial.is_file():

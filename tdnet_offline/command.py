@@ -48,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("interrupted", EXIT_INTERRUPTED)
     except TdnetError as error:
         return _fail(str(error), EXIT_BAD_INPUT)
+    except ModuleNotFoundError as error:
+        remedy = 'pip install "tdnet_ros[offline]"'
+        return _fail(f"needs the Python package {error.name}: {remedy}", EXIT_BAD_INPUT)
     except BrokenPipeError:
         # The reader of our output, such as `head`, has seen enough; Python's own flush at the end
         # must not fail again.

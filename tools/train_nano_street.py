@@ -159,7 +159,7 @@ def start_paths(network: TDNet, single: PSPNet) -> None:
 def held_out_scores(model: TDNet | PSPNet, drives: int, frames: int) -> dict[str, object]:
     """Stream unseen drives; pixel accuracy and IoU by class against the exact labels."""
     class_map = ClassMap.load("cityscapes")
-    segmenter = StreamingSegmenter(model, class_map=class_map, precision="float32")
+    segmenter = StreamingSegmenter(model.float(), class_map=class_map, precision="float32")
     confusion = np.zeros((CLASSES, CLASSES), np.int64)
     for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + drives):
         drive = StreetDrive(seed)
@@ -201,7 +201,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="weights file to write")
     parser.add_argument("--drives", type=int, default=500, help="training drives")
     parser.add_argument("--single-steps", type=int, default=1800, help="of eight frames each")
-    parser.add_argument("--clip-steps", type=int, default=1000, help="of two clips each")
+    parser.add_argument("--clip-steps", type=int, default=2500, help="of two clips each")
     parser.add_argument("--seed", type=int, default=1, help="of weights and draws")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -236,15 +236,16 @@ def main() -> None:
     else:
         train("single", single, single_loss, options.single_steps, 2e-3)
         save_weights(single, finished, class_map=ClassMap.load("cityscapes"))
-    scores = {"single_frame": held_out_scores(single, 12, 8)}
+    scores = {"single_frame": held_out_scores(single, 24, 12)}
     logger.info("single-frame network: %s", json.dumps(scores["single_frame"]))
     start_paths(network, single)
     train("clips", network, clip_loss, options.clip_steps, 1e-3)
     network.memory_stride = network.variant.memory_stride
+    network.half()  # what is saved is what is scored
     scores["streamed"] = held_out_scores(network, 24, 12)
     logger.info("streamed: %s", json.dumps(scores["streamed"]))
     save_weights(
-        network,
+        network.half(),
         options.output,
         class_map=ClassMap.load("cityscapes"),
         extra={

@@ -73,6 +73,21 @@ def test_threshold_and_class_map() -> None:
     assert (images.labels.numpy() == expected).mean() > 0.999
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_overflow_is_unlabelled_and_never_the_first_class(value: float) -> None:
+    logits = torch.zeros(1, 19, 9, 17)
+    logits[:, 4] = 5.0
+    logits[:, :, 2:5, 3:6] = value
+    images = Postprocessor(ClassMap.load("cityscapes"), CPU)(
+        logits, (65, 129), confidence=True, threshold=0.0
+    )
+    assert images.confidence is not None
+    assert set(np.unique(images.labels.numpy())) == {4, 255}
+    assert images.labels[28, 32] == 255
+    assert images.confidence[28, 32] == 0
+    assert images.labels[60, 100] == 4
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from support.reference_fill import REFERENCE
 
-from tdnet import ClassMap, SegmenterSettings, create_model, list_variants
+from tdnet import ClassMap, SegmenterSettings, StreamingSegmenter, create_model, list_variants
 from tdnet.errors import TdnetError, UnknownNameError, WeightsError
 from tdnet.network import SegmentationNetwork
 from tdnet.official_layout import is_unused, official_names
@@ -137,6 +138,46 @@ def test_another_input_size_resizes_the_norms_and_says_so_once(
     assert "resized from 9 x 17 to 17 x 33" in info.notes[0]
     weight = model.state_dict()["paths.0.norm.weight"]
     torch.testing.assert_close(weight, torch.linspace(0, 1, 33).expand(17, 33))
+
+
+@pytest.mark.parametrize("module", ["numpy.core", "numpy._core"])
+def test_scores_written_by_any_numpy_are_read(module: str, tmp_path: Path) -> None:
+    source = small_model(seed=6)
+    written, file = tmp_path / "written.pth", tmp_path / "file.pth"
+    torch.save({"model_state": official_state(source), "best_iou": np.float64(0.7)}, written)
+    with zipfile.ZipFile(written) as before, zipfile.ZipFile(file, "w") as after:
+        for name in before.namelist():
+            data = before.read(name)
+            if name.endswith("data.pkl"):
+                here = np.float64(0).__reduce__()[0].__module__.encode()
+                assert here in data
+                data = data.replace(here, f"{module}.multiarray".encode())
+            after.writestr(name, data)
+    model = small_model()
+    load_weights(model, file)
+    assert_same(model, source)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        torch.eye(3).to_sparse(),
+        torch.zeros(3, dtype=torch.complex64),
+    ],
+    ids=["sparse", "complex"],
+)
+def test_tensors_without_plain_numbers_are_refused(item: torch.Tensor, tmp_path: Path) -> None:
+    torch.save({**small_model().state_dict(), "paths.0.norm.bias": item}, tmp_path / "odd.pth")
+    with pytest.raises(WeightsError, match=r"odd\.pth: paths\.0\.norm\.bias is sparse, quantised"):
+        load_weights(small_model(), tmp_path / "odd.pth")
+
+
+def test_weights_out_of_the_range_of_the_precision_are_refused(tmp_path: Path) -> None:
+    model = small_model()
+    model.state_dict()["paths.1.head.classifier.bias"][3] = 1e6
+    StreamingSegmenter(model, device="cpu", precision="bfloat16")
+    with pytest.raises(WeightsError, match=r"paths\.1\.head\.classifier\.bias is not finite"):
+        StreamingSegmenter(model, device="cpu", precision="float16")
 
 
 class Malicious:

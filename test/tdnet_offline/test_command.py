@@ -92,3 +92,18 @@ def test_a_reader_that_closes_early_is_no_error() -> None:
     os.close(writing)
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+def test_a_missing_package_is_named_with_the_remedy() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['rich'] = sys.modules['rich.table'] = None\n"
+        "from tdnet_offline.command import main\n"
+        "sys.exit(main(['info']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert 'pip install "tdnet_ros[offline]"' in done.stderr
