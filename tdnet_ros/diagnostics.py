@@ -16,8 +16,11 @@ from tdnet_ros.camera import Camera
 from tdnet_ros.frame_pipeline import Recipe
 from tdnet_ros.log_throttle import LogThrottle
 from tdnet_ros.process_memory import MEBIBYTE, device_mebibytes, host_mebibytes
-from tdnet_ros.silence import CameraView, explain_silence
+from tdnet_ros.silence import CameraView, Finding, explain_silence
 from tdnet_ros.status import FrameCounts
+
+# Seconds that a cause must last before it is logged: who just started has not found its peers.
+SETTLED_AFTER = 1.5
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,9 @@ class NodeView:
 class _LastLook:
     counts: FrameCounts
     received_at: float
-    text: str = ""
-    logged: str = ""
+    finding: Finding | None = None
+    found_at: float = 0.0
+    logged: Finding | None = None
 
 
 class Diagnostics:
@@ -129,7 +133,7 @@ class Diagnostics:
             camera.incidents.forget(camera.input_topic)
         last.counts = counts
         finding = explain_silence(seen)
-        self._log(last, finding.text if finding else "")
+        self._log(last, finding)
         level = DiagnosticStatus.OK
         if finding and not finding.harmless:
             level = DiagnosticStatus.WARN
@@ -151,14 +155,19 @@ class Diagnostics:
         name = f"camera {camera.name}" if camera.name else "camera"
         return self._status(name, level, text, values)
 
-    def _log(self, last: _LastLook, text: str) -> None:
-        # Only what two looks agree on: a node that just started has not found its peers yet.
-        settled = text == last.text
-        last.text = text
-        if settled and text != last.logged:
-            last.logged = text
-            if text and self._throttle.allows(text):
-                self._node.get_logger().warning(text)
+    def _log(self, last: _LastLook, finding: Finding | None) -> None:
+        now = time.monotonic()
+        if finding != last.finding:
+            last.finding, last.found_at = finding, now
+        if finding == last.logged or now - last.found_at < SETTLED_AFTER:
+            return
+        last.logged = finding
+        if finding is None or not self._throttle.allows(finding.text):
+            return
+        if finding.harmless:
+            self._node.get_logger().info(finding.text)
+        else:
+            self._node.get_logger().warning(finding.text)
 
     def _status(
         self, name: str, level: bytes, text: str, values: Mapping[str, object]

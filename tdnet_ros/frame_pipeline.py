@@ -9,17 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
-from rclpy.time import Time
 from std_msgs.msg import Header
 
 from tdnet.continuity import FrameInfo, ResetReason
 from tdnet.errors import InputError
 from tdnet.overlay import OverlayRenderer
 from tdnet.postprocess import OutputOptions
-from tdnet.streaming import SegmentationResult, StreamingSegmenter
+from tdnet.streaming import StreamingSegmenter
 from tdnet_ros.camera import ArrivedFrame, Camera
 from tdnet_ros.image_messages import image_from_message
-from tdnet_ros.log_throttle import LogThrottle, one_line
+from tdnet_ros.log_throttle import LogThrottle, describe, one_line
 from tdnet_ros.publishers import Wanted
 from tdnet_ros.settings import NodeSettings
 from tdnet_ros.status import FrameTimes, SegmentedFrame, status_message
@@ -104,7 +103,7 @@ class FramePipeline:
             return
         # Anything else, a device error too, must not end the only inference thread.
         except Exception as error:
-            self._refuse(camera, f"{type(error).__name__} in conversion: {error}")
+            self._refuse(camera, f"in the conversion, {describe(error)}")
             return
         converted = time.perf_counter()
         header, wanted = frame.message.header, camera.publishers.wanted()
@@ -115,7 +114,7 @@ class FramePipeline:
             result = stream.step(image, recipe.options(wanted))
         except Exception as error:
             camera.reset(ResetReason.ERROR)
-            self._refuse(camera, f"{type(error).__name__} in the network: {error}")
+            self._refuse(camera, f"in the network, {describe(error)}")
             return
         segmented = time.perf_counter()
         with self._publishing:
@@ -125,37 +124,27 @@ class FramePipeline:
             try:
                 camera.publishers.publish(header, result, wanted)
             except Exception as error:
-                self._refuse(camera, f"{type(error).__name__} while publishing: {error}")
+                self._refuse(camera, f"while publishing, {describe(error)}")
                 return
             times = FrameTimes(frame.arrived, started, converted, segmented, time.perf_counter())
-            self._finish(camera, recipe, header, result, reason, times, wanted)
+            counts = camera.counter.add(segmented=1)
+            camera.latencies.append(times.total_ms)
+            if wanted.status:
+                context = self._context(camera, recipe, header, reason)
+                camera.publishers.publish_status(
+                    status_message(context, result, times, counts, recipe.segmenter.class_map)
+                )
 
-    def _finish(
-        self,
-        camera: Camera,
-        recipe: Recipe,
-        header: Header,
-        result: SegmentationResult,
-        reason: ResetReason | None,
-        times: FrameTimes,
-        wanted: Wanted,
-    ) -> None:
-        counts = camera.counter.add(segmented=1)
-        camera.latencies.append(times.total_ms)
-        if not wanted.status:
-            return
-        age = self._clock.now() - Time.from_msg(header.stamp, clock_type=self._clock.clock_type)
-        segmenter = recipe.segmenter
-        frame = SegmentedFrame(
+    def _context(
+        self, camera: Camera, recipe: Recipe, header: Header, reason: ResetReason | None
+    ) -> SegmentedFrame:
+        return SegmentedFrame(
             header=header,
             camera=camera.name,
-            variant=segmenter.variant.name,
-            memory_capacity=segmenter.memory_capacity,
+            variant=recipe.segmenter.variant.name,
+            memory_capacity=recipe.segmenter.memory_capacity,
             reset_reason=reason,
-            age_ms=age.nanoseconds / 1e6,
-        )
-        camera.publishers.publish_status(
-            status_message(frame, result, times, counts, segmenter.class_map)
+            age_ms=(self._clock.now().nanoseconds - _stamp_ns(header)) / 1e6,
         )
 
     def _refuse(self, camera: Camera, problem: str) -> None:
@@ -166,5 +155,9 @@ class FramePipeline:
 
 
 def _frame_info(header: Header, image: np.ndarray) -> FrameInfo:
-    stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
-    return FrameInfo(stamp, (image.shape[0], image.shape[1]), header.frame_id)
+    return FrameInfo(_stamp_ns(header), (image.shape[0], image.shape[1]), header.frame_id)
+
+
+def _stamp_ns(header: Header) -> int:
+    # rclpy's Time refuses some stamps that a driver may send, such as those before 1970.
+    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)

@@ -6,20 +6,36 @@ import array
 import re
 import sys
 
+import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from tdnet.errors import InputError, UnsupportedEncodingError
 from tdnet.image_encodings import decode_compressed, decode_raw
 
-# Bytes of a sample and samples of a pixel, for the encodings that cv_bridge turns into colours.
-_BRIDGED = (
-    (re.compile(r"bayer_(rggb|bggr|gbrg|grbg)8"), 1, 1),
-    (re.compile(r"bayer_(rggb|bggr|gbrg|grbg)16|mono16"), 2, 1),
-    (re.compile(r"(rgb|bgr)16"), 2, 3),
-    (re.compile(r"(rgb|bgr)a16"), 2, 4),
-    (re.compile(r"yuv422(_yuy2)?|uyvy|yuyv"), 1, 2),
-)
+# 16-bit encodings, with the samples of a pixel; each has a namesake of 8 bit.
+_WIDE = {
+    "mono16": 1,
+    "rgb16": 3,
+    "bgr16": 3,
+    "rgba16": 4,
+    "bgra16": 4,
+    "bayer_rggb16": 1,
+    "bayer_bggr16": 1,
+    "bayer_gbrg16": 1,
+    "bayer_grbg16": 1,
+}
+# Encodings that cv_bridge turns into colours, with the bytes of a pixel.
+_BRIDGED = {
+    "bayer_rggb8": 1,
+    "bayer_bggr8": 1,
+    "bayer_gbrg8": 1,
+    "bayer_grbg8": 1,
+    "yuv422": 2,
+    "uyvy": 2,
+    "yuv422_yuy2": 2,
+    "yuyv": 2,
+}
 # Names of newer distributions for what every cv_bridge knows under the older name.
 _OLDER_NAMES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
 
@@ -28,8 +44,8 @@ def image_from_message(message: Image | CompressedImage) -> np.ndarray:
     """Gives the pixels of a camera message as RGB.
 
     Args:
-        message: any encoding of `decode_raw` and `decode_compressed`; the other colour encodings
-            (Bayer, YUV 4:2:2, 16 bit) are handed to cv_bridge.
+        message: any encoding of `decode_raw` and `decode_compressed`, and those encodings in 16
+            bit; Bayer and YUV 4:2:2 are handed to cv_bridge.
 
     Returns:
         (H, W, 3) uint8 RGB. For rgb8 a view of the message's data, rows `step` bytes apart.
@@ -50,9 +66,10 @@ def image_from_message(message: Image | CompressedImage) -> np.ndarray:
             message.data,
         )
     except UnsupportedEncodingError as error:
-        for names, sample_bytes, samples in _BRIDGED:
-            if names.fullmatch(message.encoding):
-                return _bridged(message, sample_bytes, samples)
+        if message.encoding in _WIDE:
+            return image_from_message(_narrowed(message))
+        if message.encoding in _BRIDGED:
+            return _bridged(message)
         raise InputError(str(error)) from None
 
 
@@ -66,7 +83,19 @@ def byte_array(image: np.ndarray) -> array.array[int]:
     return data
 
 
-def _bridged(message: Image, sample_bytes: int, samples: int) -> np.ndarray:
+def _narrowed(message: Image) -> Image:
+    samples = _WIDE[message.encoding]
+    wide = _rows(message, 2 * samples).view(np.uint16)
+    if bool(message.is_bigendian) != (sys.byteorder == "big"):
+        wide = wide.byteswap()
+    narrow = cv2.convertScaleAbs(wide, alpha=255 / 65535)
+    return _packed(message, message.encoding.replace("16", "8"), narrow)
+
+
+def _bridged(message: Image) -> np.ndarray:
+    # Some versions of cv_bridge misread padded rows.
+    rows = _rows(message, _BRIDGED[message.encoding])
+    packed = _packed(message, _OLDER_NAMES.get(message.encoding, message.encoding), rows)
     # Imported only where it is needed: on Humble and Jazzy it is compiled against NumPy 1 and
     # cannot be imported beside the NumPy 2 that pip brings.
     try:
@@ -77,34 +106,34 @@ def _bridged(message: Image, sample_bytes: int, samples: int) -> np.ndarray:
             "install it, or let image_proc convert the images to rgb8"
         ) from error
     try:
-        image = CvBridge().imgmsg_to_cv2(
-            _repacked(message, sample_bytes, samples), desired_encoding="rgb8"
-        )
-    # cv_bridge has no common base for what it raises: its own error, OpenCV's, KeyError.
+        return np.ascontiguousarray(CvBridge().imgmsg_to_cv2(packed, desired_encoding="rgb8"))
+    # What it raises has no common base: its own error, OpenCV's, KeyError.
     except Exception as error:
+        reason = re.sub(r"\s+", " ", str(error))
         raise InputError(
-            f"cv_bridge cannot convert encoding {message.encoding!r}: {error}".replace("\n", " ")
+            f"cv_bridge cannot convert {message.width} x {message.height} pixels of encoding "
+            f"{message.encoding!r}: {reason}"
         ) from error
-    return np.ascontiguousarray(image)
 
 
-def _repacked(message: Image, sample_bytes: int, samples: int) -> Image:
-    # Some versions of cv_bridge misread padded rows, and swap bytes in a way that NumPy 2 lacks.
-    row = message.width * sample_bytes * samples
+def _rows(message: Image, pixel_bytes: int) -> np.ndarray:
+    """Give (H, W * pixel_bytes) uint8 without the padding."""
+    row = message.width * pixel_bytes
     if message.step < row:
         raise InputError(
             f"a row of {message.width} pixels in {message.encoding} takes {row} bytes, but step "
             f"is {message.step}; the driver's message is wrong"
         )
-    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)[:, :row]
-    pixels = np.ascontiguousarray(rows)
-    if sample_bytes == 2 and bool(message.is_bigendian) != (sys.byteorder == "big"):
-        pixels = pixels.view(np.uint16).byteswap().view(np.uint8)
+    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
+    return np.ascontiguousarray(rows[:, :row])
+
+
+def _packed(message: Image, encoding: str, rows: np.ndarray) -> Image:
     return Image(
         height=message.height,
         width=message.width,
-        encoding=_OLDER_NAMES.get(message.encoding, message.encoding),
+        encoding=encoding,
         is_bigendian=int(sys.byteorder == "big"),
-        step=row,
-        data=byte_array(pixels),
+        step=rows.shape[1],
+        data=byte_array(rows),
     )

@@ -1,9 +1,11 @@
-"""One log line for each cause, however often it occurs."""
+"""One line for each cause, however often it occurs."""
 
 from __future__ import annotations
 
 import re
 import time
+
+from tdnet.errors import TdnetError
 
 PERIOD = 10.0
 MAX_TEXTS = 20
@@ -41,3 +43,8 @@ def one_line(problem: object) -> str:
     """Give an error or a text as one line of bounded length."""
     text = " ".join(str(problem).split())
     return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]} ..."
+
+
+def describe(error: Exception) -> str:
+    """Give an error as one line; what is not ours is named by its type, too."""
+    return one_line(error if isinstance(error, TdnetError) else f"{type(error).__name__}: {error}")

@@ -27,10 +27,11 @@ from tdnet_ros.camera import Camera
 from tdnet_ros.class_messages import ClassPublishers
 from tdnet_ros.diagnostics import Diagnostics, NodeView
 from tdnet_ros.frame_pipeline import Recipe
-from tdnet_ros.log_throttle import one_line
+from tdnet_ros.log_throttle import describe, one_line
 from tdnet_ros.process_memory import give_back
 from tdnet_ros.publishers import CameraPublishers
 from tdnet_ros.qos_events import QosIncidents
+from tdnet_ros.ros_log_handler import RosLogHandler
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -59,6 +60,8 @@ class SegmentNode(LifecycleNode):
         parameter_overrides: list[Parameter] | None = None,
     ) -> None:
         super().__init__(name, parameter_overrides=parameter_overrides)
+        self._log_handler = RosLogHandler(self.get_logger())
+        self._log_handler.attach()
         self._finalized = False
         self._failure = ""
         self._recipe: Recipe | None = None
@@ -150,6 +153,7 @@ class SegmentNode(LifecycleNode):
     def destroy_node(self) -> None:
         """Stop the inference and remove the node."""
         self._deactivate()
+        self._log_handler.detach()
         super().destroy_node()
 
     def _start(self) -> None:
@@ -186,8 +190,7 @@ class SegmentNode(LifecycleNode):
         give_back()
 
     def _failed(self, transition: str, error: Exception) -> TransitionCallbackReturn:
-        kind = "" if isinstance(error, TdnetError) else f"{type(error).__name__}: "
-        self._failure = one_line(f"cannot {transition}: {kind}{error}")
+        self._failure = f"cannot {transition}: {describe(error)}"
         self.get_logger().error(self._failure)
         return FAILURE
 
@@ -272,7 +275,8 @@ def main(args: Sequence[str] | None = None) -> int:
         except ExternalShutdownException:
             pass
         except BaseException as error:
-            failures.append(error)
+            if not ending.is_set():
+                failures.append(error)
         finally:
             ending.set()
 

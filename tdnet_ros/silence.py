@@ -61,10 +61,9 @@ def explain_silence(camera: CameraView) -> Finding | None:
         return Finding("; ".join(camera.incidents))
     if camera.received == 0 and camera.silent_for >= SILENT_AFTER:
         return Finding(
-            f"{camera.input_topic} has a publisher, but no frame came for "
-            f"{camera.silent_for:.0f} s: the camera stands still, or its images are lost in "
-            "transport; start its driver with FASTDDS_DEFAULT_PROFILES_FILE set to "
-            "fastdds_large_images.xml of this package"
+            f"{camera.input_topic} has a publisher, but no frame came for {SILENT_AFTER:.0f} s: "
+            "the camera stands still, or its images are lost in transport; start its driver with "
+            "FASTDDS_DEFAULT_PROFILES_FILE set to fastdds_large_images.xml of this package"
         )
     if camera.refused and not camera.segmented:
         return Finding(camera.last_error)

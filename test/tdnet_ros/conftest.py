@@ -17,7 +17,8 @@ INPUT_SIZE = (65, 129)
 
 
 @pytest.fixture(scope="session")
-def _ros() -> Iterator[None]:
+def ros() -> Iterator[None]:
+    """ROS, in a domain of this run."""
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     rclpy.init(args=[])
@@ -42,7 +43,7 @@ def segmenter(weights: str) -> StreamingSegmenter:
 
 
 @pytest.fixture
-def graph(_ros: None) -> Iterator[RosGraph]:
+def graph(ros: None) -> Iterator[RosGraph]:
     """A graph without the node under test."""
     graph = RosGraph()
     yield graph

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from tdnet import FrameInfo, ResetReason, SegmenterSettings, StreamingSegmenter
@@ -14,7 +16,7 @@ def test_the_rate_is_kept_on_average(rate: float) -> None:
     limit = RateLimit()
     passed = [i / 17 for i in range(17 * 20) if limit.passes(i / 17, rate)]
     assert len(passed) == pytest.approx(20 * rate, abs=1.5)
-    gaps = [b - a for a, b in zip(passed, passed[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(passed)]
     assert min(gaps) > 1 / rate - 1 / 17 - 1e-9
 
 

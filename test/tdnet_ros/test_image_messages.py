@@ -65,11 +65,11 @@ def test_rgb8_is_a_view_of_the_message() -> None:
 @pytest.mark.parametrize("padding", [0, 2])
 @pytest.mark.parametrize("big_endian", [False, True])
 @pytest.mark.parametrize("encoding", ["mono16", "rgb16", "bgr16", "rgba16", "bgra16"])
-def test_16_bit_through_cv_bridge(encoding: str, big_endian: bool, padding: int) -> None:
-    pytest.importorskip("cv_bridge", reason="this machine has no cv_bridge")
+def test_16_bit_samples(encoding: str, big_endian: bool, padding: int) -> None:
     channels = {"mono16": 1, "rgb16": 3, "bgr16": 3, "rgba16": 4, "bgra16": 4}[encoding]
-    rgba = np.dstack((COLOR, np.full_like(GREY, 255)))
-    wide = (rgba.astype(np.uint16) * 257)[:, :, :channels]
+    rgba = np.dstack((COLOR, np.full_like(GREY, 255))).astype(int)
+    # Rounds to the 8 bits, with bytes that differ.
+    wide = np.minimum(rgba[:, :, :channels] * 257 + 60, 65535).astype(np.uint16)
     if encoding.startswith("bgr"):
         wide = wide[:, :, [2, 1, 0, 3][:channels]]
     if big_endian != (sys.byteorder == "big"):
@@ -79,15 +79,34 @@ def test_16_bit_through_cv_bridge(encoding: str, big_endian: bool, padding: int)
     np.testing.assert_array_equal(image_from_message(sent), expected)
 
 
+# The fourth, grbg, is missing in the pure Python cv_bridge of PyPI.
 @pytest.mark.parametrize("padding", [0, 2])
-@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
-def test_bayer_through_cv_bridge(pattern: str, padding: int) -> None:
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg"])
+def test_bayer_through_cv_bridge(pattern: str, bits: int, padding: int) -> None:
     pytest.importorskip("cv_bridge", reason="this machine has no cv_bridge")
     color = dict(zip("rgb", (200, 120, 40), strict=True))
     cell = np.array([color[letter] for letter in pattern], np.uint8).reshape(2, 2)
-    image = image_from_message(message(np.tile(cell, (6, 8)), f"bayer_{pattern}8", padding))
+    mosaic = np.tile(cell, (6, 8))
+    if bits == 16:
+        mosaic = mosaic.astype("<u2") * 257
+    image = image_from_message(message(mosaic, f"bayer_{pattern}{bits}", padding))
     inside = image[2:-2, 2:-2].reshape(-1, 3)
     np.testing.assert_array_equal(inside, np.broadcast_to((200, 120, 40), inside.shape))
+
+
+@pytest.mark.parametrize("encoding", ["yuv422", "uyvy"])
+def test_yuv_through_cv_bridge(encoding: str) -> None:
+    pytest.importorskip("cv_bridge", reason="this machine has no cv_bridge")
+    grey = np.tile(np.array([128, 180], np.uint8), (4, 6)).reshape(4, 6, 2)  # U or V, then Y
+    try:
+        image = image_from_message(message(grey, encoding, padding=4))
+    except InputError as error:
+        assert f"cv_bridge cannot convert 6 x 4 pixels of encoding '{encoding}'" in str(error)
+        pytest.skip("the pure Python cv_bridge of PyPI has no YUV")
+    level = round((180 - 16) * 255 / 219)
+    assert image.shape == (4, 6, 3)
+    assert np.abs(image.astype(int) - level).max() <= 1
 
 
 def test_without_cv_bridge_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,189 @@
+"""Every parameter says what it is for, refuses what it cannot use, and changes when it may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rcl_interfaces.msg import ParameterDescriptor
+from rcl_interfaces.srv import DescribeParameters
+from support.ros_graph import LATCHED, RosGraph, wait_for
+from vision_msgs.msg import LabelInfo
+
+from tdnet.errors import TdnetError
+from tdnet_ros.parameters import PARAMETERS, Change
+from tdnet_ros.settings import NodeSettings
+
+DESIGNED = (
+    *("variant", "weights", "class_map", "device", "precision", "input_size", "output_size"),
+    *("image_transport", "cameras", "overlay.alpha", "overlay.legend", "overlay.hidden_classes"),
+    *("confidence_threshold", "memory.max_gap", "max_rate", "idle_without_subscribers"),
+    *("diagnostics_period", "autostart"),
+)
+
+
+@pytest.fixture(scope="module")
+def shared_active(ros: None, weights: str) -> Iterator[RosGraph]:
+    graph = RosGraph()
+    graph.start(weights=weights, device="cpu")
+    wait_for(lambda: graph.state() == "active", "the node to be active")
+    yield graph
+    graph.close()
+
+
+@pytest.fixture
+def descriptors(graph: RosGraph) -> dict[str, ParameterDescriptor]:
+    graph.start(autostart=False)
+    request = DescribeParameters.Request(names=DESIGNED)
+    answer = graph.call(DescribeParameters, "/tdnet/describe_parameters", request)
+    return {descriptor.name: descriptor for descriptor in answer.descriptors}
+
+
+def test_every_parameter_is_described(descriptors: dict[str, ParameterDescriptor]) -> None:
+    assert sorted(descriptors) == sorted(DESIGNED)
+    for name, descriptor in descriptors.items():
+        assert descriptor.description, name
+        assert descriptor.floating_point_range or descriptor.additional_constraints, name
+    assert descriptors["autostart"].read_only
+
+
+def test_specs_and_settings_name_the_same() -> None:
+    assert [spec.name for spec in PARAMETERS] == list(NodeSettings().to_values())
+
+
+SETTINGS = st.builds(
+    NodeSettings,
+    output_size=st.sampled_from(["camera", "network"])
+    | st.tuples(st.integers(1, 9999), st.integers(1, 9999)),
+    cameras=st.lists(st.from_regex(r"\A[a-z][a-z0-9_]*\Z"), unique=True, max_size=3).map(tuple),
+    confidence_threshold=st.floats(0, 1),
+    image_transport=st.sampled_from(["raw", "compressed"]),
+    max_rate=st.floats(0, 1000),
+)
+
+
+@given(SETTINGS)
+def test_settings_survive_the_way_through_parameters(settings: NodeSettings) -> None:
+    assert NodeSettings.from_values(settings.to_values()) == settings
+
+
+@pytest.mark.parametrize("value", ["360, 640", "360,640", [360, 640], (360, 640)])
+def test_an_output_size_is_text_or_numbers(value: object) -> None:
+    values = {**NodeSettings().to_values(), "output_size": value}
+    assert NodeSettings.from_values(values).output_size == (360, 640)
+
+
+BAD_VALUES = [
+    ("variant", "td5-psp18", "td4-psp18"),
+    ("device", "gpu", "cuda"),
+    ("precision", "float8", "bfloat16"),
+    ("input_size", [769], "height and width"),
+    ("input_size", [0, 100], "height and width"),
+    ("input_size", [100, 10**9], "height and width"),
+    ("output_size", "huge", "camera, network"),
+    ("output_size", "1, 2, 3", "camera, network"),
+    ("output_size", "-1, 2", "camera, network"),
+    ("image_transport", "theora", "raw, compressed"),
+    ("cameras", ["front left"], "letters"),
+    ("cameras", [""], "letters"),
+    ("cameras", ["front", "front"], "twice"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "part"), BAD_VALUES)
+def test_a_bad_value_is_refused_with_what_is_allowed(name: str, value: object, part: str) -> None:
+    with pytest.raises(TdnetError) as caught:
+        NodeSettings.from_values({**NodeSettings().to_values(), name: value})
+    assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "part"),
+    [
+        ("overlay.alpha", 1.5, "out of range"),
+        ("overlay.alpha", -0.1, "out of range"),
+        ("overlay.alpha", float("nan"), "out of range"),
+        ("confidence_threshold", 2.0, "out of range"),
+        ("max_rate", -1.0, "out of range"),
+        ("memory.max_gap", float("inf"), "out of range"),
+        ("diagnostics_period", 0.0, "out of range"),
+        ("overlay.legend", 1, "type"),
+        ("output_size", "huge", "camera, network"),
+        ("overlay.hidden_classes", ["road", "unicorn"], "unicorn"),
+        ("autostart", False, "read-only"),
+        *(
+            (name, value, "cannot change while the model is loaded")
+            for name, value in (
+                ("variant", "psp18"),
+                ("weights", ""),
+                ("class_map", "camvid"),
+                ("device", "auto"),
+                ("precision", "bfloat16"),
+                ("input_size", [129, 257]),
+                ("cameras", ["front"]),
+                ("image_transport", "compressed"),
+            )
+        ),
+    ],
+)
+def test_an_active_node_refuses_with_a_reason(
+    shared_active: RosGraph, parameter: str, value: object, part: str
+) -> None:
+    before = shared_active.get_parameter(parameter)
+    (result,) = shared_active.set_parameters(**{parameter.replace(".", "__"): value})
+    assert not result.successful
+    assert part in result.reason
+    assert shared_active.get_parameter(parameter) == before
+
+
+def test_live_parameters_can_be_set(active: RosGraph) -> None:
+    values = {
+        "output_size": [40, 50],
+        "overlay.alpha": 0.25,
+        "overlay.legend": False,
+        "overlay.hidden_classes": ["sky"],
+        "confidence_threshold": 0.5,
+        "memory.max_gap": 2.0,
+        "max_rate": 5.0,
+        "idle_without_subscribers": False,
+        "diagnostics_period": 2.0,
+    }
+    live = [spec.name for spec in PARAMETERS if spec.change is Change.ANY_TIME]
+    assert sorted(values) == sorted(live)
+    for name, value in values.items():
+        (result,) = active.set_parameters(**{name.replace(".", "__"): value})
+        assert result.successful, result.reason
+        assert active.get_parameter(name) == value
+
+
+def test_where_rclpy_does_not_tell_when_parameters_are_set(
+    graph: RosGraph, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Humble."""
+    monkeypatch.delattr("rclpy.node.Node.add_post_set_parameters_callback", raising=False)
+    graph.start(weights=weights, device="cpu")
+    info = graph.listen(LabelInfo, "/tdnet/label_info", LATCHED)
+    info.wait(1)
+    (result,) = graph.set_parameters(confidence_threshold=0.25)
+    assert result.successful
+    assert info.wait(2)[1].threshold == 0.25
+
+
+@pytest.mark.parametrize(
+    ("parameters", "part"),
+    [
+        ({"overlay__alpha": 3.0}, "overlay.alpha"),
+        ({"overlay__alpha": 1}, "written with a point"),
+        ({"variant": "nope"}, "td4-psp18"),
+        ({"cameras": ["a/b"]}, "letters"),
+    ],
+)
+def test_a_bad_value_at_the_start_is_one_error(
+    graph: RosGraph, parameters: dict[str, object], part: str
+) -> None:
+    with pytest.raises(TdnetError, match=part) as caught:
+        graph.start(**parameters)
+    assert "\n" not in str(caught.value)
