@@ -65,8 +65,9 @@ class ContinuityPolicy:
         return reason
 
     def reset(self, reason: ResetReason = ResetReason.REQUESTED) -> None:
-        """Let the next frame start anew for that reason."""
-        self._pending = reason
+        """Let the next frame start anew; of several reasons the first counts, START the least."""
+        if self._pending in (None, ResetReason.START):
+            self._pending = reason
 
     def _compare(self, frame: FrameInfo) -> ResetReason | None:
         last = self._last

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OutputSize = Literal["camera", "network"] | tuple[int, int]
 
-MAX_SIDE = 16384
+MAX_OUTPUT_SIDE = 16384
 # Rows are worked on in bands of so many scores: on a CPU they stay in the processor's cache,
 # on a GPU they bound the memory for large images.
 _BAND_SCORES = {"cpu": 1 << 20, "cuda": 1 << 26}
@@ -51,10 +51,12 @@ class OutputOptions:
             )
         if self.size in ("camera", "network"):
             return
-        if isinstance(self.size, str) or not all(1 <= side <= MAX_SIDE for side in self.size):
+        if isinstance(self.size, str) or not all(
+            1 <= side <= MAX_OUTPUT_SIDE for side in self.size
+        ):
             raise InputError(
                 f"output size is {self.size!r}; allowed are 'camera', 'network', or height and "
-                f"width of 1 to {MAX_SIDE}"
+                f"width of 1 to {MAX_OUTPUT_SIDE}"
             )
 
 

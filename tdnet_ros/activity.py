@@ -38,10 +38,14 @@ class Activity:
         for camera in cameras.values():
             camera.restart()
         compressed = recipe.settings.image_transport == "compressed"
-        self._subscriptions = [
-            self._subscribe(camera, CompressedImage if compressed else Image)
-            for camera in cameras.values()
-        ]
+        self._subscriptions: list[Subscription] = []
+        try:
+            for camera in cameras.values():
+                kind = CompressedImage if compressed else Image
+                self._subscriptions.append(self._subscribe(camera, kind))
+        except Exception:
+            self._unsubscribe()
+            raise
         self._thread = InferenceThread(self._mailbox, self._pipeline.process)
 
     def use(self, recipe: Recipe) -> None:
@@ -50,14 +54,17 @@ class Activity:
 
     def stop(self) -> None:
         """Take in no more frames, publish nothing more, and wait for the frame at work."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
+        self._unsubscribe()
         for name in self._mailbox.close():
             self._cameras[name].counter.add(dropped=1)
         self._pipeline.close()
         self._thread.join()
         for camera in self._cameras.values():
             camera.release()
+
+    def _unsubscribe(self) -> None:
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
 
     def _subscribe(
         self, camera: Camera, message_type: type[Image] | type[CompressedImage]

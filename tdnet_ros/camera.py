@@ -86,6 +86,7 @@ class Camera:
         self.counter = FrameCounter()
         self.latencies.clear()
         self.last_error = ""
+        self.incidents.clear()
         self.release()
         self.reset(ResetReason.ACTIVATED)
 
@@ -95,7 +96,10 @@ class Camera:
             self._segmenter = self._stream = None
 
     def reset(self, reason: ResetReason) -> None:
-        """Have the memory emptied before the next frame; from any thread."""
+        """Have the memory emptied before the next frame; from any thread.
+
+        The first reason since the last frame counts: it is what happened to the memory.
+        """
         with self._lock:
             self._policy.reset(reason)
 

@@ -106,8 +106,9 @@ class FramePipeline:
             self._refuse(camera, f"in the conversion, {describe(error)}")
             return
         converted = time.perf_counter()
-        header, wanted = frame.message.header, camera.publishers.wanted()
+        header = frame.message.header
         try:
+            wanted = camera.publishers.wanted()
             stream, reason = camera.stream_for(
                 _frame_info(header, image), recipe.segmenter, recipe.settings.max_gap
             )
@@ -129,11 +130,15 @@ class FramePipeline:
             times = FrameTimes(frame.arrived, started, converted, segmented, time.perf_counter())
             counts = camera.counter.add(segmented=1)
             camera.latencies.append(times.total_ms)
-            if wanted.status:
+            if not wanted.status:
+                return
+            try:
                 context = self._context(camera, recipe, header, reason)
                 camera.publishers.publish_status(
                     status_message(context, result, times, counts, recipe.segmenter.class_map)
                 )
+            except Exception as error:  # the frame itself is out, and counted
+                self._warn(f"no status of {camera.input_topic}: {describe(error)}")
 
     def _context(
         self, camera: Camera, recipe: Recipe, header: Header, reason: ResetReason | None
@@ -150,6 +155,9 @@ class FramePipeline:
     def _refuse(self, camera: Camera, problem: str) -> None:
         text = one_line(f"frame of {camera.input_topic} refused: {problem}")
         camera.refuse(text)
+        self._warn(text)
+
+    def _warn(self, text: str) -> None:
         if self._throttle.allows(text):
             self._logger.warning(text)
 

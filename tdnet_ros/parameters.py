@@ -13,7 +13,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from tdnet.class_map import ClassMap
-from tdnet.postprocess import MAX_SIDE
+from tdnet.network.base import MAX_SIDE, MIN_SIDE
+from tdnet.postprocess import MAX_OUTPUT_SIDE
 from tdnet.variants import list_variants
 from tdnet_ros.settings import (
     IMAGE_TRANSPORTS,
@@ -109,7 +110,7 @@ PARAMETERS = (
     ParameterSpec(
         "input_size",
         "Height and width in pixels at which the network sees the image; empty: its own size.",
-        f"empty, or two numbers of 1 to {MAX_SIDE}",
+        f"empty, or two numbers of {MIN_SIDE} to {MAX_SIDE}",
         kind=Parameter.Type.INTEGER_ARRAY,
         change=Change.UNCONFIGURED,
     ),
@@ -117,7 +118,7 @@ PARAMETERS = (
         "output_size",
         "Size of labels, confidence and overlay: the camera's, the network's, or height and width "
         "in pixels.",
-        f"camera, network, or two numbers of 1 to {MAX_SIDE} as an array or as text 'h, w'",
+        f"camera, network, or two numbers of 1 to {MAX_OUTPUT_SIDE} as an array or text 'h, w'",
     ),
     ParameterSpec(
         "image_transport",

@@ -46,6 +46,11 @@ class QosIncidents:
 
         return PublisherEventCallbacks(incompatible_qos=remember)
 
+    def clear(self) -> None:
+        """Forget every topic."""
+        with self._lock:
+            self._by_topic.clear()
+
     def forget(self, topic: str) -> None:
         """Take a topic for connected again."""
         with self._lock:

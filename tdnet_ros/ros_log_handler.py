@@ -19,7 +19,7 @@ class RosLogHandler(logging.Handler):
     """
 
     def __init__(self, logger: RcutilsLogger) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.WARNING)
         self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -27,10 +27,8 @@ class RosLogHandler(logging.Handler):
         text = one_line(record.getMessage())
         if record.levelno >= logging.ERROR:
             self._logger.error(text)
-        elif record.levelno >= logging.WARNING:
-            self._logger.warning(text)
         else:
-            self._logger.info(text)
+            self._logger.warning(text)
 
     def attach(self) -> None:
         """Begin to listen to the library."""

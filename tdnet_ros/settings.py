@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -10,7 +11,8 @@ from typing import cast
 from tdnet.continuity import DEFAULT_MAX_GAP
 from tdnet.device import PRECISIONS
 from tdnet.errors import TdnetError
-from tdnet.postprocess import MAX_SIDE, OutputSize
+from tdnet.network.base import MAX_SIDE, MIN_SIDE
+from tdnet.postprocess import MAX_OUTPUT_SIDE, OutputSize
 from tdnet.settings import SegmenterSettings
 from tdnet.variants import get_variant
 
@@ -122,7 +124,7 @@ class NodeSettings:
                 precision=_choice("precision", text["precision"], PRECISION_NAMES),
                 input_size=_input_size(cast(Sequence[int], values["input_size"])),
             ),
-            output_size=_output_size(cast("str | Sequence[int]", values["output_size"])),
+            output_size=_output_size(values["output_size"]),
             image_transport=_choice("image_transport", text["image_transport"], IMAGE_TRANSPORTS),
             cameras=_cameras(names["cameras"]),
             overlay=OverlaySettings(
@@ -146,28 +148,34 @@ def _choice(name: str, value: str, allowed: Sequence[str]) -> str:
 
 
 def _input_size(value: Sequence[int]) -> tuple[int, int] | None:
-    return _size("input_size", value, "empty (the variant's own size)") if value else None
+    others = "empty (the variant's own size)"
+    return _size("input_size", value, others, (MIN_SIDE, MAX_SIDE)) if value else None
 
 
-def _output_size(value: str | Sequence[int]) -> OutputSize:
+def _output_size(value: object) -> OutputSize:
     if value == "camera":
         return "camera"
     if value == "network":
         return "network"
-    try:
-        sides = [int(side) for side in value.split(",")] if isinstance(value, str) else value
-    except ValueError:
-        sides = []
-    return _size("output_size", sides, "camera, network")
+    sides: object = value
+    if isinstance(value, str):
+        words = [word.strip() for word in value.split(",")]
+        sides = [int(word) for word in words] if all(map(str.isdecimal, words)) else []
+    return _size("output_size", sides, "camera, network", (1, MAX_OUTPUT_SIDE), given=value)
 
 
-def _size(name: str, value: Sequence[int], others: str) -> tuple[int, int]:
-    if len(value) != 2 or not all(1 <= side <= MAX_SIDE for side in value):
+def _size(
+    name: str, sides: object, others: str, limits: tuple[int, int], given: object = None
+) -> tuple[int, int]:
+    low, high = limits
+    numbers = list(sides) if isinstance(sides, (list, tuple, array)) else []
+    if len(numbers) != 2 or not all(type(n) is int and low <= n <= high for n in numbers):
+        shown = sides if given is None else given
+        shown = list(shown) if isinstance(shown, array) else shown
         raise ParameterError(
-            f"{name} is {list(value)}; allowed are {others}, or height and width, each 1 to "
-            f"{MAX_SIDE}"
+            f"{name} is {shown!r}; allowed are {others}, or height and width, each {low} to {high}"
         )
-    return int(value[0]), int(value[1])
+    return numbers[0], numbers[1]
 
 
 def _cameras(value: Sequence[str]) -> tuple[str, ...]:

@@ -63,7 +63,8 @@ def explain_silence(camera: CameraView) -> Finding | None:
         return Finding(
             f"{camera.input_topic} has a publisher, but no frame came for {SILENT_AFTER:.0f} s: "
             "the camera stands still, or its images are lost in transport; start its driver with "
-            "FASTDDS_DEFAULT_PROFILES_FILE set to fastdds_large_images.xml of this package"
+            "FASTDDS_DEFAULT_PROFILES_FILE (Humble, Jazzy: FASTRTPS_DEFAULT_PROFILES_FILE) set to "
+            "config/fastdds_large_images.xml of this package"
         )
     if camera.refused and not camera.segmented:
         return Finding(camera.last_error)

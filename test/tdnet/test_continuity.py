@@ -37,6 +37,14 @@ def test_a_wished_reset_is_answered_once() -> None:
     assert policy.check(FIRST) is None
 
 
+def test_of_several_reasons_the_first_counts() -> None:
+    policy = ContinuityPolicy()
+    policy.reset(ResetReason.ACTIVATED)
+    policy.reset(ResetReason.START)
+    policy.reset(ResetReason.REQUESTED)
+    assert policy.check(FIRST) is ResetReason.ACTIVATED
+
+
 def test_the_gap_can_be_changed() -> None:
     policy = ContinuityPolicy(max_gap=1.0)
     policy.check(FIRST)
