@@ -186,6 +186,8 @@ class TestBadInput:
             [sys.executable, "-m", "tdnet_offline.command", *map(str, words)],
             stderr=subprocess.PIPE,
             text=True,
+            # A test run in the background of a shell has Ctrl-C ignored, and hands that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         deadline = time.monotonic() + 120
         while not list(output.glob("labels/*.png")) and time.monotonic() < deadline:
