@@ -193,7 +193,7 @@ def test_inputs_that_do_not_fit_are_refused(
         OverlayRenderer(CITYSCAPES).render(image, labels)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_cuda_gives_the_picture_of_the_cpu() -> None:
     image, labels = street(480, 640)
     expected = render(OverlayRenderer(CITYSCAPES), image, labels)
