@@ -84,7 +84,7 @@ def test_16_bit_samples(encoding: str, big_endian: bool, padding: int) -> None:
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg"])
 def test_bayer_through_cv_bridge(pattern: str, bits: int, padding: int) -> None:
-    pytest.importorskip("cv_bridge", reason="this machine has no cv_bridge")
+    pytest.importorskip("cv_bridge", reason="needs cv_bridge: run it with `make test`")
     color = dict(zip("rgb", (200, 120, 40), strict=True))
     cell = np.array([color[letter] for letter in pattern], np.uint8).reshape(2, 2)
     mosaic = np.tile(cell, (6, 8))
@@ -97,13 +97,13 @@ def test_bayer_through_cv_bridge(pattern: str, bits: int, padding: int) -> None:
 
 @pytest.mark.parametrize("encoding", ["yuv422", "uyvy"])
 def test_yuv_through_cv_bridge(encoding: str) -> None:
-    pytest.importorskip("cv_bridge", reason="this machine has no cv_bridge")
+    pytest.importorskip("cv_bridge", reason="needs cv_bridge: run it with `make test`")
     grey = np.tile(np.array([128, 180], np.uint8), (4, 6)).reshape(4, 6, 2)  # U or V, then Y
     try:
         image = image_from_message(message(grey, encoding, padding=4))
     except InputError as error:
         assert f"cv_bridge cannot convert 6 x 4 pixels of encoding '{encoding}'" in str(error)
-        pytest.skip("the pure Python cv_bridge of PyPI has no YUV")
+        pytest.skip("PyPI's cv_bridge has no YUV: `make test` where ROS 2 is installed")
     level = round((180 - 16) * 255 / 219)
     assert image.shape == (4, 6, 3)
     assert np.abs(image.astype(int) - level).max() <= 1
