@@ -114,8 +114,13 @@ class StreamingSegmenter:
         return self._default_stream.memory_bytes
 
     def open_stream(self) -> Stream:
-        """Open a further stream with an empty memory of its own."""
-        memory = self._model.new_memory(self.device, self._dtype)
+        """Open a further stream with an empty memory of its own.
+
+        Raises:
+            DeviceError: the device cannot hold it.
+        """
+        with device_errors(self.device):
+            memory = self._model.new_memory(self.device, self._dtype)
         return Stream(self._model, memory, self._preprocess, self._postprocess)
 
     def step(

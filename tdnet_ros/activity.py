@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -13,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from tdnet.continuity import ResetReason
 from tdnet_ros.camera import ArrivedFrame, Camera
-from tdnet_ros.frame_pipeline import FramePipeline, Recipe
+from tdnet_ros.frame_pipeline import DeviceWatch, FramePipeline, Recipe
 from tdnet_ros.inference_thread import InferenceThread
 from tdnet_ros.mailbox import Mailbox
 
@@ -24,17 +24,24 @@ class Activity:
     Args:
         node: the active node.
         cameras: by name.
-        recipe: what the frames are segmented with.
+        recipe: what the first frames are segmented with.
+        device: hears how the device fares with each frame.
 
     Raises:
         RuntimeError: a subscription cannot be made, for example with an unknown QoS override.
     """
 
-    def __init__(self, node: LifecycleNode, cameras: Mapping[str, Camera], recipe: Recipe) -> None:
+    def __init__(
+        self,
+        node: LifecycleNode,
+        cameras: Mapping[str, Camera],
+        recipe: Recipe,
+        device: DeviceWatch,
+    ) -> None:
         self._node = node
         self._cameras = cameras
         self._mailbox: Mailbox[ArrivedFrame] = Mailbox(cameras)
-        self._pipeline = FramePipeline(node, cameras, recipe)
+        self._pipeline = FramePipeline(node, cameras, recipe, device)
         for camera in cameras.values():
             camera.restart()
         compressed = recipe.settings.image_transport == "compressed"
@@ -48,9 +55,19 @@ class Activity:
             raise
         self._thread = InferenceThread(self._mailbox, self._pipeline.process)
 
-    def use(self, recipe: Recipe) -> None:
-        """Segment the next frame with another recipe."""
-        self._pipeline.recipe = recipe
+    def use(self, recipe: Recipe, then: Callable[[], None]) -> None:
+        """Segment the next frame with another recipe.
+
+        Args:
+            recipe: what the frames are segmented with from now on.
+            then: called between the last frame of the recipe before and the first of this one.
+        """
+
+        def change() -> None:
+            self._pipeline.use(recipe)
+            then()
+
+        self._mailbox.before_next(change)
 
     def stop(self) -> None:
         """Take in no more frames, publish nothing more, and wait for the frame at work."""
@@ -87,7 +104,7 @@ class Activity:
         settings = self._pipeline.recipe.settings
         if settings.idle_without_subscribers and not camera.publishers.wanted().any:
             # Who subscribes later must not get what an old view left behind.
-            camera.reset(ResetReason.START)
+            camera.reset(ResetReason.IDLE)
             camera.counter.add(dropped=1)
         elif not camera.rate_limit.passes(frame.arrived, settings.max_rate) or (
             self._mailbox.put(camera.name, frame) is not None

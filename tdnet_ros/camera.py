@@ -10,6 +10,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
 from tdnet.streaming import Stream, StreamingSegmenter
+from tdnet_ros.output_gaps import OutputGaps
 from tdnet_ros.publishers import CameraPublishers
 from tdnet_ros.qos_events import QosIncidents
 from tdnet_ros.status import FrameCounter
@@ -74,6 +75,7 @@ class Camera:
         self.rate_limit = RateLimit()
         self.counter = FrameCounter()
         self.latencies: deque[float] = deque(maxlen=LATENCY_FRAMES)
+        self.gaps = OutputGaps()
         self.last_error = ""
         self._lock = threading.Lock()
         self._policy = ContinuityPolicy()
@@ -85,6 +87,7 @@ class Camera:
         self.rate_limit = RateLimit()
         self.counter = FrameCounter()
         self.latencies.clear()
+        self.gaps = OutputGaps()
         self.last_error = ""
         self.incidents.clear()
         self.release()
@@ -103,6 +106,15 @@ class Camera:
         with self._lock:
             self._policy.reset(reason)
 
+    def use(self, segmenter: StreamingSegmenter) -> None:
+        """Have the next frame segmented by a model; another one than before starts anew."""
+        with self._lock:
+            if segmenter is not self._segmenter:
+                if self._stream is not None:
+                    self._policy.reset(ResetReason.MODEL)
+                # What the model before keeps on the device is free from here on.
+                self._segmenter, self._stream = segmenter, None
+
     def stream_for(
         self, frame: FrameInfo, segmenter: StreamingSegmenter, max_gap: float
     ) -> tuple[Stream, ResetReason | None]:
@@ -116,11 +128,10 @@ class Camera:
         Returns:
             The stream, and why its memory was emptied.
         """
+        self.use(segmenter)
         with self._lock:
-            if self._stream is None or segmenter is not self._segmenter:
-                if self._stream is not None:
-                    self._policy.reset(ResetReason.MODEL)
-                self._segmenter, self._stream = segmenter, segmenter.open_stream()
+            if self._stream is None:
+                self._stream = segmenter.open_stream()
             self._policy.max_gap = max_gap
             reason = self._policy.check(frame)
             stream = self._stream

@@ -32,12 +32,14 @@ class NodeView:
         failure: why the last transition failed; empty: it did not.
         recipe: the loaded model, where there is one.
         cameras: by name; frames come in only while the node is active.
+        problems: what makes the model's status an error, a sentence each.
     """
 
     state: str
     failure: str
     recipe: Recipe | None
     cameras: Mapping[str, Camera]
+    problems: tuple[str, ...] = ()
 
 
 @dataclass
@@ -105,6 +107,8 @@ class Diagnostics:
             values.update(_model_values(view.recipe.segmenter))
         if view.failure:
             level, text = DiagnosticStatus.ERROR, view.failure
+        elif view.problems:
+            level, text = DiagnosticStatus.ERROR, "; ".join(view.problems)
         elif view.state != "active":
             level, text = DiagnosticStatus.WARN, f"not active: the node is {view.state}"
         else:

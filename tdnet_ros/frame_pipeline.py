@@ -6,13 +6,15 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Header
 
+from tdnet.class_map import ClassMap
 from tdnet.continuity import FrameInfo, ResetReason
-from tdnet.errors import InputError
+from tdnet.errors import DeviceError, InputError
 from tdnet.overlay import OverlayRenderer
 from tdnet.postprocess import OutputOptions
 from tdnet.streaming import StreamingSegmenter
@@ -55,6 +57,24 @@ class Recipe:
         )
         return cls(segmenter, renderer, settings)
 
+    def describe(self) -> str:
+        """Name the model, its size, device and numbers."""
+        model = self.segmenter
+        return (
+            f"{model.variant.name} at {model.input_size[0]} x {model.input_size[1]} "
+            f"on {model.device}, {model.precision}"
+        )
+
+    @property
+    def classes(self) -> tuple[ClassMap, tuple[str, ...], float]:
+        """What the latched class topics tell."""
+        settings = self.settings
+        return (
+            self.segmenter.class_map,
+            settings.overlay.hidden_classes,
+            settings.confidence_threshold,
+        )
+
     def options(self, wanted: Wanted) -> OutputOptions:
         """Ask for the outputs of a frame that have a subscriber."""
         return OutputOptions(
@@ -65,23 +85,50 @@ class Recipe:
         )
 
 
+class DeviceWatch(Protocol):
+    """Hears how the device fares with the frames."""
+
+    def worked(self) -> None:
+        """Note that the device segmented a frame."""
+
+    def failed(self, error: DeviceError) -> None:
+        """Note that the device failed on a frame."""
+
+
 class FramePipeline:
     """Segments frames and publishes the results, one at a time.
 
     Args:
         node: publishes, and gives clock and log.
         cameras: by name.
-        recipe: what the frames are segmented with; may be replaced at any time.
+        recipe: what the first frames are segmented with.
+        device: hears how the device fares with each frame.
     """
 
-    def __init__(self, node: LifecycleNode, cameras: Mapping[str, Camera], recipe: Recipe) -> None:
+    def __init__(
+        self,
+        node: LifecycleNode,
+        cameras: Mapping[str, Camera],
+        recipe: Recipe,
+        device: DeviceWatch,
+    ) -> None:
         self.recipe = recipe
+        self._device = device
+        self._first_of_model = False
         self._clock = node.get_clock()
         self._logger = node.get_logger()
         self._throttle = LogThrottle()
         self._cameras = cameras
         self._publishing = threading.Lock()
         self._closed = False
+
+    def use(self, recipe: Recipe) -> None:
+        """Segment the next frame with another recipe; between two frames only."""
+        if recipe.segmenter is not self.recipe.segmenter:
+            self._first_of_model = True
+            for camera in self._cameras.values():
+                camera.use(recipe.segmenter)
+        self.recipe = recipe
 
     def close(self) -> None:
         """Publish nothing from now on, also not of the frame at work; waits while it goes out."""
@@ -116,7 +163,10 @@ class FramePipeline:
         except Exception as error:
             camera.reset(ResetReason.ERROR)
             self._refuse(camera, f"in the network, {describe(error)}")
+            if isinstance(error, DeviceError):
+                self._device.failed(error)
             return
+        self._device.worked()
         segmented = time.perf_counter()
         with self._publishing:
             if self._closed:
@@ -130,6 +180,9 @@ class FramePipeline:
             times = FrameTimes(frame.arrived, started, converted, segmented, time.perf_counter())
             counts = camera.counter.add(segmented=1)
             camera.latencies.append(times.total_ms)
+            camera.gaps.published(times.published)
+            if self._first_of_model:
+                self._tell_gap()
             if not wanted.status:
                 return
             try:
@@ -150,6 +203,14 @@ class FramePipeline:
             memory_capacity=recipe.segmenter.memory_capacity,
             reset_reason=reason,
             age_ms=(self._clock.now().nanoseconds - _stamp_ns(header)) / 1e6,
+        )
+
+    def _tell_gap(self) -> None:
+        self._first_of_model = False
+        gap = max(camera.gaps.longest for camera in self._cameras.values())
+        self._logger.info(
+            f"first outputs of {self.recipe.segmenter.variant.name}; since it began to load, the "
+            f"longest gap between two outputs of a camera was {gap * 1e3:.0f} ms"
         )
 
     def _refuse(self, camera: Camera, problem: str) -> None:

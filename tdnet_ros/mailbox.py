@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -22,6 +23,7 @@ class Mailbox(Generic[Item]):
     def __init__(self, cameras: Iterable[str]) -> None:
         self._waiting: dict[str, Item] = {}
         self._turns = list(cameras)
+        self._actions: deque[Callable[[], None]] = deque()
         self._closed = False
         self._changed = threading.Condition()
 
@@ -40,16 +42,27 @@ class Mailbox(Generic[Item]):
             self._changed.notify()
             return replaced
 
+    def before_next(self, action: Callable[[], None]) -> None:
+        """Have the taker do something before it takes another frame; dropped by `close`."""
+        with self._changed:
+            if not self._closed:
+                self._actions.append(action)
+                self._changed.notify()
+
     def take(self) -> tuple[str, Item] | None:
         """Wait for a frame and take it; None when the mailbox is closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
-            if self._closed:
-                return None
-            camera = next(name for name in self._turns if name in self._waiting)
-            self._turns.remove(camera)
-            self._turns.append(camera)
-            return camera, self._waiting.pop(camera)
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._actions or self._closed)
+                if self._closed:
+                    return None
+                if not self._actions:
+                    camera = next(name for name in self._turns if name in self._waiting)
+                    self._turns.remove(camera)
+                    self._turns.append(camera)
+                    return camera, self._waiting.pop(camera)
+                action = self._actions.popleft()
+            action()
 
     def close(self) -> list[str]:
         """Wake the taker for good and drop what waits.
@@ -61,5 +74,6 @@ class Mailbox(Generic[Item]):
             self._closed = True
             left = list(self._waiting)
             self._waiting.clear()
+            self._actions.clear()
             self._changed.notify_all()
             return left

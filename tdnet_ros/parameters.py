@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import cast
@@ -30,6 +30,8 @@ class Change(Enum):
 
     ANY_TIME = auto()
     """Acts on the next frame."""
+    NEW_MODEL = auto()
+    """Loads another model, which takes over between two frames."""
     UNCONFIGURED = auto()
     """Before the node is configured."""
     AT_START = auto()
@@ -81,38 +83,38 @@ PARAMETERS = (
         "variant",
         "Network that segments the images.",
         _one_of(list_variants()),
-        change=Change.UNCONFIGURED,
+        change=Change.NEW_MODEL,
     ),
     ParameterSpec(
         "weights",
         "Weights file of the network; empty: the weights that come with the variant.",
         "path of a .safetensors file or a PyTorch checkpoint, or empty",
-        change=Change.UNCONFIGURED,
+        change=Change.NEW_MODEL,
     ),
     ParameterSpec(
         "class_map",
         "Ids, names and colours of the classes; empty: the map stored with the weights.",
         f"{_one_of(ClassMap.packaged_names())}, the path of a YAML file, or empty",
-        change=Change.UNCONFIGURED,
+        change=Change.NEW_MODEL,
     ),
     ParameterSpec(
         "device",
         "Where the network runs; auto: the first GPU, or the CPU where there is none.",
         _one_of(("auto", "cpu", "cuda", "cuda:N")),
-        change=Change.UNCONFIGURED,
+        change=Change.NEW_MODEL,
     ),
     ParameterSpec(
         "precision",
         "Numbers the network computes with; auto: what is fast and safe on the device.",
         _one_of(PRECISION_NAMES),
-        change=Change.UNCONFIGURED,
+        change=Change.NEW_MODEL,
     ),
     ParameterSpec(
         "input_size",
         "Height and width in pixels at which the network sees the image; empty: its own size.",
         f"empty, or two numbers of {MIN_SIDE} to {MAX_SIDE}",
         kind=Parameter.Type.INTEGER_ARRAY,
-        change=Change.UNCONFIGURED,
+        change=Change.NEW_MODEL,
     ),
     ParameterSpec(
         "output_size",
@@ -179,6 +181,9 @@ PARAMETERS = (
     ),
 )
 _BY_NAME = {spec.name: spec for spec in PARAMETERS}
+# Judged with the model that comes with them.
+_WITH_MODEL = frozenset({"overlay.hidden_classes"})
+_ARRAYS = frozenset(kind for kind in Parameter.Type if kind.name.endswith("_ARRAY"))
 
 
 def declare(node: Node) -> NodeSettings:
@@ -222,16 +227,70 @@ def read(node: Node, changed: Iterable[Parameter] = ()) -> NodeSettings:
     return NodeSettings.from_values(values)
 
 
-def check_change_allowed(changed: Iterable[Parameter], *, configured: bool) -> None:
+def check_change_allowed(node: Node, changed: Iterable[Parameter], *, configured: bool) -> None:
     """Refuse parameters that may not be set now.
 
     Raises:
         ParameterError: the node is configured, and a parameter must be set before that.
     """
-    late = [p.name for p in changed if p.name in _BY_NAME and configured]
-    late = [name for name in late if _BY_NAME[name].change is Change.UNCONFIGURED]
+    late = [
+        p.name
+        for p in changed
+        if configured
+        and p.name in _BY_NAME
+        and _BY_NAME[p.name].change is Change.UNCONFIGURED
+        and p.value != node.get_parameter(p.name).value
+    ]
     if late:
         raise ParameterError(
-            f"{', '.join(late)} cannot change while the model is loaded; deactivate and clean up "
-            "the node, set it, then configure and activate again"
+            f"{', '.join(late)} cannot change while the node is configured; deactivate and clean "
+            "up the node, set it, then configure and activate again"
         )
+
+
+def needs_new_model(changed: Iterable[Parameter]) -> bool:
+    """Say whether parameters are among those that choose the model."""
+    return any(p.name in _BY_NAME and _BY_NAME[p.name].change is Change.NEW_MODEL for p in changed)
+
+
+def set_together(given: Sequence[Parameter]) -> list[list[int]]:
+    """Say which parameters of one request are set together: indices.
+
+    Those that choose the model fit each other only together, and the hidden classes fit the
+    model's class map; every other one is set on its own.
+    """
+    model = []
+    if needs_new_model(given):
+        model = [
+            index
+            for index, parameter in enumerate(given)
+            if parameter.name in _WITH_MODEL or needs_new_model([parameter])
+        ]
+    alone = [[index] for index in range(len(given)) if index not in model]
+    return [model, *alone] if model else alone
+
+
+def typed(parameter: Parameter) -> Parameter:
+    """Give an empty array the type that the node declared, which `[]` does not show."""
+    spec = _BY_NAME.get(parameter.name)
+    if spec is None or spec.kind is None or parameter.type_ not in _ARRAYS or parameter.value:
+        return parameter
+    return Parameter(parameter.name, spec.kind, [])
+
+
+def check_types(node: Node, changed: Iterable[Parameter]) -> None:
+    """Refuse parameters of another type than they were declared with.
+
+    rclpy does so too, but only when they are set: after a model was loaded for them.
+
+    Raises:
+        ParameterError: a parameter has the wrong type.
+    """
+    for parameter in changed:
+        if not node.has_parameter(parameter.name):
+            continue
+        declared = node.get_parameter(parameter.name).type_
+        if parameter.name != "output_size" and parameter.type_ is not declared:
+            raise ParameterError(
+                f"{parameter.name} is of type {declared.name}, given was {parameter.type_.name}"
+            )

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
-from types import FrameType
 
-import rclpy
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.logging import get_logger
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import try_shutdown
 from std_srvs.srv import Trigger
 
 from tdnet.continuity import ResetReason
@@ -25,18 +18,22 @@ from tdnet_ros import parameters
 from tdnet_ros.activity import Activity
 from tdnet_ros.camera import Camera
 from tdnet_ros.class_messages import ClassPublishers
+from tdnet_ros.device_recovery import RETRY_SECONDS, DeviceRecovery
 from tdnet_ros.diagnostics import Diagnostics, NodeView
 from tdnet_ros.frame_pipeline import Recipe
-from tdnet_ros.log_throttle import describe, one_line
+from tdnet_ros.live_model import LiveModel
+from tdnet_ros.log_throttle import describe
+from tdnet_ros.model_loading import ModelLoader
+from tdnet_ros.parameter_services import SetParametersServices
+from tdnet_ros.process import run
 from tdnet_ros.process_memory import give_back
 from tdnet_ros.publishers import CameraPublishers
 from tdnet_ros.qos_events import QosIncidents
 from tdnet_ros.ros_log_handler import RosLogHandler
+from tdnet_ros.turns import Turns
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
-# A signal must end the process within a second, whatever it is busy with.
-SHUTDOWN_SECONDS = 0.7
 
 
 class SegmentNode(LifecycleNode):
@@ -64,15 +61,19 @@ class SegmentNode(LifecycleNode):
         self._log_handler.attach()
         self._finalized = False
         self._failure = ""
-        self._recipe: Recipe | None = None
         self._cameras: dict[str, Camera] = {}
         self._class_publishers: ClassPublishers | None = None
         self._activity: Activity | None = None
+        # Requests overlap in it, and none keeps the callbacks of the node's own group waiting.
+        self._waiting = ReentrantCallbackGroup()
+        self._turns = Turns()
+        self._model = LiveModel(ModelLoader(self._wake))
         try:
             settings = parameters.declare(self)
         except TdnetError:
             self.destroy_node()
             raise
+        SetParametersServices(self, self._set_parameters)
         self.add_on_set_parameters_callback(self._check_parameters)
         # Applied after the check, since another validator may still refuse.
         if hasattr(self, "add_post_set_parameters_callback"):
@@ -81,6 +82,14 @@ class SegmentNode(LifecycleNode):
         else:
             # Humble does not tell when parameters are set: look once the executor is free again.
             self._changed = self.create_guard_condition(self._apply_parameters)
+        self._recovering = self.create_guard_condition(self._recover, self._waiting)
+        self._device = DeviceRecovery(self._model, self._recovering.trigger)
+        self.create_timer(
+            RETRY_SECONDS,
+            self._return_to_device,
+            callback_group=self._waiting,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
         self._diagnostics = Diagnostics(self, self._view, settings.diagnostics_period)
         self.create_service(Trigger, "~/reset_memory", self._reset_memory)
         if settings.autostart:
@@ -91,7 +100,7 @@ class SegmentNode(LifecycleNode):
         """Load the model and create the output topics."""
         try:
             settings = parameters.read(self)
-            recipe = Recipe.create(settings.segmenter.build(), settings)
+            recipe = self._model.configure(settings)
             self._class_publishers = ClassPublishers(self)
             for name in settings.cameras or ("",):
                 self._cameras[name] = self._create_camera(name, settings.image_transport)
@@ -100,24 +109,20 @@ class SegmentNode(LifecycleNode):
         except Exception as error:
             self._free()
             return self._failed("configure", error)
-        self._recipe = recipe
-        model = recipe.segmenter
-        self.get_logger().info(
-            f"configured: {model.variant.name} at {model.input_size[0]} x {model.input_size[1]} "
-            f"on {model.device}, {model.precision}"
-        )
+        self._device.restart()
+        self.get_logger().info(f"configured: {recipe.describe()}")
         self._failure = ""
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Warm up the model and take in frames, each camera with an empty memory."""
-        recipe = self._recipe
+        recipe = self._model.recipe
         if recipe is None:
             return FAILURE
         try:
             recipe.segmenter.warm_up()
             result = super().on_activate(state)
-            self._activity = Activity(self, self._cameras, recipe)
+            self._activity = Activity(self, self._cameras, recipe, self._device)
             self._publish_classes(recipe)
         except Exception as error:
             self._deactivate()
@@ -157,7 +162,7 @@ class SegmentNode(LifecycleNode):
         super().destroy_node()
 
     def _start(self) -> None:
-        if self._recipe is None and self.trigger_configure() == SUCCESS:
+        if self._model.recipe is None and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
     def _create_camera(self, name: str, image_transport: str) -> Camera:
@@ -180,7 +185,8 @@ class SegmentNode(LifecycleNode):
 
     def _free(self) -> None:
         self._deactivate()
-        self._recipe = None
+        self._model.free()
+        self._device.restart()
         if self._class_publishers is not None:
             self._class_publishers.destroy()
             self._class_publishers = None
@@ -197,20 +203,39 @@ class SegmentNode(LifecycleNode):
     def _view(self) -> NodeView:
         if self._finalized:
             state = "finalized"
-        elif self._recipe is None:
+        elif self._model.recipe is None:
             state = "unconfigured"
         else:
             state = "inactive" if self._activity is None else "active"
-        return NodeView(state, self._failure, self._recipe, self._cameras)
+        return NodeView(
+            state, self._failure, self._model.recipe, self._cameras, self._device.problems
+        )
+
+    async def _set_parameters(self, changed: list[Parameter]) -> SetParametersResult:
+        """Set parameters, all or none; a model is loaded for them while frames go on."""
+        if not parameters.needs_new_model(changed):
+            return self.set_parameters_atomically(changed)
+        async with self._turns:
+            self._restart_gaps()
+            try:
+                parameters.check_types(self, changed)
+                await self._model.load(parameters.read(self, changed))
+                return self.set_parameters_atomically(changed)
+            except TdnetError as error:
+                self.get_logger().warning(f"the model stays as it is: {describe(error)}")
+                return SetParametersResult(successful=False, reason=describe(error))
+            finally:
+                self._model.forget_loaded()
 
     def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
         try:
-            parameters.check_change_allowed(changed, configured=self._recipe is not None)
-            settings = parameters.read(self, changed)
-            if self._recipe is not None:
-                Recipe.create(self._recipe.segmenter, settings)
-        except TdnetError as error:
-            return SetParametersResult(successful=False, reason=one_line(error))
+            parameters.check_change_allowed(
+                self, changed, configured=self._model.recipe is not None
+            )
+            self._model.prepare(parameters.read(self, changed))
+        # Whatever a device raises while a model is built must not end the node.
+        except Exception as error:
+            return SetParametersResult(successful=False, reason=describe(error))
         if self._changed is not None:
             self._changed.trigger()
         return SetParametersResult(successful=True)
@@ -218,16 +243,52 @@ class SegmentNode(LifecycleNode):
     def _apply_parameters(self) -> None:
         settings = parameters.read(self)
         self._diagnostics.set_period(settings.diagnostics_period)
-        if self._recipe is None:
+        before = self._model.recipe
+        recipe = self._model.adopt(settings)
+        if before is None or recipe is None:
             return
-        old = self._recipe.settings
-        self._recipe = Recipe.create(self._recipe.segmenter, settings)
-        if self._activity is None:
+        if recipe.segmenter is not before.segmenter:
+            self._device.restart()
+        self._use(before, recipe)
+
+    async def _recover(self) -> None:
+        async with self._turns:
+            self._restart_gaps()
+            before = self._model.recipe
+            try:
+                recipe = await self._device.recover()
+            except TdnetError as error:
+                self.get_logger().error(f"the device failed, and so does the CPU: {error}")
+                return
+            if before is not None and recipe is not None:
+                self._use(before, recipe)
+
+    async def _return_to_device(self) -> None:
+        if not self._device.stands_in:
             return
-        self._activity.use(self._recipe)
-        classes = (settings.overlay.hidden_classes, settings.confidence_threshold)
-        if classes != (old.overlay.hidden_classes, old.confidence_threshold):
-            self._publish_classes(self._recipe)
+        async with self._turns:
+            before = self._model.recipe
+            recipe = await self._device.return_to_device()
+            if before is not None and recipe is not None:
+                self._use(before, recipe)
+
+    def _use(self, before: Recipe, recipe: Recipe) -> None:
+        if recipe.segmenter is not before.segmenter:
+            self.get_logger().info(f"model changed: {recipe.describe()}")
+        if self._activity is not None:
+            changed = recipe.classes != before.classes
+            self._activity.use(
+                recipe, then=lambda: self._publish_classes(recipe) if changed else None
+            )
+
+    def _restart_gaps(self) -> None:
+        for camera in self._cameras.values():
+            camera.gaps.restart()
+
+    def _wake(self) -> None:
+        executor = self.executor
+        if executor is not None:
+            executor.wake()
 
     def _reset_memory(
         self, request: Trigger.Request, response: Trigger.Response
@@ -251,56 +312,7 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 after a signal, 1 where the node could not start.
     """
-    ending = threading.Event()
-
-    def end(number: int, frame: FrameType | None) -> None:
-        ending.set()
-
-    # Our own handlers, since those of rclpy cannot end a process that loads a model.
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
-    try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        node = SegmentNode()
-    except (TdnetError, RuntimeError) as error:
-        get_logger("tdnet").fatal(one_line(error))
-        return 1
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    failures: list[BaseException] = []
-
-    def spin() -> None:
-        try:
-            executor.spin()
-        except ExternalShutdownException:
-            pass
-        except BaseException as error:
-            if not ending.is_set():
-                failures.append(error)
-        finally:
-            ending.set()
-
-    spinning = threading.Thread(target=spin, name="executor", daemon=True)
-    spinning.start()
-    ending.wait()
-
-    def finish() -> None:
-        executor.shutdown(timeout_sec=0)
-        spinning.join()
-        node.destroy_node()
-        try_shutdown()
-
-    finishing = threading.Thread(target=finish, name="shutdown", daemon=True)
-    finishing.start()
-    finishing.join(SHUTDOWN_SECONDS)
-    if failures:
-        raise failures[0]
-    if finishing.is_alive():
-        # Busy in a model that loads or a frame that takes long: neither can be interrupted.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-    return 0
+    return run(SegmentNode, args)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,87 @@
+"""The process of the node: an executor thread, and an end within a second of a signal."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.logging import get_logger
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import try_shutdown
+
+from tdnet.errors import TdnetError
+from tdnet_ros.log_throttle import one_line
+
+# A signal must end the process within a second, whatever it is busy with.
+SHUTDOWN_SECONDS = 0.7
+
+
+def run(create_node: Callable[[], Node], args: Sequence[str] | None) -> int:
+    """Run a node until SIGINT or SIGTERM.
+
+    Args:
+        create_node: makes the node, once ROS is there.
+        args: command line with ROS arguments; None: that of the process.
+
+    Returns:
+        Exit status: 0 after a signal, 1 where the node could not start.
+    """
+    ending = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ending.set()
+
+    # Our own handlers, since those of rclpy cannot end a process that loads a model.
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        node = create_node()
+    except (TdnetError, RuntimeError) as error:
+        get_logger("tdnet").fatal(one_line(error))
+        return 1
+    # What is imported stays: the collector need not look at it, which takes 0.1 s, ever again.
+    gc.collect()
+    gc.freeze()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+
+    def spin() -> None:
+        while not ending.is_set():
+            try:
+                executor.spin()
+            except ExternalShutdownException:
+                ending.set()
+            # One callback that fails must not end all others.
+            except Exception:
+                if not ending.is_set():
+                    get_logger("tdnet").error(f"in a callback: {traceback.format_exc()}")
+
+    spinning = threading.Thread(target=spin, name="executor", daemon=True)
+    spinning.start()
+    ending.wait()
+
+    def finish() -> None:
+        executor.shutdown(timeout_sec=0)
+        spinning.join()
+        node.destroy_node()
+        try_shutdown()
+
+    finishing = threading.Thread(target=finish, name="shutdown", daemon=True)
+    finishing.start()
+    finishing.join(SHUTDOWN_SECONDS)
+    if finishing.is_alive():
+        # Busy in a model that loads or a frame that takes long: neither can be interrupted.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    return 0

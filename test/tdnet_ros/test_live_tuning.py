@@ -1,0 +1,351 @@
+"""The model changes on the running node: the stream goes on, and a refusal changes nothing."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+from support.ros_graph import (
+    LATCHED,
+    Listener,
+    RosGraph,
+    image_message,
+    pixels_of,
+    wait_for,
+)
+from vision_msgs.msg import LabelInfo
+
+import tdnet_ros.msg
+from tdnet import ClassMap, SegmenterSettings, StreamingSegmenter, create_model, save_weights
+from tdnet_ros.msg import SegmentationStatus
+
+STATUS, LABELS = "/tdnet/status", "/tdnet/labels"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Weights files to change to."""
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(11)
+    for name, variant, classes in (
+        ("other", "td4-psp18-nano", "cityscapes"),
+        ("single", "psp18-nano", "cityscapes"),
+        ("indoor", "td4-psp18-nano", "nyudv2"),
+        ("large", "psp18", "cityscapes"),
+    ):
+        class_map = ClassMap.load(classes)
+        model = create_model(
+            variant, num_classes=class_map.num_network_classes, input_size=(65, 129)
+        )
+        save_weights(model, folder / f"{name}.safetensors", class_map=class_map)
+    (folder / "damaged.safetensors").write_bytes(
+        (folder / "other.safetensors").read_bytes()[:-100]
+    )
+    return {path.name: str(path) for path in folder.iterdir()} | {"": ""}
+
+
+@contextmanager
+def frames_arriving(graph: RosGraph, images: list[np.ndarray]) -> Iterator[dict[int, int]]:
+    """A camera of 20 frames a second; gives the number of the image by its stamp in ns."""
+    camera = graph.camera()
+    sent: dict[int, int] = {}
+    ended = threading.Event()
+
+    def run() -> None:
+        for count in itertools.count():
+            sent[round(count * 0.05 * 1e9)] = count % len(images)
+            camera.publish(image_message(images[count % len(images)], count * 0.05))
+            if ended.wait(0.05):
+                return
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield sent
+    finally:
+        ended.set()
+        thread.join()
+
+
+def stamp_ns(message: Any) -> int:
+    return int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)
+
+
+def wait_for_model(status: Listener, variant: str) -> SegmentationStatus:
+    """The first status after the swap."""
+    return wait_for(
+        lambda: next(
+            (
+                m
+                for m in status.messages
+                if m.reset_reason == "model changed" and m.variant == variant
+            ),
+            None,
+        ),
+        f"a frame of the changed {variant}",
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weights": "other.safetensors"},
+        {"variant": "psp18-nano", "weights": "single.safetensors"},
+        {"variant": "psp18", "weights": "large.safetensors"},
+        {"precision": "bfloat16"},
+        {"input_size": [97, 193]},
+        {"class_map": "nyudv2", "weights": "indoor.safetensors"},
+    ],
+    ids=lambda change: " ".join(change),
+)
+def test_another_model_takes_over_between_two_frames(
+    active: RosGraph,
+    files: dict[str, str],
+    weights: str,
+    images: list[np.ndarray],
+    change: dict[str, Any],
+) -> None:
+    change = {n: files.get(v, v) if isinstance(v, str) else v for n, v in change.items()}
+    status = active.listen(SegmentationStatus, STATUS)
+    labels = active.listen(Image, LABELS)
+    info = active.listen(LabelInfo, "/tdnet/label_info", LATCHED)
+    with frames_arriving(active, images) as sent:
+        status.wait(5)
+        before = len(status.messages)
+        results = active.set_parameters(**change)
+        during = len(status.messages) - before
+        assert [(r.successful, r.reason) for r in results] == [(True, "")] * len(change)
+        first = wait_for_model(status, change.get("variant", "td4-psp18-nano"))
+        status.wait(len(status.messages) + 4)
+    assert during > 0, "no frame was answered while the model was loaded"
+    segmenter = SegmenterSettings(
+        **{"weights": weights, "device": "cpu", **_sizes(change)}
+    ).build()
+    assert [c.class_name for c in wait_for(lambda: info.messages, "names")[-1].class_map] == [
+        entry.name for entry in segmenter.class_map.classes
+    ]
+    by_stamp = {stamp_ns(m): m for m in labels.messages}
+    after = status.messages[status.messages.index(first) :]
+    answered = [by_stamp[stamp_ns(m)] for m in after if stamp_ns(m) in by_stamp]
+    assert len(answered) >= 4
+    for message in answered:
+        expected = segmenter.step(images[sent[stamp_ns(message)]])
+        np.testing.assert_array_equal(pixels_of(message), expected.labels)
+    assert active.get_parameter("weights") == change.get("weights", weights)
+
+
+def _sizes(change: dict[str, Any]) -> dict[str, Any]:
+    return {n: tuple(v) if n == "input_size" else v for n, v in change.items()}
+
+
+def test_a_refused_model_leaves_the_memory_alone(
+    active: RosGraph,
+    files: dict[str, str],
+    images: list[np.ndarray],
+    segmenter: StreamingSegmenter,
+) -> None:
+    labels = active.listen(Image, LABELS)
+    status = active.listen(SegmentationStatus, STATUS)
+    camera = active.camera()
+    for number in range(4):
+        camera.publish(image_message(images[number], number / 10))
+        expected = segmenter.step(images[number])
+        np.testing.assert_array_equal(pixels_of(labels.wait(number + 1)[-1]), expected.labels)
+        (result,) = active.set_parameters(weights=files["single.safetensors"])
+        assert not result.successful
+    assert [m.memory_frames for m in status.wait(4)] == [0, 1, 2, 3]
+
+
+def test_parameters_that_fail_alone_are_set_alone(active: RosGraph, files: dict[str, str]) -> None:
+    """As `ros2 param load` sends a file: one request, an answer for each."""
+    results = active.set_parameters(
+        overlay__alpha=0.25,
+        variant="psp18-nano",
+        max_rate=-1.0,
+        weights=files["single.safetensors"],
+    )
+    assert [r.successful for r in results] == [True, True, False, True]
+    assert active.get_parameter("overlay.alpha") == 0.25
+    assert active.get_parameter("variant") == "psp18-nano"
+    assert active.get_parameter("max_rate") == 0.0
+
+
+@pytest.mark.parametrize("name", ["input_size", "overlay.hidden_classes"])
+def test_an_empty_array_fits_whatever_its_type(active: RosGraph, name: str) -> None:
+    """`ros2 param set /tdnet NAME []` sends an empty array of bool."""
+    value = [97, 193] if name == "input_size" else ["sky"]
+    (result,) = active.set_parameters(**{name.replace(".", "__"): value})
+    assert result.successful
+    empty = Parameter(name, Parameter.Type.BOOL_ARRAY, [])
+    request = SetParameters.Request(parameters=[empty.to_parameter_msg()])
+    (result,) = active.call(SetParameters, "/tdnet/set_parameters", request).results
+    assert result.successful, result.reason
+    assert active.get_parameter(name) == []
+
+
+def test_requests_that_overlap_take_turns(active: RosGraph, files: dict[str, str]) -> None:
+    client = active.user.create_client(SetParameters, "/tdnet/set_parameters")
+    assert client.wait_for_service(20)
+    wanted = [
+        {"weights": files["other.safetensors"]},
+        {"variant": "psp18", "weights": files["large.safetensors"]},
+        {"variant": "psp18-nano", "weights": files["single.safetensors"]},
+        {"overlay.alpha": 0.125},
+    ]
+    futures = [
+        client.call_async(
+            SetParameters.Request(
+                parameters=[Parameter(n, value=v).to_parameter_msg() for n, v in change.items()]
+            )
+        )
+        for change in wanted
+    ]
+    for future in futures:
+        wait_for(future.done, "an answer")
+        assert all(result.successful for result in future.result().results)
+    assert active.get_parameter("variant") == "psp18-nano"
+    assert active.get_parameter("overlay.alpha") == 0.125
+
+
+def test_the_class_topics_follow_while_inactive(active: RosGraph, files: dict[str, str]) -> None:
+    assert active.transition("deactivate")
+    results = active.set_parameters(weights=files["indoor.safetensors"], class_map="nyudv2")
+    assert all(result.successful for result in results), results
+    assert active.transition("activate")
+    info = active.listen(LabelInfo, "/tdnet/label_info", LATCHED)
+    class_map = active.listen(tdnet_ros.msg.ClassMap, "/tdnet/class_map", LATCHED)
+    names = [entry.name for entry in ClassMap.load("nyudv2").classes]
+    wait_for(lambda: info.messages and class_map.messages, "the class topics")
+    assert [c.class_name for c in info.messages[-1].class_map] == names
+    assert [c.name for c in class_map.messages[-1].classes] == names
+
+
+def living_models() -> int:
+    gc.collect()
+    return sum(isinstance(item, StreamingSegmenter) for item in gc.get_objects())
+
+
+def test_no_model_stays_behind(
+    graph: RosGraph, weights: str, files: dict[str, str], images: list[np.ndarray]
+) -> None:
+    others = living_models()
+    graph.start(weights=weights, device="cpu")
+    status = graph.listen(SegmentationStatus, STATUS)
+    with frames_arriving(graph, images):
+        status.wait()
+        for swap in range(6):
+            name = files["other.safetensors"] if swap % 2 == 0 else weights
+            (result,) = graph.set_parameters(weights=name)
+            assert result.successful
+            (result,) = graph.set_parameters(weights=files["single.safetensors"])
+            assert not result.successful
+        wait_for(
+            lambda: sum(m.reset_reason == "model changed" for m in status.messages) == 6,
+            "the last swap",
+        )
+        wait_for(lambda: living_models() == others + 1, "the old models to be gone")
+
+
+@pytest.mark.parametrize("transition", ["deactivate", "cleanup"])
+def test_the_lifecycle_goes_on_while_a_model_loads(
+    active: RosGraph, files: dict[str, str], transition: str
+) -> None:
+    others = living_models() - 1
+    client = active.user.create_client(SetParameters, "/tdnet/set_parameters")
+    assert client.wait_for_service(20)
+    change = {"variant": "psp18", "weights": files["large.safetensors"]}
+    future = client.call_async(
+        SetParameters.Request(
+            parameters=[Parameter(n, value=v).to_parameter_msg() for n, v in change.items()]
+        )
+    )
+    assert active.transition("deactivate")
+    if transition == "cleanup":
+        assert active.transition("cleanup")
+    wait_for(future.done, "an answer")
+    assert all(result.successful for result in future.result().results)
+    left = others + (transition == "deactivate")
+    wait_for(lambda: living_models() == left, "the models to be gone")
+    if transition == "cleanup":
+        assert active.transition("configure")
+    assert active.transition("activate")
+    assert active.get_parameter("variant") == "psp18"
+
+
+def test_a_parameter_set_from_within_the_process(
+    graph: RosGraph, weights: str, files: dict[str, str], images: list[np.ndarray], tmp_path: Path
+) -> None:
+    """By a composed program: the answer is there at once, so the model is built at once."""
+    node = graph.start(weights=weights, device="cpu")
+    status = graph.listen(SegmentationStatus, STATUS)
+    camera = graph.camera()
+    camera.publish(image_message(images[0], 0.0))
+    status.wait()
+    missing = str(tmp_path / "missing.safetensors")
+    (result,) = node.set_parameters([Parameter("weights", value=missing)])
+    assert not result.successful
+    (result,) = node.set_parameters([Parameter("weights", value=files["other.safetensors"])])
+    assert result.successful
+    camera.publish(image_message(images[1], 0.1))
+    assert status.wait(2)[1].reset_reason == "model changed"
+
+
+@pytest.fixture(scope="module")
+def shared(ros: None, weights: str) -> Iterator[RosGraph]:
+    graph = RosGraph()
+    graph.start(weights=weights, device="cpu")
+    wait_for(lambda: graph.state() == "active", "the node to be active")
+    yield graph
+    graph.close()
+
+
+# Last in the file: the shared node must not meet one of the tests above.
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"weights": "/nowhere/a.safetensors"}, "does not exist"),
+        ({"weights": "damaged.safetensors"}, "damaged"),
+        ({"weights": "single.safetensors"}, "psp18-nano"),
+        ({"variant": "psp18"}, "psp18"),
+        ({"variant": "psp999"}, "valid: "),
+        ({"class_map": "camvid"}, "19"),
+        ({"class_map": "/nowhere/map.yaml"}, "/nowhere/map.yaml"),
+        ({"device": "cuda:99"}, "cuda:99"),
+        ({"device": "tpu"}, "allowed are auto"),
+        ({"precision": "int3"}, "bfloat16"),
+        ({"input_size": [1, 1]}, "each 33"),
+        ({"input_size": 97}, "INTEGER_ARRAY"),
+        ({"weights": 5}, "STRING"),
+        ({"weights": "indoor.safetensors", "overlay.hidden_classes": ["unicorn"]}, "unicorn"),
+        ({"cameras": ["a"]}, "while the node is configured"),
+        ({"image_transport": "compressed"}, "while the node is configured"),
+        ({"autostart": False}, "read-only"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_used_changes_nothing(
+    shared: RosGraph, files: dict[str, str], change: dict[str, Any], part: str
+) -> None:
+    change = {n: files.get(v, v) if isinstance(v, str) else v for n, v in change.items()}
+    before = {name: shared.get_parameter(name) for name in change}
+    request = SetParametersAtomically.Request(
+        parameters=[Parameter(n, value=v).to_parameter_msg() for n, v in change.items()]
+    )
+    result = shared.call(
+        SetParametersAtomically, "/tdnet/set_parameters_atomically", request
+    ).result
+    assert not result.successful
+    assert part in result.reason
+    assert "\n" not in result.reason
+    assert {name: shared.get_parameter(name) for name in change} == before
