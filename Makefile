@@ -1,7 +1,9 @@
 # Every target makes its own environment first; a second run starts at once.
 #   make demo [BAG=... TOPIC=... | IMAGES=... RATE=...] [WEIGHTS=...] [VARIANT=...]
 #   make test [ARGS="-k name"]
-#   ROS=jazzy make test     on another ROS 2 than Kilted: see scripts/setup
+#   make soak [MINUTES=60] [RATE=5]     the node under faults, every frame accounted for
+#   make transport          how many full-HD frames arrive, with and without the DDS profile
+#   make test ROS=jazzy     on another ROS 2 than Kilted: see scripts/setup
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,7 +15,7 @@ ifeq ($(ROS_DISTRO),humble) # which knows no discovery range
 export ROS_LOCALHOST_ONLY := 1
 endif
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test soak transport lint clean
 
 setup:
 	@scripts/setup
@@ -27,8 +29,15 @@ demo: setup
 test: setup
 	@$(IN_ENVIRONMENT) $(ISOLATED) python -m pytest $(ARGS)
 
+soak: setup
+	@$(IN_ENVIRONMENT) $(ISOLATED) python -m soak --output soak-output \
+	  $(if $(MINUTES),--minutes '$(MINUTES)') $(if $(RATE),--rate '$(RATE)')
+
+transport: setup
+	@$(IN_ENVIRONMENT) $(ISOLATED) python -m soak.transport --output soak-output
+
 lint: setup
 	@$(IN_ENVIRONMENT) ruff check . && ruff format --check . && mypy
 
 clean:
-	rm -rf .venv .venv-* .ros .ros-* build install log demo-output
+	rm -rf .venv .venv-* .ros .ros-* build install log demo-output soak-output

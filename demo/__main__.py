@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from demo import ros_environment
 from demo.camera_bag import CameraBag
 from demo.console import Console
 from demo.errors import DemoError
@@ -18,7 +17,8 @@ from demo.report import make_report
 from demo.session import run_session
 from demo.sources import STREET_FRAMES, STREET_SEED, bag_of_images, bag_of_street
 from demo.summary import Subject, write_summary
-from demo.system_info import system_info
+from rig import ros_environment
+from rig.system_info import system_info
 from tdnet import SegmenterSettings
 from tdnet.errors import TdnetError
 

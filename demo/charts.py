@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from rig.axis import round_step
+
 STAGE_COLORS = {
     "wait": "#b6bdc9",
     "convert": "#7aa6d8",
@@ -50,7 +52,7 @@ def latency_plot(points: Sequence[tuple[float, float]], budget_ms: float) -> str
         return ""
     seconds = max(point[0] for point in points) or 1.0
     highest = max([value for _, value in points] + [budget_ms]) * 1.1 or 1.0
-    step = _round_step(highest / 4)
+    step = round_step(highest / 4)
     scale_x = (_WIDTH - _LEFT - 12) / seconds
     scale_y = (_PLOT_HEIGHT - _BOTTOM - _TOP) / highest
     base = _PLOT_HEIGHT - _BOTTOM
@@ -65,7 +67,7 @@ def latency_plot(points: Sequence[tuple[float, float]], budget_ms: float) -> str
             f'<line x1="{_LEFT}" x2="{_WIDTH - 12}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>'
             f'<text x="{_LEFT - 10}" y="{y + 6:.1f}" text-anchor="end">{index * step:g}</text>'
         )
-    second_step = _round_step(seconds / 5)
+    second_step = round_step(seconds / 5)
     for index in range(int(seconds / second_step + 1e-9) + 1):
         x, _ = at(index * second_step, 0)
         parts.append(
@@ -87,9 +89,3 @@ def latency_plot(points: Sequence[tuple[float, float]], budget_ms: float) -> str
         f'<svg class="plot" viewBox="0 0 {_WIDTH} {_PLOT_HEIGHT}" role="img" '
         f'aria-label="latency of each frame">{"".join(parts)}</svg>'
     )
-
-
-def _round_step(value: float) -> float:
-    """The next of 1, 2, 5 times a power of ten."""
-    power = 10.0 ** len(str(int(value))) / 10 if value >= 1 else 0.1
-    return next((power * factor for factor in (1, 2, 5, 10) if power * factor >= value), power)

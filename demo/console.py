@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.camera_bag import CameraBag
-from demo.node_view import FrameCounts
 from demo.playback import Sent
 from demo.session import Progress, Session
+from rig.node_view import FrameCounts
 
 if TYPE_CHECKING:
     from demo.report import Report

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from demo.recording import STAGES, FrameStatus
 from demo.session import Session
+from rig.percentiles import Percentiles
 
 
 @dataclass(frozen=True)
@@ -31,14 +30,6 @@ class Account:
     refused: int
     unfinished: int
     lost: int
-
-
-@dataclass(frozen=True)
-class Percentiles:
-    """Median and 95th percentile in milliseconds."""
-
-    p50: float
-    p95: float
 
 
 @dataclass(frozen=True)
@@ -92,12 +83,12 @@ def measure(session: Session, statuses: Sequence[FrameStatus]) -> Measures:
         input_rate=_rate([message.time_ns for message in session.sent]),
         output_rate=_rate(list(session.arrivals.values())),
         stages={
-            name: _percentiles([status.stages[name] for status in statuses]) for name in STAGES
+            name: Percentiles.of([status.stages[name] for status in statuses]) for name in STAGES
         }
         if statuses
         else {},
-        total=_percentiles([status.total_ms for status in statuses]) if statuses else None,
-        end_to_end=_percentiles([(at - sent) / 1e6 for at, sent in answered])
+        total=Percentiles.of([status.total_ms for status in statuses]) if statuses else None,
+        end_to_end=Percentiles.of([(at - sent) / 1e6 for at, sent in answered])
         if answered
         else None,
         totals_ms=tuple(
@@ -107,11 +98,6 @@ def measure(session: Session, statuses: Sequence[FrameStatus]) -> Measures:
         ),
         resets=dict(Counter(s.reset_reason for s in statuses if s.reset_reason)),
     )
-
-
-def _percentiles(values: Sequence[float]) -> Percentiles:
-    p50, p95 = np.percentile(values, (50, 95))
-    return Percentiles(float(p50), float(p95))
 
 
 def _rate(times_ns: Sequence[int]) -> float:

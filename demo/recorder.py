@@ -22,7 +22,7 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
 from demo.camera_bag import header_stamp_ns
-from demo.node_view import NodeView, node_view
+from rig.node_view import NodeView, node_view
 from tdnet_offline.bags import BagWriter, message_types
 from tdnet_ros.msg import ClassMap, SegmentationStatus
 

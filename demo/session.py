@@ -10,10 +10,10 @@ from pathlib import Path
 
 from demo.camera_bag import CameraBag
 from demo.errors import DemoError
-from demo.node_process import NodeProcess
-from demo.node_view import FrameCounts, NodeView
 from demo.playback import Playback, Sent
 from demo.recorder import LABELS, OVERLAY, STATUS, Recorder
+from rig.node_process import NodeProcess
+from rig.node_view import FrameCounts, NodeView
 
 # A large network on a slow CPU takes minutes to load and warm up, and seconds for a frame.
 ACTIVE_SECONDS = 300.0

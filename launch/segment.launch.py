@@ -20,6 +20,9 @@ IMAGE_TRANSPORTS = ("raw", "compressed")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 YES_NO = ("true", "false")
 
+# Seconds until a node that ended starts again: one that cannot start must not fill the log.
+RESPAWN_DELAY = 2.0
+
 # Parameters of the node that have a launch argument of the same name.
 PARAMETERS = ("variant", "weights", "class_map", "device", "precision", "image_transport")
 
@@ -75,7 +78,16 @@ ARGUMENTS = (
     ),
     _argument("log_level", "Least severity that is logged.", default="info", choices=LOG_LEVELS),
     _argument(
-        "rviz", "Show camera image, overlay and labels in RViz.", default="false", choices=YES_NO
+        "rviz",
+        "Show the overlay in RViz; camera image and confidence are there to be ticked.",
+        default="false",
+        choices=YES_NO,
+    ),
+    _argument(
+        "respawn",
+        f"Start the node again, {RESPAWN_DELAY:.0f} s after its process ended.",
+        default="false",
+        choices=YES_NO,
     ),
     _argument(
         "dds_profile",
@@ -107,6 +119,8 @@ def _segment_node(argument: dict[str, str]) -> Node:
         remappings=[("image", argument["image"])],
         ros_arguments=["--log-level", argument["log_level"]],
         additional_env=environment,
+        respawn=argument["respawn"] == "true",
+        respawn_delay=RESPAWN_DELAY,
         output="screen",
         emulate_tty=True,
     )
@@ -116,14 +130,17 @@ def _rviz(argument: dict[str, str]) -> Node:
     namespace = argument["namespace"].strip("/")
     prefix = f"/{namespace}" if namespace else ""
     image = argument["image"]
+    if not image.startswith("/"):
+        image = f"{prefix}/{image}"
     return Node(
         package="rviz2",
         executable="rviz2",
         arguments=["--display-config", str(CONFIG / "segment.rviz")],
         remappings=[
-            ("/image", image if image.startswith("/") else f"{prefix}/{image}"),
+            ("/image", image),
+            ("/image/compressed", f"{image}/compressed"),
             ("/tdnet/overlay", f"{prefix}/tdnet/overlay"),
-            ("/tdnet/labels", f"{prefix}/tdnet/labels"),
+            ("/tdnet/confidence", f"{prefix}/tdnet/confidence"),
         ],
         output="screen",
     )

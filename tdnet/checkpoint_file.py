@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from tdnet.errors import WeightsError
+from tdnet.pytorch_file import read_pytorch
+from tdnet.regular_files import file_problem
 
-_STATE_KEYS = ("model_state", "state_dict", "model")
+# The largest network has 66 million numbers: in float64, with the two states of an optimiser for
+# each, they take 1.5 GiB.
+MAX_BYTES = 2 << 30
+# Of a safetensors file's header, in which it takes about 0.1 MB to name a network's tensors.
+MAX_HEADER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -37,88 +39,48 @@ class CheckpointFile:
 
 
 def read_checkpoint(path: str | Path) -> CheckpointFile:
-    """Read a ``.safetensors`` file or anything that ``torch.save`` wrote.
+    """Read a ``.safetensors`` file or what ``torch.save`` wrote.
 
     Raises:
-        WeightsError: the file is missing, damaged, holds objects other than tensors, or no
-            tensors at all.
+        WeightsError: the file is missing, no plain file, too large, damaged, holds objects other
+            than tensors, or no tensors at all.
     """
     path = Path(path)
-    if not path.is_file():
-        reason = "is a folder" if path.is_dir() else "does not exist"
-        raise WeightsError(f"{path}: {reason}; give a .safetensors or PyTorch checkpoint file")
+    problem = file_problem(path, MAX_BYTES)
+    if problem:
+        raise WeightsError(f"{path}: {problem}; give a .safetensors or PyTorch checkpoint file")
     try:
         with path.open("rb") as file:
             start = file.read(9)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
     if path.suffix == ".safetensors" or start[8:9] == b"{":
-        checkpoint = _read_safetensors(path)
+        checkpoint = _read_safetensors(path, int.from_bytes(start[:8], "little"))
     else:
-        checkpoint = CheckpointFile(path, "pytorch", _read_pytorch(path))
+        checkpoint = CheckpointFile(path, "pytorch", _usable(path, read_pytorch(path)))
     if not checkpoint.tensors:
-        raise WeightsError(f"{path}: holds no tensors; it is no network's checkpoint")
+        raise WeightsError(
+            f"{path}: refused, since it holds no tensors by name; other objects are never made of "
+            "a file: save model.state_dict()"
+        )
     return checkpoint
 
 
-def _read_safetensors(path: Path) -> CheckpointFile:
+def _read_safetensors(path: Path, header_bytes: int) -> CheckpointFile:
+    if header_bytes > MAX_HEADER_BYTES:
+        raise WeightsError(
+            f"{path}: its header claims {header_bytes} bytes; allowed are {MAX_HEADER_BYTES}: no "
+            "safetensors file, or not of one network"
+        )
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise WeightsError(
-            f"{path}: damaged or truncated safetensors file ({_line(error)}); copy it again"
+            f"{path}: damaged or truncated safetensors file ({error}); copy it again"
         ) from error
     return CheckpointFile(path, "safetensors", _usable(path, tensors), metadata)
-
-
-def _read_pytorch(path: Path) -> dict[str, Tensor]:
-    torch.serialization.add_safe_globals(_numpy_numbers())
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path}: refused, since it is no plain checkpoint: reading it would execute code "
-            f"({_line(error)}); save the bare state dict, or use .safetensors"
-        ) from error
-    except Exception as error:
-        # torch.load raises whatever its zip reader and unpickler meet in damaged bytes.
-        raise WeightsError(
-            f"{path}: damaged, truncated or no checkpoint ({_line(error)}); copy it again"
-        ) from error
-    return _usable(path, _tensors_of(content))
-
-
-@cache
-def _numpy_numbers() -> list[Any]:
-    """What NumPy numbers are pickled with: training checkpoints keep their best score as one.
-
-    The function's module was renamed with NumPy 2, and a file names the one that wrote it.
-    """
-    allowed: list[Any] = [np.dtype, type(np.dtype("float64")), type(np.dtype("float32"))]
-    for package in ("numpy.core", "numpy._core"):
-
-        def scalar(dtype: Any, data: Any = None) -> Any:  # noqa: ANN401
-            return np.frombuffer(data, dtype)[0]
-
-        scalar.__module__, scalar.__qualname__ = f"{package}.multiarray", "scalar"
-        allowed.append(scalar)
-    return allowed
-
-
-def _tensors_of(content: Any) -> dict[str, Tensor]:  # noqa: ANN401
-    if not isinstance(content, Mapping):
-        return {}
-    for key in _STATE_KEYS:
-        if isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    return {
-        name: item
-        for name, item in content.items()
-        if isinstance(name, str) and isinstance(item, Tensor)
-    }
 
 
 def _usable(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -132,8 +94,3 @@ def _usable(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     if tensors and all(name.startswith("module.") for name in tensors):
         return {name.removeprefix("module."): item for name, item in tensors.items()}
     return tensors
-
-
-def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 160 else f"{text[:157]}..."

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tdnet.errors import ClassMapError, UnknownNameError
+from tdnet.regular_files import MISSING, file_problem
 from tdnet.resources import config_dir
 
 UNLABELLED = 255
@@ -21,6 +22,7 @@ MAX_ID = UNLABELLED - 1
 MAX_NETWORK_CLASSES = 255
 MAX_NAME_CHARS = 64
 _MAX_FILE_BYTES = 256 * 1024
+_SHOWN_PATH = 256
 
 
 class FieldError(ClassMapError):
@@ -272,24 +274,20 @@ def _packaged_dir() -> Path:
 
 
 def _read_text(path: Path) -> str:
-    try:
-        if not path.is_file():
-            names = ClassMap.packaged_names()
-            close = difflib.get_close_matches(str(path)[:MAX_NAME_CHARS], names, n=1)
-            remedy = f"did you mean {close[0]}?" if close else "check the name or the path"
-            raise ClassMapError(
-                f"class map {str(path)!r}: got neither a packaged name nor a file; "
-                f"allowed {', '.join(names)} or the path of a YAML file; {remedy}"
-            )
-        with path.open("rb") as file:
-            data = file.read(_MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise ClassMapError(f"class map {str(path)!r}: cannot be read: {error}") from error
-    if len(data) > _MAX_FILE_BYTES:
+    shown = f"class map {str(path)[:_SHOWN_PATH]!r}"
+    problem = file_problem(path, _MAX_FILE_BYTES)
+    if problem:
+        names = ClassMap.packaged_names()
+        close = difflib.get_close_matches(str(path)[:MAX_NAME_CHARS], names, n=1)
+        remedy = f"did you mean {close[0]}?" if close else "check the name or the path"
+        given = "got neither a packaged name nor a file" if problem == MISSING else problem
         raise ClassMapError(
-            f"{path}: got more than {_MAX_FILE_BYTES} bytes; allowed at most that; "
-            "is this a class map?"
+            f"{shown}: {given}; allowed {', '.join(names)} or the path of a YAML file; {remedy}"
         )
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ClassMapError(f"{shown}: cannot be read: {error.strerror}") from error
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -22,6 +22,7 @@ class ResetReason(str, Enum):
     FRAME_ID = "frame id changed"
     REQUESTED = "requested"
     ACTIVATED = "activated"
+    IDLE = "idle"
     MODEL = "model changed"
     ERROR = "error while processing the frame before"
 

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tdnet.errors import InputError, UnsupportedEncodingError
-from tdnet.image_files import check_image_size, read_image_header
+from tdnet.errors import InputError, UnsupportedEncodingError, quoted
+from tdnet.image_files import check_image_size, read_picture
 
 ByteBuffer = Union[bytes, bytearray, memoryview, "array.array[int]", npt.NDArray[np.uint8]]
 
@@ -32,6 +32,7 @@ _KNOWN = re.compile(
     r"|yuv422(_yuy2)?|uyvy|yuyv|nv21|nv24|(8U|8S|16U|16S|32S|32F|64F)C\d*"
 )
 _FORMATS = {"jpeg": "jpeg", "jpg": "jpeg", "png": "png"}
+_MAX_FORMAT = 256
 
 
 def decode_raw(
@@ -94,19 +95,22 @@ def decode_compressed(format: str, data: ByteBuffer) -> npt.NDArray[np.uint8]:
 
     Raises:
         UnsupportedEncodingError: the format is neither JPEG nor PNG.
-        InputError: the data are not of that format, damaged, cut off, or too large an image.
+        InputError: the data are not of that format, damaged, cut off, or above a limit of
+            `tdnet.image_files`.
     """
-    content = bytes(data)
     declared = _file_format(format)
-    header = read_image_header(content)
-    if header.kind != declared:
-        raise InputError(f"the format is {format!r}, but the data are a {header.kind.upper()}")
+    content = np.frombuffer(data, dtype=np.uint8).data
+    picture = read_picture(content)
+    if picture.kind != declared:
+        raise InputError(
+            f"the format is {quoted(format)}, but the data are a {picture.kind.upper()}"
+        )
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), flags)
+        image = cv2.imdecode(np.frombuffer(picture.data, dtype=np.uint8), flags)
     except cv2.error as error:
         raise InputError(f"the {declared.upper()} cannot be decoded: {error.err}") from error
-    if image is None or image.shape[:2] != (header.height, header.width):
+    if image is None or image.shape[:2] != (picture.height, picture.width):
         raise InputError(f"the {declared.upper()} of {len(content)} bytes cannot be decoded")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
 
@@ -115,19 +119,20 @@ def _encoding_error(encoding: str) -> InputError:
     allowed = ", ".join(_DECODED)
     if _KNOWN.fullmatch(encoding):
         return UnsupportedEncodingError(
-            f"encoding {encoding!r} is not decoded here, only {allowed}; convert it first, "
+            f"encoding {quoted(encoding)} is not decoded here, only {allowed}; convert it first, "
             "with image_proc or cv_bridge"
         )
-    return InputError(f"unknown encoding {encoding!r}; decoded are {allowed}")
+    return InputError(f"unknown encoding {quoted(encoding)}; decoded are {allowed}")
 
 
 def _file_format(format: str) -> str:
     # image_transport: "<encoding>; <codec> compressed <encoding>"; other drivers: the codec alone.
-    codec = format.rpartition(";")[2].split()
+    # A name is short: a longer text is not worth looking at.
+    codec = format[:_MAX_FORMAT].rpartition(";")[2].split()
     name = codec[0].lower() if codec else ""
     if name not in _FORMATS:
         raise UnsupportedEncodingError(
-            f"compressed format {format!r} is not decoded here, only jpeg and png; "
+            f"compressed format {quoted(format)} is not decoded here, only jpeg and png; "
             "set the driver's image transport to one of them"
         )
     return _FORMATS[name]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tdnet.class_map import UNLABELLED, ClassMap
 from tdnet.errors import InputError
+from tdnet.image_files import MAX_PIXELS, MAX_SIDE
 from tdnet.network.layers import resize
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 OutputSize = Literal["camera", "network"] | tuple[int, int]
 
-MAX_OUTPUT_SIDE = 16384
+MAX_OUTPUT_SIDE = MAX_SIDE
 # Rows are worked on in bands of so many scores: on a CPU they stay in the processor's cache,
 # on a GPU they bound the memory for large images.
 _BAND_SCORES = {"cpu": 1 << 20, "cuda": 1 << 26}
@@ -51,13 +52,18 @@ class OutputOptions:
             )
         if self.size in ("camera", "network"):
             return
-        if isinstance(self.size, str) or not all(
-            1 <= side <= MAX_OUTPUT_SIDE for side in self.size
-        ):
+        if isinstance(self.size, str) or not is_output_size(*self.size):
             raise InputError(
                 f"output size is {self.size!r}; allowed are 'camera', 'network', or height and "
-                f"width of 1 to {MAX_OUTPUT_SIDE}"
+                f"width of 1 to {MAX_OUTPUT_SIDE}, and {MAX_PIXELS >> 20} megapixels"
             )
+
+
+def is_output_size(height: int, width: int) -> bool:
+    """Whether images of that size are made: as large as the camera's may be, no larger."""
+    return all(1 <= side <= MAX_OUTPUT_SIDE for side in (height, width)) and (
+        height * width <= MAX_PIXELS
+    )
 
 
 class LabelImages(NamedTuple):

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from tdnet.errors import TdnetError
+from tdnet.errors import TdnetError, one_line
 from tdnet.version import __version__
 from tdnet_offline.commands import convert, info, predict, synthesize
 
@@ -26,7 +26,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, instead of after the whole usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_BAD_INPUT, f"{self.prog}: {_one_line(message)} (see {self.prog} --help)\n")
+        self.exit(EXIT_BAD_INPUT, f"{self.prog}: {one_line(message)} (see {self.prog} --help)\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,12 +74,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"tdnet: {_one_line(message)}", file=sys.stderr)
+    print(f"tdnet: {one_line(message)}", file=sys.stderr)
     return status
-
-
-def _one_line(message: str) -> str:
-    return " ".join(message.split())
 
 
 if __name__ == "__main__":

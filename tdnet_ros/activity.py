@@ -16,6 +16,7 @@ from tdnet_ros.camera import ArrivedFrame, Camera
 from tdnet_ros.frame_pipeline import DeviceWatch, FramePipeline, Recipe
 from tdnet_ros.inference_thread import InferenceThread
 from tdnet_ros.mailbox import Mailbox
+from tdnet_ros.stamp_age import stamp_ns
 
 
 class Activity:
@@ -42,6 +43,8 @@ class Activity:
         self._cameras = cameras
         self._mailbox: Mailbox[ArrivedFrame] = Mailbox(cameras)
         self._pipeline = FramePipeline(node, cameras, recipe, device)
+        # What is taken in follows the parameters at once, though a frame of before is at work.
+        self._settings = recipe.settings
         for camera in cameras.values():
             camera.restart()
         compressed = recipe.settings.image_transport == "compressed"
@@ -62,6 +65,7 @@ class Activity:
             recipe: what the frames are segmented with from now on.
             then: called between the last frame of the recipe before and the first of this one.
         """
+        self._settings = recipe.settings
 
         def change() -> None:
             self._pipeline.use(recipe)
@@ -94,19 +98,22 @@ class Activity:
             camera.input_topic,
             receive,
             QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
-            event_callbacks=camera.incidents.subscription_callbacks(camera.input_topic),
+            event_callbacks=camera.incidents.subscription_callbacks(
+                camera.input_topic, camera.loss.lose
+            ),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
     def _receive(self, camera: Camera, message: Image | CompressedImage) -> None:
         frame = ArrivedFrame(message, time.perf_counter())
         camera.counter.add(received=1)
-        settings = self._pipeline.recipe.settings
+        camera.loss.received(frame.arrived, stamp_ns(message.header))
+        settings = self._settings
         if settings.idle_without_subscribers and not camera.publishers.wanted().any:
             # Who subscribes later must not get what an old view left behind.
             camera.reset(ResetReason.IDLE)
             camera.counter.add(dropped=1)
-        elif not camera.rate_limit.passes(frame.arrived, settings.max_rate) or (
-            self._mailbox.put(camera.name, frame) is not None
-        ):
+        elif not camera.rate_limit.passes(frame.arrived, settings.max_rate):
             camera.counter.add(dropped=1)
+        elif self._mailbox.put(camera.name, frame) is not None:
+            camera.counter.add(dropped=1, overtaken=1)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections import deque
 from dataclasses import dataclass
 
 from sensor_msgs.msg import CompressedImage, Image
 
 from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
-from tdnet.streaming import Stream, StreamingSegmenter
+from tdnet.streaming import SegmentationResult, Stream, StreamingSegmenter
+from tdnet_ros.log_throttle import LogThrottle
 from tdnet_ros.output_gaps import OutputGaps
 from tdnet_ros.publishers import CameraPublishers
 from tdnet_ros.qos_events import QosIncidents
-from tdnet_ros.status import FrameCounter
-
-# Frames over which the diagnostics take the percentiles of the latency.
-LATENCY_FRAMES = 200
+from tdnet_ros.stage_statistics import StageStatistics
+from tdnet_ros.status import FrameCounter, FrameCounts, FrameTimes
+from tdnet_ros.transport_loss import TransportLoss
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class RateLimit:
     """Lets at most so many frames a second pass, on average and at even distances."""
 
     def __init__(self) -> None:
-        self._due = 0.0
+        self._due = -math.inf
+        self._period = 0.0
 
     def passes(self, now: float, max_rate: float) -> bool:
         """Say whether a frame that arrives now passes.
@@ -42,13 +43,29 @@ class RateLimit:
         """
         if max_rate <= 0:
             return True
+        period = 1 / max_rate
+        # Another rate counts from the last frame that passed.
+        self._due += period - self._period
+        self._period = period
         if now < self._due:
             return False
-        period = 1 / max_rate
         # Counting from when it was due keeps the average where frames arrive at other times;
         # after a pause it starts anew, so that no burst makes up for it.
         self._due = self._due + period if now - self._due < period else now + period
         return True
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """How the newest published frame of a camera used the memory.
+
+    Attributes:
+        path: the sub-network, 0 to N - 1, that processed it.
+        frames: past frames that the memory held for it.
+    """
+
+    path: int
+    frames: int
 
 
 class Camera:
@@ -59,6 +76,18 @@ class Camera:
         input_topic: fully qualified topic of its images.
         publishers: its output topics.
         incidents: peers whose QoS does not fit.
+
+    Attributes:
+        throttle: everything that is logged of this camera passes it.
+        loss: frames that did not arrive.
+        counter: what became of those that did.
+        statistics: how long the published ones took.
+        gaps: how long nothing was published.
+        busy_ms: time that the stages of the network took for the published ones, in all.
+        memory_use: of the newest published frame.
+        resets: times that the memory was emptied.
+        last_reset: why it was emptied the last time.
+        last_error: why the newest of the refused frames was refused.
     """
 
     def __init__(
@@ -72,26 +101,33 @@ class Camera:
         self.input_topic = input_topic
         self.publishers = publishers
         self.incidents = incidents
-        self.rate_limit = RateLimit()
-        self.counter = FrameCounter()
-        self.latencies: deque[float] = deque(maxlen=LATENCY_FRAMES)
-        self.gaps = OutputGaps()
-        self.last_error = ""
+        self.throttle = LogThrottle()
         self._lock = threading.Lock()
         self._policy = ContinuityPolicy()
         self._segmenter: StreamingSegmenter | None = None
         self._stream: Stream | None = None
+        self._begin()
 
     def restart(self) -> None:
         """Begin a new activation: no memory, all counts zero."""
-        self.rate_limit = RateLimit()
-        self.counter = FrameCounter()
-        self.latencies.clear()
-        self.gaps = OutputGaps()
-        self.last_error = ""
-        self.incidents.clear()
+        self._begin()
         self.release()
-        self.reset(ResetReason.ACTIVATED)
+        with self._lock:
+            # What was to happen to the memory of the activation before is of no interest now.
+            self._policy = ContinuityPolicy()
+            self._policy.reset(ResetReason.ACTIVATED)
+
+    def _begin(self) -> None:
+        self.rate_limit = RateLimit()
+        self.loss = TransportLoss()
+        self.counter = FrameCounter()
+        self.statistics = StageStatistics()
+        self.gaps = OutputGaps()
+        self.busy_ms = 0.0
+        self.memory_use: MemoryUse | None = None
+        self.resets = 0
+        self.last_reset: ResetReason | None = None
+        self.last_error = ""
 
     def release(self) -> None:
         """Let go of the model and the memory."""
@@ -135,9 +171,28 @@ class Camera:
             self._policy.max_gap = max_gap
             reason = self._policy.check(frame)
             stream = self._stream
+            if reason is not None:
+                self.resets += 1
+                self.last_reset = reason
         if reason is not None:
             stream.reset()
         return stream, reason
+
+    def published(
+        self, result: SegmentationResult, times: FrameTimes, age_ms: float
+    ) -> FrameCounts:
+        """Count a frame whose outputs are published, and give the sums.
+
+        Args:
+            result: what it became.
+            times: when it reached each stage.
+            age_ms: stamp to publication; NaN where the node's clock has not started.
+        """
+        self.statistics.add(times, result.times, age_ms)
+        self.gaps.published(times.published)
+        self.busy_ms += result.times.total
+        self.memory_use = MemoryUse(result.path, result.memory_frames)
+        return self.counter.add(segmented=1)
 
     def refuse(self, text: str) -> None:
         """Count a frame that could not be used and remember why."""

@@ -63,6 +63,11 @@ class DeviceRecovery:
             self._ask()
 
     @property
+    def due(self) -> bool:
+        """Whether the device failed so often that the model has to be loaded anew."""
+        return self._failures > FAILURES_ALLOWED
+
+    @property
     def stands_in(self) -> bool:
         """Whether the CPU does the work of a device that failed."""
         return bool(self._standing_in)
@@ -82,7 +87,7 @@ class DeviceRecovery:
         Raises:
             ModelLoadError: neither its device nor the CPU can hold the model.
         """
-        if self._model.recipe is None or self._failures <= FAILURES_ALLOWED:
+        if self._model.recipe is None or not self.due:
             return None
         wanted = self._model.recipe.settings.segmenter.device
         # The same device only once without a frame that worked in between.

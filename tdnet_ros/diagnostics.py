@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 
 from tdnet.streaming import StreamingSegmenter
 from tdnet_ros.camera import Camera
+from tdnet_ros.camera_diagnosis import CameraDiagnosis
+from tdnet_ros.finding_log import FindingLog
+from tdnet_ros.findings import Finding, Severity
 from tdnet_ros.frame_pipeline import Recipe
 from tdnet_ros.log_throttle import LogThrottle
-from tdnet_ros.process_memory import MEBIBYTE, device_mebibytes, host_mebibytes
-from tdnet_ros.silence import CameraView, Finding, explain_silence
-from tdnet_ros.status import FrameCounts
+from tdnet_ros.process_memory import MEBIBYTE, device_memory, host_mebibytes
 
-# Seconds that a cause must last before it is logged: who just started has not found its peers.
-SETTLED_AFTER = 1.5
+NEXT_STEP = {"unconfigured": "configure", "inactive": "activate"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class NodeView:
     """What the diagnostics look at; the node gives it for every message.
 
     Attributes:
-        state: of the lifecycle: unconfigured, inactive or active.
+        state: of the lifecycle: unconfigured, inactive, active or finalized.
         failure: why the last transition failed; empty: it did not.
         recipe: the loaded model, where there is one.
         cameras: by name; frames come in only while the node is active.
@@ -40,15 +39,6 @@ class NodeView:
     recipe: Recipe | None
     cameras: Mapping[str, Camera]
     problems: tuple[str, ...] = ()
-
-
-@dataclass
-class _LastLook:
-    counts: FrameCounts
-    received_at: float
-    finding: Finding | None = None
-    found_at: float = 0.0
-    logged: Finding | None = None
 
 
 class Diagnostics:
@@ -67,9 +57,9 @@ class Diagnostics:
         # A paused simulation must not silence what would explain its silence.
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(period, self.publish, clock=self._clock)
-        self._throttle = LogThrottle()
-        self._looks: dict[str, _LastLook] = {}
-        self._looked_at = time.monotonic()
+        self._activated = time.perf_counter()
+        self._log = FindingLog(node.get_logger(), LogThrottle(), self._activated)
+        self._diagnoses: dict[str, CameraDiagnosis] = {}
 
     def set_period(self, period: float) -> None:
         """Change the time between two messages: seconds."""
@@ -79,110 +69,77 @@ class Diagnostics:
 
     def restart(self) -> None:
         """Begin a new activation: what was seen of the cameras before does not count."""
-        self._looks.clear()
-        self._looked_at = time.monotonic()
+        self._diagnoses.clear()
+        self._activated = time.perf_counter()
 
     def publish(self) -> None:
         """Look at the node and publish what is seen."""
         view = self._view()
-        now = time.monotonic()
-        elapsed = max(now - self._looked_at, 1e-9)
-        self._looked_at = now
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
         message.status = [self._model_status(view)]
         if view.state == "active" and view.recipe is not None:
-            message.status += [
-                self._camera_status(camera, view.recipe, now, elapsed)
-                for camera in view.cameras.values()
-            ]
+            message.status += self._camera_statuses(view.cameras, view.recipe)
         self._publisher.publish(message)
 
     def _model_status(self, view: NodeView) -> DiagnosticStatus:
+        finding = explain_state(view, self._node.get_fully_qualified_name())
+        severity, text = (finding.severity, finding.text) if finding else (Severity.OK, "active")
+        # Failures and problems were logged when they came up.
+        new = [finding] if finding and severity is not Severity.ERROR else []
+        self._log.note(new, time.perf_counter())
         values: dict[str, object] = {"state": view.state}
+        if view.state in NEXT_STEP:
+            values["next step"] = NEXT_STEP[view.state]
         host = host_mebibytes()
         if host is not None:
             values["host memory MiB"] = f"{host:.0f}"
         if view.recipe is not None:
             values.update(_model_values(view.recipe.segmenter))
-        if view.failure:
-            level, text = DiagnosticStatus.ERROR, view.failure
-        elif view.problems:
-            level, text = DiagnosticStatus.ERROR, "; ".join(view.problems)
-        elif view.state != "active":
-            level, text = DiagnosticStatus.WARN, f"not active: the node is {view.state}"
-        else:
-            level, text = DiagnosticStatus.OK, "active"
-        return self._status("model", level, text, values)
+        return self._status("model", severity, text, values)
 
-    def _camera_status(
-        self, camera: Camera, recipe: Recipe, now: float, elapsed: float
-    ) -> DiagnosticStatus:
-        counts = camera.counter.counts
-        last = self._looks.setdefault(camera.name, _LastLook(FrameCounts(), now))
-        seen = CameraView(
-            input_topic=camera.input_topic,
-            publishers=self._node.count_publishers(camera.input_topic),
-            has_subscriber=camera.publishers.wanted().any,
-            idles=recipe.settings.idle_without_subscribers,
-            incidents=tuple(camera.incidents.texts),
-            received=counts.received - last.counts.received,
-            segmented=counts.segmented - last.counts.segmented,
-            refused=counts.refused - last.counts.refused,
-            last_error=camera.last_error,
-            silent_for=now - last.received_at,
-        )
-        if seen.received:
-            last.received_at = now
-            camera.incidents.forget(camera.input_topic)
-        last.counts = counts
-        finding = explain_silence(seen)
-        self._log(last, finding)
-        level = DiagnosticStatus.OK
-        if finding and not finding.harmless:
-            level = DiagnosticStatus.WARN
-        rate = seen.segmented / elapsed
-        text = finding.text if finding else f"{rate:.1f} frames a second"
-        values: dict[str, object] = {
-            "frames a second": f"{rate:.2f}",
-            "frames a second received": f"{seen.received / elapsed:.2f}",
-            "received": counts.received,
-            "segmented": counts.segmented,
-            "dropped": counts.dropped,
-            "refused": counts.refused,
-            "last error": camera.last_error,
-        }
-        latencies = list(camera.latencies)
-        if latencies:
-            p50, p95 = np.percentile(latencies, (50, 95))
-            values.update({"latency ms p50": f"{p50:.1f}", "latency ms p95": f"{p95:.1f}"})
-        name = f"camera {camera.name}" if camera.name else "camera"
-        return self._status(name, level, text, values)
-
-    def _log(self, last: _LastLook, finding: Finding | None) -> None:
-        now = time.monotonic()
-        if finding != last.finding:
-            last.finding, last.found_at = finding, now
-        if finding == last.logged or now - last.found_at < SETTLED_AFTER:
-            return
-        last.logged = finding
-        if finding is None or not self._throttle.allows(finding.text):
-            return
-        if finding.harmless:
-            self._node.get_logger().info(finding.text)
-        else:
-            self._node.get_logger().warning(finding.text)
+    def _camera_statuses(
+        self, cameras: Mapping[str, Camera], recipe: Recipe
+    ) -> Iterator[DiagnosticStatus]:
+        for camera in cameras.values():
+            if camera.name not in self._diagnoses:
+                diagnosis = CameraDiagnosis(self._node, camera, self._activated)
+                self._diagnoses[camera.name] = diagnosis
+        busy = {name: diagnosis.look() for name, diagnosis in self._diagnoses.items()}
+        total = sum(busy.values())
+        for name, diagnosis in self._diagnoses.items():
+            found = diagnosis.status(recipe, busy[name] / total if total else None)
+            shown = f"camera {name}" if name else "camera"
+            yield self._status(shown, found.severity, found.text, found.values)
 
     def _status(
-        self, name: str, level: bytes, text: str, values: Mapping[str, object]
+        self, name: str, severity: Severity, text: str, values: Mapping[str, object]
     ) -> DiagnosticStatus:
         return DiagnosticStatus(
-            level=level,
+            level=bytes([severity]),
             name=f"{self._node.get_name()}: {name}",
             message=text,
             hardware_id=self._node.get_fully_qualified_name(),
             values=_key_values(values.items()),
         )
+
+
+def explain_state(view: NodeView, node: str) -> Finding | None:
+    """Say what is wrong with the node as a whole, or None where it works.
+
+    Args:
+        view: what is seen of the node.
+        node: its fully qualified name.
+    """
+    if view.failure:
+        return Finding("failure", view.failure, Severity.ERROR)
+    if view.problems:
+        return Finding("problem", "; ".join(view.problems), Severity.ERROR)
+    if view.state == "active":
+        return None
+    step = NEXT_STEP.get(view.state)
+    remedy = f"run `ros2 lifecycle set {node} {step}`" if step else "start it anew"
+    return Finding("not active", f"not active: the node is {view.state}; {remedy}")
 
 
 def _key_values(values: Iterable[tuple[str, object]]) -> list[KeyValue]:
@@ -196,9 +153,11 @@ def _model_values(segmenter: StreamingSegmenter) -> dict[str, object]:
         "device": segmenter.device,
         "precision": segmenter.precision,
         "input size": "{} x {}".format(*segmenter.input_size),
-        "memory of a camera MiB": f"{segmenter.memory_bytes / MEBIBYTE:.1f}",
+        "memory of a camera MiB": f"{segmenter.memory_bytes / MEBIBYTE:.2f}",
     }
-    used = device_mebibytes(segmenter.device)
-    if used is not None:
-        values["device memory MiB"] = f"{used:.0f}"
+    device = device_memory(segmenter.device)
+    if device is not None:
+        values["device memory allocated MiB"] = f"{device.allocated:.0f}"
+        values["device memory reserved MiB"] = f"{device.reserved:.0f}"
+        values["device memory total MiB"] = f"{device.total:.0f}"
     return values

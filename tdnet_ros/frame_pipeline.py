@@ -20,9 +20,10 @@ from tdnet.postprocess import OutputOptions
 from tdnet.streaming import StreamingSegmenter
 from tdnet_ros.camera import ArrivedFrame, Camera
 from tdnet_ros.image_messages import image_from_message
-from tdnet_ros.log_throttle import LogThrottle, describe, one_line
+from tdnet_ros.log_throttle import describe, one_line
 from tdnet_ros.publishers import Wanted
 from tdnet_ros.settings import NodeSettings
+from tdnet_ros.stamp_age import age_ms, stamp_ns
 from tdnet_ros.status import FrameTimes, SegmentedFrame, status_message
 
 
@@ -117,7 +118,6 @@ class FramePipeline:
         self._first_of_model = False
         self._clock = node.get_clock()
         self._logger = node.get_logger()
-        self._throttle = LogThrottle()
         self._cameras = cameras
         self._publishing = threading.Lock()
         self._closed = False
@@ -178,32 +178,19 @@ class FramePipeline:
                 self._refuse(camera, f"while publishing, {describe(error)}")
                 return
             times = FrameTimes(frame.arrived, started, converted, segmented, time.perf_counter())
-            counts = camera.counter.add(segmented=1)
-            camera.latencies.append(times.total_ms)
-            camera.gaps.published(times.published)
+            age = age_ms(self._clock.now().nanoseconds, stamp_ns(header))
+            counts = camera.published(result, times, age)
             if self._first_of_model:
                 self._tell_gap()
             if not wanted.status:
                 return
             try:
-                context = self._context(camera, recipe, header, reason)
+                context = _context(camera, recipe, header, reason, age)
                 camera.publishers.publish_status(
                     status_message(context, result, times, counts, recipe.segmenter.class_map)
                 )
             except Exception as error:  # the frame itself is out, and counted
-                self._warn(f"no status of {camera.input_topic}: {describe(error)}")
-
-    def _context(
-        self, camera: Camera, recipe: Recipe, header: Header, reason: ResetReason | None
-    ) -> SegmentedFrame:
-        return SegmentedFrame(
-            header=header,
-            camera=camera.name,
-            variant=recipe.segmenter.variant.name,
-            memory_capacity=recipe.segmenter.memory_capacity,
-            reset_reason=reason,
-            age_ms=(self._clock.now().nanoseconds - _stamp_ns(header)) / 1e6,
-        )
+                self._warn(camera, f"no status of {camera.input_topic}: {describe(error)}")
 
     def _tell_gap(self) -> None:
         self._first_of_model = False
@@ -216,17 +203,25 @@ class FramePipeline:
     def _refuse(self, camera: Camera, problem: str) -> None:
         text = one_line(f"frame of {camera.input_topic} refused: {problem}")
         camera.refuse(text)
-        self._warn(text)
+        self._warn(camera, text)
 
-    def _warn(self, text: str) -> None:
-        if self._throttle.allows(text):
+    def _warn(self, camera: Camera, text: str) -> None:
+        if camera.throttle.allows(text):
             self._logger.warning(text)
 
 
 def _frame_info(header: Header, image: np.ndarray) -> FrameInfo:
-    return FrameInfo(_stamp_ns(header), (image.shape[0], image.shape[1]), header.frame_id)
+    return FrameInfo(stamp_ns(header), (image.shape[0], image.shape[1]), header.frame_id)
 
 
-def _stamp_ns(header: Header) -> int:
-    # rclpy's Time refuses some stamps that a driver may send, such as those before 1970.
-    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+def _context(
+    camera: Camera, recipe: Recipe, header: Header, reason: ResetReason | None, age_ms: float
+) -> SegmentedFrame:
+    return SegmentedFrame(
+        header=header,
+        camera=camera.name,
+        variant=recipe.segmenter.variant.name,
+        memory_capacity=recipe.segmenter.memory_capacity,
+        reset_reason=reason,
+        age_ms=age_ms,
+    )

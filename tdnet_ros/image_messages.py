@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import re
 import sys
 
 import cv2
@@ -12,6 +11,9 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from tdnet.errors import InputError, UnsupportedEncodingError
 from tdnet.image_encodings import decode_compressed, decode_raw
+
+# Characters of a frame id, which is copied into every output; no tf tree has longer names.
+MAX_FRAME_ID = 256
 
 # 16-bit encodings, with the samples of a pixel; each has a namesake of 8 bit.
 _WIDE = {
@@ -51,9 +53,14 @@ def image_from_message(message: Image | CompressedImage) -> np.ndarray:
         (H, W, 3) uint8 RGB. For rgb8 a view of the message's data, rows `step` bytes apart.
 
     Raises:
-        InputError: the encoding is not a colour image, needs a cv_bridge that is not there, or
-            the sizes and the data do not fit each other.
+        InputError: the encoding is not a colour image, needs a cv_bridge that is not there, the
+            sizes and the data do not fit each other, or something is above its limit.
     """
+    if len(message.header.frame_id) > MAX_FRAME_ID:
+        raise InputError(
+            f"a frame id of {len(message.header.frame_id)} characters; allowed are "
+            f"{MAX_FRAME_ID}: set a shorter one in the driver"
+        )
     if isinstance(message, CompressedImage):
         return decode_compressed(message.format, message.data)
     try:
@@ -109,10 +116,9 @@ def _bridged(message: Image) -> np.ndarray:
         return np.ascontiguousarray(CvBridge().imgmsg_to_cv2(packed, desired_encoding="rgb8"))
     # What it raises has no common base: its own error, OpenCV's, KeyError.
     except Exception as error:
-        reason = re.sub(r"\s+", " ", str(error))
         raise InputError(
             f"cv_bridge cannot convert {message.width} x {message.height} pixels of encoding "
-            f"{message.encoding!r}: {reason}"
+            f"{message.encoding!r}: {error}"
         ) from error
 
 

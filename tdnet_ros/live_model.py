@@ -7,7 +7,13 @@ from dataclasses import replace
 from tdnet.settings import SegmenterSettings
 from tdnet.streaming import StreamingSegmenter
 from tdnet_ros.frame_pipeline import Recipe
-from tdnet_ros.model_loading import LoadedModel, ModelLoader, give_back_once_unused
+from tdnet_ros.model_loading import (
+    FileStates,
+    LoadedModel,
+    ModelLoader,
+    file_states,
+    give_back_once_unused,
+)
 from tdnet_ros.settings import NodeSettings
 
 
@@ -24,6 +30,7 @@ class LiveModel:
     def __init__(self, loader: ModelLoader) -> None:
         self.recipe: Recipe | None = None
         self._loader = loader
+        self._files: FileStates = ()
         self._loaded: LoadedModel | None = None
         self._next: Recipe | None = None
 
@@ -33,6 +40,7 @@ class LiveModel:
         Raises:
             TdnetError: the model cannot be built, or the settings do not fit it.
         """
+        self._files = file_states(settings.segmenter)
         self.recipe = Recipe.create(settings.segmenter.build(), settings)
         return self.recipe
 
@@ -40,19 +48,20 @@ class LiveModel:
         """Let go of every model."""
         self.recipe = self._loaded = self._next = None
 
-    async def load(self, settings: NodeSettings) -> LoadedModel | None:
+    async def load(self, settings: NodeSettings) -> None:
         """Load the model that settings ask for beside the one in use, while frames go on.
 
-        Returns:
-            What was loaded; None where nothing had to be.
+        Nothing is loaded where the settings are those of the model in use, unless one of its
+        files was replaced by another since.
 
         Raises:
             ModelLoadError: the model cannot be built.
         """
-        if self.recipe is None or self._segmenter_for(settings.segmenter) is not None:
-            return None
-        self._loaded = await self._loader.load(settings.segmenter)
-        return self._loaded
+        if self.recipe is None:
+            return
+        same = self.recipe.settings.segmenter == settings.segmenter
+        if not same or self._files != file_states(settings.segmenter):
+            self._loaded = await self._loader.load(settings.segmenter)
 
     def prepare(self, settings: NodeSettings) -> None:
         """Put together what frames are segmented with once the settings are in force.
@@ -109,6 +118,8 @@ class LiveModel:
     def _replace(self, recipe: Recipe) -> None:
         old = self.recipe
         self.recipe = recipe
+        if self._loaded is not None and self._loaded.segmenter is recipe.segmenter:
+            self._files = self._loaded.files
         self._loaded = self._next = None
         if old is not None and old.segmenter is not recipe.segmenter:
             give_back_once_unused(old.segmenter)

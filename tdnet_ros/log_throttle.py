@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 
+from tdnet import errors
 from tdnet.errors import TdnetError
 
 PERIOD = 10.0
@@ -15,7 +17,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 class LogThrottle:
-    """Lets a text pass once in a period, whatever numbers it names.
+    """Lets a text pass once in a period, whatever numbers it names; from any thread.
 
     rclpy's own throttle counts by the line of code that logs, so one cause would silence another.
     No more than `MAX_TEXTS` pass in a period: a hostile camera can put anything into a text.
@@ -26,23 +28,24 @@ class LogThrottle:
 
     def __init__(self, period: float = PERIOD) -> None:
         self._period = period
+        self._lock = threading.Lock()
         self._passed: dict[str, float] = {}
 
     def allows(self, text: str) -> bool:
         """Say whether a text may be logged now."""
         now = time.monotonic()
-        self._passed = {k: t for k, t in self._passed.items() if now - t < self._period}
         key = _NUMBER.sub("#", text)
-        if key in self._passed or len(self._passed) >= MAX_TEXTS:
-            return False
-        self._passed[key] = now
-        return True
+        with self._lock:
+            self._passed = {k: t for k, t in self._passed.items() if now - t < self._period}
+            if key in self._passed or len(self._passed) >= MAX_TEXTS:
+                return False
+            self._passed[key] = now
+            return True
 
 
 def one_line(problem: object) -> str:
-    """Give an error or a text as one line of bounded length."""
-    text = " ".join(str(problem).split())
-    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]} ..."
+    """Give an error or a text as one line of bounded length without control characters."""
+    return errors.one_line(problem, MAX_LENGTH)
 
 
 def describe(error: Exception) -> str:

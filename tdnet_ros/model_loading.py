@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,10 +16,12 @@ from tdnet.streaming import StreamingSegmenter
 from tdnet_ros.log_throttle import describe
 from tdnet_ros.process_memory import give_back
 
-# Added to the niceness of the process: the frames of the running model come first.
-NICENESS = 10
 # Seconds after which the memory of a replaced model is given back even if it is still in use.
 REPLACED_WITHIN = 30.0
+
+
+# Of weights and class map: modification time and size, None where there is no such file.
+FileStates = tuple[tuple[int, int] | None, ...]
 
 
 class ModelLoadError(TdnetError):
@@ -34,13 +34,13 @@ class LoadedModel:
 
     Attributes:
         settings: what it was built from.
+        files: state of the files that the settings name, before they were read.
         segmenter: the model, warmed up.
-        seconds: that loading took.
     """
 
     settings: SegmenterSettings
+    files: FileStates
     segmenter: StreamingSegmenter
-    seconds: float
 
 
 class ModelLoader:
@@ -60,7 +60,9 @@ class ModelLoader:
             ModelLoadError: the model cannot be built; the message says why.
         """
         loaded: Future[LoadedModel] = Future()
-        # A daemon, so that a file that never ends cannot keep the process from ending.
+        # A daemon, so that a file that never ends cannot keep the process from ending. Of the same
+        # priority as all threads: one of lower priority that waits for a processor while it holds
+        # the interpreter's lock would stall the frames.
         threading.Thread(
             target=self._run, args=(settings, loaded), name="model loader", daemon=True
         ).start()
@@ -68,8 +70,7 @@ class ModelLoader:
         return loaded.result()
 
     def _run(self, settings: SegmenterSettings, loaded: Future[LoadedModel]) -> None:
-        _yield_to_others()
-        started = time.perf_counter()
+        files = file_states(settings)
         try:
             segmenter = settings.build()
             segmenter.warm_up()
@@ -78,8 +79,21 @@ class ModelLoader:
             loaded.set_exception(ModelLoadError(describe(error)))
             give_back()
         else:
-            loaded.set_result(LoadedModel(settings, segmenter, time.perf_counter() - started))
+            loaded.set_result(LoadedModel(settings, files, segmenter))
         self._wake()
+
+
+def file_states(settings: SegmenterSettings) -> FileStates:
+    """Tell whether a file that settings name is another one than before, under the same name."""
+    return tuple(_state(path) for path in (settings.weights, settings.class_map))
+
+
+def _state(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 def give_back_once_unused(segmenter: StreamingSegmenter) -> None:
@@ -88,16 +102,7 @@ def give_back_once_unused(segmenter: StreamingSegmenter) -> None:
     weakref.finalize(segmenter, unused.set)
 
     def run() -> None:
-        _yield_to_others()
         unused.wait(REPLACED_WITHIN)
         give_back()
 
     threading.Thread(target=run, name="memory of the old model", daemon=True).start()
-
-
-def _yield_to_others() -> None:
-    """Give this thread, and those that it starts, a lower priority."""
-    # On Linux a thread has a niceness of its own; elsewhere it would be that of the process.
-    if hasattr(os, "sched_getaffinity"):
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -18,6 +18,7 @@ from tdnet.postprocess import MAX_OUTPUT_SIDE
 from tdnet.variants import list_variants
 from tdnet_ros.settings import (
     IMAGE_TRANSPORTS,
+    MAX_CAMERAS,
     PRECISION_NAMES,
     NodeSettings,
     ParameterError,
@@ -132,7 +133,7 @@ PARAMETERS = (
         "cameras",
         "Names of the cameras, each with input NAME/image and outputs ~/NAME/...; empty: one "
         "camera with input image and outputs ~/...",
-        "letters, digits and _, a letter first; no name twice",
+        f"at most {MAX_CAMERAS}; letters, digits and _, a letter first; no name twice",
         kind=Parameter.Type.STRING_ARRAY,
         change=Change.UNCONFIGURED,
     ),
@@ -174,6 +175,56 @@ PARAMETERS = (
         range=(0.1, 60.0),
     ),
     ParameterSpec(
+        "diagnostics.silence_warn",
+        "Seconds without a frame of the camera after which its diagnostic warns; 0: never.",
+        range=(0.0, 3600.0),
+    ),
+    ParameterSpec(
+        "diagnostics.silence_error",
+        "Seconds without a frame of the camera after which its diagnostic is an error; 0: never.",
+        range=(0.0, 3600.0),
+    ),
+    ParameterSpec(
+        "diagnostics.age_warn",
+        "Seconds from a frame's stamp to its outputs (95th percentile of the last seconds) above "
+        "which the diagnostic warns; 0: never.",
+        range=(0.0, 60.0),
+    ),
+    ParameterSpec(
+        "diagnostics.age_error",
+        "Seconds from a frame's stamp to its outputs (95th percentile of the last seconds) above "
+        "which the diagnostic is an error; 0: never.",
+        range=(0.0, 60.0),
+    ),
+    ParameterSpec(
+        "diagnostics.rate_warn",
+        "Segmented frames a second of a camera below which its diagnostic warns; 0: never.",
+        range=(0.0, 1000.0),
+    ),
+    ParameterSpec(
+        "diagnostics.rate_error",
+        "Segmented frames a second of a camera below which its diagnostic is an error; 0: never.",
+        range=(0.0, 1000.0),
+    ),
+    ParameterSpec(
+        "diagnostics.dropped_warn",
+        "Share of a camera's frames dropped for newer ones above which its diagnostic warns; "
+        "those that max_rate drops do not count; 0: never.",
+        range=(0.0, 1.0),
+    ),
+    ParameterSpec(
+        "diagnostics.dropped_error",
+        "Share of a camera's frames dropped for newer ones above which its diagnostic is an "
+        "error; those that max_rate drops do not count; 0: never.",
+        range=(0.0, 1.0),
+    ),
+    ParameterSpec(
+        "diagnostics.lost_warn",
+        "Share of a camera's frames lost before they arrived, counted by the middleware or "
+        "estimated by their stamps, above which its diagnostic warns; 0: never.",
+        range=(0.0, 1.0),
+    ),
+    ParameterSpec(
         "autostart",
         "Configure and activate when the node starts; otherwise a lifecycle manager does it.",
         _YES_NO,
@@ -213,7 +264,8 @@ def _declare_one(node: Node, spec: ParameterSpec, default: Value) -> None:
     # An empty list shows no type: neither as a default nor as the value that a user gives.
     declared = node.declare_parameter(spec.name, spec.kind, descriptor)
     if declared.type_ == Parameter.Type.NOT_SET:
-        node.set_parameters([Parameter(spec.name, spec.kind, default)])
+        # Past the node's own setter, which would apply parameters that are not all there yet.
+        Node.set_parameters(node, [Parameter(spec.name, spec.kind, default)])
 
 
 def read(node: Node, changed: Iterable[Parameter] = ()) -> NodeSettings:

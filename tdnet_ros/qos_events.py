@@ -3,25 +3,54 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
-from rclpy.qos import qos_policy_name_from_kind
+from rclpy.node import Node
+from rclpy.qos import QoSCompatibility, qos_check_compatible, qos_policy_name_from_kind
 
 try:
-    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+    from rclpy.event_handler import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
 except ImportError:  # Humble
-    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+    from rclpy.qos_event import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
+
+# Seconds after an event in which the graph may not know the peer yet.
+DISCOVERY_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class _Incident:
+    text: str
+    at: float
 
 
 class QosIncidents:
-    """Remembers the incompatible peers that the middleware reports, by topic."""
+    """Remembers the incompatible peers that the middleware reports, by topic, until they leave."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._by_topic: dict[str, str] = {}
+        self._by_topic: dict[str, _Incident] = {}
 
-    def subscription_callbacks(self, topic: str) -> SubscriptionEventCallbacks:
-        """Give callbacks that remember publishers whose offer is too weak for us."""
+    def subscription_callbacks(
+        self, topic: str, lose: Callable[[int], None]
+    ) -> SubscriptionEventCallbacks:
+        """Give callbacks that remember publishers whose offer is too weak for us.
+
+        Args:
+            topic: fully qualified.
+            lose: is told how many messages the middleware lost, where it can tell.
+        """
 
         def remember(event: Any) -> None:  # noqa: ANN401  its type differs between distributions
             policy = qos_policy_name_from_kind(event.last_policy_kind)
@@ -31,7 +60,10 @@ class QosIncidents:
                 f"set qos_overrides.{topic}.subscription to what it offers",
             )
 
-        return SubscriptionEventCallbacks(incompatible_qos=remember)
+        return _SupportedCallbacks(
+            incompatible_qos=remember,
+            message_lost=lambda event: lose(event.total_count_change),
+        )
 
     def publisher_callbacks(self, topic: str) -> PublisherEventCallbacks:
         """Give callbacks that remember subscribers that ask for more than we offer."""
@@ -46,22 +78,48 @@ class QosIncidents:
 
         return PublisherEventCallbacks(incompatible_qos=remember)
 
-    def clear(self) -> None:
-        """Forget every topic."""
+    def recheck(self, node: Node) -> None:
+        """Forget the topics where no peer is left that does not fit the node's own endpoint."""
+        settled = time.monotonic() - DISCOVERY_SECONDS
         with self._lock:
-            self._by_topic.clear()
-
-    def forget(self, topic: str) -> None:
-        """Take a topic for connected again."""
-        with self._lock:
-            self._by_topic.pop(topic, None)
+            old = {topic: seen for topic, seen in self._by_topic.items() if seen.at < settled}
+        for topic, incident in old.items():
+            if _has_incompatible_peer(node, topic):
+                continue
+            with self._lock:
+                if self._by_topic.get(topic) is incident:
+                    del self._by_topic[topic]
 
     @property
-    def texts(self) -> list[str]:
+    def texts(self) -> tuple[str, ...]:
         """One line for each topic with an incompatible peer."""
         with self._lock:
-            return list(self._by_topic.values())
+            return tuple(incident.text for incident in self._by_topic.values())
 
     def _remember(self, topic: str, text: str) -> None:
         with self._lock:
-            self._by_topic[topic] = text
+            self._by_topic[topic] = _Incident(text, time.monotonic())
+
+
+def _has_incompatible_peer(node: Node, topic: str) -> bool:
+    us = node.get_name(), node.get_namespace()
+    publishers = node.get_publishers_info_by_topic(topic)
+    subscriptions = node.get_subscriptions_info_by_topic(topic)
+    return any(
+        qos_check_compatible(publisher.qos_profile, subscription.qos_profile)[0]
+        == QoSCompatibility.ERROR
+        for publisher, subscription in product(publishers, subscriptions)
+        if us in ((end.node_name, end.node_namespace) for end in (publisher, subscription))
+    )
+
+
+class _SupportedCallbacks(SubscriptionEventCallbacks):
+    """Leaves out the count of lost messages where the middleware has no such event."""
+
+    def create_event_handlers(self, *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401
+        """Create the handlers; the arguments differ between distributions."""
+        try:
+            return super().create_event_handlers(*args, **kwargs)
+        except UnsupportedEventTypeError:
+            self.message_lost = None
+            return super().create_event_handlers(*args, **kwargs)

@@ -30,6 +30,7 @@ from tdnet_ros.process_memory import give_back
 from tdnet_ros.publishers import CameraPublishers
 from tdnet_ros.qos_events import QosIncidents
 from tdnet_ros.ros_log_handler import RosLogHandler
+from tdnet_ros.transition_requests import refuse_impossible_transitions
 from tdnet_ros.turns import Turns
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -73,15 +74,8 @@ class SegmentNode(LifecycleNode):
         except TdnetError:
             self.destroy_node()
             raise
-        SetParametersServices(self, self._set_parameters)
+        SetParametersServices(self, self._set_together)
         self.add_on_set_parameters_callback(self._check_parameters)
-        # Applied after the check, since another validator may still refuse.
-        if hasattr(self, "add_post_set_parameters_callback"):
-            self.add_post_set_parameters_callback(lambda _: self._apply_parameters())
-            self._changed = None
-        else:
-            # Humble does not tell when parameters are set: look once the executor is free again.
-            self._changed = self.create_guard_condition(self._apply_parameters)
         self._recovering = self.create_guard_condition(self._recover, self._waiting)
         self._device = DeviceRecovery(self._model, self._recovering.trigger)
         self.create_timer(
@@ -91,6 +85,7 @@ class SegmentNode(LifecycleNode):
             clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
         self._diagnostics = Diagnostics(self, self._view, settings.diagnostics_period)
+        refuse_impossible_transitions(self)
         self.create_service(Trigger, "~/reset_memory", self._reset_memory)
         if settings.autostart:
             self._autostart = self.create_guard_condition(self._start)
@@ -153,7 +148,27 @@ class SegmentNode(LifecycleNode):
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Return to unconfigured after an error within a transition."""
         self._free()
+        self._finalized = False
+        # rclpy keeps the exception to itself.
+        self._failure = f"error in a transition from {state.label}: the node is unconfigured again"
+        self.get_logger().error(self._failure)
         return super().on_error(state)
+
+    # Parameters are applied here, after the check, since another validator may still refuse; the
+    # callback that rclpy has for it does not exist on Humble.
+    def set_parameters(self, parameter_list: list[Parameter]) -> list[SetParametersResult]:
+        """Set parameters, each on its own, and apply what is taken."""
+        results = super().set_parameters(parameter_list)
+        if any(result.successful for result in results):
+            self._apply_parameters()
+        return results
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """Set parameters, all or none, and apply them."""
+        result = super().set_parameters_atomically(parameter_list)
+        if result.successful:
+            self._apply_parameters()
+        return result
 
     def destroy_node(self) -> None:
         """Stop the inference and remove the node."""
@@ -169,7 +184,8 @@ class SegmentNode(LifecycleNode):
         # As image_transport does it: the remapped image topic with the transport's name appended.
         topic = self.resolve_topic_name(f"{name}/image" if name else "image")
         if image_transport == "compressed":
-            topic += "/compressed"
+            # Resolved once more, since that name may be remapped itself.
+            topic = self.resolve_topic_name(f"{topic}/compressed")
         incidents = QosIncidents()
         publishers = CameraPublishers(self, f"~/{name}" if name else "~", incidents)
         return Camera(name, topic, publishers, incidents)
@@ -211,7 +227,7 @@ class SegmentNode(LifecycleNode):
             state, self._failure, self._model.recipe, self._cameras, self._device.problems
         )
 
-    async def _set_parameters(self, changed: list[Parameter]) -> SetParametersResult:
+    async def _set_together(self, changed: list[Parameter]) -> SetParametersResult:
         """Set parameters, all or none; a model is loaded for them while frames go on."""
         if not parameters.needs_new_model(changed):
             return self.set_parameters_atomically(changed)
@@ -236,8 +252,6 @@ class SegmentNode(LifecycleNode):
         # Whatever a device raises while a model is built must not end the node.
         except Exception as error:
             return SetParametersResult(successful=False, reason=describe(error))
-        if self._changed is not None:
-            self._changed.trigger()
         return SetParametersResult(successful=True)
 
     def _apply_parameters(self) -> None:
@@ -253,6 +267,9 @@ class SegmentNode(LifecycleNode):
 
     async def _recover(self) -> None:
         async with self._turns:
+            if not self._device.due:
+                return
+            self.get_logger().error(f"loading the model anew: {'; '.join(self._device.problems)}")
             self._restart_gaps()
             before = self._model.recipe
             try:

@@ -8,21 +8,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from tdnet import image_files
 from tdnet.continuity import DEFAULT_MAX_GAP
 from tdnet.device import PRECISIONS
-from tdnet.errors import TdnetError
-from tdnet.network.base import MAX_SIDE, MIN_SIDE
+from tdnet.errors import TdnetError, one_line, quoted
+from tdnet.network.base import MAX_PIXELS, MAX_SIDE, MIN_SIDE
 from tdnet.postprocess import MAX_OUTPUT_SIDE, OutputSize
 from tdnet.settings import SegmenterSettings
 from tdnet.variants import get_variant
+from tdnet_ros.limits import DiagnosticLimits, Limits
 
 Value = bool | int | float | str | list[int] | list[str]
 
 PRECISION_NAMES = ("auto", *PRECISIONS)
 IMAGE_TRANSPORTS = ("raw", "compressed")
+# Each has seven topics and a memory on the device.
+MAX_CAMERAS = 16
 
-_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
-_CAMERA = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
+_CAMERA = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_MAX_SIZE_TEXT = 64
 
 
 class ParameterError(TdnetError, ValueError):
@@ -59,6 +64,7 @@ class NodeSettings:
         max_rate: frames a second that a camera may have segmented; 0: no limit.
         idle_without_subscribers: do not segment while nobody subscribes to an output.
         diagnostics_period: seconds between two diagnostic messages.
+        diagnostic_limits: beyond which the diagnostics warn.
         autostart: configure and activate when the node starts.
     """
 
@@ -72,6 +78,7 @@ class NodeSettings:
     max_rate: float = 0.0
     idle_without_subscribers: bool = True
     diagnostics_period: float = 1.0
+    diagnostic_limits: DiagnosticLimits = field(default_factory=DiagnosticLimits)
     autostart: bool = True
 
     def to_values(self) -> dict[str, Value]:
@@ -95,6 +102,7 @@ class NodeSettings:
             "max_rate": self.max_rate,
             "idle_without_subscribers": self.idle_without_subscribers,
             "diagnostics_period": self.diagnostics_period,
+            **_limit_values(self.diagnostic_limits),
             "autostart": self.autostart,
         }
 
@@ -114,7 +122,9 @@ class NodeSettings:
         names = cast(Mapping[str, Sequence[str]], values)
         device = text["device"]
         if not _DEVICE.fullmatch(device):
-            raise ParameterError(f"device is {device!r}; allowed are auto, cpu, cuda and cuda:N")
+            raise ParameterError(
+                f"device is {quoted(device)}; allowed are auto, cpu, cuda and cuda:N"
+            )
         return cls(
             segmenter=SegmenterSettings(
                 variant=get_variant(text["variant"]).name,
@@ -137,19 +147,53 @@ class NodeSettings:
             max_rate=number["max_rate"],
             idle_without_subscribers=flag["idle_without_subscribers"],
             diagnostics_period=number["diagnostics_period"],
+            diagnostic_limits=DiagnosticLimits(
+                silence=_limits(number, "silence"),
+                age=_limits(number, "age"),
+                rate=_limits(number, "rate", low=True),
+                dropped=_limits(number, "dropped"),
+                lost=Limits(number["diagnostics.lost_warn"]),
+            ),
             autostart=flag["autostart"],
         )
 
 
+def _limit_values(limits: DiagnosticLimits) -> dict[str, Value]:
+    pairs = {
+        "silence": limits.silence,
+        "age": limits.age,
+        "rate": limits.rate,
+        "dropped": limits.dropped,
+    }
+    values: dict[str, Value] = {}
+    for name, pair in pairs.items():
+        values[f"diagnostics.{name}_warn"] = pair.warn
+        values[f"diagnostics.{name}_error"] = pair.error
+    return {**values, "diagnostics.lost_warn": limits.lost.warn}
+
+
+def _limits(number: Mapping[str, float], name: str, *, low: bool = False) -> Limits:
+    warn, error = f"diagnostics.{name}_warn", f"diagnostics.{name}_error"
+    limits = Limits(number[warn], number[error])
+    first, second = (limits.error, limits.warn) if low else (limits.warn, limits.error)
+    if limits.warn and limits.error and first > second:
+        raise ParameterError(
+            f"{warn} is {limits.warn} and {error} is {limits.error}; allowed is an error at "
+            f"{'most' if low else 'least'} as large as the warning, or 0, which turns one off"
+        )
+    return limits
+
+
 def _choice(name: str, value: str, allowed: Sequence[str]) -> str:
     if value not in allowed:
-        raise ParameterError(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
+        raise ParameterError(f"{name} is {quoted(value)}; allowed are {', '.join(allowed)}")
     return value
 
 
 def _input_size(value: Sequence[int]) -> tuple[int, int] | None:
     others = "empty (the variant's own size)"
-    return _size("input_size", value, others, (MIN_SIDE, MAX_SIDE)) if value else None
+    limits = (MIN_SIDE, MAX_SIDE, MAX_PIXELS)
+    return _size("input_size", value, others, limits) if value else None
 
 
 def _output_size(value: object) -> OutputSize:
@@ -159,30 +203,39 @@ def _output_size(value: object) -> OutputSize:
         return "network"
     sides: object = value
     if isinstance(value, str):
-        words = [word.strip() for word in value.split(",")]
+        words = [word.strip() for word in value[:_MAX_SIZE_TEXT].split(",")]
         sides = [int(word) for word in words] if all(map(str.isdecimal, words)) else []
-    return _size("output_size", sides, "camera, network", (1, MAX_OUTPUT_SIDE), given=value)
+    limits = (1, MAX_OUTPUT_SIDE, image_files.MAX_PIXELS)
+    return _size("output_size", sides, "camera, network", limits, given=value)
 
 
 def _size(
-    name: str, sides: object, others: str, limits: tuple[int, int], given: object = None
+    name: str, sides: object, others: str, limits: tuple[int, int, int], given: object = None
 ) -> tuple[int, int]:
-    low, high = limits
+    low, high, pixels = limits
     numbers = list(sides) if isinstance(sides, (list, tuple, array)) else []
-    if len(numbers) != 2 or not all(type(n) is int and low <= n <= high for n in numbers):
+    if (
+        len(numbers) != 2
+        or not all(type(n) is int and low <= n <= high for n in numbers)
+        or numbers[0] * numbers[1] > pixels
+    ):
         shown = sides if given is None else given
         shown = list(shown) if isinstance(shown, array) else shown
         raise ParameterError(
-            f"{name} is {shown!r}; allowed are {others}, or height and width, each {low} to {high}"
+            f"{name} is {one_line(repr(shown), _MAX_SIZE_TEXT)}; allowed are {others}, or height "
+            f"and width, each {low} to {high}, and {pixels >> 20} megapixels"
         )
     return numbers[0], numbers[1]
 
 
 def _cameras(value: Sequence[str]) -> tuple[str, ...]:
+    if len(value) > MAX_CAMERAS:
+        raise ParameterError(f"cameras has {len(value)} names; allowed are {MAX_CAMERAS}")
     for name in value:
         if not _CAMERA.fullmatch(name):
             raise ParameterError(
-                f"cameras has the name {name!r}; allowed are letters, digits and _, a letter first"
+                f"cameras has the name {quoted(name)}; allowed are 1 to 64 letters, digits and _, "
+                "a letter first"
             )
     if len(set(value)) != len(value):
         raise ParameterError(f"cameras names one twice: {', '.join(value)}")

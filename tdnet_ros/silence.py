@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Seconds without a frame after which a camera with a publisher counts as silent.
-SILENT_AFTER = 3.0
+from rclpy.utilities import get_rmw_implementation_identifier
+
+from tdnet_ros.findings import Finding, Severity
+from tdnet_ros.limits import Limits
 
 
 @dataclass(frozen=True)
 class CameraView:
-    """What one look at a camera of an active node shows.
+    """What a look at a camera of an active node shows; frames are those of the last seconds.
 
     Attributes:
         input_topic: of its images.
@@ -18,9 +20,10 @@ class CameraView:
         has_subscriber: somebody subscribes to an output.
         idles: without a subscriber nothing is segmented.
         incidents: peers whose QoS does not fit, a sentence each.
-        received: frames that arrived since the last look.
-        segmented: frames segmented since the last look.
-        refused: frames refused since the last look.
+        received: frames that arrived.
+        segmented: frames segmented.
+        refused: frames refused.
+        lost: frames that the middleware lost.
         last_error: why the newest of the refused frames was refused.
         silent_for: seconds since the newest frame, or since activation.
     """
@@ -33,45 +36,62 @@ class CameraView:
     received: int
     segmented: int
     refused: int
+    lost: int
     last_error: str
     silent_for: float
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Why nothing comes out.
+def explain_silence(camera: CameraView, limits: Limits) -> Finding | None:
+    """Say why nothing comes out of a camera, or None where nothing keeps frames from it.
 
-    Attributes:
-        text: the cause and what to do.
-        harmless: it is meant to be so.
+    Args:
+        camera: what is seen of it.
+        limits: seconds without a frame.
     """
-
-    text: str
-    harmless: bool = False
-
-
-def explain_silence(camera: CameraView) -> Finding | None:
-    """Say why nothing comes out of a camera, or None where nothing keeps frames from it."""
+    severity, limit = limits.passed(camera.silent_for)
+    silent = max(severity, Severity.WARN)
     if camera.publishers == 0:
         return Finding(
+            "no publisher",
             f"no publisher of {camera.input_topic}: start the camera, or remap "
-            "the topic (-r image:=/camera/image_raw) and look at image_transport"
+            "the topic (-r image:=/camera/image_raw) and look at image_transport",
+            silent,
         )
     if camera.received == 0 and camera.incidents:
-        return Finding("; ".join(camera.incidents))
-    if camera.received == 0 and camera.silent_for >= SILENT_AFTER:
-        return Finding(
-            f"{camera.input_topic} has a publisher, but no frame came for {SILENT_AFTER:.0f} s: "
-            "the camera stands still, or its images are lost in transport; start its driver with "
-            "FASTDDS_DEFAULT_PROFILES_FILE (Humble, Jazzy: FASTRTPS_DEFAULT_PROFILES_FILE) set to "
-            "config/fastdds_large_images.xml of this package"
-        )
+        return Finding("incompatible QoS", "; ".join(camera.incidents), silent)
+    if severity is not Severity.OK:
+        return Finding("no frames", _no_frames(camera, severity, limit), severity)
     if camera.refused and not camera.segmented:
-        return Finding(camera.last_error)
+        return Finding("refused", camera.last_error)
     if not camera.has_subscriber and camera.idles:
         return Finding(
-            "nobody subscribes to an output: idle (idle_without_subscribers)", harmless=True
+            "no subscriber",
+            "nobody subscribes to an output: idle (idle_without_subscribers)",
+            Severity.OK,
         )
     if camera.incidents:
-        return Finding("; ".join(camera.incidents))
+        return Finding("incompatible QoS", "; ".join(camera.incidents))
     return None
+
+
+def _no_frames(camera: CameraView, severity: Severity, limit: float) -> str:
+    measured = (
+        f"{camera.input_topic} has a publisher, but no frame came for {camera.silent_for:.1f} s "
+        f"(diagnostics.silence_{severity.name.lower()} is {limit:g})"
+    )
+    if camera.lost:
+        return f"{measured}: {camera.lost} were lost in transport; {transport_remedy()}"
+    return (
+        f"{measured}: the camera stands still, or its images are lost in transport; "
+        f"{transport_remedy()}"
+    )
+
+
+def transport_remedy() -> str:
+    """Say what helps against the loss of large images, with the middleware in use."""
+    if "cyclonedds" in get_rmw_implementation_identifier():
+        return "raise net.core.rmem_max on both machines and let Cyclone DDS fragment the images"
+    return (
+        "start its driver with FASTDDS_DEFAULT_PROFILES_FILE (Humble, Jazzy: "
+        "FASTRTPS_DEFAULT_PROFILES_FILE) set to config/fastdds_large_images.xml of this package"
+    )

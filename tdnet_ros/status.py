@@ -24,12 +24,14 @@ class FrameCounts:
         segmented: outputs published.
         dropped: skipped for a newer one, for `max_rate`, or because nobody listened.
         refused: could not be used, or failed in the network.
+        overtaken: those of the dropped whose place a newer one took.
     """
 
     received: int = 0
     segmented: int = 0
     dropped: int = 0
     refused: int = 0
+    overtaken: int = 0
 
 
 class FrameCounter:
@@ -40,7 +42,13 @@ class FrameCounter:
         self._counts = FrameCounts()
 
     def add(
-        self, *, received: int = 0, segmented: int = 0, dropped: int = 0, refused: int = 0
+        self,
+        *,
+        received: int = 0,
+        segmented: int = 0,
+        dropped: int = 0,
+        refused: int = 0,
+        overtaken: int = 0,
     ) -> FrameCounts:
         """Count frames and give the sums."""
         with self._lock:
@@ -50,6 +58,7 @@ class FrameCounter:
                 now.segmented + segmented,
                 now.dropped + dropped,
                 now.refused + refused,
+                now.overtaken + overtaken,
             )
             return self._counts
 
@@ -70,6 +79,21 @@ class FrameTimes:
     published: float
 
     @property
+    def wait_ms(self) -> float:
+        """Arrival to start of the work, milliseconds."""
+        return (self.started - self.arrived) * 1e3
+
+    @property
+    def convert_ms(self) -> float:
+        """Message to array, milliseconds."""
+        return (self.converted - self.started) * 1e3
+
+    @property
+    def publish_ms(self) -> float:
+        """Arrays to published messages, milliseconds."""
+        return (self.published - self.segmented) * 1e3
+
+    @property
     def total_ms(self) -> float:
         """Arrival to last publication, milliseconds."""
         return (self.published - self.arrived) * 1e3
@@ -85,7 +109,7 @@ class SegmentedFrame:
         variant: network that segmented it.
         memory_capacity: frames that the memory can hold.
         reset_reason: why the memory was emptied before it.
-        age_ms: stamp to publication.
+        age_ms: stamp to publication; NaN where the node's clock has not started.
     """
 
     header: Header
@@ -118,13 +142,13 @@ def status_message(
         dropped=counts.dropped,
         refused=counts.refused,
         age_ms=frame.age_ms,
-        wait_ms=(times.started - times.arrived) * 1e3,
-        convert_ms=(times.converted - times.started) * 1e3,
+        wait_ms=times.wait_ms,
+        convert_ms=times.convert_ms,
         preprocess_ms=result.times.preprocess,
         network_ms=result.times.network,
         postprocess_ms=result.times.postprocess + result.times.download,
         overlay_ms=0.0 if result.overlay is None else result.times.overlay,
-        publish_ms=(times.published - times.segmented) * 1e3,
+        publish_ms=times.publish_ms,
         total_ms=times.total_ms,
         class_ids=ids,
         class_shares=shares,

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections import deque
 from types import TracebackType
 
 from rclpy.task import Future
 
 
 class Turns:
-    """Lets one coroutine at a time into an `async with` block; the others wait.
+    """Lets one coroutine at a time into an `async with` block; the others wait in line.
 
     For coroutines of one single-threaded executor: asyncio's lock needs a loop of its own.
     """
 
     def __init__(self) -> None:
-        self._taken = False
-        self._ended: Future[None] = Future()
+        # Who is inside, then who waits: executors resume waiting coroutines in no certain order.
+        self._line: deque[Future[None]] = deque()
 
     async def __aenter__(self) -> None:
-        """Wait until nobody is inside, and enter."""
-        while self._taken:
-            await self._ended
-        self._taken = True
-        self._ended = Future()
+        """Wait until everybody who came before has left, and enter."""
+        turn: Future[None] = Future()
+        self._line.append(turn)
+        if len(self._line) > 1:
+            await turn
 
     async def __aexit__(
         self,
@@ -31,5 +32,6 @@ class Turns:
         traceback: TracebackType | None,
     ) -> None:
         """Let the next one in."""
-        self._taken = False
-        self._ended.set_result(None)
+        self._line.popleft()
+        if self._line:
+            self._line[0].set_result(None)

@@ -6,9 +6,16 @@ import hypothesis
 import pytest
 import torch
 
+from rig.shared_memory import remove_orphans
+
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("tdnet", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("tdnet")
+
+
+def pytest_sessionstart() -> None:
+    """Give back the memory that killed processes of earlier runs have left."""
+    remove_orphans()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,6 +1,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,6 +29,7 @@ ARGUMENTS = (
     "use_sim_time",
     "log_level",
     "rviz",
+    "respawn",
     "dds_profile",
 )
 PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
@@ -144,7 +146,7 @@ def test_every_argument_is_described() -> None:
         assert argument.default_value is not None
     choices = {argument.name: argument.choices for argument in arguments if argument.choices}
     assert choices["image_transport"] == ("", "raw", "compressed")
-    assert choices["rviz"] == ("true", "false")
+    assert choices["respawn"] == ("true", "false")
 
 
 def test_without_arguments_the_params_file_speaks(start: Callable[..., dict[str, Any]]) -> None:
@@ -197,25 +199,41 @@ def test_the_node_gets_the_dds_profile(
     assert variable not in start("dds_profile:=false", ROS_DISTRO=distro)["env"]
 
 
-def test_an_unknown_choice_names_the_valid_ones(launch_ros: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("argument", "valid"),
+    [
+        ("variant", "td4-psp18-nano"),
+        ("precision", "bfloat16"),
+        ("image_transport", "compressed"),
+        ("use_sim_time", "false"),
+        ("log_level", "fatal"),
+        ("rviz", "false"),
+        ("respawn", "false"),
+        ("dds_profile", "false"),
+    ],
+)
+def test_an_unknown_choice_names_the_valid_ones(
+    launch_ros: None, tmp_path: Path, argument: str, valid: str
+) -> None:
     answer = subprocess.run(
-        [sys.executable, "-c", START, str(LAUNCH_FILE), "variant:=no-such-network"],
+        [sys.executable, "-c", START, str(LAUNCH_FILE), f"{argument}:=no-such-choice"],
         capture_output=True,
         text=True,
         timeout=60,
         cwd=tmp_path,
     )
     said = answer.stdout + answer.stderr
-    assert "no-such-network" in said
-    assert "td4-psp18-nano" in said
+    assert "no-such-choice" in said
+    assert valid in said
+    assert "STARTED []" in said
 
 
-def test_rviz_shows_camera_overlay_and_labels() -> None:
+def test_rviz_subscribes_to_the_overlay_only_until_more_is_ticked() -> None:
     config = yaml.safe_load((ROOT / "config" / "segment.rviz").read_text())
     displays = config["Visualization Manager"]["Displays"]
-    topics = {d["Name"]: d["Topic"]["Value"] for d in displays if d["Enabled"]}
-    assert topics == {
-        "Overlay": "/tdnet/overlay",
-        "Camera": "/image",
-        "Labels": "/tdnet/labels",
-    }
+    assert {d["Topic"]["Value"] for d in displays if d["Enabled"]} == {"/tdnet/overlay"}
+    # A topic that the launch file does not remap would be that of another namespace.
+    (remapped,) = re.findall(
+        r"\n        remappings=\[\n(.*?)\n        \]", LAUNCH_FILE.read_text(), re.S
+    )
+    assert {d["Topic"]["Value"] for d in displays} == set(re.findall(r'\("(/\S+)",', remapped))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import rclpy
 import torch
 from sensor_msgs.msg import CompressedImage, Image
 from support.media import compressed_message, drive, raw_message, write_bag, written
+from support.ros_domain import enter_free_domain
 from support.ros_graph import RosGraph, pixels_of, wait_for
 
 from tdnet import ClassMap, create_model, save_weights
@@ -32,8 +32,7 @@ def graph() -> Iterator[RosGraph]:
     """A graph that no other run on the machine sees."""
     initialised = rclpy.ok()
     if not initialised:
-        os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
-        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        enter_free_domain()
         rclpy.init(args=[])
     graph = RosGraph()
     yield graph

@@ -14,6 +14,9 @@ from tdnet.variants import Variant, feature_size
 
 MIN_SIDE = 33
 MAX_SIDE = 8193
+# Twice those of the images that the networks were made for. What attention takes grows with the
+# square: for so many 2 GiB in float32, for 4K more than 8.
+MAX_PIXELS = 4 << 20
 
 
 class StreamingNetwork(nn.Module, ABC):
@@ -39,10 +42,11 @@ class StreamingNetwork(nn.Module, ABC):
         super().__init__()
         if not 1 <= num_classes <= 255:
             raise InputError(f"num_classes is {num_classes}; allowed are 1 to 255")
-        if not all(MIN_SIDE <= side <= MAX_SIDE for side in input_size):
+        fits = all(MIN_SIDE <= side <= MAX_SIDE for side in input_size)
+        if not fits or input_size[0] * input_size[1] > MAX_PIXELS:
             raise InputError(
-                f"input size {input_size[0]} x {input_size[1]}; "
-                f"allowed are sides of {MIN_SIDE} to {MAX_SIDE} pixels"
+                f"input size {input_size[0]} x {input_size[1]}; allowed are sides of {MIN_SIDE} "
+                f"to {MAX_SIDE} pixels, and {MAX_PIXELS >> 20} megapixels"
             )
         if memory_stride < 1:
             raise InputError(f"memory_stride is {memory_stride}; allowed are 1 and more")

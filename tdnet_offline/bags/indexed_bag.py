@@ -10,6 +10,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys.store import Typestore
 
 from tdnet_offline.bags.record import BagRecord, TopicInfo
+from tdnet_offline.bags.unpacking import limit_rosbags
 
 
 class IndexedBag:
@@ -23,6 +24,7 @@ class IndexedBag:
     damage = ""
 
     def __init__(self, path: Path, types: Typestore) -> None:
+        limit_rosbags()
         self._reader = AnyReader([path], default_typestore=types)
         self._reader.open()
         self.topics = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,12 +13,15 @@ from typing import Any
 from rosbags.typesys.store import Typestore
 
 from tdnet.errors import InputError
+from tdnet.regular_files import EMPTY, file_problem
 from tdnet_offline.bags.indexed_bag import IndexedBag
 from tdnet_offline.bags.message_types import message_types
 from tdnet_offline.bags.record import Bag
-from tdnet_offline.bags.salvage_sqlite import is_cut_off
+from tdnet_offline.bags.salvage_sqlite import check_plain, is_cut_off
 from tdnet_offline.bags.salvaged_bag import SalvagedBag
 
+# What rosbag2 writes about a bag of ten thousand files.
+MAX_METADATA_BYTES = 4 << 20
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 
 
@@ -60,10 +65,12 @@ def _open(path: Path, types: Typestore) -> Bag:
         raise InputError(
             f"{path}: no such bag; give a bag's folder, or its .mcap, .db3 or .bag file"
         )
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    for file in files:
+        _check_file(file)
     try:
-        for file in path.glob("*.db3") if path.is_dir() else [path]:
-            if file.suffix == ".db3" and is_cut_off(file):
-                raise ValueError("the file is cut off")
+        if any(file.suffix == ".db3" and is_cut_off(file) for file in files):
+            raise ValueError("the file is cut off")
         return IndexedBag(path, types)
     except Exception as error:
         # rosbags passes on whatever its storage meets in damaged bytes.
@@ -75,6 +82,26 @@ def _open(path: Path, types: Typestore) -> Bag:
             f"{path}: not a bag that can be read ({reason}); give a bag's folder, or its .mcap, "
             ".db3 or .bag file"
         ) from error
+
+
+def _check_file(file: Path) -> None:
+    """Refuse what could stop or fill the machine before a reader opens it.
+
+    Raises:
+        InputError: a pipe or a device, metadata of an absurd size, or a database that computes.
+    """
+    largest = MAX_METADATA_BYTES if file.name == "metadata.yaml" else sys.maxsize
+    problem = None if file.is_dir() else file_problem(file, largest)
+    if problem and problem != EMPTY:
+        raise InputError(f"{file}: {problem}; give a bag as it was recorded")
+    if file.suffix == ".db3" and not problem:
+        try:
+            check_plain(file)
+        except ValueError as error:
+            raise InputError(f"{file}: {error}; give a bag as it was recorded") from error
+        except sqlite3.Error:
+            # It is damaged, which opening it will tell.
+            return
 
 
 def image_topics(path: Path) -> dict[str, str]:

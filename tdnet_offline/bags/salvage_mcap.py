@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import BinaryIO
 
 from tdnet_offline.bags.record import BagRecord
 from tdnet_offline.bags.salvage_sqlite import Contents
+from tdnet_offline.bags.unpacking import unpack
 
 _MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
@@ -71,20 +70,8 @@ def _chunk(data: bytes) -> Iterator[tuple[int, bytes]]:
     fields.numbers("QQQI")
     compression = fields.text()
     fields.numbers("Q")
-    packed = fields.rest()
-    if compression == "lz4":
-        packed = importlib.import_module("lz4.frame").decompress(packed)
-    elif compression == "zstd":
-        packed = _zstd().decompress(packed)
-    yield from _records(io.BytesIO(packed), len(packed))
-
-
-def _zstd() -> ModuleType:
-    """Return the module that this Python has: its own, or the one that came with `rosbags`."""
-    try:
-        return importlib.import_module("compression.zstd")
-    except ImportError:
-        return importlib.import_module("backports.zstd")
+    records = unpack(compression, fields.rest())
+    yield from _records(io.BytesIO(records), len(records))
 
 
 def _open(path: Path) -> BinaryIO:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +43,25 @@ def contents(path: Path) -> Contents:
             # Bags of Humble have no such table.
             found.definitions = {}
     return found
+
+
+def check_plain(path: Path) -> None:
+    """Refuse a file whose rows are not stored but computed: that can take forever.
+
+    Raises:
+        ValueError: it has a view, a virtual table or a generated column; no recorder makes them.
+        sqlite3.Error: what it consists of cannot be read.
+    """
+    with closing(_connect(path)) as connection:
+        parts = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+        for kind, name, text in parts:
+            columns: Iterable[tuple[int]] = ()
+            if kind == "table" and not str(text).upper().startswith("CREATE VIRTUAL"):
+                columns = connection.execute("SELECT hidden FROM pragma_table_xinfo(?)", (name,))
+            elif kind != "index":
+                raise ValueError(f"{kind} {name!r} is not what a bag has")
+            if any(hidden for (hidden,) in columns):
+                raise ValueError(f"table {name!r} has computed columns")
 
 
 def is_cut_off(path: Path) -> bool:

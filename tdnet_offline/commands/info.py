@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from tdnet.errors import one_line
 from tdnet_offline.arguments import MODEL_OPTIONS, Subparsers, size_or_none
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _describe(path: str, size: tuple[int, int] | None) -> None:
     shown = ("variant", "num_classes", "input_size", "class_map", "format")
     facts |= {name: text for name, text in (info.metadata or {}).items() if name not in shown}
     for name, text in facts.items():
-        print(f"{name + ':':<12} {' '.join(text.split())}")
+        print(f"{one_line(name) + ':':<12} {one_line(text)}")
 
 
 def _class_map_name(info: WeightsInfo) -> str:

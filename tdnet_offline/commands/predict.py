@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tdnet.continuity import DEFAULT_MAX_GAP, ContinuityPolicy, ResetReason
-from tdnet.errors import InputError
+from tdnet.errors import InputError, one_line
 from tdnet_offline.arguments import (
     Subparsers,
     add_model_options,
@@ -147,7 +147,7 @@ def _counted(
             if isinstance(item, RefusedFrame):
                 summary.refused += 1
                 if summary.refused <= MAX_REPORTED:
-                    message = f"tdnet: refused {item.name}: {' '.join(item.reason.split())}"
+                    message = one_line(f"tdnet: refused {item.name}: {item.reason}")
                     console.print(message, markup=False, highlight=False, soft_wrap=True)
                 if summary.refused == MAX_REPORTED:
                     console.print("tdnet: further refused frames are only counted")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from tdnet.errors import InputError
+from tdnet.regular_files import file_problem
 from tdnet_offline.frames.image_files import IMAGE_SUFFIXES, ImageFiles
 from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame
 
@@ -27,6 +29,9 @@ def open_source(path: str | Path, topic: str | None = None) -> FrameSource:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
+    problem = None if path.is_dir() else file_problem(path, sys.maxsize)
+    if problem:
+        raise InputError(f"{path}: {problem}; give a folder of images, a video or a bag")
     is_bag = (path / "metadata.yaml").is_file() or path.suffix.lower() in BAG_SUFFIXES
     if is_bag:
         from tdnet_offline.frames.bag_images import BagImages

@@ -9,12 +9,13 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
-from tdnet.errors import InputError
+from tdnet.errors import InputError, one_line
 from tdnet.image_encodings import decode_compressed, decode_raw
 from tdnet_offline.bags import IMAGE_TYPES, Bag, open_bag
 from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame
 
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
+MAX_DESCRIPTION = 120
 _TIMED_FRAMES = 31
 
 
@@ -40,7 +41,7 @@ class BagImages(FrameSource):
             self.topic = _choose_topic(path, topic, bag)
             self.num_frames = bag.topics[self.topic].count
             self.frame_rate = _frame_rate(bag, self.topic)
-        self.description = f"{path.name} {self.topic}"
+        self.description = one_line(f"{path.name} {self.topic}", MAX_DESCRIPTION)
 
     def __iter__(self) -> Iterator[Frame | RefusedFrame]:
         """Yields the images; broken messages, and the end of a damaged bag, as refused."""
@@ -59,11 +60,11 @@ class BagImages(FrameSource):
                     damage = str(error)
                     break
                 try:
-                    message = bag.decode(record)
+                    frame = _frame(name, bag.decode(record), record.type)
+                # A bag may define its images as it likes, with other fields.
                 except Exception as error:
-                    yield RefusedFrame(name, f"the message is damaged ({error})")
-                else:
-                    yield _frame(name, message, record.type)
+                    frame = RefusedFrame(name, one_line(f"the message is damaged ({error})"))
+                yield frame
                 index += 1
             if damage:
                 yield RefusedFrame(

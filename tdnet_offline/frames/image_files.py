@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tdnet.errors import InputError
 from tdnet.image_encodings import decode_compressed
+from tdnet.image_files import MAX_FILE_BYTES
+from tdnet.regular_files import file_problem
 from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -34,13 +36,20 @@ class ImageFiles(FrameSource):
         for file in self._files:
             try:
                 # Both are decoded by their content, as a camera's JPEG named .png is no harm here.
-                content = file.read_bytes()
+                content = _read(file)
                 kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
                 image = decode_compressed(kind, content)
             except (InputError, OSError) as error:
                 yield RefusedFrame(file.name, str(error))
             else:
                 yield Frame(file.stem, None, "", image)
+
+
+def _read(file: Path) -> bytes:
+    problem = file_problem(file, MAX_FILE_BYTES)
+    if problem:
+        raise InputError(problem)
+    return file.read_bytes()
 
 
 def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:

@@ -11,7 +11,7 @@ import av.error
 import numpy as np
 
 from tdnet.errors import InputError
-from tdnet.image_files import check_image_size
+from tdnet.image_files import MAX_PIXELS, check_image_size
 from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame
 
 if TYPE_CHECKING:
@@ -20,11 +20,19 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 
+# FFmpeg also takes lists of other files and addresses, and even text, for a video.
+CONTAINERS = (
+    *("mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "ogg", "flv", "asf", "mxf"),
+    *("h264", "hevc", "mpegvideo", "m4v", "ivf", "obu", "mjpeg", "gif", "yuv4mpegpipe"),
+)
+_CONTAINER_OPTIONS = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
+
+
 class VideoFile(FrameSource):
     """The first video stream of a file; frames are numbered from 000000, their time is the stamp.
 
     Args:
-        path: a file in any container and codec that FFmpeg reads.
+        path: a file in one of `CONTAINERS`, and any codec that FFmpeg reads.
 
     Raises:
         InputError: the file is no video, or is cut off where its index was.
@@ -45,7 +53,7 @@ class VideoFile(FrameSource):
             # Threads that take whole frames swallow errors.
             stream.thread_type = "SLICE"
             # Otherwise decoders paint over what they cannot read and call it a frame.
-            stream.codec_context.options = {"err_detect": "explode"}
+            stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
             for index, decoded in enumerate(self._decode(container, stream)):
                 name = f"{index:06d}"
                 if isinstance(decoded, str):
@@ -55,7 +63,7 @@ class VideoFile(FrameSource):
 
     def _open(self) -> InputContainer:
         try:
-            container = av.open(str(self._path))
+            container = av.open(str(self._path), options=_CONTAINER_OPTIONS)
         except av.error.FFmpegError as error:
             raise InputError(
                 f"{self._path}: not a video that FFmpeg can read, or cut off ({error.strerror})"

@@ -30,12 +30,17 @@ from tdnet_ros.segment_node import SegmentNode
 
 TIMEOUT = 20.0
 WARN = 30
-INPUT_TOPICS = ("/image", "/image/compressed", "/front/image", "/rear/image")
+INPUT_TOPICS = ("/image", "/image/compressed", "/front/image", "/rear/image", "/side/image")
 # No frame of a test may be lost on its way: what the node does with it is what counts.
 RELIABLE_INPUT = {
     f"qos_overrides.{topic}.subscription.{policy}": value
     for topic in INPUT_TOPICS
     for policy, value in (("reliability", "reliable"), ("depth", 100))
+}
+DEEP_OUTPUT = {
+    f"qos_overrides./tdnet/{camera}{output}.publisher.depth": 100
+    for camera in ("", "front/", "rear/", "side/")
+    for output in ("labels", "confidence", "status")
 }
 LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
@@ -107,9 +112,15 @@ class Listener:
         wait_for(lambda: len(self.messages) >= count, f"{count} messages of {self.topic}", timeout)
         return self.messages[:count]
 
-    def close(self) -> None:
-        """Unsubscribe."""
+    def close(self, publisher: Publisher | None = None) -> None:
+        """Unsubscribe; with a publisher of the node under test, wait until it sees that."""
+        before = publisher.get_subscription_count() if publisher else 0
         self._node.destroy_subscription(self._subscription)
+        if publisher:
+            wait_for(
+                lambda: publisher.get_subscription_count() < before,
+                f"the subscriber of {self.topic} to leave",
+            )
 
 
 class LogListener(Listener):
@@ -122,6 +133,10 @@ class LogListener(Listener):
     def texts(self) -> list[str]:
         """Their texts."""
         return [m.msg for m in self.messages if m.name == "tdnet" and m.level >= WARN]
+
+    def count(self, part: str) -> int:
+        """How many lines of any level have that part."""
+        return sum(m.name == "tdnet" and part in m.msg for m in list(self.messages))
 
     def wait_for_lines(self, count: int) -> None:
         """Wait until there are so many."""
@@ -143,13 +158,21 @@ class RosGraph:
     def start(self, **parameters: Any) -> SegmentNode:
         """The node under test, spinning; dots in names are written as two underscores."""
         given = {name.replace("__", "."): value for name, value in parameters.items()}
-        return self.start_with({**RELIABLE_INPUT, **given})
+        return self.start_with({**RELIABLE_INPUT, **DEEP_OUTPUT, **given})
 
-    def start_with(self, parameters: Mapping[str, Any]) -> SegmentNode:
+    def start_with(
+        self,
+        parameters: Mapping[str, Any],
+        node_type: type[SegmentNode] = SegmentNode,
+        name: str = "tdnet",
+    ) -> SegmentNode:
         """The node under test, spinning, with no parameters but these and quick diagnostics."""
         overrides = {"diagnostics_period": 0.1, **parameters}
-        node = SegmentNode(
-            parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()]
+        node = node_type(
+            name,
+            parameter_overrides=[
+                Parameter(name, value=value) for name, value in overrides.items()
+            ],
         )
         self._spinning.append(_Spinning(node))
         return node
@@ -157,7 +180,7 @@ class RosGraph:
     def camera(self, message_type: type[Any] = Image, topic: str = "/image") -> Publisher:
         """A camera driver, once the node under test listens to it."""
         publisher = self.user.create_publisher(
-            message_type, topic, QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+            message_type, topic, QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
         )
         wait_for(publisher.get_subscription_count, f"a subscription of {topic}")
         return publisher
@@ -166,9 +189,9 @@ class RosGraph:
         self, message_type: type[Any], topic: str, qos: QoSProfile | None = None
     ) -> Listener:
         """A subscriber, once it is connected with the node under test."""
-        before = self.user.count_subscribers(topic)
-        listener = Listener(self.user, message_type, topic, qos or QoSProfile(depth=100))
         publisher = self.node_publisher(topic)
+        before = publisher.get_subscription_count()
+        listener = Listener(self.user, message_type, topic, qos or QoSProfile(depth=100))
         wait_for(
             lambda: publisher.get_subscription_count() > before,
             f"the node to see the subscription of {topic}",
@@ -176,27 +199,31 @@ class RosGraph:
         return listener
 
     def node_publisher(self, topic: str) -> Publisher:
-        """The publisher of the node under test, once it is there."""
-        (node,) = (spinning.node for spinning in self._spinning[1:])
+        """The publisher of a node under test, once it is there."""
+        nodes = [spinning.node for spinning in self._spinning[1:]]
         publishers = wait_for(
-            lambda: [p for p in list(node.publishers) if p.topic_name == topic],
+            lambda: [p for node in nodes for p in list(node.publishers) if p.topic_name == topic],
             f"a publisher of {topic}",
         )
         return publishers[0]
 
-    def wait_until_received(self, count: int) -> None:
-        """Wait until so many frames of the only camera arrived, as the diagnostics tell."""
+    def wait_until_received(self, count: int, camera: str = "") -> None:
+        """Wait until so many frames of a camera arrived, as the diagnostics tell."""
+        self.wait_until_counted("received", count, camera)
+
+    def wait_until_counted(self, what: str, count: int, camera: str = "") -> None:
+        """Wait until so many frames of a camera are counted, for example as ``refused``."""
+        name = f"tdnet: camera {camera}".rstrip()
         diagnostics = self.listen(DiagnosticArray, "/diagnostics")
         wait_for(
             lambda: any(
-                status.name == "tdnet: camera"
-                and diagnostic_values(status)["received"] == str(count)
+                status.name == name and diagnostic_values(status)[what] == str(count)
                 for message in diagnostics.messages
                 for status in message.status
             ),
-            f"{count} frames received",
+            f"{count} frames {what}",
         )
-        diagnostics.close()
+        diagnostics.close(self.node_publisher("/diagnostics"))
 
     def listen_to_log(self) -> LogListener:
         """What the node under test logs from now on."""

@@ -1,5 +1,6 @@
 """Class maps as values: what the packaged ones say, tables, look-up, checks."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -205,9 +206,9 @@ def test_misspelt_name_gets_the_nearest() -> None:
     ("content", "message"),
     [
         (b"name: a\nnetwork: 2\n# \xff\n", r"own.yaml:3: got byte 0xff, which is not UTF-8"),
-        (b"", "own.yaml:1: the file is empty"),
+        (b"", "own.yaml': is empty"),
         (b"# only a comment\n", "own.yaml:1: the file is empty"),
-        (b"#" * 300_000, "own.yaml: got more than 262144 bytes"),
+        (b"#" * 300_000, "own.yaml': has 300000 bytes; allowed are 262144"),
         (b"#" * 70_000, "own.yaml: got 70000 characters; allowed at most 65536"),
     ],
     ids=["not UTF-8", "empty", "only a comment", "many bytes", "many characters"],
@@ -217,3 +218,10 @@ def test_unusable_file_is_named(tmp_path: Path, content: bytes, message: str) ->
     path.write_bytes(content)
     with pytest.raises(ClassMapError, match=message):
         ClassMap.load(path)
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/proc/self/maps", "pipe", "."])
+def test_what_is_no_plain_file_is_not_opened(path: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ClassMapError, match="a pipe, a device or the like|is empty|is a folder"):
+        ClassMap.load(tmp_path / path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import struct
 import zlib
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -14,8 +15,16 @@ from hypothesis import strategies as st
 
 from tdnet.errors import InputError, UnsupportedEncodingError
 from tdnet.image_encodings import decode_compressed, decode_raw
-from tdnet.image_files import MAX_PIXELS, read_image_header
+from tdnet.image_files import (
+    MAX_FILE_BYTES,
+    MAX_PARTS,
+    MAX_PIXELS,
+    MAX_SCANS,
+    MAX_SIDE,
+    read_picture,
+)
 
+PNG_START = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
 ORDER = {"rgb8": "RGB", "bgr8": "BGR", "rgba8": "RGBA", "bgra8": "BGRA", "mono8": "L"}
 
@@ -51,6 +60,12 @@ def png_part(kind: bytes, content: bytes) -> bytes:
     """One chunk of a PNG with its checksum."""
     checksum = zlib.crc32(kind + content)
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+
+def jpeg_part(jpeg: bytes, marker: int) -> bytes:
+    """The first part of a JPEG with a marker."""
+    start = jpeg.index(bytes([0xFF, marker]))
+    return jpeg[start : start + 2 + int.from_bytes(jpeg[start + 2 : start + 4], "big")]
 
 
 class TestDecodeRaw:
@@ -94,6 +109,8 @@ class TestDecodeRaw:
             pytest.param(2, 4, 11, 22, "step is 11", id="step below a row"),
             pytest.param(2, 4, 0, 0, "step is 0", id="no step"),
             pytest.param(2**31, 2**31, 1, 8, "64 megapixels", id="absurd size"),
+            pytest.param(1, MAX_SIDE + 1, 8, 8, "sides of 16384", id="too wide"),
+            pytest.param(MAX_SIDE + 1, 1, 3, 8, "sides of 16384", id="too high"),
         ],
     )
     def test_refuses_sizes_that_do_not_fit(
@@ -116,6 +133,17 @@ class TestDecodeRaw:
             decode_raw(encoding, 2, 2, 6, False, bytes(12))
         assert not isinstance(caught.value, UnsupportedEncodingError)
         assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "encoding",
+        ["x" * 10**7, "8UC" + "1" * 10**7, "\x1b[2J"],
+        ids=["unknown", "known", "escape"],
+    )
+    def test_shows_at_most_the_start_of_an_encoding(self, encoding: str) -> None:
+        with pytest.raises(InputError) as caught:
+            decode_raw(encoding, 2, 2, 6, False, bytes(12))
+        assert len(str(caught.value)) < 300
+        assert str(caught.value).isprintable()
 
     @given(
         encoding=st.sampled_from([*CHANNELS, "mono16", "nonsense"]),
@@ -220,6 +248,104 @@ class TestDecodeCompressed:
         with pytest.raises(InputError, match="64 megapixels"):
             decode_compressed("png", bomb)
 
+    def test_a_second_png_header_is_refused(self) -> None:
+        parts = [
+            png_part(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+            for side in (30_000, 8)
+        ]
+        pixel_data = png_part(b"IDAT", zlib.compress(bytes(8 * 25)))
+        for order in (parts, parts[::-1]):
+            data = PNG_START + order[0] + pixel_data + order[1] + png_part(b"IEND", b"")
+            with pytest.raises(InputError, match="its one header"):
+                decode_compressed("png", data)
+
+    def test_a_png_header_of_another_length_is_refused(self) -> None:
+        header = png_part(b"IHDR", struct.pack(">IIBBBBBB", 8, 8, 8, 2, 0, 0, 0, 0))
+        with pytest.raises(InputError, match="its one header"):
+            decode_compressed("png", PNG_START + header + png_part(b"IEND", b""))
+
+    def test_a_second_jpeg_header_is_refused(self) -> None:
+        jpeg = encoded(smooth(), ".jpg")
+        header = jpeg_part(jpeg, 0xC0)
+        large = header[:5] + struct.pack(">HH", 30_000, 30_000) + header[9:]
+        for first, last in ((large, header), (header, large)):
+            data = jpeg[:-2].replace(header, first) + last + jpeg[-2:]
+            with pytest.raises(InputError, match="a second frame header"):
+                decode_compressed("jpeg", data)
+
+    @pytest.mark.parametrize("marker", [0x01, 0xD8], ids=hex)
+    def test_nothing_hides_behind_a_marker_without_length(self, marker: int) -> None:
+        # A decoder would read the large header that follows, a reader of lengths skip it.
+        jpeg = encoded(smooth(), ".jpg")
+        header = jpeg_part(jpeg, 0xC0)
+        hidden = header[:5] + struct.pack(">HH", 30_000, 30_000) + header[9:]
+        hidden += bytes(int.from_bytes(hidden[:2], "big") - len(hidden))
+        data = jpeg[:2] + bytes([0xFF, marker]) + hidden + jpeg[2:]
+        with pytest.raises(InputError, match="damaged at byte 2"):
+            decode_compressed("jpeg", data)
+
+    @pytest.mark.parametrize(
+        ("change", "problem"),
+        [
+            pytest.param(lambda part: b"\xff\xc3" + part[2:], "lossless", id="lossless"),
+            pytest.param(lambda part: b"\xff\xc9" + part[2:], "arithmetic", id="arithmetic"),
+            pytest.param(lambda part: part[:9] + b"\4" + part[10:], "4 channels", id="CMYK"),
+            pytest.param(lambda part: b"", "before its header", id="no header"),
+        ],
+    )
+    def test_a_jpeg_that_no_camera_sends_is_refused(
+        self, change: Callable[[bytes], bytes], problem: str
+    ) -> None:
+        jpeg = encoded(smooth(), ".jpg")
+        header = jpeg_part(jpeg, 0xC0)
+        with pytest.raises(InputError, match=problem):
+            decode_compressed("jpeg", jpeg.replace(header, change(header)))
+
+    def test_scans_are_counted(self) -> None:
+        ok, data = cv2.imencode(".jpg", smooth(), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
+        jpeg = data.tobytes()
+        assert ok
+        assert 1 < jpeg.count(b"\xff\xda") <= 12
+        assert decode_compressed("jpeg", jpeg).shape == (48, 64, 3)
+        scan = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+        with pytest.raises(InputError, match=f"more than {MAX_SCANS} scans"):
+            decode_compressed("jpeg", jpeg[:-2] + scan * MAX_SCANS + jpeg[-2:])
+
+    def test_parts_are_counted(self) -> None:
+        png, jpeg = encoded(smooth(), ".png"), encoded(smooth(), ".jpg")
+        for data in (
+            png[:33] + png_part(b"tEXt", b"a\0b") * MAX_PARTS + png[33:],
+            jpeg[:2] + b"\xff\xfe\0\2" * MAX_PARTS + jpeg[2:],
+        ):
+            with pytest.raises(InputError, match=f"more than {MAX_PARTS} parts"):
+                decode_compressed("png" if data.startswith(PNG_START) else "jpeg", data)
+
+    def test_the_decoder_gets_only_what_makes_the_picture(self) -> None:
+        png, jpeg = encoded(smooth(), ".png"), encoded(smooth(), ".jpg")
+        notes = [b"\xff" + bytes([kind]) + b"\0\6note" for kind in (0xE1, 0xE2, 0xEF, 0xFE)]
+        with_notes = jpeg[:2] + b"".join(notes) + jpeg[2:]
+        assert read_picture(memoryview(with_notes)).data == jpeg
+        assert read_picture(memoryview(jpeg)).data == jpeg
+        bomb = b"a\0\0" + zlib.compress(bytes(1 << 20))
+        with_bomb = png[:33] + png_part(b"iCCP", bomb) + png_part(b"zTXt", bomb) + png[33:]
+        assert read_picture(memoryview(with_bomb)).data == png
+
+    def test_a_file_that_no_encoder_makes_so_large_is_refused(self) -> None:
+        data = np.zeros(MAX_FILE_BYTES + 1, np.uint8)
+        with pytest.raises(InputError, match="allowed are 256 MiB"):
+            decode_compressed("jpeg", data)
+
+    @pytest.mark.parametrize(
+        "format",
+        ["a " * 10**7, "jpeg;" * 10**6, "\x1b]0;x\x07"],
+        ids=["words", "formats", "escape"],
+    )
+    def test_shows_at_most_the_start_of_a_format(self, format: str) -> None:
+        with pytest.raises(InputError) as caught:
+            decode_compressed(format, encoded(smooth(), ".png"))
+        assert len(str(caught.value)) < 300
+        assert str(caught.value).isprintable()
+
     @pytest.mark.parametrize(("format", "extension"), [("png", ".jpg"), ("jpeg", ".png")])
     def test_a_lying_format_is_refused(self, format: str, extension: str) -> None:
         with pytest.raises(InputError, match="but the data are a"):
@@ -242,5 +368,5 @@ class TestDecodeCompressed:
 @given(height=st.integers(1, 40), width=st.integers(1, 40))
 def test_the_header_gives_the_size_without_decoding(height: int, width: int) -> None:
     for extension, kind in ((".png", "png"), (".jpg", "jpeg")):
-        header = read_image_header(encoded(pixels(height, width), extension))
-        assert (header.kind, header.height, header.width) == (kind, height, width)
+        picture = read_picture(memoryview(encoded(pixels(height, width), extension)))
+        assert (picture.kind, picture.height, picture.width) == (kind, height, width)

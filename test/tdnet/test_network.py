@@ -107,6 +107,7 @@ def test_unknown_variant_lists_the_valid_ones() -> None:
         ({"num_classes": 256}, "num_classes is 256"),
         ({"input_size": (8, 8)}, "input size 8 x 8"),
         ({"input_size": (100, 100000)}, "input size 100 x 100000"),
+        ({"input_size": (2161, 3841)}, "and 4 megapixels"),
         ({"memory_stride": -1}, "memory_stride is -1"),
     ],
     ids=lambda value: str(value)[:30],

@@ -184,9 +184,9 @@ import numpy as np
 from tdnet import StreamingSegmenter, create_model
 from tdnet.errors import DeviceError
 
-segmenter = StreamingSegmenter(create_model("psp18-nano", input_size=(4001, 4001)), device="cpu")
+segmenter = StreamingSegmenter(create_model("psp18-nano", input_size=(2017, 2017)), device="cpu")
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + 200_000_000,) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (used + 50_000_000,) * 2)
 try:
     segmenter.step(np.zeros((64, 64, 3), np.uint8))
 except DeviceError as error:

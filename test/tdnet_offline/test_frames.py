@@ -144,7 +144,7 @@ class TestVideoFile:
     )
     def test_another_file_is_refused(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "a.mp4").write_bytes(content)
-        with pytest.raises(InputError, match="not a video"):
+        with pytest.raises(InputError, match="not a video|is empty"):
             open_source(tmp_path / "a.mp4")
 
     def test_a_video_without_its_index_is_refused(self, tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ class TestBagImages:
     def test_another_file_is_refused(self, tmp_path: Path, suffix: str, content: bytes) -> None:
         path = tmp_path / f"file{suffix}"
         path.write_bytes(content)
-        with pytest.raises(InputError, match="not a bag that can be read"):
+        with pytest.raises(InputError, match="not a bag that can be read|is empty"):
             open_source(path)
 
     def test_a_bag_damaged_in_the_middle_gives_what_was_before(self, tmp_path: Path) -> None:

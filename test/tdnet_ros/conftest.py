@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import rclpy
 import torch
+from support.node_process import NodeProcess, start_node
+from support.ros_domain import enter_free_domain
 from support.ros_graph import RosGraph, wait_for
 
 from tdnet import ClassMap, SegmenterSettings, StreamingSegmenter, create_model, save_weights
@@ -19,8 +20,7 @@ INPUT_SIZE = (65, 129)
 @pytest.fixture(scope="session")
 def ros() -> Iterator[None]:
     """ROS, in a domain of this run."""
-    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    enter_free_domain()
     rclpy.init(args=[])
     yield
     rclpy.shutdown()
@@ -40,6 +40,21 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 def segmenter(weights: str) -> StreamingSegmenter:
     """The model of the node, driven directly."""
     return SegmenterSettings(weights=weights, device="cpu").build()
+
+
+@pytest.fixture
+def start_process(ros: None) -> Iterator[Callable[..., NodeProcess]]:
+    """Starts the node under test as a process, with ROS arguments; it ends with the test."""
+    processes: list[NodeProcess] = []
+
+    def start(*arguments: str) -> NodeProcess:
+        processes.append(start_node(*arguments))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture

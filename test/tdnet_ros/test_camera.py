@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from tdnet import FrameInfo, ResetReason, SegmenterSettings, StreamingSegmenter
-from tdnet_ros.camera import Camera, RateLimit
+from tdnet_ros.camera import Camera, MemoryUse, RateLimit
 from tdnet_ros.qos_events import QosIncidents
+from tdnet_ros.status import FrameTimes
 
 
 @pytest.mark.parametrize("rate", [10.0, 8.0, 3.0])
@@ -31,6 +33,18 @@ def test_no_burst_makes_up_for_a_pause() -> None:
 def test_zero_is_no_limit() -> None:
     limit = RateLimit()
     assert all(limit.passes(0.0, 0.0) for _ in range(100))
+
+
+def test_another_rate_counts_from_the_last_frame() -> None:
+    """A camera that was allowed a frame a minute must not wait for that minute's end."""
+    limit = RateLimit()
+    assert limit.passes(0.0, 1 / 60)
+    assert not limit.passes(1.0, 1 / 60)
+    assert limit.passes(1.1, 10)
+    assert not limit.passes(1.15, 10)
+    assert limit.passes(1.21, 10)
+    assert not limit.passes(1.9, 1)
+    assert limit.passes(2.25, 1)
 
 
 def frame(seconds: float) -> FrameInfo:
@@ -60,6 +74,31 @@ def test_the_gap_may_change_from_frame_to_frame(
     camera.stream_for(frame(0.0), segmenter, 1.0)
     assert camera.stream_for(frame(0.5), segmenter, 1.0)[1] is None
     assert camera.stream_for(frame(1.0), segmenter, 0.4)[1] is ResetReason.GAP
+
+
+def test_what_is_told_of_published_frames(
+    segmenter: StreamingSegmenter, graph_free_camera: Camera
+) -> None:
+    camera = graph_free_camera
+    camera.restart()
+    image = np.zeros((48, 64, 3), np.uint8)
+    busy = 0.0
+    for number in range(3):
+        stream, _ = camera.stream_for(frame(number * 0.1), segmenter, 1.0)
+        result = stream.step(image)
+        busy += result.times.total
+        at = float(number)
+        times = FrameTimes(at, at + 0.1, at + 0.2, at + 0.3, at + 0.5)
+        assert camera.published(result, times, 40.0).segmented == number + 1
+    assert camera.memory_use == MemoryUse(path=2, frames=2)
+    assert (camera.resets, camera.last_reset) == (1, ResetReason.ACTIVATED)
+    assert camera.busy_ms == pytest.approx(busy)
+    assert camera.gaps.longest == pytest.approx(1.0)
+    assert camera.statistics.latency()["total"].p50 == pytest.approx(500)
+    camera.restart()
+    assert camera.memory_use is None
+    assert (camera.resets, camera.busy_ms, camera.gaps.longest) == (0, 0.0, 0.0)
+    assert camera.statistics.latency() == {}
 
 
 @pytest.fixture

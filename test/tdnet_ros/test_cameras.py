@@ -1,43 +1,203 @@
-"""Several cameras: one set of weights, a memory and topics each."""
+"""Several cameras: one set of weights, a memory and topics each, and fair turns."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image
-from support.ros_graph import RosGraph, image_message, pixels_of
+from std_srvs.srv import Trigger
+from support.camera_run import CameraRun
+from support.ros_graph import (
+    DEEP_OUTPUT,
+    RELIABLE_INPUT,
+    Listener,
+    RosGraph,
+    diagnostic_values,
+    image_message,
+    wait_for,
+)
 
 from tdnet import StreamingSegmenter
 from tdnet_ros.msg import SegmentationStatus
 
+NAMES = ["front", "rear", "side"]
 
-def test_cameras_do_not_touch_each_other(
-    graph: RosGraph, weights: str, segmenter: StreamingSegmenter, images: list[np.ndarray]
-) -> None:
-    graph.start(weights=weights, device="cpu", cameras=["front", "rear"])
-    front = graph.listen(Image, "/tdnet/front/labels")
-    rear = graph.listen(Image, "/tdnet/rear/labels")
-    statuses = {
-        name: graph.listen(SegmentationStatus, f"/tdnet/{name}/status")
-        for name in ("front", "rear")
+
+@pytest.fixture
+def cameras(graph: RosGraph, weights: str, images: list[np.ndarray]) -> dict[str, CameraRun]:
+    """Three cameras of an active node."""
+    graph.start(weights=weights, device="cpu", cameras=NAMES)
+    wait_for(lambda: graph.state() == "active", "the node to be active")
+    return {name: CameraRun(graph, name) for name in NAMES}
+
+
+def views(images: list[np.ndarray]) -> dict[str, list[np.ndarray]]:
+    """What each camera sees: pictures of different content and size."""
+    return {
+        "front": images,
+        "rear": [np.ascontiguousarray(image[:40, ::-1]) for image in images],
+        "side": [np.ascontiguousarray(image[::-1, :90]) for image in images],
     }
-    cameras = {name: graph.camera(topic=f"/{name}/image") for name in ("front", "rear")}
-    streams = {name: segmenter.open_stream() for name in cameras}
-    broken = image_message(images[0], encoding="rgb9")
-    for count, image in enumerate(images[:5], start=1):
-        views = {"front": image, "rear": np.ascontiguousarray(image[:40, ::-1])}
-        cameras["rear"].publish(broken)
-        for name, view in views.items():
-            cameras[name].publish(image_message(view, count / 10, name))
-        for name, listener in (("front", front), ("rear", rear)):
-            message = listener.wait(count)[-1]
-            assert message.header.frame_id == name
-            expected = streams[name].step(views[name]).labels
-            np.testing.assert_array_equal(pixels_of(message), expected)
-    for name, status in statuses.items():
-        last = status.wait(5)[-1]
-        assert last.camera == name
-        assert last.segmented == 5
-        assert last.received == last.segmented + last.dropped + last.refused
-        assert [m.reset_reason for m in status.messages] == ["activated", "", "", "", ""]
-    assert statuses["front"].messages[-1].received == 5
-    assert statuses["rear"].messages[-1].received == 10
+
+
+def test_interleaved_frames_give_what_separate_streams_give(
+    graph: RosGraph,
+    cameras: dict[str, CameraRun],
+    segmenter: StreamingSegmenter,
+    images: list[np.ndarray],
+) -> None:
+    seen = views(images)
+    for index in range(8):
+        for name, run in cameras.items():
+            # A camera that lags behind the others has still an unbroken view of its own.
+            run.send(seen[name][index], index / 10 + 100 * NAMES.index(name), name)
+        if index == 4:
+            for run in cameras.values():
+                run.wait()
+            assert graph.call(Trigger, "/tdnet/reset_memory", Trigger.Request()).success
+            for run in cameras.values():
+                run.happened("requested")
+        for name, run in cameras.items():
+            assert run.wait().camera == name
+    for run in cameras.values():
+        assert run.check(segmenter) == ["activated", "", "", "", "", "requested", "", ""]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_one_camera_does_leaves_the_others_alone(
+    graph: RosGraph,
+    cameras: dict[str, CameraRun],
+    segmenter: StreamingSegmenter,
+    images: list[np.ndarray],
+    seed: int,
+) -> None:
+    """The rear one stops, flickers, changes its size and name, sends garbage and rewinds."""
+    random = np.random.default_rng(seed)
+    seen = views(images)
+    rear = cameras["rear"]
+    frames, broken = 20, 0
+    for index in range(frames):
+        for name in ("front", "side"):
+            cameras[name].send(seen[name][index % 10], index / 10, name)
+        view = seen[random.choice(NAMES)][index % 10]
+        mood = random.choice(["well", "stopped", "flickers", "garbage", "rewinds"])
+        if mood == "garbage":
+            for lie in ({"encoding": "rgb9"}, {"height": 4000}):
+                rear.send_broken(view, index / 10, **lie)
+                broken += 1
+                graph.wait_until_counted("refused", broken, "rear")
+        elif mood == "flickers":
+            for flicker in range(6):
+                seconds = index / 10 + flicker * 1e-4
+                rear.send(images[random.integers(10)], seconds, str(random.integers(2)))
+        elif mood == "rewinds":
+            for seconds in (index / 10, index / 10 - 1):
+                rear.send(view, seconds)
+                rear.wait()
+        if mood != "stopped":
+            rear.send(view, index / 10 + 1e-3)
+            rear.wait()
+        for name in ("front", "side"):
+            cameras[name].wait()
+    for name in ("front", "side"):
+        assert cameras[name].check(segmenter) == ["activated", *[""] * (frames - 1)]
+        last = cameras[name].statuses[-1]
+        assert (last.received, last.segmented) == (frames, frames)
+        assert (last.dropped, last.refused) == (0, 0)
+    assert {"image size changed", "stamp went back", "gap"} <= set(rear.check(segmenter))
+    last = rear.statuses[-1]
+    assert last.refused == broken > 0
+    assert last.received == last.segmented + last.dropped + last.refused
+
+
+class Flood:
+    """Frames of cameras, far more than the node can segment."""
+
+    def __init__(self, graph: RosGraph, image: np.ndarray, frames_a_round: dict[str, int]) -> None:
+        self._image = image
+        self._frames = frames_a_round
+        self._rounds = 0
+        self._publishers = {name: graph.camera(topic=f"/{name}/image") for name in frames_a_round}
+        self._graph = graph
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Sends a round every 15 ms, in the user's thread beside everything it does."""
+        timer = self._graph.user.create_timer(0.015, self._send_round)
+        yield
+        self._graph.user.destroy_timer(timer)
+
+    def _send_round(self) -> None:
+        self._rounds += 1
+        message = image_message(self._image, self._rounds / 100)
+        for name, publisher in self._publishers.items():
+            for _ in range(self._frames[name]):
+                publisher.publish(message)
+
+
+@pytest.fixture
+def slow(graph: RosGraph, weights: str) -> RosGraph:
+    """A graph with a node whose frames take several times as long as they are apart.
+
+    It takes in newest frames only, as on a robot: a deep queue of the flood would have to be
+    emptied before anything else is seen.
+    """
+    graph.start_with(
+        {
+            **{
+                name: 1 if name.endswith("depth") else value
+                for name, value in RELIABLE_INPUT.items()
+            },
+            **DEEP_OUTPUT,
+            "weights": weights,
+            "device": "cpu",
+            "cameras": NAMES,
+            "input_size": [257, 513],
+        }
+    )
+    wait_for(lambda: graph.state() == "active", "the node to be active")
+    return graph
+
+
+def test_turns_are_fair_when_the_device_is_the_bottleneck(
+    slow: RosGraph, images: list[np.ndarray]
+) -> None:
+    statuses = {name: slow.listen(SegmentationStatus, f"/tdnet/{name}/status") for name in NAMES}
+    diagnostics = slow.listen(DiagnosticArray, "/diagnostics")
+    with Flood(slow, images[0], {"front": 10, "rear": 1, "side": 1}).running():
+        wait_for(lambda: sum(len(s.messages) for s in statuses.values()) >= 36, "36 frames", 60)
+        shares = wait_for(lambda: shares_in(diagnostics), "the shares", 60)
+    segmented = {name: len(status.messages) for name, status in statuses.items()}
+    assert min(segmented.values()) > 0.5 * max(segmented.values()), segmented
+    front = statuses["front"].messages[-1]
+    assert front.dropped > 3 * front.segmented
+    assert sum(shares.values()) == pytest.approx(1, abs=0.03)
+    assert min(shares.values()) > 0.15, shares
+
+
+def shares_in(diagnostics: Listener) -> dict[str, float]:
+    """The newest shares of the device, by camera, once every camera has one."""
+    statuses = diagnostics.messages[-1].status if diagnostics.messages else []
+    by_camera = {status.name.split()[-1]: diagnostic_values(status) for status in statuses}
+    key = "share of device time"
+    shares = {name: float(values[key]) for name, values in by_camera.items() if key in values}
+    return shares if set(shares) == set(NAMES) else {}
+
+
+def test_a_flood_costs_a_calm_camera_no_frame(slow: RosGraph, images: list[np.ndarray]) -> None:
+    rear = CameraRun(slow, "rear")
+    front = slow.listen(Image, "/tdnet/front/labels")
+    seconds = iter(range(100))
+    with Flood(slow, images[0], {"front": 10, "side": 3}).running():
+        front.wait(3, 60)
+        for image in images[:6]:
+            served = len(front.messages)
+            rear.send(image, next(seconds) / 10)
+            status = rear.wait()
+            # The frame at work and one turn of each of the others, and what is still on its way.
+            assert len(front.messages) - served <= 6
+    assert (status.received, status.segmented) == (6, 6)

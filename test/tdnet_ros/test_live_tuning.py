@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,16 +58,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @contextmanager
 def frames_arriving(graph: RosGraph, images: list[np.ndarray]) -> Iterator[dict[int, int]]:
-    """A camera of 20 frames a second; gives the number of the image by its stamp in ns."""
+    """A camera of 10 frames a second; gives the number of the image by its stamp in ns."""
     camera = graph.camera()
     sent: dict[int, int] = {}
     ended = threading.Event()
 
     def run() -> None:
         for count in itertools.count():
-            sent[round(count * 0.05 * 1e9)] = count % len(images)
-            camera.publish(image_message(images[count % len(images)], count * 0.05))
-            if ended.wait(0.05):
+            sent[round(count * 0.1 * 1e9)] = count % len(images)
+            camera.publish(image_message(images[count % len(images)], count * 0.1))
+            if ended.wait(0.1):
                 return
 
     thread = threading.Thread(target=run)
@@ -128,7 +129,9 @@ def test_another_model_takes_over_between_two_frames(
         assert [(r.successful, r.reason) for r in results] == [(True, "")] * len(change)
         first = wait_for_model(status, change.get("variant", "td4-psp18-nano"))
         status.wait(len(status.messages) + 4)
-    assert during > 0, "no frame was answered while the model was loaded"
+    labels.wait(len(status.messages))
+    if change.get("variant") == "psp18":  # the others may load between two frames
+        assert during > 0, "no frame was answered while the model was loaded"
     segmenter = SegmenterSettings(
         **{"weights": weights, "device": "cpu", **_sizes(change)}
     ).build()
@@ -136,12 +139,10 @@ def test_another_model_takes_over_between_two_frames(
         entry.name for entry in segmenter.class_map.classes
     ]
     by_stamp = {stamp_ns(m): m for m in labels.messages}
-    after = status.messages[status.messages.index(first) :]
-    answered = [by_stamp[stamp_ns(m)] for m in after if stamp_ns(m) in by_stamp]
-    assert len(answered) >= 4
-    for message in answered:
-        expected = segmenter.step(images[sent[stamp_ns(message)]])
-        np.testing.assert_array_equal(pixels_of(message), expected.labels)
+    for frame in status.messages[status.messages.index(first) :]:
+        expected = segmenter.step(images[sent[stamp_ns(frame)]])
+        labelled = pixels_of(by_stamp[stamp_ns(frame)])
+        np.testing.assert_array_equal(labelled, expected.labels)
     assert active.get_parameter("weights") == change.get("weights", weights)
 
 
@@ -165,6 +166,34 @@ def test_a_refused_model_leaves_the_memory_alone(
         (result,) = active.set_parameters(weights=files["single.safetensors"])
         assert not result.successful
     assert [m.memory_frames for m in status.wait(4)] == [0, 1, 2, 3]
+
+
+def test_a_file_that_was_replaced_is_loaded_when_it_is_set_again(
+    graph: RosGraph, files: dict[str, str], weights: str, images: list[np.ndarray], tmp_path: Path
+) -> None:
+    path = tmp_path / "latest.safetensors"
+    shutil.copyfile(weights, path)
+    graph.start(weights=str(path), device="cpu")
+    status = graph.listen(SegmentationStatus, STATUS)
+    labels = graph.listen(Image, LABELS)
+    camera = graph.camera()
+    camera.publish(image_message(images[0], 0.0))
+    status.wait()
+    shutil.copyfile(files["other.safetensors"], path)
+    (result,) = graph.set_parameters(max_rate=0.0)
+    assert result.successful
+    camera.publish(image_message(images[1], 0.1))
+    assert status.wait(2)[1].reset_reason == ""
+    (result,) = graph.set_parameters(weights=str(path))
+    assert result.successful
+    camera.publish(image_message(images[2], 0.2))
+    assert status.wait(3)[2].reset_reason == "model changed"
+    other = SegmenterSettings(weights=files["other.safetensors"], device="cpu").build()
+    np.testing.assert_array_equal(pixels_of(labels.wait(3)[2]), other.step(images[2]).labels)
+    (result,) = graph.set_parameters(weights=str(path))
+    assert result.successful
+    camera.publish(image_message(images[3], 0.3))
+    assert status.wait(4)[3].reset_reason == ""
 
 
 def test_parameters_that_fail_alone_are_set_alone(active: RosGraph, files: dict[str, str]) -> None:

@@ -47,8 +47,10 @@ def test_specs_and_settings_name_the_same() -> None:
 SETTINGS = st.builds(
     NodeSettings,
     output_size=st.sampled_from(["camera", "network"])
-    | st.tuples(st.integers(1, 9999), st.integers(1, 9999)),
-    cameras=st.lists(st.from_regex(r"\A[a-z][a-z0-9_]*\Z"), unique=True, max_size=3).map(tuple),
+    | st.tuples(st.integers(1, 8192), st.integers(1, 8192)),
+    cameras=st.lists(st.from_regex(r"\A[a-z][a-z0-9_]{0,63}\Z"), unique=True, max_size=3).map(
+        tuple
+    ),
     confidence_threshold=st.floats(0, 1),
     image_transport=st.sampled_from(["raw", "compressed"]),
     max_rate=st.floats(0, 1000),
@@ -87,6 +89,14 @@ BAD_VALUES = [
     ("cameras", ["front left"], "letters"),
     ("cameras", [""], "letters"),
     ("cameras", ["front", "front"], "twice"),
+    # What takes the memory or the time of the robot.
+    ("input_size", [8193, 8193], "4 megapixels"),
+    ("output_size", "16384, 16384", "64 megapixels"),
+    ("output_size", "9" * 5000 + ", 1", "camera, network"),
+    ("cameras", [f"camera{number}" for number in range(17)], "allowed are 16"),
+    ("cameras", ["c" * 65], "1 to 64 letters"),
+    ("variant", "x" * 10**6, "td4-psp18"),
+    ("device", "x" * 10**6, "cuda:N"),
 ]
 
 
@@ -96,6 +106,7 @@ def test_a_bad_value_is_refused_with_what_is_allowed(name: str, value: object, p
         NodeSettings.from_values({**NodeSettings().to_values(), name: value})
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
 
 
 def test_live_parameters_can_be_set(active: RosGraph) -> None:
@@ -109,6 +120,15 @@ def test_live_parameters_can_be_set(active: RosGraph) -> None:
         "max_rate": 5.0,
         "idle_without_subscribers": False,
         "diagnostics_period": 2.0,
+        "diagnostics.silence_warn": 1.0,
+        "diagnostics.silence_error": 5.0,
+        "diagnostics.age_warn": 0.2,
+        "diagnostics.age_error": 0.4,
+        "diagnostics.rate_warn": 20.0,
+        "diagnostics.rate_error": 10.0,
+        "diagnostics.dropped_warn": 0.3,
+        "diagnostics.dropped_error": 0.6,
+        "diagnostics.lost_warn": 0.05,
     }
     live = [spec.name for spec in PARAMETERS if spec.change is Change.ANY_TIME]
     assert sorted(values) == sorted(live)

@@ -2,112 +2,114 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
-from support.ros_graph import Listener, RosGraph, image_message, wait_for
+from support.node_process import NodeProcess, lines_until, parameters
+from support.ros_graph import Listener, RosGraph, image_message
 
 from tdnet import ClassMap, create_model, save_weights
 
-Start = Callable[..., "subprocess.Popen[str]"]
+Start = Callable[..., NodeProcess]
+# Of a network that needs seconds for its warm-up, or most of one for a frame, on a CPU.
+SLOW_WARM_UP = "[769, 1537]"
+SLOW_FRAMES = "[1025, 2049]"
 
 
-@pytest.fixture
-def start(ros: None) -> Iterator[Start]:
-    processes: list[subprocess.Popen[str]] = []
-
-    def run(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tdnet_ros.segment_node", "--ros-args", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=os.environ,
-        )
-        processes.append(process)
-        return process
-
-    yield run
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
-def parameters(**values: object) -> list[str]:
-    return [text for name, value in values.items() for text in ("-p", f"{name}:={value}")]
-
-
-def lines_until(process: subprocess.Popen[str], part: str) -> list[str]:
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if part in line:
-            return lines
-    raise AssertionError(f"ended without {part!r}: {lines}")
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_with_status_0(
-    start: Start, graph: RosGraph, weights: str, images: list[np.ndarray], number: int
-) -> None:
-    process = start(
-        *parameters(weights=weights, device="cpu", cameras="[]"),
-        *("-r", "image:=/driver/image_raw", "-r", "__ns:=/robot", "-r", "__node:=eyes"),
-    )
-    lines_until(process, "active: waiting for images on /driver/image_raw")
-    labels = Listener(graph.user, Image, "/robot/eyes/labels", QoSProfile(depth=10))
-    camera = graph.camera(topic="/driver/image_raw")
-
-    def answered() -> bool:
-        camera.publish(image_message(images[0], time.time()))
-        return bool(labels.messages)
-
-    wait_for(answered, "labels")
+def end(process: NodeProcess, number: signal.Signals) -> None:
+    """Send a signal; the node must end well, and long before what it is busy with would."""
     process.send_signal(number)
-    output, _ = process.communicate(timeout=10)
-    assert process.returncode == 0
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, output
     assert "Traceback" not in output
+
+
+def test_a_signal_ends_it_while_frames_arrive(
+    start_process: Start, graph: RosGraph, weights: str, images: list[np.ndarray]
+) -> None:
+    process = start_process(*parameters(weights=weights, device="cpu", cameras="[]"))
+    lines_until(process, "active: waiting for images on /image")
+    labels = Listener(graph.user, Image, "/tdnet/labels", QoSProfile(depth=10))
+    camera = graph.camera()
+    timer = graph.user.create_timer(
+        0.01, lambda: camera.publish(image_message(images[0], time.time()))
+    )
+    labels.wait(3)
+    end(process, signal.SIGTERM)
+    graph.user.destroy_timer(timer)
+
+
+def test_signals_without_end_end_it_too(start_process: Start, weights: str) -> None:
+    """As from who presses Ctrl-C until something happens, up to the last moment."""
+    process = start_process(*parameters(weights=weights, device="cpu"))
+    lines_until(process, "active: waiting")
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.002)
+    assert process.returncode == 0
+
+
+def test_a_signal_ends_it_while_it_loads_a_model(start_process: Start, weights: str) -> None:
+    process = start_process(*parameters(weights=weights, device="cpu", input_size=SLOW_WARM_UP))
+    lines_until(process, "made for another input size")
+    end(process, signal.SIGINT)
 
 
 def test_a_signal_ends_it_in_the_middle_of_a_frame(
-    start: Start,
-    graph: RosGraph,
-    images: list[np.ndarray],
-    tmp_path_factory: pytest.TempPathFactory,
+    start_process: Start, graph: RosGraph, images: list[np.ndarray], tmp_path: Path
 ) -> None:
-    """Of a network that takes about a second for a frame on the CPU."""
     torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("large") / "psp18.safetensors"
-    model = create_model("psp18", num_classes=19, input_size=(129, 257))
-    save_weights(model, path, class_map=ClassMap.load("cityscapes"))
-    process = start(
+    model = create_model("psp18-nano", num_classes=19, input_size=(65, 129))
+    save_weights(model, tmp_path / "psp18.safetensors", class_map=ClassMap.load("cityscapes"))
+    process = start_process(
         *parameters(
-            weights=path,
-            variant="psp18",
+            weights=tmp_path / "psp18.safetensors",
+            variant="psp18-nano",
             device="cpu",
-            input_size="[513, 1025]",
-            idle_without_subscribers="false",
+            input_size=SLOW_FRAMES,
         )
     )
     lines_until(process, "active: waiting")
+    labels = Listener(graph.user, Image, "/tdnet/labels", QoSProfile(depth=10))
     camera = graph.camera()
-    for index in range(3):
-        camera.publish(image_message(images[index], index / 10))
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert "Traceback" not in output
+    # Twenty frames a second: one waits whenever another is answered.
+    timer = graph.user.create_timer(
+        0.05, lambda: camera.publish(image_message(images[0], time.time()))
+    )
+    labels.wait(1)
+    end(process, signal.SIGTERM)
+    graph.user.destroy_timer(timer)
+
+
+def test_a_signal_ends_it_while_it_swaps_models(
+    start_process: Start, graph: RosGraph, weights: str, images: list[np.ndarray]
+) -> None:
+    process = start_process(*parameters(weights=weights, device="cpu"))
+    lines_until(process, "active: waiting")
+    labels = Listener(graph.user, Image, "/tdnet/labels", QoSProfile(depth=10))
+    camera = graph.camera()
+    timer = graph.user.create_timer(
+        0.05, lambda: camera.publish(image_message(images[0], time.time()))
+    )
+    client = graph.user.create_client(SetParameters, "/tdnet/set_parameters")
+    assert client.wait_for_service(20)
+    size = Parameter("input_size", value=[769, 1537]).to_parameter_msg()
+    answer = client.call_async(SetParameters.Request(parameters=[size]))
+    lines_until(process, "made for another input size")
+    labels.wait(len(labels.messages) + 2)  # the old model goes on
+    assert not answer.done()
+    end(process, signal.SIGTERM)
+    graph.user.destroy_timer(timer)
+    graph.user.destroy_client(client)
 
 
 @pytest.mark.parametrize(
@@ -120,9 +122,9 @@ def test_a_signal_ends_it_in_the_middle_of_a_frame(
     ids=["range", "choice", "file"],
 )
 def test_what_cannot_start_ends_with_one_line(
-    start: Start, arguments: list[str], part: str
+    start_process: Start, arguments: list[str], part: str
 ) -> None:
-    process = start(*arguments)
+    process = start_process(*arguments)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 1
     fatal = [line for line in output.splitlines() if "[FATAL]" in line]
@@ -131,9 +133,8 @@ def test_what_cannot_start_ends_with_one_line(
     assert "Traceback" not in output
 
 
-def test_missing_weights_leave_it_waiting_to_be_mended(start: Start) -> None:
-    process = start(*parameters(weights="nowhere.safetensors"))
+def test_missing_weights_leave_it_waiting_to_be_mended(start_process: Start) -> None:
+    process = start_process(*parameters(weights="nowhere.safetensors"))
     lines = lines_until(process, "cannot configure")
     assert "nowhere.safetensors" in lines[-1]
-    process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
+    end(process, signal.SIGINT)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
-from support.ros_graph import LATCHED, RosGraph, image_message, pixels_of, stamp, wait_for
+from sensor_msgs.msg import Image
+from support.ros_graph import LATCHED, RosGraph, image_message, pixels_of
 from vision_msgs.msg import LabelInfo
 
 from tdnet import ClassMap, OutputOptions, OverlayRenderer, StreamingSegmenter
@@ -42,50 +40,6 @@ def test_outputs_equal_the_segmenter_and_carry_the_header(
         assert status.messages[-1].path == expected.path
         assert status.messages[-1].memory_frames == expected.memory_frames
     assert [m.reset_reason for m in status.messages] == ["activated"] + [""] * (len(images) - 1)
-
-
-def test_compressed_outputs_decode_to_the_plain_ones(
-    active: RosGraph, images: list[np.ndarray]
-) -> None:
-    topics = ("labels", "confidence", "overlay")
-    plain = [active.listen(Image, f"/tdnet/{topic}") for topic in topics]
-    packed = [active.listen(CompressedImage, f"/tdnet/{topic}/compressed") for topic in topics]
-    sent = image_message(images[0], 5.0)
-    active.camera().publish(sent)
-    for topic, listener, compressed in zip(topics, plain, packed, strict=True):
-        message = compressed.wait()[0]
-        assert message.header == sent.header
-        expected = pixels_of(listener.wait()[0])
-        decoded = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if topic == "overlay":
-            assert message.format == "rgb8; jpeg compressed bgr8"
-            difference = decoded[:, :, ::-1].astype(int) - expected
-            assert np.abs(difference).mean() < 12
-        else:
-            assert message.format == "mono8; png compressed "
-            np.testing.assert_array_equal(decoded, expected)
-
-
-@pytest.mark.parametrize("format", ["rgb8; jpeg compressed bgr8", "jpeg", "png"])
-def test_compressed_input(
-    graph: RosGraph,
-    weights: str,
-    segmenter: StreamingSegmenter,
-    images: list[np.ndarray],
-    format: str,
-) -> None:
-    graph.start(weights=weights, device="cpu", image_transport="compressed")
-    labels = graph.listen(Image, "/tdnet/labels")
-    extension = ".png" if format == "png" else ".jpg"
-    _, data = cv2.imencode(extension, images[0][:, :, ::-1])
-    message = CompressedImage(header=Header(stamp=stamp(3)), format=format, data=data.tobytes())
-    graph.camera(CompressedImage, "/image/compressed").publish(message)
-    seen = cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1]
-    result = labels.wait()[0]
-    assert result.header == message.header
-    np.testing.assert_array_equal(
-        pixels_of(result), segmenter.step(np.ascontiguousarray(seen)).labels
-    )
 
 
 def test_nothing_is_computed_without_subscribers(
@@ -169,30 +123,6 @@ def test_bad_frames_do_not_stop_it(
     for name, text in zip(BAD_FRAMES, log.texts, strict=True):
         assert "\n" not in text, name
         assert text.startswith("frame of /image refused: "), name
-
-
-def test_every_frame_is_accounted_for_under_load(
-    graph: RosGraph, weights: str, images: list[np.ndarray]
-) -> None:
-    graph.start(weights=weights, device="cpu", memory__max_gap=10.0)
-    labels = graph.listen(Image, "/tdnet/labels")
-    status = graph.listen(SegmentationStatus, "/tdnet/status")
-    camera = graph.camera()
-    sent = 60
-    for index in range(sent):
-        camera.publish(image_message(images[index % 10], index / 100))
-    last = wait_for(
-        lambda: [m for m in status.messages if m.header.stamp == stamp((sent - 1) / 100)],
-        "the status of the newest frame",
-    )[0]
-    assert last.received == sent
-    assert last.received == last.segmented + last.dropped
-    assert last.refused == 0
-    assert last.dropped > 0
-    stamps = [(m.header.stamp.sec, m.header.stamp.nanosec) for m in labels.wait(last.segmented)]
-    assert stamps == sorted(set(stamps))
-    paths = [m.path for m in status.messages]
-    assert paths == [i % 4 for i in range(len(paths))]
 
 
 def test_the_rate_is_limited(graph: RosGraph, weights: str, images: list[np.ndarray]) -> None:

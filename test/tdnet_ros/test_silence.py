@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tdnet_ros.silence import SILENT_AFTER, CameraView, explain_silence
+from tdnet_ros.findings import Severity
+from tdnet_ros.limits import Limits
+from tdnet_ros.silence import CameraView, explain_silence
 
 WORKING = CameraView(
     input_topic="/image",
@@ -17,29 +19,65 @@ WORKING = CameraView(
     received=10,
     segmented=10,
     refused=0,
+    lost=0,
     last_error="",
     silent_for=0.0,
 )
+LIMITS = Limits(3.0, 10.0)
 QOS = "the publisher of /image offers an incompatible QoS (DURABILITY)"
+ALONE = {"publishers": 0, "received": 0}
+SILENT = {"received": 0, "silent_for": 4.0}
+LATE = {"received": 0, "silent_for": 12.0}
+OK, WARN, ERROR = Severity.OK, Severity.WARN, Severity.ERROR
 
 
 def test_a_working_camera_has_nothing_to_explain() -> None:
-    assert explain_silence(WORKING) is None
-    assert explain_silence(replace(WORKING, segmented=5, refused=5, last_error="bad")) is None
+    assert explain_silence(WORKING, LIMITS) is None
+    some = replace(WORKING, segmented=5, refused=5, last_error="bad")
+    assert explain_silence(some, LIMITS) is None
 
 
 @pytest.mark.parametrize(
-    ("change", "part"),
+    ("change", "cause", "part", "severity"),
     [
-        ({"publishers": 0, "received": 0}, "no publisher of /image"),
-        ({"received": 0, "incidents": (QOS,)}, QOS),
-        ({"received": 0, "silent_for": SILENT_AFTER}, "lost in transport"),
-        ({"segmented": 0, "refused": 3, "last_error": "unknown encoding"}, "unknown encoding"),
-        ({"has_subscriber": False, "segmented": 0}, "nobody subscribes"),
+        pytest.param(ALONE, "no publisher", "no publisher of /image", WARN, id="no publisher"),
+        pytest.param(ALONE | LATE, "no publisher", "remap", ERROR, id="long no publisher"),
+        pytest.param({**SILENT, "incidents": (QOS,)}, "incompatible QoS", QOS, WARN, id="qos"),
+        pytest.param(SILENT, "no frames", "silence_warn is 3", WARN, id="silent"),
+        pytest.param(SILENT, "no frames", "FASTDDS_DEFAULT_PROFILES_FILE", WARN, id="remedy"),
+        pytest.param(LATE, "no frames", "silence_error is 10", ERROR, id="long silent"),
+        pytest.param(
+            {**SILENT, "lost": 40}, "no frames", "40 were lost in transport", WARN, id="all lost"
+        ),
+        pytest.param(
+            {"segmented": 0, "refused": 3, "last_error": "unknown encoding"},
+            "refused",
+            "unknown encoding",
+            WARN,
+            id="refused",
+        ),
+        pytest.param(
+            {"has_subscriber": False, "segmented": 0},
+            "no subscriber",
+            "nobody subscribes",
+            OK,
+            id="idle",
+        ),
+        pytest.param({"incidents": (QOS,)}, "incompatible QoS", QOS, WARN, id="one of two peers"),
     ],
 )
-def test_each_cause_is_named(change: dict[str, object], part: str) -> None:
-    finding = explain_silence(replace(WORKING, **change))
+def test_each_cause_is_named(
+    change: dict[str, object], cause: str, part: str, severity: Severity
+) -> None:
+    finding = explain_silence(replace(WORKING, **change), LIMITS)
     assert finding is not None
+    assert finding.cause == cause
     assert part in finding.text
-    assert finding.harmless == (part == "nobody subscribes")
+    assert finding.severity is severity
+
+
+def test_limits_that_are_off() -> None:
+    assert explain_silence(replace(WORKING, **LATE), Limits()) is None
+    alone = explain_silence(replace(WORKING, **ALONE, silent_for=1e4), Limits())
+    assert alone is not None
+    assert alone.severity is WARN

@@ -24,6 +24,7 @@ def test_shares_are_those_of_the_classes_present(labels: np.ndarray) -> None:
 
 def test_counts_add_up() -> None:
     counter = FrameCounter()
-    counter.add(received=2, dropped=1)
-    assert counter.add(segmented=1) == FrameCounts(2, 1, 1, 0)
-    assert counter.counts == FrameCounts(2, 1, 1, 0)
+    counter.add(received=2, dropped=1, overtaken=1)
+    sums = FrameCounts(received=2, segmented=1, dropped=1, refused=0, overtaken=1)
+    assert counter.add(segmented=1) == sums
+    assert counter.counts == sums

@@ -1,4 +1,4 @@
-"""The node under demonstration: a process of its own, started as a user starts it."""
+"""The node: a process of its own, started as a user starts it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,16 @@ class NodeProcess:
         topic: of the camera, without ``/compressed``.
         parameters: of the node, as text.
         log: file that takes what the node says.
+        environment: of the process; None: that of this one.
     """
 
-    def __init__(self, topic: str, parameters: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        topic: str,
+        parameters: Mapping[str, str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.command = ["-m", "tdnet_ros.segment_node", "--ros-args", "-r", f"image:={topic}"]
         for name, value in parameters.items():
             self.command += ["-p", f"{name}:={value}"]
@@ -34,12 +41,23 @@ class NodeProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                env=environment,
             )
 
     @property
     def running(self) -> bool:
         """Whether the process lives."""
         return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End the node as `kill -9` does."""
+        self._process.kill()
+        self._process.wait()
 
     def last_words(self) -> str:
         """The last error that the node logged, else its last line."""

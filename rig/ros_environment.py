@@ -1,4 +1,4 @@
-"""Where the processes of the demo meet: an own ROS domain, large images by shared memory."""
+"""Where the processes of a run meet: an own ROS domain, large images by shared memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ from tdnet.resources import config_dir
 
 # The name changed with Fast DDS 3, after Jazzy; the other one is ignored.
 _PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+
+
+def with_profile(used: bool) -> dict[str, str]:
+    """Give the environment of a process with the DDS profile for large images, or without any.
+
+    Args:
+        used: whether Fast DDS is to use the profile.
+    """
+    others = {name: value for name, value in os.environ.items() if name not in _PROFILE_VARIABLES}
+    profile = str(config_dir() / "fastdds_large_images.xml")
+    return {**others, **(dict.fromkeys(_PROFILE_VARIABLES, profile) if used else {})}
 
 
 def enter() -> int:

@@ -1,0 +1,111 @@
+"""How many of a camera's frames did not arrive: counted by the middleware, estimated by stamps."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+import numpy as np
+
+# Stamps that the estimate looks at, at most, and those that it keeps of a slow camera.
+STAMPS = 256
+SLOW_STAMPS = 64
+SECONDS = 10.0
+# Intervals on each side that an interval is compared with.
+CONTEXT = 8
+# Share of the intervals that must be near a multiple of the camera's period, and how near.
+REGULAR_SHARE = 0.8
+NEAR = 0.25
+# A longer interval, in periods, and fewer jumps than these are pauses of the camera.
+LONGEST_JUMP = 30
+FEWEST_JUMPS = 3
+
+
+def missing_frames(stamps_ns: np.ndarray) -> int:
+    """Estimate how many frames are missing between those with the given stamps.
+
+    A jump of k periods is k - 1 missing frames. The period is that of the intervals on both sides
+    of a jump, so that a camera that changes its rate misses none. Nothing is said of a camera
+    without a steady period, of single pauses, and of the first and last `CONTEXT` intervals.
+
+    Args:
+        stamps_ns: (n,) nanoseconds in order of arrival; where they go back, a new stretch begins.
+    """
+    intervals = np.diff(stamps_ns.astype(np.float64))
+    breaks = np.flatnonzero(intervals <= 0)
+    stretches = np.split(intervals, breaks)
+    ratios = np.concatenate([_periods(part[part > 0]) for part in stretches])
+    if not len(ratios):
+        return 0
+    whole = np.round(ratios)
+    jumps = whole[(whole >= 2) & (whole <= LONGEST_JUMP)]
+    if np.mean(np.abs(ratios - whole) <= NEAR) < REGULAR_SHARE or len(jumps) < FEWEST_JUMPS:
+        return 0
+    return int(np.sum(jumps - 1))
+
+
+def _periods(intervals: np.ndarray) -> np.ndarray:
+    """Give the lengths, 1 or more, of all intervals with a full context in the camera's period."""
+    count = len(intervals) - 2 * CONTEXT
+    if count <= 0:
+        return np.empty(0)
+    windows = np.lib.stride_tricks.sliding_window_view(intervals, CONTEXT)
+    before, after = windows[:count], windows[CONTEXT + 1 :]
+    period = np.maximum(_shortest(before), _shortest(after))
+    return np.maximum(intervals[CONTEXT:-CONTEXT] / period, 1.0)
+
+
+def _shortest(windows: np.ndarray) -> np.ndarray:
+    """Give the typical length of the shortest intervals of each row, those of one period."""
+    ascending = np.sort(windows, axis=1)
+    single = np.count_nonzero(ascending < 1.5 * ascending[:, :1], axis=1)
+    return ascending[np.arange(len(ascending)), (single - 1) // 2]
+
+
+class TransportLoss:
+    """What a camera sent and this node never saw.
+
+    The middleware counts frames that were lost on their way, where it can: exactly, but only on
+    the last way to this node. Stamps show every frame that is missing, but not why: one lost on
+    the way or on the way before, one that the camera skipped, and one that was overtaken in the
+    subscription's queue of one frame, while the executor was busy, look the same.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._arrivals: deque[tuple[float, int]] = deque(maxlen=STAMPS)
+        self._lost = 0
+
+    def received(self, now: float, stamp_ns: int) -> None:
+        """Note a frame that arrived: seconds of a steady clock, nanoseconds."""
+        with self._lock:
+            self._arrivals.append((now, stamp_ns))
+
+    def lose(self, count: int) -> None:
+        """Note frames that the middleware lost."""
+        with self._lock:
+            self._lost += count
+
+    @property
+    def lost(self) -> int:
+        """Frames that the middleware lost, in all."""
+        return self._lost
+
+    @property
+    def last_arrival(self) -> float | None:
+        """When the newest frame arrived; None: none did."""
+        with self._lock:
+            return self._arrivals[-1][0] if self._arrivals else None
+
+    def estimate(self, now: float) -> tuple[int, int]:
+        """Give how many of the latest frames are missing as their stamps tell, and arrived.
+
+        Latest are those of the last `SECONDS`, and of a slow camera `SLOW_STAMPS`.
+        """
+        with self._lock:
+            arrivals = list(self._arrivals)
+        recent = sum(arrived >= now - SECONDS for arrived, _ in arrivals)
+        if not recent:
+            return 0, 0
+        latest = arrivals[-max(recent, SLOW_STAMPS) :]
+        return missing_frames(np.array([stamp for _, stamp in latest], np.int64)), len(latest)

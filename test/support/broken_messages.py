@@ -1,0 +1,175 @@
+"""Camera messages with fields that no driver should send, the same for the same seed.
+
+Their stamps, frame ids, sizes, encodings and data are wrong, alone or together; now and then a
+message is left usable all the same. What they claim may be absurd, what they carry is small.
+"""
+
+from __future__ import annotations
+
+import array
+import functools
+import random
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
+
+Message = TypeVar("Message", Image, CompressedImage)
+
+MAX_SIDE = 24
+_CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
+_WIDE = {"mono16": 2, "rgb16": 6, "bayer_rggb8": 1, "yuv422_yuy2": 2, "16UC1": 2, "32FC1": 4}
+_TEXTS = (
+    *("", " ", "rgb", "RGB8", "rgb8 ", "mono", "8UC3", "64FC4", "nv21", "jpeg", "png", "bgr24"),
+    *("\x1b[31mred\x1b[0m", "two\nlines", "\u202egnp", "\N{SNOWMAN}" * 9, "%s%n%x", "../../etc"),
+)
+_FORMATS = ("jpeg", "jpg", "png", "rgb8; jpeg compressed bgr8", "mono8; png compressed ")
+_NUMBERS = (0, 1, 2, 255, 65_535, 65_536, 2**31 - 1, 2**31, 2**32 - 1)
+_SECONDS = (-(2**31), -1, 0, 1, 2**31 - 1)
+_NANOSECONDS = (0, 1, 999_999_999, 10**9, 2**31, 2**32 - 1)
+
+
+def broken_images(seed: int, good_share: float = 0.0) -> Iterator[Image]:
+    """Endless images.
+
+    Args:
+        seed: of the choices.
+        good_share: how many of them, 0 to 1, are as a driver should send them.
+    """
+    return _broken(seed, good_share, _good_image, (_break_header, *_BREAKS_OF_IMAGES))
+
+
+def broken_compressed_images(seed: int, good_share: float = 0.0) -> Iterator[CompressedImage]:
+    """Endless compressed images.
+
+    Args:
+        seed: of the choices.
+        good_share: how many of them, 0 to 1, are as a driver should send them.
+    """
+    breaks = (_break_header, *_BREAKS_OF_COMPRESSED)
+    return _broken(seed, good_share, _good_compressed_image, breaks)
+
+
+def _broken(
+    seed: int,
+    good_share: float,
+    good: Callable[[random.Random], Message],
+    breaks: tuple[Callable[[Message, random.Random], None], ...],
+) -> Iterator[Message]:
+    choice = random.Random(seed)
+    while True:
+        message = good(choice)
+        if choice.random() >= good_share:
+            for break_something in choice.sample(breaks, choice.randint(1, 3)):
+                break_something(message, choice)
+        yield message
+
+
+def _good_image(choice: random.Random) -> Image:
+    encoding = choice.choice(tuple(_CHANNELS))
+    height, width = choice.randint(1, MAX_SIDE), choice.randint(1, MAX_SIDE)
+    step = width * _CHANNELS[encoding] + choice.choice((0, 0, 3))
+    message = Image(height=height, width=width, encoding=encoding, step=step)
+    message.header.frame_id = "camera"
+    message.data = array.array("B", choice.randbytes(height * step))
+    return message
+
+
+def _good_compressed_image(choice: random.Random) -> CompressedImage:
+    format_ = choice.choice(_FORMATS)
+    message = CompressedImage(format=format_)
+    message.header.frame_id = "camera"
+    message.data = array.array("B", choice.choice(_files(".png" if "png" in format_ else ".jpg")))
+    return message
+
+
+@functools.cache
+def _files(extension: str) -> tuple[bytes, ...]:
+    generator = np.random.default_rng(0)
+    images = [
+        generator.integers(0, 256, (height, width, *channels), np.uint8)
+        for height, width in ((1, 1), (7, 5), (MAX_SIDE, MAX_SIDE))
+        for channels in ((), (3,))
+    ]
+    progressive = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1] if extension == ".jpg" else []
+    return tuple(
+        cv2.imencode(extension, image, options)[1].tobytes()
+        for image in images
+        for options in ([], progressive)
+    )
+
+
+def _break_header(message: Image | CompressedImage, choice: random.Random) -> None:
+    message.header.stamp.sec = choice.choice(_SECONDS)
+    message.header.stamp.nanosec = choice.choice(_NANOSECONDS)
+    message.header.frame_id = _text(choice)
+
+
+def _break_height(message: Image, choice: random.Random) -> None:
+    message.height = _number(message.height, choice)
+
+
+def _break_width(message: Image, choice: random.Random) -> None:
+    message.width = _number(message.width, choice)
+
+
+def _break_step(message: Image, choice: random.Random) -> None:
+    message.step = _number(message.step, choice)
+
+
+def _break_sizes_together(message: Image, choice: random.Random) -> None:
+    """Sizes that fit each other and the data, and are absurd all the same."""
+    message.height = choice.choice((1, max(1, len(message.data))))
+    message.step = len(message.data) // message.height
+    message.width = message.step // choice.randint(1, 4)
+
+
+def _break_encoding(message: Image, choice: random.Random) -> None:
+    names = (*_CHANNELS, *_WIDE)
+    message.encoding = choice.choice(names) if choice.random() < 0.5 else _text(choice)
+
+
+def _break_byte_order(message: Image, choice: random.Random) -> None:
+    message.is_bigendian = choice.randint(0, 255)
+
+
+def _break_data(message: Image | CompressedImage, choice: random.Random) -> None:
+    data = message.data
+    place = choice.randrange(len(data)) if data else 0
+    kind = choice.randrange(5)
+    if kind == 0:
+        message.data = data[:place]
+    elif kind == 1:
+        message.data = data + array.array("B", choice.randbytes(choice.randint(1, 9)))
+    elif kind == 2:
+        message.data = array.array("B", choice.randbytes(choice.randint(0, 99)))
+    elif kind == 3 and data:
+        for _ in range(choice.randint(1, 9)):
+            data[choice.randrange(len(data))] = choice.randrange(256)
+    else:
+        # A length, a size or a marker where one may stand.
+        message.data = data[:place] + array.array("B", b"\xff\xc0\xff\xff") + data[place + 4 :]
+
+
+def _break_format(message: CompressedImage, choice: random.Random) -> None:
+    message.format = choice.choice(_FORMATS) if choice.random() < 0.5 else _text(choice)
+
+
+_BREAKS_OF_IMAGES = (
+    *(_break_height, _break_width, _break_step, _break_sizes_together),
+    *(_break_encoding, _break_byte_order, _break_data),
+)
+_BREAKS_OF_COMPRESSED = (_break_data, _break_format)
+
+
+def _number(good: int, choice: random.Random) -> int:
+    if choice.random() < 0.3:
+        return max(0, good + choice.randint(-2, 2))
+    return choice.choice(_NUMBERS) if choice.random() < 0.7 else choice.getrandbits(32)
+
+
+def _text(choice: random.Random) -> str:
+    text = choice.choice(_TEXTS)
+    return text * choice.choice((1, 1, 1, 50, 500))

@@ -1,0 +1,36 @@
+"""The node under test as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+NodeProcess = subprocess.Popen[str]
+
+
+def start_node(*arguments: str) -> NodeProcess:
+    """Start the node with ROS arguments; its output can be read line by line."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tdnet_ros.segment_node", "--ros-args", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ,
+    )
+
+
+def parameters(**values: object) -> list[str]:
+    """Parameters as arguments."""
+    return [text for name, value in values.items() for text in ("-p", f"{name}:={value}")]
+
+
+def lines_until(process: NodeProcess, part: str) -> list[str]:
+    """What a process says, up to the first line with that part."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if part in line:
+            return lines
+    raise AssertionError(f"ended without {part!r}: {lines}")

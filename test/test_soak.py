@@ -1,0 +1,315 @@
+"""The soak: that it runs and reports, and that it sees what it is there to see."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import Image
+from support.ros_domain import enter_free_domain
+from support.ros_graph import image_message, wait_for
+
+from rig.broken_images import broken_images
+from rig.node_view import FrameCounts
+from rig.percentiles import Percentiles
+from soak.account import STEADY, Heard, Phase, Tally
+from soak.auditor import Auditor
+from soak.chart import chart
+from soak.contents import content_of, draw_contents, stamp_of
+from soak.replay import Replay, Sample
+from soak.run import Record
+from soak.run import Sample as Moment
+from soak.sampler import Usage
+from soak.tables import fault_table
+from soak.transport import Stream, measure
+from soak.verdict import judge
+from tdnet import SegmenterSettings
+from tdnet_offline.street import StreetDrive
+from tdnet_ros.msg import SegmentationStatus
+
+ROOT = Path(__file__).parent.parent
+TIMEOUT = 240
+
+
+@pytest.fixture(scope="module", autouse=True)
+def domain() -> None:
+    enter_free_domain()
+
+
+def start_soak(output: Path, minutes: float) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "soak", "--output", str(output), "--minutes", str(minutes)]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A test run in the background of a shell has Ctrl-C ignored, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def report_of(output: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((output / "soak.json").read_text())
+    return content
+
+
+def test_a_short_run_accounts_for_every_frame(tmp_path: Path) -> None:
+    """So short that the death of the node is all that happens."""
+    process = start_soak(tmp_path, 0.1)
+    said, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, said
+    assert "every check holds" in said
+    report = report_of(tmp_path)
+    (phase,) = report["phases"]
+    counts = phase["counts"]
+    assert phase["fault"] == "node killed"
+    assert counts["received"] == counts["segmented"] + counts["dropped"] + counts["refused"]
+    assert 0 < phase["outputs"] == phase["checked"]
+    assert phase["sent"] > counts["received"]  # some of them while there was no node
+    assert [sample["life"] for sample in report["samples"]][-1] == 2
+    assert report["exit_status"] == 0
+    assert "| node killed | 1 |" in (tmp_path / "soak.md").read_text()
+    ElementTree.fromstring((tmp_path / "soak.svg").read_text())
+
+
+def test_ctrl_c_leaves_a_report(tmp_path: Path) -> None:
+    process = start_soak(tmp_path, 60)
+    try:
+        log = tmp_path / "node-1.log"
+
+        def active() -> bool:
+            assert process.poll() is None
+            return log.exists() and "active: " in log.read_text()
+
+        wait_for(active, "the node", TIMEOUT)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=TIMEOUT)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert report_of(tmp_path)["exit_status"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["--minutes", "0"], "--minutes is 0.0; allowed"), (["--rate", "-1"], "--rate is -1.0")],
+)
+def test_mistakes_end_with_one_line(tmp_path: Path, arguments: list[str], says: str) -> None:
+    command = [sys.executable, "-m", "soak", "--output", str(tmp_path), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_transport_counts_what_arrives(tmp_path: Path) -> None:
+    """Small and slow enough for everything to arrive."""
+    draw_contents(tmp_path / "frames.npy")
+    case = measure(tmp_path, Stream(20, 20.0, (90, 160)), True, "reliable")
+    assert (case.sent, case.arrived) == (20, 20)
+    assert case.delay is not None
+    assert 0 < case.delay.p50 <= case.delay.p95
+
+
+class LyingNode:
+    """Publishes as the node does, whatever a test wants."""
+
+    def __init__(self) -> None:
+        self._context = Context()
+        rclpy.init(args=[], context=self._context)
+        self._node = rclpy.create_node("tdnet", context=self._context)
+        self._labels = self._publisher(Image, "/tdnet/labels")
+        self._status = self._publisher(SegmentationStatus, "/tdnet/status")
+
+    def _publisher(self, message_type: type[Any], topic: str) -> Publisher:
+        publisher = self._node.create_publisher(message_type, topic, QoSProfile(depth=50))
+        wait_for(publisher.get_subscription_count, f"the auditor on {topic}")
+        return publisher
+
+    def say(self, content: int, labels: np.ndarray, **status: Any) -> None:
+        """Answer a frame."""
+        message = image_message(labels, encoding="mono8")
+        stamp = stamp_of(10**18, content)
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
+        self._labels.publish(message)
+        self._status.publish(SegmentationStatus(header=message.header, **status))
+
+    def close(self) -> None:
+        """End it."""
+        self._node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    """Three frames of a street, far from each other."""
+    drive = StreetDrive(5, rate=0.5)
+    return np.stack([drive.frame(index).image for index in range(3)])
+
+
+Reports = list["str | None"]
+
+
+@pytest.fixture(scope="module")
+def replay(images: np.ndarray) -> Iterator[tuple[Replay, Reports]]:
+    """Compares with the packaged network; what it says is kept."""
+    said: Reports = []
+    replay = Replay(images, SegmenterSettings(device="cpu"), said.append)
+    yield replay, said
+    replay.close()
+
+
+def test_labels_of_another_frame_are_noticed(replay: tuple[Replay, Reports]) -> None:
+    references = replay[0].references()
+    auditor = Auditor(replay[0])
+    node = LyingNode()
+    node.say(1, references[1], received=1, segmented=1)
+    node.say(2, references[0], received=2, segmented=2)
+    node.say(0, references[0], received=9, segmented=3, dropped=1)
+    wait_for(lambda: auditor.total.received == 9, "the status")
+    heard, _ = auditor.take_phase()
+    node.close()
+    auditor.close()
+    assert heard.checked == 3
+    answered, sums = heard.wrong
+    assert answered == "frame 2 was answered with labels of 0"
+    assert sums.startswith("the sums do not agree")
+
+
+def test_labels_are_compared_with_the_library(
+    replay: tuple[Replay, Reports], images: np.ndarray
+) -> None:
+    comparison, said = replay
+    stream = SegmenterSettings(device="cpu").build().open_stream()
+    labels = [stream.step(images[index]).labels for index in (0, 2)][1]
+    said.clear()
+    comparison.offer(Sample((0, 2), labels))
+    comparison.offer(Sample((0, 1), labels))
+    wait_for(lambda: len(said) == 2, "two comparisons")
+    assert said[0] is None
+    assert said[1] is not None
+    assert said[1].startswith("labels of frames (0, 1) equal the library's in only")
+
+
+def test_stamps_say_which_frame_they_belong_to() -> None:
+    stamp = stamp_of(1_700_000_000_123_456_789, 23)
+    assert content_of(stamp) == 23
+    assert abs(stamp - 1_700_000_000_123_456_789) < 1000
+
+
+def test_counts_add_up_over_the_lives_of_a_node() -> None:
+    tally = Tally()
+    tally.see(FrameCounts(received=5, segmented=3, dropped=1))
+    tally.see(FrameCounts(received=4, segmented=3))  # late
+    tally.restart()
+    tally.see(FrameCounts(received=2, segmented=1, refused=1))
+    # The frame at work when the node died is no frame that it received and answered.
+    assert tally.total == FrameCounts(received=6, segmented=4, dropped=1, refused=1)
+
+
+@pytest.mark.parametrize(
+    ("counts", "heard", "says"),
+    [
+        (FrameCounts(3, 2, 1, 0), Heard(stamps=Counter([1, 2])), ""),
+        (FrameCounts(3, 2, 0, 0), Heard(stamps=Counter([1, 2])), "3 received, but 2 segmented"),
+        (FrameCounts(5, 5, 0, 0), Heard(stamps=Counter([1, 2])), "5 received of 4 sent"),
+        (FrameCounts(3, 3, 0, 0), Heard(stamps=Counter([1, 1])), "1 outputs with stamps of no"),
+        (FrameCounts(3, 3, 0, 0), Heard(stamps=Counter([9])), "1 outputs with stamps of no"),
+        (FrameCounts(3, 3, 0, 0), Heard(wrong=["labels"]), "labels"),
+    ],
+    ids=["right", "unanswered", "too many", "answered twice", "never sent", "wrong labels"],
+)
+def test_a_phase_whose_sums_do_not_agree(counts: FrameCounts, heard: Heard, says: str) -> None:
+    phase = Phase(STEADY, 0.0)
+    phase.close(heard, [1, 2, 3, 4], counts)
+    assert len(phase.problems) == bool(says)
+    assert says in "".join(phase.problems)
+
+
+def moments(memory: Callable[[float], float]) -> list[Moment]:
+    """An hour of a node whose memory is a function of the minute."""
+    counts = FrameCounts(10, 10)
+    usage = Usage(0.0, shared_mib=60.0, file_mib=100.0, threads=20, files=30, cpu_seconds=1.0)
+    return [
+        Moment(
+            seconds=60.0 * minute,
+            fault=STEADY,
+            life=1,
+            usage=replace(usage, own_mib=memory(minute)),
+            cpu=0.4,
+            device_mib=None,
+            rate=5.0,
+            age=Percentiles(80.0, 100.0) if minute % 7 else None,
+            sent=10,
+            counts=counts,
+        )
+        for minute in range(61)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        (Record(samples=moments(lambda _: 300.0), exit_status=0), ""),
+        (Record(samples=moments(lambda minute: 300.0 + minute), exit_status=0), "memory grew by"),
+        (Record(exit_status=-11), "ended with status -11"),
+        (Record(problems=["no answer"], exit_status=0), "no answer"),
+        (
+            Record(
+                [Phase("load", 0, age=Percentiles(300, 5000), work=Percentiles(300, 400))],
+                exit_status=0,
+            ),
+            "p95 of the age 5000 ms",
+        ),
+    ],
+    ids=["good", "memory", "exit", "problem", "age"],
+)
+def test_verdict(record: Record, says: str) -> None:
+    problems = judge(record)
+    assert len(problems) == bool(says)
+    assert says in "".join(problems)
+
+
+def test_chart_shows_an_hour() -> None:
+    root = ElementTree.fromstring(chart(moments(lambda minute: 300.0 + minute)))
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"Memory of the node, MiB", "60 min", "p95"} <= set(texts)
+    paths = [element.get("d", "") for element in root.iter("{http://www.w3.org/2000/svg}path")]
+    assert any(path.count("M") == 9 for path in paths)  # a line with gaps where there is no age
+
+
+def test_fault_table_adds_up() -> None:
+    phases = [
+        Phase("burst", 0, sent=9, counts=FrameCounts(8, 3, 5, 0), outputs=3),
+        Phase("burst", 9, sent=5, counts=FrameCounts(5, 3, 1, 1), outputs=3),
+        Phase(STEADY, 20, sent=2, counts=FrameCounts(2, 2, 0, 0), outputs=2),
+    ]
+    rows = {row[0]: row[1:] for row in fault_table(phases).rows}
+    assert rows["burst"][:8] == ("2", "14", "1", "13", "6", "6", "1", "6")
+    assert rows["all"][:8] == ("3", "16", "1", "15", "8", "6", "1", "8")
+
+
+def test_broken_images_are_messages_and_the_same_for_a_seed() -> None:
+    messages = list(islice(broken_images(7), 300))
+    again = list(islice(broken_images(7), 300))
+    assert messages == again
+    for message in messages:
+        assert deserialize_message(serialize_message(message), Image) == message
+    fits = [m.height * m.step == len(m.data) and m.step == 3 * m.width for m in messages]
+    assert 0 < sum(fits) < len(fits)
