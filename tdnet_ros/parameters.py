@@ -323,11 +323,18 @@ def set_together(given: Sequence[Parameter]) -> list[list[int]]:
 
 
 def typed(parameter: Parameter) -> Parameter:
-    """Give an empty array the type that the node declared, which `[]` does not show."""
+    """Give a value the type that was declared, where users mean it but do not write it.
+
+    `[]` shows no type, and `ros2 param set /tdnet max_rate 5` sends a whole number.
+    """
     spec = _BY_NAME.get(parameter.name)
-    if spec is None or spec.kind is None or parameter.type_ not in _ARRAYS or parameter.value:
+    if spec is None:
         return parameter
-    return Parameter(parameter.name, spec.kind, [])
+    if spec.kind is not None and parameter.type_ in _ARRAYS and not parameter.value:
+        return Parameter(parameter.name, spec.kind, [])
+    if spec.range is not None and parameter.type_ == Parameter.Type.INTEGER:
+        return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
+    return parameter
 
 
 def check_types(node: Node, changed: Iterable[Parameter]) -> None:

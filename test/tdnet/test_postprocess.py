@@ -94,6 +94,7 @@ def test_an_overflow_is_unlabelled_and_never_the_first_class(value: float) -> No
         {"size": "screen"},
         {"size": (0, 10)},
         {"size": (10, 100000)},
+        {"size": (16384, 16384)},
         {"confidence_threshold": 1.1},
         {"confidence_threshold": -0.1},
     ],

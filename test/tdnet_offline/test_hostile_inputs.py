@@ -6,6 +6,7 @@ import bz2
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -232,3 +233,24 @@ def test_the_text_of_a_weights_file_cannot_act_upon_the_terminal(
     assert r"note\x1b[2J:" in output
     assert r"\x1b]0;title\x07" in output
     assert "\x1b" not in output
+
+
+def test_code_in_a_definition_is_not_run(tmp_path: Path) -> None:
+    # rosbags makes Python code of the definitions in a bag.
+    name = "sensor_msgs/msg/Image"
+    trap = tmp_path / "trap"
+    call = f"__import__('os').mkdir('{trap}')"
+    definition, _ = TYPES.generate_msgdef(name, ros_version=2)
+    hostile = [f"string X={quote};{call}#" for quote in ("'\\'", '"\\"', "'" * 3, "\\\\'")]
+    hostile += [f"uint8 x={call}", f"uint8 {call}", f"{call} x", f"uint8 X={call}"]
+    for number, line in enumerate(hostile):
+        folder = tmp_path / str(number)
+        with Writer(folder, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+            text = f"{line}\n{definition}"
+            digest = TYPES.hash_rihs01(name)
+            connection = writer.add_connection("/image", name, msgdef=text, rihs01=digest)
+            message = TYPES.serialize_cdr(raw_message(drive(1)[0], 1), name)
+            writer.write(connection, 1, message)
+        with suppress(InputError):
+            list(open_source(folder))
+        assert not trap.exists(), line

@@ -138,6 +138,13 @@ def test_live_parameters_can_be_set(active: RosGraph) -> None:
         assert active.get_parameter(name) == value
 
 
+def test_a_whole_number_is_a_number(active: RosGraph) -> None:
+    """As `ros2 param set /tdnet max_rate 5` sends it."""
+    (result,) = active.set_parameters(max_rate=5)
+    assert result.successful, result.reason
+    assert active.get_parameter("max_rate") == 5.0
+
+
 def test_where_rclpy_does_not_tell_when_parameters_are_set(
     graph: RosGraph, weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
