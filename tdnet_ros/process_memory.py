@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 from collections.abc import Callable
@@ -54,7 +55,9 @@ def give_back() -> None:
     """Return the memory of deleted models to host and device."""
     gc.collect()
     if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+        # A device that is lost raises at every call.
+        with contextlib.suppress(RuntimeError):
+            torch.cuda.empty_cache()
     if _trim is not None:
         _trim(0)
 
