@@ -19,7 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
 from tdnet.errors import TdnetError
-from tdnet_ros.log_throttle import one_line
+from tdnet_ros.log_throttle import LogThrottle, describe, one_line
 from tdnet_ros.process_memory import limit_arenas
 
 # A signal must end the process within a second, whatever it is busy with.
@@ -60,14 +60,15 @@ def run(create_node: Callable[[], Node], args: Sequence[str] | None) -> int:
     executor.add_node(node)
 
     def spin() -> None:
+        throttle = LogThrottle()
         while not ending.is_set():
             try:
                 executor.spin()
             except ExternalShutdownException:
                 ending.set()
             # One callback that fails must not end all others.
-            except Exception:
-                if not ending.is_set():
+            except Exception as error:
+                if not ending.is_set() and throttle.allows(describe(error)):
                     get_logger("tdnet").error(f"in a callback: {traceback.format_exc()}")
 
     spinning = threading.Thread(target=spin, name="executor", daemon=True)
