@@ -16,6 +16,7 @@ _SHADES = {
     "load": "#f3d9c9",
     "burst": "#fbeecb",
     "model swaps": "#dcebd9",
+    "broken messages": "#dbe4f3",
     "node killed": "#e9c9d6",
 }
 _STYLE = (

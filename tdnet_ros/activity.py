@@ -15,6 +15,7 @@ from tdnet.continuity import ResetReason
 from tdnet_ros.camera import ArrivedFrame, Camera
 from tdnet_ros.frame_pipeline import DeviceWatch, FramePipeline, Recipe
 from tdnet_ros.inference_thread import InferenceThread
+from tdnet_ros.log_throttle import LogThrottle, describe
 from tdnet_ros.mailbox import Mailbox
 from tdnet_ros.stamp_age import stamp_ns
 
@@ -42,6 +43,7 @@ class Activity:
         self._node = node
         self._cameras = cameras
         self._mailbox: Mailbox[ArrivedFrame] = Mailbox(cameras)
+        self._throttle = LogThrottle()
         self._pipeline = FramePipeline(node, cameras, recipe, device)
         # What is taken in follows the parameters at once, though a frame of before is at work.
         self._settings = recipe.settings
@@ -56,7 +58,7 @@ class Activity:
         except Exception:
             self._unsubscribe()
             raise
-        self._thread = InferenceThread(self._mailbox, self._pipeline.process)
+        self._thread = InferenceThread(self._mailbox, self._pipeline.process, self._report)
 
     def use(self, recipe: Recipe, then: Callable[[], None]) -> None:
         """Segment the next frame with another recipe.
@@ -82,6 +84,11 @@ class Activity:
         self._thread.join()
         for camera in self._cameras.values():
             camera.release()
+
+    def _report(self, error: Exception) -> None:
+        text = f"in the inference thread: {describe(error)}"
+        if self._throttle.allows(text):
+            self._node.get_logger().error(text)
 
     def _unsubscribe(self) -> None:
         for subscription in self._subscriptions:

@@ -1,33 +1,35 @@
-"""What the node does when the device fails: go on, load the model anew, or use the CPU."""
+"""What the node does when the device fails: the CPU stands in, and the device is tried again."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from tdnet.errors import DeviceError
+from tdnet.settings import SegmenterSettings
 from tdnet_ros.frame_pipeline import Recipe
 from tdnet_ros.live_model import LiveModel
 from tdnet_ros.log_throttle import one_line
 from tdnet_ros.model_loading import ModelLoadError
 
-# Frames in a row that the device may fail on before the model is loaded anew.
+# Frames in a row that the device may fail on before the CPU stands in.
 FAILURES_ALLOWED = 2
-# Seconds between two attempts to leave the CPU again.
+# Seconds between two attempts to bring the model back.
 RETRY_SECONDS = 60.0
-STAND_IN = "cpu"
 
 
 class DeviceRecovery:
     """Follows how the device fares with the frames and brings the model back.
 
-    A single failure costs a frame: the next one starts a new memory. More than
-    `FAILURES_ALLOWED` in a row have the model loaded anew, on its device and, where that is no
-    help, on the CPU, from which it returns by itself once the device can hold it again.
+    A failure costs a frame: the next one starts a new memory. After more than `FAILURES_ALLOWED`
+    in a row the CPU stands in, until the device can hold the model again. Where the CPU itself
+    fails, each frame is another attempt.
 
     Args:
         model: the model in use.
-        ask: asks the executor to run `recover`; called from the inference thread.
+        ask: asks the executor to run `fall_back`; called from the inference thread.
     """
 
     def __init__(self, model: LiveModel, ask: Callable[[], None]) -> None:
@@ -36,90 +38,93 @@ class DeviceRecovery:
         self._lock = threading.Lock()
         self._failures = 0
         self._last_error = ""
-        self._loaded_anew = False
-        self._standing_in = ""
+        self._asked = False
+        self._fall_back_after = self._return_after = 0.0
 
     def restart(self) -> None:
-        """Forget what happened: another model, or none, is in use."""
+        """Count failures from zero: another model is in use, or the device has more room."""
         with self._lock:
             self._failures = 0
-            self._loaded_anew = False
-            self._standing_in = ""
 
     def worked(self) -> None:
         """Note that the device segmented a frame."""
-        if self._failures or self._loaded_anew:
-            with self._lock:
-                self._failures = 0
-                self._loaded_anew = False
+        if self._failures:
+            self.restart()
 
     def failed(self, error: DeviceError) -> None:
         """Note that the device failed on a frame."""
         with self._lock:
             self._failures += 1
             self._last_error = one_line(error)
-            due = self._failures > FAILURES_ALLOWED
-        if due:
+            ask = not self._asked and self.due
+            self._asked = self._asked or ask
+        if ask:
             self._ask()
 
     @property
     def due(self) -> bool:
-        """Whether the device failed so often that the model has to be loaded anew."""
-        return self._failures > FAILURES_ALLOWED
-
-    @property
-    def stands_in(self) -> bool:
-        """Whether the CPU does the work of a device that failed."""
-        return bool(self._standing_in)
+        """Whether the CPU should stand in."""
+        recipe = self._model.recipe
+        return (
+            recipe is not None
+            and recipe.segmenter.device.type != "cpu"
+            and self._failures > FAILURES_ALLOWED
+            and time.monotonic() >= self._fall_back_after
+        )
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the device now, a sentence each."""
+        recipe = self._model.recipe
         with self._lock:
-            found = [self._standing_in] if self._standing_in else []
+            found = []
+            if recipe is not None and recipe.stands_in:
+                found.append(
+                    f"device {recipe.settings.segmenter.device} failed, the CPU stands in: "
+                    f"{self._last_error}; the device is tried again every {RETRY_SECONDS:.0f} s"
+                )
             if self._failures:
                 found.append(f"{self._last_error} ({self._failures} frames in a row)")
         return tuple(found)
 
-    async def recover(self) -> Recipe | None:
-        """Load the model anew after failures; None where nothing is left to do.
+    async def fall_back(self) -> Recipe | None:
+        """Have the CPU stand in; None where there is no need any more.
 
         Raises:
-            ModelLoadError: neither its device nor the CPU can hold the model.
+            ModelLoadError: the CPU cannot hold the model either.
         """
-        if self._model.recipe is None or not self.due:
-            return None
-        wanted = self._model.recipe.settings.segmenter.device
-        # The same device only once without a frame that worked in between.
-        if not self._loaded_anew:
-            try:
-                return await self._use(wanted)
-            except ModelLoadError as error:
-                self._last_error = one_line(error)
-        return await self._use(STAND_IN)
+        recipe = self._model.recipe
+        try:
+            if recipe is None or not self.due:
+                return None
+            self._return_after = time.monotonic() + RETRY_SECONDS
+            # Numbers chosen for one device may be slow or unknown on the other.
+            on_cpu = replace(recipe.settings.segmenter, device="cpu", precision="auto")
+            return await self._use(on_cpu)
+        except ModelLoadError:
+            self._fall_back_after = time.monotonic() + RETRY_SECONDS
+            raise
+        finally:
+            self._asked = False
+
+    @property
+    def return_due(self) -> bool:
+        """Whether the CPU has stood in for so long that the device is tried again."""
+        recipe = self._model.recipe
+        return recipe is not None and recipe.stands_in and time.monotonic() >= self._return_after
 
     async def return_to_device(self) -> Recipe | None:
         """Try the device that the CPU stands in for; None where it still fails."""
-        if self._model.recipe is None or not self.stands_in:
+        recipe = self._model.recipe
+        if recipe is None or not recipe.stands_in:
             return None
         try:
-            return await self._use(self._model.recipe.settings.segmenter.device)
+            return await self._use(recipe.settings.segmenter)
         except ModelLoadError:
             return None
 
-    async def _use(self, device: str) -> Recipe | None:
-        loaded = await self._model.load_again(device=device)
-        recipe = self._model.use_instead(loaded)
-        if recipe is None:
-            return None
-        wanted = recipe.settings.segmenter.device
-        with self._lock:
-            self._failures = 0
-            self._loaded_anew = True
-            self._standing_in = (
-                ""
-                if device == wanted
-                else f"device {wanted} failed, {device} stands in: {self._last_error}; the device "
-                f"is tried again every {RETRY_SECONDS:.0f} s"
-            )
+    async def _use(self, settings: SegmenterSettings) -> Recipe | None:
+        recipe = await self._model.load_elsewhere(settings)
+        if recipe is not None:
+            self.restart()
         return recipe

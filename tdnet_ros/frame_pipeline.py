@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from tdnet.continuity import FrameInfo, ResetReason
 from tdnet.errors import DeviceError, InputError
 from tdnet.overlay import OverlayRenderer
 from tdnet.postprocess import OutputOptions
+from tdnet.settings import SegmenterSettings
 from tdnet.streaming import StreamingSegmenter
 from tdnet_ros.camera import ArrivedFrame, Camera
 from tdnet_ros.image_messages import image_from_message
@@ -33,16 +34,21 @@ class Recipe:
 
     Attributes:
         segmenter: the model.
+        built_from: what the model was built from; other than the settings say while the CPU
+            stands in for a device that failed.
         renderer: draws the overlay with the model's classes.
         settings: of the node.
     """
 
     segmenter: StreamingSegmenter
+    built_from: SegmenterSettings
     renderer: OverlayRenderer
     settings: NodeSettings
 
     @classmethod
-    def create(cls, segmenter: StreamingSegmenter, settings: NodeSettings) -> Recipe:
+    def create(
+        cls, segmenter: StreamingSegmenter, built_from: SegmenterSettings, settings: NodeSettings
+    ) -> Recipe:
         """Put together a model and the settings of the node.
 
         Raises:
@@ -56,7 +62,22 @@ class Recipe:
             hidden_classes=[class_map.class_by_name(name).id for name in overlay.hidden_classes],
             device=segmenter.device,
         )
-        return cls(segmenter, renderer, settings)
+        return cls(segmenter, built_from, renderer, settings)
+
+    def adapted(self, settings: NodeSettings) -> Recipe:
+        """Give the recipe of the same model for other settings of the node.
+
+        Raises:
+            TdnetError: the settings name a class that the model's class map does not have.
+        """
+        if settings.overlay == self.settings.overlay:
+            return replace(self, settings=settings)
+        return Recipe.create(self.segmenter, self.built_from, settings)
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether the model runs elsewhere than the settings say."""
+        return self.built_from != self.settings.segmenter
 
     def describe(self) -> str:
         """Name the model, its size, device and numbers."""
@@ -115,7 +136,7 @@ class FramePipeline:
     ) -> None:
         self.recipe = recipe
         self._device = device
-        self._first_of_model = False
+        self._first_of_model: set[str] = set()
         self._clock = node.get_clock()
         self._logger = node.get_logger()
         self._cameras = cameras
@@ -125,7 +146,7 @@ class FramePipeline:
     def use(self, recipe: Recipe) -> None:
         """Segment the next frame with another recipe; between two frames only."""
         if recipe.segmenter is not self.recipe.segmenter:
-            self._first_of_model = True
+            self._first_of_model = set(self._cameras)
             for camera in self._cameras.values():
                 camera.use(recipe.segmenter)
         self.recipe = recipe
@@ -136,7 +157,7 @@ class FramePipeline:
             self._closed = True
 
     def process(self, name: str, frame: ArrivedFrame) -> None:
-        """Segment a frame of a camera and publish the result; never raises.
+        """Segment a frame of a camera and publish the result.
 
         A frame that cannot be used is counted and logged, and the next one starts a new memory
         where the network was at work on it.
@@ -180,8 +201,8 @@ class FramePipeline:
             times = FrameTimes(frame.arrived, started, converted, segmented, time.perf_counter())
             age = age_ms(self._clock.now().nanoseconds, stamp_ns(header))
             counts = camera.published(result, times, age)
-            if self._first_of_model:
-                self._tell_gap()
+            if name in self._first_of_model:
+                self._tell_gap(camera)
             if not wanted.status:
                 return
             try:
@@ -192,12 +213,12 @@ class FramePipeline:
             except Exception as error:  # the frame itself is out, and counted
                 self._warn(camera, f"no status of {camera.input_topic}: {describe(error)}")
 
-    def _tell_gap(self) -> None:
-        self._first_of_model = False
-        gap = max(camera.gaps.longest for camera in self._cameras.values())
+    def _tell_gap(self, camera: Camera) -> None:
+        self._first_of_model.discard(camera.name)
+        model, gap = self.recipe.segmenter.variant.name, camera.gaps.longest * 1e3
         self._logger.info(
-            f"first outputs of {self.recipe.segmenter.variant.name}; since it began to load, the "
-            f"longest gap between two outputs of a camera was {gap * 1e3:.0f} ms"
+            f"{camera.input_topic} is segmented by {model}; the longest gap between two outputs "
+            f"since it began to load was {gap:.0f} ms"
         )
 
     def _refuse(self, camera: Camera, problem: str) -> None:

@@ -14,14 +14,20 @@ class InferenceThread:
 
     Args:
         mailbox: where the frames wait.
-        work: called with camera and frame; must not raise.
+        work: called with camera and frame.
+        report: called with what the work, or an action between two frames, raises; the thread
+            goes on with the next frame.
     """
 
     def __init__(
-        self, mailbox: Mailbox[ArrivedFrame], work: Callable[[str, ArrivedFrame], None]
+        self,
+        mailbox: Mailbox[ArrivedFrame],
+        work: Callable[[str, ArrivedFrame], None],
+        report: Callable[[Exception], None],
     ) -> None:
         self._mailbox = mailbox
         self._work = work
+        self._report = report
         # A daemon, so that an inference that never ends cannot keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
@@ -31,5 +37,11 @@ class InferenceThread:
         self._thread.join()
 
     def _run(self) -> None:
-        while (taken := self._mailbox.take()) is not None:
-            self._work(*taken)
+        while True:
+            try:
+                taken = self._mailbox.take()
+                if taken is None:
+                    return
+                self._work(*taken)
+            except Exception as error:
+                self._report(error)

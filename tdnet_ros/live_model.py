@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tdnet.settings import SegmenterSettings
-from tdnet.streaming import StreamingSegmenter
 from tdnet_ros.frame_pipeline import Recipe
 from tdnet_ros.model_loading import (
     FileStates,
@@ -40,8 +37,9 @@ class LiveModel:
         Raises:
             TdnetError: the model cannot be built, or the settings do not fit it.
         """
-        self._files = file_states(settings.segmenter)
-        self.recipe = Recipe.create(settings.segmenter.build(), settings)
+        wanted = settings.segmenter
+        self._files = file_states(wanted)
+        self.recipe = Recipe.create(wanted.build(), wanted, settings)
         return self.recipe
 
     def free(self) -> None:
@@ -51,17 +49,16 @@ class LiveModel:
     async def load(self, settings: NodeSettings) -> None:
         """Load the model that settings ask for beside the one in use, while frames go on.
 
-        Nothing is loaded where the settings are those of the model in use, unless one of its
-        files was replaced by another since.
+        Nothing is loaded where the model in use was built from the same, unless one of its files
+        was replaced by another since.
 
         Raises:
             ModelLoadError: the model cannot be built.
         """
         if self.recipe is None:
             return
-        same = self.recipe.settings.segmenter == settings.segmenter
-        if not same or self._files != file_states(settings.segmenter):
-            self._loaded = await self._loader.load(settings.segmenter)
+        same = self.recipe.built_from == settings.segmenter
+        self._loaded = await self._loader.load(settings.segmenter, self._files if same else None)
 
     def prepare(self, settings: NodeSettings) -> None:
         """Put together what frames are segmented with once the settings are in force.
@@ -73,46 +70,53 @@ class LiveModel:
         """
         if self.recipe is None:
             return
-        segmenter = self._segmenter_for(settings.segmenter)
-        if segmenter is None:
-            segmenter = settings.segmenter.build()
-        self._next = Recipe.create(segmenter, settings)
+        wanted, loaded = settings.segmenter, self._loaded
+        if loaded is not None and loaded.settings == wanted:
+            self._next = Recipe.create(loaded.segmenter, wanted, settings)
+        elif wanted in (self.recipe.settings.segmenter, self.recipe.built_from):
+            self._next = self.recipe.adapted(settings)
+        else:
+            self._next = Recipe.create(wanted.build(), wanted, settings)
 
     def adopt(self, settings: NodeSettings) -> Recipe | None:
-        """Make the settings, which are in force now, those of the recipe; None: no model."""
+        """Use what was prepared for the settings, which are in force now; None: no model."""
         if self.recipe is None:
             return None
-        if self._next is None or self._next.settings != settings:
-            self.prepare(settings)
-        assert self._next is not None
-        self._replace(self._next)
+        prepared, self._next = self._next, None
+        if prepared is not None and prepared.settings == settings:
+            self._replace(prepared)
         return self.recipe
 
-    def forget_loaded(self) -> None:
-        """Let go of a loaded model that did not come into use."""
-        left = self._loaded
+    def forget(self) -> None:
+        """Let go of what was loaded or prepared and did not come into use."""
+        for left in (self._loaded, self._next):
+            if left is not None and (
+                self.recipe is None or left.segmenter is not self.recipe.segmenter
+            ):
+                give_back_once_unused(left.segmenter)
         self._loaded = self._next = None
-        if left is not None:
-            give_back_once_unused(left.segmenter)
 
-    async def load_again(self, *, device: str) -> LoadedModel:
-        """Load the model of the recipe anew, on a device that the settings need not name.
+    async def load_elsewhere(self, settings: SegmenterSettings) -> Recipe | None:
+        """Load the model of the settings in force from others, and use it.
+
+        Returns:
+            What frames are segmented with now; None where another model came into use meanwhile.
 
         Raises:
             ModelLoadError: the model cannot be built.
         """
-        assert self.recipe is not None
-        settings = self.recipe.settings.segmenter
-        if device != settings.device:
-            # Numbers chosen for one device may be slow or unknown on the other.
-            settings = replace(settings, device=device, precision="auto")
-        return await self._loader.load(settings)
-
-    def use_instead(self, loaded: LoadedModel) -> Recipe | None:
-        """Put another model under the settings in force; None: the node has no model any more."""
-        if self.recipe is None:
+        before = self.recipe
+        loaded = await self._loader.load(settings)
+        now = self.recipe
+        if (
+            loaded is None
+            or before is None
+            or now is None
+            or now.segmenter is not before.segmenter
+        ):
             return None
-        self._replace(Recipe.create(loaded.segmenter, self.recipe.settings))
+        self._loaded = loaded
+        self._replace(Recipe.create(loaded.segmenter, loaded.settings, now.settings))
         return self.recipe
 
     def _replace(self, recipe: Recipe) -> None:
@@ -120,14 +124,6 @@ class LiveModel:
         self.recipe = recipe
         if self._loaded is not None and self._loaded.segmenter is recipe.segmenter:
             self._files = self._loaded.files
-        self._loaded = self._next = None
+            self._loaded = None
         if old is not None and old.segmenter is not recipe.segmenter:
             give_back_once_unused(old.segmenter)
-
-    def _segmenter_for(self, settings: SegmenterSettings) -> StreamingSegmenter | None:
-        if self._loaded is not None and self._loaded.settings == settings:
-            return self._loaded.segmenter
-        for recipe in (self._next, self.recipe):
-            if recipe is not None and recipe.settings.segmenter == settings:
-                return recipe.segmenter
-        return None

@@ -48,6 +48,6 @@ def one_line(problem: object) -> str:
     return errors.one_line(problem, MAX_LENGTH)
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """Give an error as one line; what is not ours is named by its type, too."""
     return one_line(error if isinstance(error, TdnetError) else f"{type(error).__name__}: {error}")

@@ -53,34 +53,52 @@ class ModelLoader:
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
 
-    async def load(self, settings: SegmenterSettings) -> LoadedModel:
+    async def load(
+        self, settings: SegmenterSettings, unless: FileStates | None = None
+    ) -> LoadedModel | None:
         """Build and warm up a model.
+
+        Args:
+            settings: what it is built from.
+            unless: state of the files that are loaded already; None: none is.
+
+        Returns:
+            The model; None where the files are still in that state.
 
         Raises:
             ModelLoadError: the model cannot be built; the message says why.
         """
-        loaded: Future[LoadedModel] = Future()
+        loaded: Future[LoadedModel | None] = Future()
         # A daemon, so that a file that never ends cannot keep the process from ending. Of the same
         # priority as all threads: one of lower priority that waits for a processor while it holds
         # the interpreter's lock would stall the frames.
         threading.Thread(
-            target=self._run, args=(settings, loaded), name="model loader", daemon=True
+            target=self._run, args=(settings, unless, loaded), name="model loader", daemon=True
         ).start()
         await loaded
         return loaded.result()
 
-    def _run(self, settings: SegmenterSettings, loaded: Future[LoadedModel]) -> None:
-        files = file_states(settings)
+    def _run(
+        self,
+        settings: SegmenterSettings,
+        unless: FileStates | None,
+        loaded: Future[LoadedModel | None],
+    ) -> None:
         try:
-            segmenter = settings.build()
-            segmenter.warm_up()
-        except Exception as error:
+            files = file_states(settings)
+            if files == unless:
+                loaded.set_result(None)
+            else:
+                segmenter = settings.build()
+                segmenter.warm_up()
+                loaded.set_result(LoadedModel(settings, files, segmenter))
+        # Whatever it is, who waits must hear of it.
+        except BaseException as error:
             # Only the text: the frames of the error hold the half-built model.
             loaded.set_exception(ModelLoadError(describe(error)))
             give_back()
-        else:
-            loaded.set_result(LoadedModel(settings, files, segmenter))
-        self._wake()
+        finally:
+            self._wake()
 
 
 def file_states(settings: SegmenterSettings) -> FileStates:

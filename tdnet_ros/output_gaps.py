@@ -33,10 +33,5 @@ class OutputGaps:
         """Longest of the intervals that ended since the restart, in seconds; 0: none did."""
         return self._longest
 
-    def longest_until(self, now: float) -> float:
-        """Give the longest interval, the one that runs included: seconds, as `published` takes."""
-        with self._lock:
-            return self._until(now)
-
     def _until(self, now: float) -> float:
         return self._longest if self._last is None else max(self._longest, now - self._last)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -13,6 +14,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_parameters
 
 from tdnet_ros import parameters
+from tdnet_ros.log_throttle import describe
 
 SetTogether = Callable[[list[Parameter]], Awaitable[SetParametersResult]]
 
@@ -54,23 +56,25 @@ class SetParametersServices:
     async def _set(
         self, request: SetParameters.Request, response: SetParameters.Response
     ) -> SetParameters.Response:
-        given = [Parameter.from_parameter_msg(message) for message in request.parameters]
+        messages = request.parameters
         results: dict[int, SetParametersResult] = {}
-        for indices in parameters.set_together(given):
-            result = await self._answer([given[index] for index in indices])
+        for indices in parameters.set_together([message.name for message in messages]):
+            result = await self._answer([messages[index] for index in indices])
             results.update((index, result) for index in indices)
-        response.results = [results[index] for index in range(len(given))]
+        response.results = [results[index] for index in range(len(messages))]
         return response
 
     async def _set_atomically(
         self, request: SetParametersAtomically.Request, response: SetParametersAtomically.Response
     ) -> SetParametersAtomically.Response:
-        given = [Parameter.from_parameter_msg(message) for message in request.parameters]
-        response.result = await self._answer(given)
+        response.result = await self._answer(request.parameters)
         return response
 
-    async def _answer(self, given: Sequence[Parameter]) -> SetParametersResult:
+    async def _answer(self, messages: Sequence[ParameterMessage]) -> SetParametersResult:
         try:
+            given = [Parameter.from_parameter_msg(message) for message in messages]
             return await self._set_together([parameters.typed(parameter) for parameter in given])
         except ParameterNotDeclaredException as error:
             return SetParametersResult(successful=False, reason=str(error))
+        except ValueError as error:  # a type that ROS does not have
+            return SetParametersResult(successful=False, reason=describe(error))

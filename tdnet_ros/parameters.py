@@ -13,6 +13,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from tdnet.class_map import ClassMap
+from tdnet.errors import quoted
 from tdnet.network.base import MAX_SIDE, MIN_SIDE
 from tdnet.postprocess import MAX_OUTPUT_SIDE
 from tdnet.variants import list_variants
@@ -300,25 +301,25 @@ def check_change_allowed(node: Node, changed: Iterable[Parameter], *, configured
         )
 
 
-def needs_new_model(changed: Iterable[Parameter]) -> bool:
-    """Say whether parameters are among those that choose the model."""
-    return any(p.name in _BY_NAME and _BY_NAME[p.name].change is Change.NEW_MODEL for p in changed)
+def needs_new_model(names: Iterable[str]) -> bool:
+    """Say whether parameters of these names are among those that choose the model."""
+    return any(name in _BY_NAME and _BY_NAME[name].change is Change.NEW_MODEL for name in names)
 
 
-def set_together(given: Sequence[Parameter]) -> list[list[int]]:
-    """Say which parameters of one request are set together: indices.
+def set_together(names: Sequence[str]) -> list[list[int]]:
+    """Say which parameters of one request are set together: indices of their names.
 
     Those that choose the model fit each other only together, and the hidden classes fit the
     model's class map; every other one is set on its own.
     """
     model = []
-    if needs_new_model(given):
+    if needs_new_model(names):
         model = [
             index
-            for index, parameter in enumerate(given)
-            if parameter.name in _WITH_MODEL or needs_new_model([parameter])
+            for index, name in enumerate(names)
+            if name in _WITH_MODEL or needs_new_model([name])
         ]
-    alone = [[index] for index in range(len(given)) if index not in model]
+    alone = [[index] for index in range(len(names)) if index not in model]
     return [model, *alone] if model else alone
 
 
@@ -337,17 +338,22 @@ def typed(parameter: Parameter) -> Parameter:
     return parameter
 
 
-def check_types(node: Node, changed: Iterable[Parameter]) -> None:
-    """Refuse parameters of another type than they were declared with.
+def are_ours(changed: Iterable[Parameter]) -> bool:
+    """Say whether some of the parameters are those of `PARAMETERS`."""
+    return any(parameter.name in _BY_NAME for parameter in changed)
+
+
+def check_known(node: Node, changed: Iterable[Parameter]) -> None:
+    """Refuse parameters that were not declared, or with another type.
 
     rclpy does so too, but only when they are set: after a model was loaded for them.
 
     Raises:
-        ParameterError: a parameter has the wrong type.
+        ParameterError: a parameter is unknown or has the wrong type.
     """
     for parameter in changed:
         if not node.has_parameter(parameter.name):
-            continue
+            raise ParameterError(f"this node has no parameter {quoted(parameter.name)}")
         declared = node.get_parameter(parameter.name).type_
         if parameter.name != "output_size" and parameter.type_ is not declared:
             raise ParameterError(

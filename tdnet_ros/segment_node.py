@@ -22,7 +22,7 @@ from tdnet_ros.device_recovery import RETRY_SECONDS, DeviceRecovery
 from tdnet_ros.diagnostics import Diagnostics, NodeView
 from tdnet_ros.frame_pipeline import Recipe
 from tdnet_ros.live_model import LiveModel
-from tdnet_ros.log_throttle import describe
+from tdnet_ros.log_throttle import LogThrottle, describe
 from tdnet_ros.model_loading import ModelLoader
 from tdnet_ros.parameter_services import SetParametersServices
 from tdnet_ros.process import run
@@ -68,6 +68,7 @@ class SegmentNode(LifecycleNode):
         # Requests overlap in it, and none keeps the callbacks of the node's own group waiting.
         self._waiting = ReentrantCallbackGroup()
         self._turns = Turns()
+        self._throttle = LogThrottle()
         self._model = LiveModel(ModelLoader(self._wake))
         try:
             settings = parameters.declare(self)
@@ -76,8 +77,8 @@ class SegmentNode(LifecycleNode):
             raise
         SetParametersServices(self, self._set_together)
         self.add_on_set_parameters_callback(self._check_parameters)
-        self._recovering = self.create_guard_condition(self._recover, self._waiting)
-        self._device = DeviceRecovery(self._model, self._recovering.trigger)
+        self._failing = self.create_guard_condition(self._fall_back, self._waiting)
+        self._device = DeviceRecovery(self._model, self._failing.trigger)
         self.create_timer(
             RETRY_SECONDS,
             self._return_to_device,
@@ -161,6 +162,7 @@ class SegmentNode(LifecycleNode):
         results = super().set_parameters(parameter_list)
         if any(result.successful for result in results):
             self._apply_parameters()
+        self._model.forget()
         return results
 
     def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
@@ -168,6 +170,7 @@ class SegmentNode(LifecycleNode):
         result = super().set_parameters_atomically(parameter_list)
         if result.successful:
             self._apply_parameters()
+        self._model.forget()
         return result
 
     def destroy_node(self) -> None:
@@ -229,25 +232,35 @@ class SegmentNode(LifecycleNode):
 
     async def _set_together(self, changed: list[Parameter]) -> SetParametersResult:
         """Set parameters, all or none; a model is loaded for them while frames go on."""
-        if not parameters.needs_new_model(changed):
+        if not parameters.needs_new_model(parameter.name for parameter in changed):
             return self.set_parameters_atomically(changed)
         async with self._turns:
             self._restart_gaps()
             try:
-                parameters.check_types(self, changed)
+                parameters.check_known(self, changed)
+                self._check_change_allowed(changed)
                 await self._model.load(parameters.read(self, changed))
                 return self.set_parameters_atomically(changed)
-            except TdnetError as error:
-                self.get_logger().warning(f"the model stays as it is: {describe(error)}")
-                return SetParametersResult(successful=False, reason=describe(error))
+            # Whatever a device raises, who asked must get an answer.
+            except Exception as error:
+                reason = describe(error)
+                if self._throttle.allows(reason):
+                    self.get_logger().warning(f"the model stays as it is: {reason}")
+                return SetParametersResult(successful=False, reason=reason)
             finally:
-                self._model.forget_loaded()
+                self._model.forget()
+                # What failed while two models were on the device may work again.
+                self._device.restart()
+
+    def _check_change_allowed(self, changed: list[Parameter]) -> None:
+        configured = self._model.recipe is not None
+        parameters.check_change_allowed(self, changed, configured=configured)
 
     def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
+        if not parameters.are_ours(changed):
+            return SetParametersResult(successful=True)
         try:
-            parameters.check_change_allowed(
-                self, changed, configured=self._model.recipe is not None
-            )
+            self._check_change_allowed(changed)
             self._model.prepare(parameters.read(self, changed))
         # Whatever a device raises while a model is built must not end the node.
         except Exception as error:
@@ -259,29 +272,26 @@ class SegmentNode(LifecycleNode):
         self._diagnostics.set_period(settings.diagnostics_period)
         before = self._model.recipe
         recipe = self._model.adopt(settings)
-        if before is None or recipe is None:
-            return
-        if recipe.segmenter is not before.segmenter:
-            self._device.restart()
-        self._use(before, recipe)
+        if before is not None and recipe is not None and recipe is not before:
+            self._use(before, recipe)
 
-    async def _recover(self) -> None:
+    async def _fall_back(self) -> None:
         async with self._turns:
-            if not self._device.due:
-                return
-            self.get_logger().error(f"loading the model anew: {'; '.join(self._device.problems)}")
-            self._restart_gaps()
             before = self._model.recipe
+            self._restart_gaps()
             try:
-                recipe = await self._device.recover()
-            except TdnetError as error:
-                self.get_logger().error(f"the device failed, and so does the CPU: {error}")
+                recipe = await self._device.fall_back()
+            except Exception as error:
+                self.get_logger().error(
+                    f"the device failed, and so does the CPU: {describe(error)}"
+                )
                 return
             if before is not None and recipe is not None:
+                self.get_logger().error("; ".join(self._device.problems))
                 self._use(before, recipe)
 
     async def _return_to_device(self) -> None:
-        if not self._device.stands_in:
+        if not self._device.return_due:
             return
         async with self._turns:
             before = self._model.recipe
@@ -291,6 +301,7 @@ class SegmentNode(LifecycleNode):
 
     def _use(self, before: Recipe, recipe: Recipe) -> None:
         if recipe.segmenter is not before.segmenter:
+            self._device.restart()
             self.get_logger().info(f"model changed: {recipe.describe()}")
         if self._activity is not None:
             changed = recipe.classes != before.classes

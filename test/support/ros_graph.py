@@ -281,12 +281,16 @@ class _Spinning:
         self.node = node
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
+        self._raised: list[Exception] = []
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
     def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
+        try:
+            with contextlib.suppress(ExternalShutdownException):
+                self._executor.spin()
+        except Exception as error:
+            self._raised.append(error)
 
     def end(self) -> None:
         self._executor.shutdown(timeout_sec=0)
@@ -297,3 +301,6 @@ class _Spinning:
         # The middleware removes a node only once nothing refers to it any more.
         del self.node, self._executor
         gc.collect()
+        # A callback must not raise: in a user's process it would end all others.
+        if self._raised:
+            raise self._raised[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,7 +23,7 @@ from tdnet.errors import DeviceError
 from tdnet_ros.device_recovery import FAILURES_ALLOWED, DeviceRecovery
 from tdnet_ros.frame_pipeline import Recipe
 from tdnet_ros.live_model import LiveModel
-from tdnet_ros.model_loading import ModelLoader
+from tdnet_ros.model_loading import ModelLoader, ModelLoadError
 from tdnet_ros.msg import SegmentationStatus
 from tdnet_ros.settings import NodeSettings
 
@@ -72,7 +73,7 @@ def test_one_failure_costs_one_frame(
     assert (message.received, message.segmented, message.refused) == (3, 2, 1)
 
 
-def test_a_device_that_keeps_failing_gets_its_model_anew(
+def test_a_cpu_that_keeps_failing_is_an_error_until_it_works(
     active: RosGraph, segmenter: StreamingSegmenter, images: list[np.ndarray], fail: Fail
 ) -> None:
     diagnostics = active.listen(DiagnosticArray, "/diagnostics")
@@ -84,23 +85,24 @@ def test_a_device_that_keeps_failing_gets_its_model_anew(
         lambda: diagnostics.messages and model_level(diagnostics.messages) == DiagnosticStatus.OK,
         "the node to be well",
     )
-    fail(FAILURES_ALLOWED + 1)
-    for number in range(FAILURES_ALLOWED):
+    failures = 2 * FAILURES_ALLOWED + 2
+    fail(failures)
+    for number in range(failures):
         camera.publish(image_message(images[number], number / 10))
         active.wait_until_received(number + 1)
     wait_for(
         lambda: model_level(diagnostics.messages) == DiagnosticStatus.ERROR,
         "an error in the diagnostics",
     )
-    camera.publish(image_message(images[FAILURES_ALLOWED], 1.0))
-    log.wait_for_text("loading the model anew")
+    camera.publish(image_message(images[8], 1.0))
+    np.testing.assert_array_equal(pixels_of(labels.wait()[0]), segmenter.step(images[8]).labels)
     wait_for(
         lambda: model_level(diagnostics.messages) == DiagnosticStatus.OK,
         "the node to be well again",
     )
-    camera.publish(image_message(images[5], 1.1))
-    np.testing.assert_array_equal(pixels_of(labels.wait()[0]), segmenter.step(images[5]).labels)
-    assert status.wait()[0].refused == FAILURES_ALLOWED + 1
+    message = status.wait()[0]
+    assert message.refused + message.dropped == failures
+    assert not any("stand" in text for text in log.texts)
 
 
 @pytest.fixture
@@ -120,42 +122,108 @@ def run(executor: SingleThreadedExecutor, coroutine: Any) -> Any:
     return task.result()
 
 
-def test_the_cpu_stands_in_for_a_device_that_is_gone(
-    executor: SingleThreadedExecutor, weights: str, images: list[np.ndarray]
-) -> None:
-    model = LiveModel(ModelLoader(executor.wake))
-    asked: list[None] = []
-    recovery = DeviceRecovery(model, lambda: asked.append(None))
-    recipe = model.configure(
-        NodeSettings(segmenter=SegmenterSettings(weights=weights, device="cpu"))
-    )
-    # As if it had been loaded while there was such a device.
-    there = replace(recipe.settings.segmenter, device="cuda:99", precision="float16")
-    settings = replace(recipe.settings, segmenter=there)
-    model.recipe = Recipe.create(recipe.segmenter, settings)
-    for count in range(1, FAILURES_ALLOWED + 2):
-        assert len(asked) == 0
-        recovery.failed(DeviceError("device cuda:99 failed: unspecified launch failure"))
-        assert f"{count} frames in a row" in recovery.problems[0]
-    assert len(asked) == 1
+class Broken:
+    """A model of a device that is gone: it runs on the CPU here, but nobody asks it to."""
 
-    stands_in = run(executor, recovery.recover())
+    def __init__(self, executor: SingleThreadedExecutor, weights: str, device: str) -> None:
+        self.asked = 0
+        self.model = LiveModel(ModelLoader(executor.wake))
+        self.recovery = DeviceRecovery(self.model, self.ask)
+        built = self.model.configure(
+            NodeSettings(segmenter=SegmenterSettings(weights=weights, device="cpu"))
+        )
+        there = replace(built.settings.segmenter, device=device, precision="float16")
+        self.settings = replace(built.settings, segmenter=there)
+        gone = copy.copy(built.segmenter)
+        gone.device = torch.device(device)
+        self.model.recipe = Recipe(gone, there, built.renderer, self.settings)
+
+    def ask(self) -> None:
+        self.asked += 1
+
+    def fail(self, count: int = FAILURES_ALLOWED + 1) -> None:
+        for _ in range(count):
+            self.recovery.failed(DeviceError("device cuda:99 failed: unspecified launch failure"))
+
+
+@pytest.fixture
+def broken(executor: SingleThreadedExecutor, weights: str) -> Broken:
+    return Broken(executor, weights, "cuda:99")
+
+
+def test_the_cpu_stands_in_for_a_device_that_is_gone(
+    broken: Broken, executor: SingleThreadedExecutor, images: list[np.ndarray]
+) -> None:
+    model, recovery = broken.model, broken.recovery
+    broken.fail(FAILURES_ALLOWED)
+    assert (broken.asked, recovery.due) == (0, False)
+    broken.fail(5)
+    assert (broken.asked, recovery.due) == (1, True)
+    assert "frames in a row" in recovery.problems[0]
+
+    stands_in = run(executor, recovery.fall_back())
     assert stands_in is model.recipe
+    assert stands_in.stands_in
     assert stands_in.segmenter.device == torch.device("cpu")
     assert stands_in.segmenter.precision == "float32"
-    assert stands_in.settings == settings
+    assert stands_in.settings == broken.settings
     assert stands_in.segmenter.step(images[0]).memory_frames == 0
-    recovery.worked()
     (problem,) = recovery.problems
-    assert "cuda:99 failed, cpu stands in" in problem
+    assert "cuda:99 failed, the CPU stands in" in problem
 
+    assert not recovery.return_due
     assert run(executor, recovery.return_to_device()) is None
-    assert recovery.stands_in
+    assert model.recipe is stands_in
     # Overlay settings still change, and do not ask for a model that is not there.
-    changed = replace(settings, max_rate=3.0)
+    changed = replace(broken.settings, max_rate=3.0)
     model.prepare(changed)
-    model.adopt(changed)
-    assert model.recipe.segmenter is stands_in.segmenter
+    assert model.adopt(changed).segmenter is stands_in.segmenter
+    # To ask for the device again is an attempt, with an answer.
+    with pytest.raises(ModelLoadError, match="cuda:99"):
+        run(executor, model.load(changed))
+    # What stands in may stay.
+    kept = replace(changed, segmenter=stands_in.built_from)
+    run(executor, model.load(kept))
+    model.prepare(kept)
+    assert model.adopt(kept).segmenter is stands_in.segmenter
+    assert recovery.problems == ()
+
+
+def test_a_frame_that_works_ends_the_count(broken: Broken) -> None:
+    for _ in range(5):
+        broken.fail(FAILURES_ALLOWED)
+        broken.recovery.worked()
+    assert (broken.asked, broken.recovery.problems) == (0, ())
+
+
+def test_a_cpu_that_fails_too_is_not_asked_all_the_time(
+    broken: Broken, executor: SingleThreadedExecutor
+) -> None:
+    recipe = broken.model.recipe
+    assert recipe is not None
+    gone = replace(recipe.settings.segmenter, weights="/gone.safetensors")
+    broken.model.recipe = replace(recipe, settings=replace(recipe.settings, segmenter=gone))
+    broken.fail()
+    with pytest.raises(ModelLoadError, match="gone"):
+        run(executor, broken.recovery.fall_back())
+    broken.fail()
+    assert (broken.asked, broken.recovery.due) == (1, False)
+
+
+def test_a_model_that_came_meanwhile_stays(
+    broken: Broken, executor: SingleThreadedExecutor, weights: str
+) -> None:
+    broken.fail()
+    task = executor.create_task(broken.recovery.fall_back())
+    executor.spin_once(0)
+    broken.model.free()
+    fresh = broken.model.configure(
+        NodeSettings(segmenter=SegmenterSettings(weights=weights, device="cpu"))
+    )
+    executor.spin_until_future_complete(task, 20)
+    assert task.done()
+    assert task.result() is None
+    assert broken.model.recipe is fresh
 
 
 @pytest.mark.cuda
@@ -165,11 +233,10 @@ def test_a_device_that_is_back_is_used_again(
     model = LiveModel(ModelLoader(executor.wake))
     recovery = DeviceRecovery(model, lambda: None)
     model.configure(NodeSettings(segmenter=SegmenterSettings(weights=weights, device="cuda")))
-    for device in ("cuda", "cpu"):
-        for _ in range(FAILURES_ALLOWED + 1):
-            recovery.failed(DeviceError("device cuda failed: out of memory"))
-        assert run(executor, recovery.recover()).segmenter.device.type == device
-    assert recovery.stands_in
+    for _ in range(FAILURES_ALLOWED + 1):
+        recovery.failed(DeviceError("device cuda failed: out of memory"))
+    assert run(executor, recovery.fall_back()).segmenter.device.type == "cpu"
     recipe = run(executor, recovery.return_to_device())
     assert recipe.segmenter.device.type == "cuda"
-    assert not recovery.stands_in
+    assert not recipe.stands_in
+    assert recovery.problems == ()

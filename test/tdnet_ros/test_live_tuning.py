@@ -223,7 +223,9 @@ def test_an_empty_array_fits_whatever_its_type(active: RosGraph, name: str) -> N
     assert active.get_parameter(name) == []
 
 
-def test_requests_that_overlap_take_turns(active: RosGraph, files: dict[str, str]) -> None:
+def test_requests_that_overlap_take_turns(
+    active: RosGraph, files: dict[str, str], images: list[np.ndarray]
+) -> None:
     client = active.user.create_client(SetParameters, "/tdnet/set_parameters")
     assert client.wait_for_service(20)
     wanted = [
@@ -245,6 +247,9 @@ def test_requests_that_overlap_take_turns(active: RosGraph, files: dict[str, str
         assert all(result.successful for result in future.result().results)
     assert active.get_parameter("variant") == "psp18-nano"
     assert active.get_parameter("overlay.alpha") == 0.125
+    status = active.listen(SegmentationStatus, STATUS)
+    active.camera().publish(image_message(images[0], 0.0))
+    assert status.wait()[0].variant == "psp18-nano"
 
 
 def test_the_class_topics_follow_while_inactive(active: RosGraph, files: dict[str, str]) -> None:
@@ -284,6 +289,29 @@ def test_no_model_stays_behind(
             "the last swap",
         )
         wait_for(lambda: living_models() == others + 1, "the old models to be gone")
+
+
+def test_a_value_of_no_type_is_answered(active: RosGraph) -> None:
+    unknown = Parameter("max_rate", value=1.0).to_parameter_msg()
+    unknown.value.type = 77
+    good = Parameter("overlay.alpha", value=0.25).to_parameter_msg()
+    request = SetParameters.Request(parameters=[unknown, good])
+    results = active.call(SetParameters, "/tdnet/set_parameters", request).results
+    assert [result.successful for result in results] == [False, True]
+    assert results[0].reason
+
+
+def test_an_unknown_name_is_named_before_a_model_is_loaded(
+    active: RosGraph, files: dict[str, str]
+) -> None:
+    change = {"weights": files["other.safetensors"], "colour": "red"}
+    request = SetParametersAtomically.Request(
+        parameters=[Parameter(n, value=v).to_parameter_msg() for n, v in change.items()]
+    )
+    name = "/tdnet/set_parameters_atomically"
+    result = active.call(SetParametersAtomically, name, request).result
+    assert not result.successful
+    assert "'colour'" in result.reason
 
 
 @pytest.mark.parametrize("transition", ["deactivate", "cleanup"])

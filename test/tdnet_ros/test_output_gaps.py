@@ -15,17 +15,6 @@ def test_without_a_frame_there_is_no_interval() -> None:
     gaps = OutputGaps()
     gaps.restart()
     assert gaps.longest == 0.0
-    assert gaps.longest_until(5.0) == 0.0
-
-
-def test_the_interval_that_runs_counts_where_it_is_asked_for() -> None:
-    gaps = OutputGaps()
-    gaps.published(10.0)
-    gaps.published(10.5)
-    assert gaps.longest == pytest.approx(0.5)
-    assert gaps.longest_until(10.7) == pytest.approx(0.5)
-    assert gaps.longest_until(13.5) == pytest.approx(3.0)
-    assert gaps.longest == pytest.approx(0.5)
 
 
 def test_a_restart_forgets_what_is_over_but_not_what_runs() -> None:

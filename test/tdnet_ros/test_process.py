@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +58,45 @@ def test_signals_without_end_end_it_too(start_process: Start, weights: str) -> N
         process.send_signal(signal.SIGINT)
         time.sleep(0.002)
     assert process.returncode == 0
+
+
+BUSY = """
+import sys, threading, time
+from rclpy.node import Node
+from tdnet_ros.process import run
+
+class Busy(Node):
+    def __init__(self):
+        super().__init__("busy")
+        self.create_timer(0.01, self.work)
+        threading.Thread(target=time.sleep, args=(300,), daemon=True).start()
+
+    def work(self):
+        print("busy", flush=True)
+        time.sleep(float(sys.argv[1]))
+
+sys.exit(run(Busy, []))
+"""
+
+
+@pytest.mark.parametrize("seconds", ["300", "0"], ids=["callback", "thread"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_what_would_take_minutes(
+    ros: None, seconds: str, number: signal.Signals
+) -> None:
+    """Whatever cannot be interrupted: a callback of the executor, a thread that still works."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY, seconds],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "busy\n"
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
 
 
 def test_a_signal_ends_it_while_it_loads_a_model(start_process: Start, weights: str) -> None:
