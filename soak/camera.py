@@ -29,11 +29,12 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from rig.broken_images import broken_images
+from rig.broken_messages import broken_images
 from soak.contents import CONTENT_SIZE, OTHER_CONTENT, resized, stamp_of
 
 # Of the bag that `stamps loop` plays: frames of one run through it.
 LOOP_FRAMES = 10
+GOOD_SHARE = 0.25
 BROKEN_SECONDS = 0.01
 _STAMP_OFFSET = 4
 
@@ -92,7 +93,7 @@ class Camera:
         return [bytearray(_serialized(resized(image, size))) for image in self._images]
 
     def _send_broken(self, seed: int, count: int) -> None:
-        for message in islice(broken_images(seed), count):
+        for message in islice(broken_images(seed, GOOD_SHARE), count):
             stamp = stamp_of(time.time_ns(), OTHER_CONTENT)
             message.header.stamp = Time(sec=stamp // 10**9, nanosec=stamp % 10**9)
             print("sent", stamp, flush=True)

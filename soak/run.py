@@ -37,7 +37,7 @@ class Sample:
         life: of the node, counted from 1.
         usage: of the node's process.
         cpu: processors that the node kept busy since the sample before.
-        device_mib: memory on the device; None on the CPU.
+        device_mib: memory reserved on the device; None on the CPU.
         rate: outputs a second since the sample before.
         age: of the last outputs; None: there were none.
         sent: messages of the camera so far.
@@ -249,7 +249,7 @@ class Run:
         ages = [age for at, age in list(self.auditor.ages_ms) if at > before]
         total = self.auditor.total
         view = self.auditor.view
-        device = view.model.get("device memory MiB") if view else None
+        device = view.model.get("device memory reserved MiB") if view else None
         self._usage, self._sampled = usage, (now, total.segmented)
         self._record.samples.append(
             Sample(

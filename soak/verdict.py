@@ -29,6 +29,7 @@ def judge(record: Record) -> list[str]:
     if growth is not None and growth > MEMORY_GROWTH_MIB:
         problems.append(f"memory grew by {growth:.1f} MiB, allowed are {MEMORY_GROWTH_MIB:g}")
     for what, value, allowed in (
+        ("MiB on the device", lambda sample: sample.device_mib or 0.0, MEMORY_GROWTH_MIB),
         ("threads", lambda sample: sample.usage.threads, THREAD_GROWTH),
         ("open files", lambda sample: sample.usage.files, FILE_GROWTH),
     ):

@@ -10,7 +10,6 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,10 @@ import rclpy
 from rclpy.context import Context
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
-from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 from support.ros_domain import enter_free_domain
 from support.ros_graph import image_message, wait_for
 
-from rig.broken_images import broken_images
 from rig.node_view import FrameCounts
 from rig.percentiles import Percentiles
 from soak.account import STEADY, Heard, Phase, Tally
@@ -303,13 +300,3 @@ def test_fault_table_adds_up() -> None:
     rows = {row[0]: row[1:] for row in fault_table(phases).rows}
     assert rows["burst"][:8] == ("2", "14", "1", "13", "6", "6", "1", "6")
     assert rows["all"][:8] == ("3", "16", "1", "15", "8", "6", "1", "8")
-
-
-def test_broken_images_are_messages_and_the_same_for_a_seed() -> None:
-    messages = list(islice(broken_images(7), 300))
-    again = list(islice(broken_images(7), 300))
-    assert messages == again
-    for message in messages:
-        assert deserialize_message(serialize_message(message), Image) == message
-    fits = [m.height * m.step == len(m.data) and m.step == 3 * m.width for m in messages]
-    assert 0 < sum(fits) < len(fits)

@@ -17,7 +17,6 @@ from rclpy.publisher import Publisher
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
-from support.broken_messages import broken_compressed_images, broken_images
 from support.ros_graph import (
     Listener,
     RosGraph,
@@ -27,6 +26,7 @@ from support.ros_graph import (
     wait_for,
 )
 
+from rig.broken_messages import broken_compressed_images, broken_images
 from tdnet import StreamingSegmenter
 from tdnet.errors import InputError
 from tdnet_ros.image_messages import MAX_FRAME_ID, image_from_message
