@@ -135,7 +135,7 @@ class Run:
         """
         self.node.wait_until_active()
         self.camera.obey("resume")
-        self.wait_until(lambda: self.subscriber.heard > 0, "the subscriber to hear labels")
+        self.wait_until(self.subscriber.hears, "the subscriber to hear labels")
         self._settle()
         self.auditor.take_phase()
         self.camera.take_sent()

@@ -24,6 +24,10 @@ class SubscriberProcess:
         self._log = log
         self._child = self._start()
 
+    def hears(self) -> bool:
+        """Whether a label image has come since it was started last."""
+        return self.heard > 0
+
     def kill(self) -> None:
         """End it as `kill -9` does."""
         self._child.kill()
