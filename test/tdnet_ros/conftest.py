@@ -73,6 +73,16 @@ def active(graph: RosGraph, weights: str) -> RosGraph:
     return graph
 
 
+@pytest.fixture(scope="module")
+def shared_active(ros: None, weights: str) -> Iterator[RosGraph]:
+    """As `active`, for tests that leave the node as it was; they stand last in their file."""
+    graph = RosGraph()
+    graph.start(weights=weights, device="cpu")
+    wait_for(lambda: graph.state() == "active", "the node to be active")
+    yield graph
+    graph.close()
+
+
 @pytest.fixture(scope="session")
 def images() -> list[np.ndarray]:
     """Frames of one view, (H, W, 3) uint8 RGB."""

@@ -358,15 +358,6 @@ def test_a_parameter_set_from_within_the_process(
     assert status.wait(2)[1].reset_reason == "model changed"
 
 
-@pytest.fixture(scope="module")
-def shared(ros: None, weights: str) -> Iterator[RosGraph]:
-    graph = RosGraph()
-    graph.start(weights=weights, device="cpu")
-    wait_for(lambda: graph.state() == "active", "the node to be active")
-    yield graph
-    graph.close()
-
-
 # Last in the file: the shared node must not meet one of the tests above.
 @pytest.mark.parametrize(
     ("change", "part"),
@@ -392,17 +383,17 @@ def shared(ros: None, weights: str) -> Iterator[RosGraph]:
     ids=str,
 )
 def test_what_cannot_be_used_changes_nothing(
-    shared: RosGraph, files: dict[str, str], change: dict[str, Any], part: str
+    shared_active: RosGraph, files: dict[str, str], change: dict[str, Any], part: str
 ) -> None:
     change = {n: files.get(v, v) if isinstance(v, str) else v for n, v in change.items()}
-    before = {name: shared.get_parameter(name) for name in change}
+    before = {name: shared_active.get_parameter(name) for name in change}
     request = SetParametersAtomically.Request(
         parameters=[Parameter(n, value=v).to_parameter_msg() for n, v in change.items()]
     )
-    result = shared.call(
+    result = shared_active.call(
         SetParametersAtomically, "/tdnet/set_parameters_atomically", request
     ).result
     assert not result.successful
     assert part in result.reason
     assert "\n" not in result.reason
-    assert {name: shared.get_parameter(name) for name in change} == before
+    assert {name: shared_active.get_parameter(name) for name in change} == before

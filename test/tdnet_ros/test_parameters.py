@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rcl_interfaces.msg import ParameterDescriptor
 from rcl_interfaces.srv import DescribeParameters
-from support.ros_graph import LATCHED, RosGraph, wait_for
+from support.ros_graph import LATCHED, RosGraph
 from vision_msgs.msg import LabelInfo
 
 from tdnet.errors import TdnetError
@@ -173,15 +171,6 @@ def test_a_bad_value_at_the_start_is_one_error(
     with pytest.raises(TdnetError, match=part) as caught:
         graph.start(**parameters)
     assert "\n" not in str(caught.value)
-
-
-@pytest.fixture(scope="module")
-def shared_active(ros: None, weights: str) -> Iterator[RosGraph]:
-    graph = RosGraph()
-    graph.start(weights=weights, device="cpu")
-    wait_for(lambda: graph.state() == "active", "the node to be active")
-    yield graph
-    graph.close()
 
 
 # Last in the file: the shared node must not meet one of the tests above.
