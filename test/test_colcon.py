@@ -1,6 +1,9 @@
 import os
+import re
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -112,6 +115,31 @@ def test_the_installed_node_runs(installation: Path) -> None:
     executable = installation / "tdnet_ros" / "lib" / "tdnet_ros" / "segment_node"
     said = in_shell(installation, f"! '{executable}' --ros-args -p variant:=no-such-network 2>&1")
     assert "no-such-network" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_installed_node_from_its_first_moment(
+    installation: Path, number: signal.Signals
+) -> None:
+    executable = installation / "tdnet_ros" / "lib" / "tdnet_ros" / "segment_node"
+    command = f". '{installation}/local_setup.bash' && exec '{executable}'"
+    process = subprocess.Popen(
+        ["bash", "-c", command],
+        env=without_overlay(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    status = Path(f"/proc/{process.pid}/status")
+    end = time.monotonic() + 60
+    # Until it takes signals, which is before it imports anything large.
+    while not int(re.findall(r"SigCgt:\s*(\w+)", status.read_text())[0], 16) & 1 << 14:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
     assert "Traceback" not in said
 
 
