@@ -14,7 +14,7 @@ from tdnet.continuity import ResetReason
 from tdnet_ros.msg import SegmentationStatus
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tuning.md").read_text(encoding="utf-8")
-COMMANDS = ("ros2 ", "tdnet ")
+COMMANDS = ("ros2 ", "tdnet ", "fastdds ")
 # Only where the model runs on a GPU.
 DEVICE = {"device memory reserved MiB", "device memory total MiB"}
 
