@@ -216,7 +216,8 @@ def test_the_device_gets_its_memory_back(
 
 
 @pytest.mark.skipif(
-    not hasattr(Subscription, "CallbackType"), reason="needs the times of messages: not in Humble"
+    not hasattr(Subscription, "CallbackType"),
+    reason="needs the times of messages, which Humble lacks: `make test ROS=jazzy` or kilted",
 )
 def test_nothing_is_published_once_deactivate_has_returned(
     graph: RosGraph, weights: str, images: list[np.ndarray]

@@ -60,7 +60,10 @@ libc.fclose(output)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's heaps: needs glibc")
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc",
+    reason="is about glibc's heaps: `make test` on a Linux with glibc",
+)
 def test_threads_share_a_few_heaps() -> None:
     done = subprocess.run(
         [sys.executable, "-c", MANY_THREADS], capture_output=True, text=True, check=True
