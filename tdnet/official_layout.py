@@ -69,7 +69,7 @@ def _path_name(variant: Variant, name: str) -> str:
         return f"enc{path}.{_encoding_name(rest)}"
     if part == "propagation":
         _, step, _, parameter = rest.split(".")
-        source = (path + int(step)) % variant.paths + 1
+        source = (path - 1 - variant.memory_capacity + int(step)) % variant.paths + 1
         pair = f"{path}_{source}" if variant.paths > 2 else f"{path}"
         return f"atn{pair}.fc.0.conv.{parameter}"
     if part == "norm":

@@ -34,7 +34,7 @@ class SegmentationResult:
             it was not asked for.
         overlay: (H, W, 3) uint8 RGB; None if it was not asked for.
         path: the sub-network, 0 to N - 1, that processed the frame.
-        memory_frames: past frames, 0 to N - 1, that the memory held for it.
+        memory_frames: past frames that the memory held for it, 0 to its capacity.
         times: milliseconds by stage.
     """
 
@@ -105,7 +105,7 @@ class StreamingSegmenter:
 
     @property
     def memory_capacity(self) -> int:
-        """Past frames that a full memory holds: N - 1."""
+        """Past frames that a full memory holds."""
         return self.variant.memory_capacity
 
     @property

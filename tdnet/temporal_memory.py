@@ -1,4 +1,4 @@
-"""The temporal memory of one stream: sub-features of the N - 1 frames before the current one."""
+"""The temporal memory of one stream: sub-features of the frames before the current one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class TemporalMemory:
     use what is stored is decided by :class:`tdnet.continuity.ContinuityPolicy`.
 
     Args:
-        paths: N, the number of sub-networks; the capacity is N - 1 frames.
+        paths: N, the number of sub-networks.
+        capacity: frames that it can hold, 0 to N - 1.
         positions: S, tokens per frame.
         key_channels: d, channels of query and key.
         value_channels: D, channels of values.
@@ -42,6 +43,7 @@ class TemporalMemory:
         self,
         *,
         paths: int,
+        capacity: int,
         positions: int,
         key_channels: int,
         value_channels: int,
@@ -49,7 +51,7 @@ class TemporalMemory:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self._paths = paths
-        capacity = paths - 1
+        self._capacity = capacity
 
         def allocate(channels: int) -> Tensor:
             return torch.zeros(capacity, 1, positions, channels, device=device, dtype=dtype)
@@ -61,8 +63,8 @@ class TemporalMemory:
 
     @property
     def capacity(self) -> int:
-        """Frames that the memory can hold: N - 1."""
-        return self._paths - 1
+        """Frames that the memory can hold."""
+        return self._capacity
 
     @property
     def path(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tdnet.errors import UnknownNameError
+from tdnet.errors import InputError, UnknownNameError
 
 NATIVE_SIZE = (769, 1537)
 NANO_SIZE = (257, 513)
@@ -44,6 +44,7 @@ class Variant:
         sample_before_projection: whether training samples positions before it projects them
             to query, key and value, so that batch statistics come from the samples.
         input_size: native height and width of the network input.
+        memory_frames: past frames that a frame uses, 0 to N - 1; None: all N - 1, as published.
         description: one line for listings.
     """
 
@@ -58,11 +59,25 @@ class Variant:
     memory_stride: int = 4
     sample_before_projection: bool = True
     input_size: tuple[int, int] = NATIVE_SIZE
+    memory_frames: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks what attention propagation rests on."""
+        if not 0 <= self.memory_capacity < self.paths:
+            raise InputError(
+                f"memory_frames is {self.memory_frames}; allowed are 0 to {self.paths - 1} with "
+                f"{self.paths} paths"
+            )
 
     @property
     def memory_capacity(self) -> int:
-        """Frames that the temporal memory of one stream holds: N - 1."""
-        return self.paths - 1
+        """Frames that the temporal memory of one stream holds; N - 1 in the paper."""
+        return self.paths - 1 if self.memory_frames is None else self.memory_frames
+
+    @property
+    def clip_frames(self) -> int:
+        """Frames of a training clip: the labelled one, and those that it remembers."""
+        return self.memory_capacity + 1
 
 
 def feature_size(input_size: tuple[int, int]) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tdnet.network.pspnet import PSPNet
 from tdnet.network.tdnet import TDNet
-from tdnet.variants import get_variant
+from tdnet.variants import Variant, get_variant
 
 SegmentationNetwork = TDNet | PSPNet
 
@@ -12,7 +12,7 @@ __all__ = ["PSPNet", "SegmentationNetwork", "TDNet", "create_model"]
 
 
 def create_model(
-    variant: str,
+    variant: str | Variant,
     num_classes: int = 19,
     input_size: tuple[int, int] | None = None,
     memory_stride: int | None = None,
@@ -20,7 +20,7 @@ def create_model(
     """Create a network with random weights, in evaluation mode, on the default device.
 
     Args:
-        variant: a name of :func:`tdnet.list_variants`.
+        variant: a name of :func:`tdnet.list_variants`, or a description of one's own.
         num_classes: channels of the logits, 1 to 255.
         input_size: height and width of the network input; None takes the variant's native size.
         memory_stride: s, rows and columns between the positions that a frame leaves in memory;
@@ -30,7 +30,7 @@ def create_model(
         UnknownNameError: no variant has that name.
         InputError: a class count, size or stride out of range.
     """
-    chosen = get_variant(variant)
+    chosen = get_variant(variant) if isinstance(variant, str) else variant
     network = TDNet if chosen.paths > 1 else PSPNet
     return network(
         chosen,

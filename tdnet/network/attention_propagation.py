@@ -62,7 +62,7 @@ class AttentionPropagation(nn.Module):
 
     Args:
         value_channels: D.
-        memory_frames: N - 1, the number of steps.
+        memory_frames: past frames, the number of steps; N - 1 in the paper.
     """
 
     def __init__(self, value_channels: int, memory_frames: int) -> None:

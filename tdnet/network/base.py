@@ -68,6 +68,7 @@ class StreamingNetwork(nn.Module, ABC):
         stride = self.memory_stride
         return TemporalMemory(
             paths=self.variant.paths,
+            capacity=self.variant.memory_capacity,
             positions=-(-height // stride) * -(-width // stride),
             key_channels=self.variant.key_channels,
             value_channels=self.variant.value_channels,

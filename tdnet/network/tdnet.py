@@ -96,6 +96,9 @@ class TDNet(StreamingNetwork):
 
         features = path.pyramid(path.backbone(frame).layer4)
         value = path.encoding.value(features)
+        if memory.capacity == 0:
+            memory.advance()
+            return path.classify(value)
         sampled = features[:, :, ::stride, ::stride]
         if memory.is_full:
             query = path.encoding.query(features)
@@ -118,26 +121,28 @@ class TDNet(StreamingNetwork):
     def forward_clip(self, clip: Tensor, path: int) -> ClipOutput:
         """Segment the last frame of each clip; the frames before it fill the memory.
 
-        The frames t-N+1 ... t-1 go to the paths p+1, p+2, ... (cyclic), the last to path p
-        (paper, section 3.4; specification, "Training"). Differentiable in all of them.
+        The last frame goes to path p, the frames before it to the paths before it (cyclic); with
+        a whole memory frame t-N+1 to path p+1, and so on (paper, section 3.4; specification,
+        "Training"). Differentiable in all of them.
 
         Args:
-            clip: (B, N, 3, H, W) normalised RGB, oldest frame first.
+            clip: (B, M + 1, 3, H, W) normalised RGB, oldest frame first, M being the memory's
+                capacity.
             path: p, 0 to N - 1, the path that takes the last frame.
 
         Raises:
-            InputError: another number of frames than N, or another size.
+            InputError: another number of frames than M + 1, or another size.
         """
-        count = self.variant.paths
-        if clip.dim() != 5 or clip.shape[1] != count:
+        past = self.variant.memory_capacity
+        if clip.dim() != 5 or clip.shape[1] != past + 1:
             raise InputError(
-                f"clip of shape {tuple(clip.shape)}; {self.variant.name} takes (B, {count}, 3, "
-                f"H, W): the labelled frame and the {count - 1} before it"
+                f"clip of shape {tuple(clip.shape)}; {self.variant.name} takes (B, {past + 1}, 3, "
+                f"H, W): the labelled frame and the {past} before it"
             )
         self.check_size(clip[:, 0])
         memory = []
-        for offset in range(count - 1):
-            source = self.paths[(path + 1 + offset) % count]
+        for offset in range(past):
+            source = self.paths[(path - past + offset) % self.variant.paths]
             features = source.pyramid(source.backbone(clip[:, offset]).layer4)
             memory.append(source.encoding.memory_entry(features, self.memory_stride))
 
@@ -145,14 +150,13 @@ class TDNet(StreamingNetwork):
         layer3, layer4 = current.backbone(clip[:, -1])
         features = current.pyramid(layer4)
         value = current.encoding.value(features)
+        sub = current.classify(value)
+        if not memory:
+            return ClipOutput(full=sub, sub=sub, layer3=layer3)
         context = current.propagation.context(memory)
-        return ClipOutput(
-            full=current.classify(
-                current.propagate(context, current.encoding.query(features), value)
-            ),
-            sub=current.classify(value),
-            layer3=layer3,
-        )
+        query = current.encoding.query(features)
+        full = current.classify(current.propagate(context, query, value))
+        return ClipOutput(full=full, sub=sub, layer3=layer3)
 
     def fold(self) -> None:
         """Fold the norms, and drop the biases that the spatial layer norm takes away again.

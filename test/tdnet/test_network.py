@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -43,17 +45,20 @@ def test_gradients_reach_every_parameter(name: str) -> None:
     assert [key for key, item in model.named_parameters() if item.grad is None] == []
 
 
+@pytest.mark.parametrize("memory_frames", [None, 0, 1, 2])
 @pytest.mark.parametrize("name", STREAMING)
-def test_stream_equals_clip(name: str) -> None:
+def test_stream_equals_clip(name: str, memory_frames: int | None) -> None:
     torch.manual_seed(0)
-    model = create_model(name, input_size=SIZE)
+    variant = replace(get_variant(name), memory_frames=memory_frames)
+    model = create_model(variant, input_size=SIZE)
     assert isinstance(model, TDNet)
-    count = model.variant.paths
-    frames = torch.randn(2 * count + 1, 3, *SIZE)
+    count = variant.clip_frames
+    frames = torch.randn(2 * variant.paths + 1, 3, *SIZE)
     memory = model.new_memory()
     with torch.inference_mode():
         for t, frame in enumerate(frames):
             path = memory.path
+            assert memory.frames == min(t, variant.memory_capacity)
             streamed = model.step(frame[None], memory)
             if t >= count - 1:
                 clip = frames[t - count + 1 : t + 1][None]
@@ -115,6 +120,12 @@ def test_unknown_variant_lists_the_valid_ones() -> None:
 def test_impossible_networks_are_refused(options: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         create_model("td4-psp18-nano", **options)
+
+
+@pytest.mark.parametrize("memory_frames", [-1, 4])
+def test_memory_that_the_paths_cannot_fill_is_refused(memory_frames: int) -> None:
+    with pytest.raises(InputError, match=r"allowed are 0 to 3 with 4 paths"):
+        replace(get_variant("td4-psp18"), memory_frames=memory_frames)
 
 
 def test_nano_has_a_quarter_of_the_width() -> None:

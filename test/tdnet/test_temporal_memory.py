@@ -14,7 +14,7 @@ def entry(value: float) -> MemoryEntry:
 
 @pytest.fixture
 def memory() -> TemporalMemory:
-    return TemporalMemory(paths=4, positions=6, key_channels=4, value_channels=8)
+    return TemporalMemory(paths=4, capacity=3, positions=6, key_channels=4, value_channels=8)
 
 
 def test_holds_the_newest_frames_oldest_first(memory: TemporalMemory) -> None:
@@ -47,7 +47,7 @@ def test_reset_gives_the_turn_to_the_first_path(memory: TemporalMemory) -> None:
 
 
 def test_single_frame_networks_remember_nothing() -> None:
-    memory = TemporalMemory(paths=1, positions=6, key_channels=4, value_channels=8)
+    memory = TemporalMemory(paths=1, capacity=0, positions=6, key_channels=4, value_channels=8)
     for _ in range(3):
         memory.advance()
     assert (memory.frames, memory.path, memory.nbytes) == (0, 0, 0)
