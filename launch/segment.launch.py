@@ -14,7 +14,16 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 CONFIG = Path(get_package_share_directory("tdnet_ros")) / "config"
 
-VARIANTS = ("td4-psp18", "td2-psp50", "td4-psp18-nano", "psp18", "psp50", "psp101", "psp18-nano")
+VARIANTS = (
+    "td4-psp18",
+    "td2-psp50",
+    "td4-psp18-nano",
+    "psp18",
+    "psp50",
+    "psp101",
+    "psp18-nano",
+    "psp18-half",
+)
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 IMAGE_TRANSPORTS = ("raw", "compressed")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")

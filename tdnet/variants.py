@@ -139,6 +139,13 @@ VARIANTS: tuple[Variant, ...] = (
         head_channels=32,
         input_size=NANO_SIZE,
     ),
+    Variant(
+        name="psp18-half",
+        backbone=Backbone(18, width=32),
+        description="single-frame PSPNet-18 at half the width, the teacher of the nano networks",
+        head_channels=64,
+        input_size=NANO_SIZE,
+    ),
 )
 
 
