@@ -49,6 +49,16 @@ def official_names(variant: Variant, names: Iterable[str]) -> dict[str, str]:
     return {name: rename(variant, name) for name in names}
 
 
+def official_backbone_names(variant: Variant, names: Iterable[str]) -> dict[str, str]:
+    """Map each name of a backbone's state dict to its official one, which is torchvision's.
+
+    Args:
+        variant: a network with that backbone.
+        names: keys of the backbone's state dict.
+    """
+    return {name: _backbone_name(variant, name) for name in names}
+
+
 def _single_frame_name(variant: Variant, name: str) -> str:
     part, rest = name.split(".", 1)
     if part == "backbone":

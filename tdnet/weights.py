@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -18,6 +20,7 @@ from tdnet.network import SegmentationNetwork, create_model
 from tdnet.network.base import MAX_SIDE, MIN_SIDE
 from tdnet.network.layers import resize
 from tdnet.official_layout import is_unused, official_names
+from tdnet.official_teacher import undivided
 from tdnet.variants import VARIANTS
 
 logger = logging.getLogger("tdnet")
@@ -69,14 +72,15 @@ def describe_weights(path: str | Path) -> WeightsInfo:
     Raises:
         WeightsError: the file cannot be read, safely or at all.
     """
-    return _describe(read_checkpoint(path))
+    return _describe(_undivided(read_checkpoint(path)))
 
 
 def load_weights(model: SegmentationNetwork, path: str | Path | CheckpointFile) -> WeightsInfo:
     """Load a weights file into a network, whatever known layout it has.
 
     Accepts official checkpoints (bare, under ``model_state``, with ``module.`` before the names,
-    with the unused classifier and training-only entries) and ours. Layer-norm maps of another
+    with the unused classifier and training-only entries, a distillation teacher as the
+    single-frame network that it is) and ours. Layer-norm maps of another
     input size are resized (bilinear), with one warning in the log. The model is changed only if
     everything fits.
 
@@ -89,6 +93,7 @@ def load_weights(model: SegmentationNetwork, path: str | Path | CheckpointFile) 
             holds numbers that are not finite; with the first differences and the remedy.
     """
     checkpoint = path if isinstance(path, CheckpointFile) else read_checkpoint(path)
+    checkpoint = _undivided(checkpoint)
     own = model.state_dict()
     layout, renamed = _renamed(model, checkpoint.tensors)
     ignored = tuple(sorted(name for name in renamed if name not in own and is_unused(name)))
@@ -183,6 +188,7 @@ def save_weights(
     *,
     class_map: ClassMap | None = None,
     extra: Mapping[str, str] | None = None,
+    unused: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a safetensors file with variant, class count, size and class map in its header.
 
@@ -191,6 +197,7 @@ def save_weights(
         path: the file to write; an existing one is replaced at once, never half-written.
         class_map: what the classes are.
         extra: further text entries, such as the training's metrics.
+        unused: further tensors that the network passes over, such as auxiliary heads.
 
     Raises:
         WeightsError: the file cannot be written.
@@ -204,17 +211,24 @@ def save_weights(
     }
     if class_map is not None:
         metadata["class_map"] = class_map.to_yaml()
-    state = {name: item.detach().cpu().contiguous() for name, item in model.state_dict().items()}
+    tensors = {**model.state_dict(), **(unused or {})}
+    state = {name: item.detach().cpu().contiguous() for name, item in tensors.items()}
     partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(state, partial, metadata={"format": "pt", **metadata})
         partial.chmod(0o644)  # safetensors lets only the owner read
         partial.replace(path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        # Safetensors has an error of its own for a full disk.
         if partial.is_file():
             partial.unlink()
-        raise WeightsError(f"{path}: cannot be written ({error.strerror or error})") from error
+        reason = getattr(error, "strerror", None) or error
+        raise WeightsError(f"{path}: cannot be written ({reason})") from error
+
+
+def _undivided(checkpoint: CheckpointFile) -> CheckpointFile:
+    return dataclasses.replace(checkpoint, tensors=undivided(checkpoint.tensors))
 
 
 def _describe(checkpoint: CheckpointFile) -> WeightsInfo:
@@ -236,6 +250,8 @@ def _describe(checkpoint: CheckpointFile) -> WeightsInfo:
 def _identify(checkpoint: CheckpointFile) -> tuple[str, str | None, int | None, set[str]]:
     """Find the variant whose entries, but for classes and norm sizes, the checkpoint has."""
     tensors = checkpoint.tensors
+    layout = "official" if any(name.startswith("pretrained") for name in tensors) else "tdnet"
+    best: tuple[str, str | None, int | None, set[str]] = (layout, None, None, set())
     for variant in VARIANTS:
         with torch.device("meta"):
             model = create_model(variant.name)
@@ -260,9 +276,10 @@ def _identify(checkpoint: CheckpointFile) -> tuple[str, str | None, int | None, 
                     theirs for ours, theirs in names.items() if ours.endswith("classifier.bias")
                 )
                 used = set(names.values()) & set(tensors)
-                return layout, variant.name, tensors[classifier].shape[0], used
-    layout = "official" if any(name.startswith("pretrained") for name in tensors) else "tdnet"
-    return layout, None, None, set(tensors)
+                # A PSPNet-101 has all that a PSPNet-50 has, and more.
+                if len(used) > len(best[3]):
+                    best = (layout, variant.name, tensors[classifier].shape[0], used)
+    return best if best[1] else (*best[:3], set(tensors))
 
 
 def _renamed(

@@ -15,9 +15,18 @@ from typing import NoReturn
 
 from tdnet.errors import TdnetError, one_line
 from tdnet.version import __version__
-from tdnet_offline.commands import convert, info, predict, synthesize
+from tdnet_offline.commands import (
+    check,
+    convert,
+    evaluate,
+    extract,
+    info,
+    predict,
+    synthesize,
+    train,
+)
 
-COMMANDS = (predict, convert, info, synthesize)
+COMMANDS = (predict, evaluate, check, extract, convert, info, synthesize, train)
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 

@@ -12,11 +12,11 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from tdnet.continuity import ResetReason
+from tdnet.mailbox import Mailbox
 from tdnet_ros.camera import ArrivedFrame, Camera
 from tdnet_ros.frame_pipeline import DeviceWatch, FramePipeline, Recipe
 from tdnet_ros.inference_thread import InferenceThread
 from tdnet_ros.log_throttle import LogThrottle, describe
-from tdnet_ros.mailbox import Mailbox
 from tdnet_ros.stamp_age import stamp_ns
 
 

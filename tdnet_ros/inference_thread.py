@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from tdnet.mailbox import Mailbox
 from tdnet_ros.camera import ArrivedFrame
-from tdnet_ros.mailbox import Mailbox
 
 
 class InferenceThread:

@@ -32,12 +32,13 @@ class IndexedBag:
             for name, info in self._reader.topics.items()
         }
 
-    def records(self, topics: Collection[str]) -> Iterator[BagRecord]:
-        """Yields the records of some topics in the order of their time."""
+    def records(self, topics: Collection[str], start_ns: int = 0) -> Iterator[BagRecord]:
+        """Yields the records of some topics in the order of their time, from one on."""
         connections = [c for c in self._reader.connections if c.topic in topics]
         if not connections:
             return
-        for connection, stamp, data in self._reader.messages(connections=connections):
+        messages = self._reader.messages(connections=connections, start=start_ns or None)
+        for connection, stamp, data in messages:
             yield BagRecord(connection.topic, connection.msgtype, stamp, bytes(data))
 
     def decode(self, record: BagRecord) -> Any:  # noqa: ANN401

@@ -45,8 +45,8 @@ class Bag(Protocol):
         """One line on what is wrong with the bag; empty if nothing is known to be."""
         ...
 
-    def records(self, topics: Collection[str]) -> Iterator[BagRecord]:
-        """Yields the records of some topics; raises where the bag is damaged."""
+    def records(self, topics: Collection[str], start_ns: int = 0) -> Iterator[BagRecord]:
+        """Yields the records of some topics from a time on; raises where the bag is damaged."""
         ...
 
     def decode(self, record: BagRecord) -> Any:  # noqa: ANN401

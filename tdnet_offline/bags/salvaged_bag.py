@@ -49,11 +49,11 @@ class SalvagedBag:
             self.damage = str(error) or damage
         self.topics = {name: TopicInfo(kind, counts[name]) for name, kind in kinds.items()}
 
-    def records(self, topics: Collection[str]) -> Iterator[BagRecord]:
-        """Yields the records of some topics in the order in which they were written."""
+    def records(self, topics: Collection[str], start_ns: int = 0) -> Iterator[BagRecord]:
+        """Yields records from a time on, in the order in which they were written."""
         for file in self._files:
             for record in _READERS[file.suffix].records(file):
-                if record.topic in topics:
+                if record.topic in topics and record.stamp_ns >= start_ns:
                     yield record
 
     def decode(self, record: BagRecord) -> Any:  # noqa: ANN401

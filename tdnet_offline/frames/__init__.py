@@ -12,7 +12,12 @@ from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame
 
 BAG_SUFFIXES = (".bag", ".mcap", ".db3")
 
-__all__ = ["Frame", "FrameSource", "ImageFiles", "RefusedFrame", "open_source"]
+__all__ = ["Frame", "FrameSource", "ImageFiles", "RefusedFrame", "is_bag", "open_source"]
+
+
+def is_bag(path: Path) -> bool:
+    """Tell whether a path is a bag: a folder with a ``metadata.yaml``, or a file by its ending."""
+    return (path / "metadata.yaml").is_file() or path.suffix.lower() in BAG_SUFFIXES
 
 
 def open_source(path: str | Path, topic: str | None = None) -> FrameSource:
@@ -32,8 +37,7 @@ def open_source(path: str | Path, topic: str | None = None) -> FrameSource:
     problem = None if path.is_dir() else file_problem(path, sys.maxsize)
     if problem:
         raise InputError(f"{path}: {problem}; give a folder of images, a video or a bag")
-    is_bag = (path / "metadata.yaml").is_file() or path.suffix.lower() in BAG_SUFFIXES
-    if is_bag:
+    if is_bag(path):
         from tdnet_offline.frames.bag_images import BagImages
 
         return BagImages(path, topic)

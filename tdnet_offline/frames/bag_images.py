@@ -38,7 +38,7 @@ class BagImages(FrameSource):
     def __init__(self, path: Path, topic: str | None = None) -> None:
         self._path = path
         with open_bag(path) as bag:
-            self.topic = _choose_topic(path, topic, bag)
+            self.topic = choose_image_topic(path, topic, bag)
             self.num_frames = bag.topics[self.topic].count
             self.frame_rate = _frame_rate(bag, self.topic)
         self.description = one_line(f"{path.name} {self.topic}", MAX_DESCRIPTION)
@@ -60,7 +60,7 @@ class BagImages(FrameSource):
                     damage = str(error)
                     break
                 try:
-                    frame = _frame(name, bag.decode(record), record.type)
+                    frame = frame_of_message(name, bag.decode(record), record.type)
                 # A bag may define its images as it likes, with other fields.
                 except Exception as error:
                     frame = RefusedFrame(name, one_line(f"the message is damaged ({error})"))
@@ -72,9 +72,15 @@ class BagImages(FrameSource):
                 )
 
 
-def _frame(name: str, message: Any, kind: str) -> Frame | RefusedFrame:  # noqa: ANN401
-    stamp = message.header.stamp
-    stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+def frame_of_message(name: str, message: Any, kind: str) -> Frame | RefusedFrame:  # noqa: ANN401
+    """Decode a message of one of the image types.
+
+    Args:
+        name: the message's number in its topic.
+        message: with the fields of its type; a strange one may lack some.
+        kind: its type.
+    """
+    stamp_ns = header_stamp_ns(message)
     name = f"{name}_{stamp_ns}"
     try:
         if kind == COMPRESSED:
@@ -93,7 +99,18 @@ def _frame(name: str, message: Any, kind: str) -> Frame | RefusedFrame:  # noqa:
     return Frame(name, stamp_ns, message.header.frame_id, image)
 
 
-def _choose_topic(path: Path, topic: str | None, bag: Bag) -> str:
+def header_stamp_ns(message: Any) -> int:  # noqa: ANN401
+    """Return the stamp of a message's header in nanoseconds."""
+    stamp = message.header.stamp
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def choose_image_topic(path: Path, topic: str | None, bag: Bag) -> str:
+    """Return a topic if it holds images; of None the bag's only one.
+
+    Raises:
+        InputError: it does not, or the bag has several; lists them.
+    """
     images = sorted(name for name, info in bag.topics.items() if info.type in IMAGE_TYPES)
     listed = ", ".join(images) or "none"
     if topic is None:

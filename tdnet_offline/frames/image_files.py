@@ -26,7 +26,7 @@ class ImageFiles(FrameSource):
     """
 
     def __init__(self, path: Path) -> None:
-        self._files = [path] if path.is_file() else _image_files(path)
+        self._files = [path] if path.is_file() else image_files(path)
         self.description = path.name or str(path)
         self.num_frames = len(self._files)
         self.frame_rate = None
@@ -58,7 +58,12 @@ def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
     return tuple((1, int(part)) if part.isdecimal() else (0, part) for part in parts)
 
 
-def _image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
+    """Return the PNG and JPEG files of a folder in natural order of their names.
+
+    Raises:
+        InputError: there is none, or two with the same name but for the ending.
+    """
     files = [
         file
         for file in folder.iterdir()

@@ -12,7 +12,7 @@ from tdnet import SegmenterSettings, __version__
 from tdnet_offline.arguments import MODEL_OPTIONS
 from tdnet_offline.command import main
 
-COMMANDS = ["predict", "convert", "info", "synthesize"]
+COMMANDS = ["predict", "evaluate", "convert", "info", "synthesize"]
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import queue
 
+from tdnet.mailbox import Mailbox
 from tdnet_ros.inference_thread import InferenceThread
-from tdnet_ros.mailbox import Mailbox
 
 TIMEOUT = 20.0
 

@@ -8,7 +8,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdnet_ros.mailbox import Mailbox
+from tdnet.mailbox import Mailbox
 
 
 def test_a_newer_frame_takes_the_place_of_an_older() -> None:

@@ -1,4 +1,4 @@
-"""Between the executor thread and the inference thread: the newest frame of each camera."""
+"""Between the thread that receives frames and the one that segments: the newest of each camera."""
 
 from __future__ import annotations
 

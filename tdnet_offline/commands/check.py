@@ -1,0 +1,203 @@
+"""`tdnet check`: what a data set holds, what of it can be used, and what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tdnet.errors import InputError
+from tdnet_offline.arguments import Subparsers
+from tdnet_offline.datasets.catalogue import DATASETS, SPLITS, WHERE
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from tdnet.class_map import ClassMap
+    from tdnet_offline.datasets import Dataset
+    from tdnet_offline.datasets.checking import Findings
+    from tdnet_offline.frames import Frame
+
+EXIT_SOMETHING_MISSING = 1
+EXIT_NOTHING_USABLE = 2
+SPACINGS = (1, 2)
+MAX_LISTED = 20
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Adds the command."""
+    kinds = "; ".join(f"{name}: {what}" for name, what in DATASETS.items())
+    parser = subparsers.add_parser(
+        "check",
+        help="count and sample a data set, and list what is missing",
+        description=(
+            "Counts videos, frames, labels and usable clips, reads a sample, and lists what is "
+            "missing or cannot be used. Exit status 1 if something is, 2 if nothing can be used."
+        ),
+        epilog=f"Data sets: {kinds}.",
+    )
+    parser.add_argument("source", metavar="SOURCE", help="NAME:ROOT, see below, or a bag")
+    parser.add_argument("--split", default="train", help=f"{', '.join(SPLITS)} (default: train)")
+    parser.add_argument(
+        "--class-map",
+        metavar="C",
+        help="what labels mean: packaged class map or YAML file (default: the data set's own)",
+    )
+    parser.add_argument("--topic", help="images of a bag (default: its only image topic)")
+    parser.add_argument("--label-topic", help="labels of a bag")
+    parser.add_argument(
+        "--length",
+        type=int,
+        default=4,
+        metavar="N",
+        help="frames of a clip, as many as the network has paths (default: %(default)s)",
+    )
+    parser.add_argument("--all", action="store_true", help="read every frame and all labels")
+    parser.add_argument(
+        "--samples", metavar="DIR", type=Path, help="write pictures of the labels read there"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Raises:
+        TdnetError: the data set cannot be opened at all.
+        OSError: a sample cannot be written.
+    """
+    from tdnet.class_map import ClassMap
+    from tdnet_offline.datasets import open_dataset
+    from tdnet_offline.datasets.checking import (
+        check_dataset,
+        find_missing,
+        places_to_read,
+        usable_clips,
+    )
+
+    if args.length < 1:
+        raise InputError(f"--length {args.length}: a clip has 1 frame or more")
+    dataset = open_dataset(
+        args.source,
+        args.split,
+        class_map=args.class_map and ClassMap.load(args.class_map),
+        topic=args.topic,
+        label_topic=args.label_topic,
+    )
+    missing, unreadable = find_missing(dataset)
+    _print_counts(dataset, args.length, unreadable)
+    with (
+        _samples(args.samples, dataset.class_map) as show,
+        _progress(len(places_to_read(dataset, args.all))) as advance,
+    ):
+        findings = check_dataset(dataset, missing, args.all, show, advance)
+    if dataset.name == "camvid":
+        from tdnet_offline.datasets.camvid import misnumbered
+
+        findings.problems += misnumbered(dataset.root)
+    _print_contents(dataset, findings)
+    _print_missing(dataset, findings)
+    if not findings.labels_read:
+        print("nothing can be used: no labels could be read")
+        return EXIT_NOTHING_USABLE
+    if not usable_clips(dataset, args.length, min(SPACINGS), unreadable):
+        print(f"nothing can be used: no clip of {_counted(args.length, 'frame')}; see --length")
+        return EXIT_NOTHING_USABLE
+    return EXIT_SOMETHING_MISSING if findings.missing or findings.problems else 0
+
+
+def _print_counts(dataset: Dataset, length: int, unreadable: Collection[tuple[int, int]]) -> None:
+    from tdnet_offline.datasets.checking import usable_clips
+
+    frames = sum(video.num_frames for video in dataset.videos)
+    rates = sorted({video.frame_rate for video in dataset.videos if video.frame_rate})
+    split = f", {dataset.split}" if dataset.split else ", not divided into splits"
+    print(f"{dataset.name}:{dataset.root}{split}; class map {dataset.class_map.name}")
+    rate = f" at {', '.join(f'{rate:.1f}' for rate in rates[:3])} a second" if rates else ""
+    counted = f"{_counted(len(dataset.videos), 'video')}, {_counted(frames, 'frame')}{rate}"
+    print(f"{counted}, {dataset.num_labelled} labelled")
+    for spacing in SPACINGS if length > 1 else (1,):
+        clips = usable_clips(dataset, length, spacing, unreadable)
+        apart = f", {spacing} apart" if length > 1 else ""
+        lost = dataset.num_labelled - clips
+        note = f"; not enough frames before {lost} of the labelled ones" if lost else ""
+        print(f"{_counted(clips, 'clip')} of {_counted(length, 'frame')}{apart}{note}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _print_contents(dataset: Dataset, findings: Findings) -> None:
+    sizes = [f"{n} of {h} x {w}" for (h, w), n in findings.sizes.most_common(MAX_LISTED)]
+    print(f"read {findings.sizes.total()} frames (height x width: {', '.join(sizes) or 'none'})")
+    if len(sizes) > 1:
+        print("  training on sizes that differ needs a frame size")
+    total = int(findings.pixels.sum())
+    if not total:
+        return
+    print(f"read {findings.labels_read} labels; share of their pixels by class:")
+    names = ["ignored", *(entry.name for entry in dataset.class_map.classes)]
+    width = max(map(len, names))
+    for entry in dataset.class_map.classes:
+        share = findings.pixels[entry.id] / total
+        print(f"  {entry.id:3d} {entry.name:<{width}} {share:7.2%}{'' if share else '  (none)'}")
+    print(f"  255 {'ignored':<{width}} {findings.pixels[255] / total:7.2%}")
+
+
+def _print_missing(dataset: Dataset, findings: Findings) -> None:
+    folders = Counter(path.parent for path in findings.missing)
+    for folder, count in folders.most_common(MAX_LISTED):
+        example = next(path for path in findings.missing if path.parent == folder)
+        print(f"missing: {_counted(count, 'file')} in {folder}, such as {example.name}")
+    if len(folders) > MAX_LISTED:
+        print(f"missing: more, in {len(folders) - MAX_LISTED} other folders")
+    if folders:
+        total = f"missing altogether: {_counted(len(findings.missing), 'file')}"
+        print(f"{total}; {WHERE[dataset.name]}" if dataset.name in WHERE else total)
+    for line in findings.problems[:MAX_LISTED]:
+        print(f"problem: {line}")
+    if len(findings.problems) > MAX_LISTED:
+        print(f"problem: {len(findings.problems) - MAX_LISTED} more")
+
+
+@contextmanager
+def _samples(
+    folder: Path | None, class_map: ClassMap
+) -> Iterator[Callable[[str, Frame, npt.NDArray[np.uint8]], None]]:
+    """Gives what writes a labelled frame as overlay; nothing without a folder."""
+    if folder is None:
+        yield lambda *_: None
+        return
+    import numpy as np
+    import torch
+
+    from tdnet.overlay import OverlayRenderer
+    from tdnet_offline.writers.images import PngWriter
+
+    overlay = OverlayRenderer(class_map)
+    with PngWriter() as writer:
+
+        def write(name: str, frame: Frame, labels: npt.NDArray[np.uint8]) -> None:
+            image = torch.from_numpy(np.array(frame.image))
+            writer.write(folder / f"{name}.png", overlay.render(image, torch.from_numpy(labels)))
+
+        yield write
+    print(f"samples written to {folder}")
+
+
+@contextmanager
+def _progress(places: int) -> Iterator[Callable[[], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("", total=places)
+        yield lambda: progress.advance(task)

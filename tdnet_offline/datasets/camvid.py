@@ -1,0 +1,242 @@
+"""CamVid in its official folders, with the frames of the videos extracted beside them."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from tdnet.class_map import ClassMap
+from tdnet.errors import InputError
+from tdnet_offline.datasets.catalogue import CAMVID
+from tdnet_offline.datasets.files import FileVideo, read_image
+from tdnet_offline.datasets.label_files import ids_of_colours, read_label_picture
+from tdnet_offline.datasets.stretches import Stretch, stretches
+from tdnet_offline.datasets.video import IGNORED, Dataset
+from tdnet_offline.frames.image_files import image_files
+
+STILLS, LABELS, FRAMES = "701_StillsRaw_full", "LabeledApproved_full", "frames"
+FRAME_RATE = 30.0
+EXPECTED_BEFORE = 6
+"""Frames before a labelled one that clips of four, two apart, need."""
+STRAY_COLOURS = 0.01
+"""Share of a label picture that may have colours of no class."""
+_SHIFTS = (-2, -1, 0, 1, 2)
+_STEM = re.compile(r"([A-Za-z0-9]+)_f?([0-9]+)")
+_COLOURS = {
+    "sky": {"Sky": (128, 128, 128)},
+    "building": {
+        "Building": (128, 0, 0),
+        "Bridge": (0, 128, 64),
+        "Wall": (64, 192, 0),
+        "Tunnel": (64, 0, 64),
+        "Archway": (192, 0, 128),
+    },
+    "pole": {"Column_Pole": (192, 192, 128), "TrafficCone": (0, 0, 64)},
+    "road": {
+        "Road": (128, 64, 128),
+        "LaneMkgsDriv": (128, 0, 192),
+        "LaneMkgsNonDriv": (192, 0, 64),
+    },
+    "sidewalk": {
+        "Sidewalk": (0, 0, 192),
+        "ParkingBlock": (64, 192, 128),
+        "RoadShoulder": (128, 128, 192),
+    },
+    "tree": {"Tree": (128, 128, 0), "VegetationMisc": (192, 192, 0)},
+    "sign symbol": {
+        "SignSymbol": (192, 128, 128),
+        "Misc_Text": (128, 128, 64),
+        "TrafficLight": (0, 64, 64),
+    },
+    "fence": {"Fence": (64, 64, 128)},
+    "car": {
+        "Car": (64, 0, 128),
+        "SUVPickupTruck": (64, 128, 192),
+        "Truck_Bus": (192, 128, 192),
+        "Train": (192, 64, 128),
+        "OtherMoving": (128, 64, 64),
+    },
+    "pedestrian": {
+        "Pedestrian": (64, 64, 0),
+        "Child": (192, 128, 64),
+        "CartLuggagePram": (64, 0, 192),
+        "Animal": (64, 128, 64),
+    },
+    "bicyclist": {"Bicyclist": (0, 128, 192), "MotorcycleScooter": (192, 0, 192)},
+}
+"""The 32 classes (but Void) by the 11 that they are gathered in, as is usual."""
+
+
+def split_of(sequence: str, number: int) -> str:
+    """Return the official split of a frame: 367 for training, 101 for validation, 233 for tests.
+
+    Args:
+        sequence: as file names start: 0001TP, 0006R0, 0016E5 or Seq05VD.
+        number: of the frame.
+    """
+    if sequence == "Seq05VD" or (sequence == "0001TP" and number > 8520):
+        return "test"
+    # The part of this sequence that is labelled 15 times a second.
+    if sequence == "0016E5" and 7959 <= number <= 8159:
+        return "val"
+    return "train"
+
+
+def open_camvid(root: str, split: str) -> Dataset:
+    """Open the official layout.
+
+    Frames before a labelled one are found by their number, in ``frames/SEQUENCE``; a video is a
+    stretch of frames without a hole. Labelled frames without any before them are videos of one.
+
+    Args:
+        root: folder with ``LabeledApproved_full``, ``701_StillsRaw_full`` and ``frames``.
+        split: "train", "val" or "test".
+
+    Raises:
+        InputError: no labels of the split are there; says what to download.
+    """
+    folder = Path(root)
+    labels: dict[str, dict[int, Path]] = defaultdict(dict)
+    for path in sorted((folder / LABELS).glob("*_L.png")):
+        sequence, number = _parse(path, path.stem.removesuffix("_L"))
+        if split_of(sequence, number) == split:
+            labels[sequence][number] = path
+    if not labels:
+        raise InputError(f"{folder / LABELS}: no *_L.png for {split} in it; {CAMVID}")
+    videos = [
+        video
+        for sequence, labelled in sorted(labels.items())
+        for video in _videos(folder, sequence, labelled)
+    ]
+    return Dataset("camvid", root, split, ClassMap.load("camvid"), tuple(videos))
+
+
+def _parse(path: Path, stem: str) -> tuple[str, int]:
+    match = _STEM.fullmatch(stem)
+    if match is None:
+        raise InputError(f"{path}: not a name like 0006R0_f00930")
+    return match[1], int(match[2])
+
+
+def _videos(root: Path, sequence: str, labels: Mapping[int, Path]) -> Iterator[FileVideo]:
+    extracted = extracted_frames(root, sequence)
+    stills = {
+        number: root / STILLS / f"{path.stem.removesuffix('_L')}.png"
+        for number, path in labels.items()
+    }
+    known = {**extracted, **stills}
+    for stretch in stretches(sorted(labels)):
+        for first, last in _runs(stretch, known):
+            numbers = range(first, last + 1)
+            labelled = [number for number in numbers if number in labels]
+            if not labelled:
+                continue
+            yield FileVideo(
+                f"{sequence}_{first:06d}",
+                [known[number] for number in numbers],
+                {number - first: labels[number] for number in labelled},
+                read_colours,
+                FRAME_RATE,
+                [
+                    _frame_path(root, labels[number], before)
+                    for number in labelled
+                    for before in range(max(0, number - EXPECTED_BEFORE), number)
+                    if before not in known
+                ],
+            )
+
+
+def _runs(stretch: Stretch, known: Mapping[int, Path]) -> Iterator[tuple[int, int]]:
+    """Yield first and last number of each run of known frames."""
+    first: int | None = None
+    for number in (*stretch.numbers, stretch.numbers.stop):
+        there = number in known and number < stretch.numbers.stop
+        if there and first is None:
+            first = number
+        if not there and first is not None:
+            yield first, number - 1
+            first = None
+
+
+def extracted_frames(root: Path, sequence: str) -> dict[int, Path]:
+    """Return the files in ``frames/SEQUENCE`` by their number."""
+    folder = root / FRAMES / sequence
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return {}
+    return {_parse(path, path.stem)[1]: path for path in image_files(folder)}
+
+
+def _frame_path(root: Path, labels: Path, number: int) -> Path:
+    """Return how a frame's file would be called, after the labels of a neighbour."""
+    stem = labels.stem.removesuffix("_L")
+    digits = len(stem) - len(stem.rstrip("0123456789"))
+    name = f"{stem[:-digits]}{number:0{digits}d}.png"
+    return root / FRAMES / stem.partition("_")[0] / name
+
+
+def read_colours(path: Path) -> npt.NDArray[np.uint8]:
+    """Read a label file of 32 colours as ids of the 11 classes (H, W) uint8, 255 = ignored.
+
+    Raises:
+        InputError: it cannot be read, or has colours of no class.
+    """
+    picture = read_label_picture(path)
+    if picture.ndim == 2:
+        raise InputError(f"{path}: no coloured picture; the labels are those in {LABELS}")
+    class_map = ClassMap.load("camvid")
+    ids = {(0, 0, 0): IGNORED}
+    for name, members in _COLOURS.items():
+        ids |= dict.fromkeys(members.values(), class_map.class_by_name(name).id)
+    try:
+        return ids_of_colours(picture, ids, "CamVid", STRAY_COLOURS)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def misnumbered(root: str) -> list[str]:
+    """Compare extracted frames with the official stills, and tell where their numbers differ.
+
+    Programs count the frames of the videos differently, and being off by one is not seen
+    otherwise.
+
+    Returns:
+        A line for each sequence that is off.
+    """
+    lines = []
+    stills: dict[str, dict[int, Path]] = defaultdict(dict)
+    for path in sorted((Path(root) / STILLS).glob("*.png")):
+        sequence, number = _parse(path, path.stem)
+        stills[sequence][number] = path
+    for sequence, numbered in stills.items():
+        extracted = extracted_frames(Path(root), sequence)
+        chosen = [n for n in numbered if all(n + k in extracted for k in _SHIFTS)]
+        votes = [_shift(numbered[n], extracted, n) for n in chosen[:: max(1, len(chosen) // 5)]]
+        if votes and np.median(votes) != 0:
+            shift = int(np.median(votes))
+            lines.append(
+                f"{Path(root) / FRAMES / sequence}: frame N looks like still N{-shift:+d}; change "
+                f"the numbers of the extracted frames by {-shift:+d}"
+            )
+    return lines
+
+
+def _shift(still: Path, extracted: Mapping[int, Path], number: int) -> int:
+    """Return by how much another frame is more like a still than the one of its number."""
+    wanted = _thumbnail(still)
+    differences = {
+        shift: float(np.abs(_thumbnail(extracted[number + shift]) - wanted).mean())
+        for shift in _SHIFTS
+    }
+    best = min(differences, key=lambda shift: differences[shift])
+    return best if differences[best] < 0.8 * differences[0] else 0
+
+
+def _thumbnail(path: Path) -> npt.NDArray[np.float32]:
+    small = cv2.resize(read_image(path), (192, 144), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32)

@@ -1,0 +1,175 @@
+"""Clips for training: a few neighbouring frames that end in a labelled one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset as TorchDataset
+
+from tdnet.errors import InputError, TdnetError
+from tdnet.preprocess import resize_picture
+from tdnet_offline.datasets.video import Dataset
+
+
+class Clip(NamedTuple):
+    """Neighbouring frames and the labels of the last; PyTorch's default collate stacks them.
+
+    Attributes:
+        frames: (N, H, W, 3) uint8 RGB, oldest first.
+        labels: (H, W) uint8 class ids of the last frame, 255 = ignored.
+        name: of the last frame, with its video.
+    """
+
+    frames: Tensor
+    labels: Tensor
+    name: str
+
+
+class ClipError(InputError):
+    """A clip that cannot be read; one line also after its way out of a worker process."""
+
+    def __init__(self, message: str) -> None:
+        # A worker's exception is made anew in the main process from its printed traceback, which
+        # ends in the message.
+        super().__init__(message.rpartition(f"{ClipError.__name__}: ")[2])
+
+
+class ClipDataset(TorchDataset[Clip]):
+    """The labelled frames of a data set, each with the frames before it (paper section 3.3).
+
+    An item is asked for by ``(index, draw)``: number of the labelled frame, 0 to ``len`` - 1,
+    and a whole number from 0 that decides everything random about it, here how far apart the
+    frames are. The same pair gives the same clip in every process.
+
+    Args:
+        dataset: where the frames come from.
+        length: frames of a clip, N.
+        spacings: how many frames apart the neighbours of a clip may be; one is drawn from those
+            for which the video has enough frames before the labelled one.
+        frame_size: (H, W) to which frames and labels are resized; None: as they are, which
+            demands one size for the whole data set.
+
+    Attributes:
+        left_out: labelled frames that are no items, since too few frames are before them.
+
+    Raises:
+        InputError: no labelled frame is left, or the class map's ids are not the channels that a
+            network learns.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        length: int,
+        spacings: Sequence[int] = (1, 2),
+        frame_size: tuple[int, int] | None = None,
+    ) -> None:
+        if length < 1 or not spacings or min(spacings) < 1:
+            raise InputError(
+                f"clips of {length} frames, {list(spacings)} apart; allowed are 1 frame or more, "
+                "and distances of 1 or more"
+            )
+        self.dataset = dataset
+        self.length = length
+        self.spacings = tuple(sorted(set(spacings)))
+        self._frame_size = frame_size
+        before = (length - 1) * self.spacings[0]
+        self._items = [
+            (number, index)
+            for number, video in enumerate(dataset.videos)
+            for index in video.labelled
+            if index >= before
+        ]
+        self.left_out = dataset.num_labelled - len(self._items)
+        if not self._items:
+            raise InputError(_nothing_to_learn(dataset, length, self.spacings[0]))
+        check_learnable(dataset)
+        number, last = self._items[0]
+        self._size = frame_size or dataset.videos[number].frame(last).image.shape[:2]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of every clip in pixels."""
+        return self._size[0], self._size[1]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, item: tuple[int, int]) -> Clip:
+        """Return a clip.
+
+        Raises:
+            ClipError: a file of the clip is missing, damaged or of another size, or has labels
+                that the class map does not know.
+        """
+        index, draw = item
+        number, last = self._items[index]
+        fitting = [s for s in self.spacings if (self.length - 1) * s <= last]
+        spacing = fitting[int(np.random.default_rng(draw).integers(len(fitting)))]
+        first = last - (self.length - 1) * spacing
+        video = self.dataset.videos[number]
+        name = f"{video.name} frame {last}"
+        try:
+            frames = [self._frame(number, i) for i in range(first, last + 1, spacing)]
+            labels = torch.from_numpy(np.array(video.labels(last)))
+        except TdnetError as error:
+            raise ClipError(str(error)) from error
+        except OSError as error:
+            place = error.filename or name
+            raise ClipError(f"{place}: {error.strerror or error}") from error
+        return Clip(torch.stack(frames), self._resized_labels(labels, name), name)
+
+    def _frame(self, number: int, index: int) -> Tensor:
+        video = self.dataset.videos[number]
+        image = torch.from_numpy(np.array(video.frame(index).image))
+        if self._frame_size is not None:
+            picture = resize_picture(image, self._frame_size)[0]
+            return picture.round_().to(torch.uint8).permute(1, 2, 0).contiguous()
+        self._check_size(f"{video.name} frame {index}", image)
+        return image
+
+    def _resized_labels(self, labels: Tensor, name: str) -> Tensor:
+        if self._frame_size is None:
+            self._check_size(f"labels of {name}", labels)
+            return labels
+        return nn.functional.interpolate(
+            labels[None, None], size=self._frame_size, mode="nearest-exact"
+        )[0, 0]
+
+    def _check_size(self, name: str, image: Tensor) -> None:
+        height, width = image.shape[:2]
+        if (height, width) != self.size:
+            raise ClipError(
+                f"{self.dataset.name} {self.dataset.root}: {name} is {height} x {width}, the "
+                f"first one {self.size[0]} x {self.size[1]} (height x width); give a frame size "
+                "to which all are resized"
+            )
+
+
+def check_learnable(dataset: Dataset) -> None:
+    """Check that the ids of the labels are the channels of a network that learns them.
+
+    Raises:
+        InputError: the class map gathers channels under other ids.
+    """
+    for entry in dataset.class_map.classes:
+        if entry.sources != (entry.id,):
+            raise InputError(
+                f"class map {dataset.class_map.name}: class {entry.name!r} has id {entry.id} from "
+                f"channels {list(entry.sources)}; a network learns from ids that are its "
+                "channels: give a class map without from"
+            )
+
+
+def _nothing_to_learn(dataset: Dataset, length: int, spacing: int) -> str:
+    given = " ".join(part for part in (f"{dataset.name}:{dataset.root}", dataset.split) if part)
+    if dataset.num_labelled == 0:
+        return f"{given}: no labelled frame in {len(dataset.videos)} videos; see `tdnet check`"
+    return (
+        f"{given}: none of the {dataset.num_labelled} labelled frames has the "
+        f"{(length - 1) * spacing} frames before it that clips of {length} need; see `tdnet check`"
+    )

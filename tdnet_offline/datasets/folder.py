@@ -1,0 +1,168 @@
+"""A plain folder of one's own: folders of frames, and labels for some of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tdnet.class_map import ClassMap
+from tdnet.errors import InputError
+from tdnet_offline.datasets.catalogue import FOLDER
+from tdnet_offline.datasets.files import FileVideo
+from tdnet_offline.datasets.label_files import check_ids, ids_of_colours, read_label_picture
+from tdnet_offline.datasets.video import IGNORED, Dataset
+from tdnet_offline.frames.image_files import IMAGE_SUFFIXES, image_files, natural_key
+
+CLASS_MAP = "class_map.yaml"
+MAX_LIST_BYTES = 1 << 24
+_SPLITS = ("train", "val", "test")
+
+
+def open_folder(root: str, split: str, class_map: ClassMap | None) -> Dataset:
+    """Open ``ROOT/frames/VIDEO/NAME.png`` with ``ROOT/labels/VIDEO/NAME.png``.
+
+    Args:
+        root: the folder.
+        split: name of a list ``ROOT/SPLIT.txt`` with a line ``VIDEO`` or ``VIDEO/NAME`` for what
+            belongs to it; without any list everything belongs to every split.
+        class_map: what the labels mean; None: ``ROOT/class_map.yaml``.
+
+    Raises:
+        InputError: folders are missing, labels have no frame, a list names what is not there.
+        ClassMapError: there is no class map, or it is not valid.
+    """
+    folder = Path(root)
+    frames_folder, labels_folder = folder / "frames", folder / "labels"
+    names = _subfolders(frames_folder)
+    if not names:
+        raise InputError(f"{frames_folder}: no folders of frames in it; {FOLDER}")
+    strange = sorted(set(_subfolders(labels_folder)) - set(names))
+    if strange:
+        raise InputError(f"{labels_folder / strange[0]}: no such folder in {frames_folder}")
+    if class_map is None:
+        class_map = _class_map(folder)
+    reader = OwnLabels(class_map)
+    chosen = _read_list(folder, split)
+    frames = {name: image_files(frames_folder / name) for name in names}
+    labels = {name: _labels(labels_folder / name, frames[name]) for name in names}
+    if chosen is not None:
+        labels = chosen.of(labels, labels_folder)
+    videos = [FileVideo(name, frames[name], labels[name], reader) for name in labels]
+    return Dataset("folder", root, "" if chosen is None else split, class_map, tuple(videos))
+
+
+@dataclass(frozen=True)
+class OwnLabels:
+    """Reads label PNGs of class ids, or of the class map's colours.
+
+    Attributes:
+        class_map: what they mean.
+    """
+
+    class_map: ClassMap
+
+    def __call__(self, path: Path) -> npt.NDArray[np.uint8]:
+        """Return the ids (H, W) uint8 of a file, 255 = ignored.
+
+        Raises:
+            InputError: it cannot be read, or has ids or colours that the class map does not know.
+        """
+        picture = read_label_picture(path)
+        try:
+            if picture.ndim == 2:
+                return check_ids(picture, self.class_map)
+            return ids_of_colours(picture, self._colours(), f"class map {self.class_map.name}")
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+
+    def _colours(self) -> dict[tuple[int, int, int], int]:
+        ids = {(0, 0, 0): IGNORED}
+        for entry in self.class_map.classes:
+            if ids.get(entry.color, IGNORED) != IGNORED:
+                raise InputError(
+                    f"a coloured picture, but in class map {self.class_map.name} two classes have "
+                    f"colour {list(entry.color)}; give each its own, or save class ids"
+                )
+            ids[entry.color] = entry.id
+        return ids
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What the list of a split names."""
+
+    path: Path
+    videos: frozenset[str]
+    frames: frozenset[str]
+
+    def of(
+        self, labels: dict[str, dict[int, Path]], labels_folder: Path
+    ) -> dict[str, dict[int, Path]]:
+        """Return the chosen ones of all labels."""
+        for name in sorted(self.videos - set(labels)):
+            raise InputError(f"{self.path}: video {name!r} is not in the frames folder")
+        single = {
+            name: {i: p for i, p in found.items() if f"{name}/{p.stem}" in self.frames}
+            for name, found in labels.items()
+        }
+        known = {f"{name}/{path.stem}" for name in single for path in single[name].values()}
+        for name in sorted(self.frames - known):
+            raise InputError(f"{self.path}: {name!r} has no labels in {labels_folder}")
+        return {
+            name: labels[name] if name in self.videos else single[name]
+            for name in labels
+            if name in self.videos or single[name]
+        }
+
+
+def _subfolders(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    names = [path.name for path in folder.iterdir() if path.is_dir()]
+    return sorted((n for n in names if not n.startswith(".")), key=natural_key)
+
+
+def _labels(folder: Path, frames: list[Path]) -> dict[int, Path]:
+    if not folder.is_dir():
+        return {}
+    indices = {path.stem: index for index, path in enumerate(frames)}
+    labels = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
+            continue
+        if path.stem not in indices:
+            raise InputError(f"{path}: no frame {path.stem} in {frames[0].parent}")
+        labels[indices[path.stem]] = path
+    return labels
+
+
+def _class_map(folder: Path) -> ClassMap:
+    path = folder / CLASS_MAP
+    if not path.is_file():
+        raise InputError(
+            f"{path}: not there; write what the labels mean into it, or give a class map"
+        )
+    return ClassMap.load(path)
+
+
+def _read_list(folder: Path, split: str) -> _Chosen | None:
+    path = folder / f"{split}.txt"
+    if not path.is_file():
+        others = [name for name in _SPLITS if (folder / f"{name}.txt").is_file()]
+        if others:
+            raise InputError(
+                f"{path}: not there, but lists for {', '.join(others)} are; write one"
+            )
+        return None
+    if path.stat().st_size > MAX_LIST_BYTES:
+        raise InputError(f"{path}: more than {MAX_LIST_BYTES >> 20} MiB for a list of names")
+    try:
+        words = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not text ({error.reason})") from error
+    lines = frozenset(word.strip() for word in words if word.strip())
+    frames = frozenset(line for line in lines if "/" in line)
+    return _Chosen(path, lines - frames, frames)

@@ -1,0 +1,149 @@
+"""The files of NYU Depth V2: MATLAB's, raw colour pictures, and the camera's distortion."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import cv2
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from tdnet.errors import InputError
+from tdnet_offline.datasets.catalogue import NYUDV2
+from tdnet_offline.datasets.label_files import read_bytes
+from tdnet_offline.datasets.video import IGNORED
+
+CLASSES = 894
+"""Classes in the labelled file, from 1."""
+KEPT_CLASSES = 40
+_PPM = re.compile(rb"P6\s+(?:#[^\n]*\n\s*)*([0-9]{1,5})\s+([0-9]{1,5})\s+255\s")
+_SIZE = (480, 640)
+_FOCAL, _CENTRE = (
+    (518.85790117450188, 519.46961112127485),
+    (325.58244941119034, 253.73616633400465),
+)
+_DISTORTION = np.array(
+    [
+        *(0.20796615318809061, -0.58613825163911781),
+        *(0.00072231363135888329, 0.0010479627195765181),
+        0.49856986684705107,
+    ]
+)
+"""Of the colour camera, as the data set's toolbox has them."""
+
+
+def read_mat(path: Path, keys: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
+    """Read arrays of a MATLAB file of version 5.
+
+    Raises:
+        InputError: it is missing, damaged, or has no such array.
+    """
+    from scipy.io import loadmat
+
+    if not path.is_file():
+        raise InputError(f"{path}: not there; {NYUDV2}")
+    try:
+        content = loadmat(str(path), variable_names=keys)
+    # The reader passes on whatever it meets in damaged bytes.
+    except Exception as error:
+        raise InputError(f"{path}: not a MATLAB file that can be read ({error})") from error
+    missing = [key for key in keys if key not in content]
+    if missing:
+        raise InputError(f"{path}: has no {', '.join(missing)}; is it the official file?")
+    return {key: np.asarray(content[key]) for key in keys}
+
+
+def read_rows(path: Path, key: str) -> npt.NDArray[np.int64]:
+    """Read which labelled frames belong to a split, counted from 0."""
+    return read_mat(path, (key,))[key].reshape(-1).astype(np.int64) - 1
+
+
+def read_class_table(path: Path) -> npt.NDArray[np.uint8]:
+    """Read which of 40 classes each of 894 belongs to.
+
+    Returns:
+        (895,) uint8: id 0 to 39 by label 0 to 894; 255 for what has none.
+
+    Raises:
+        InputError: the file is another.
+    """
+    mapping = read_mat(path, ("mapClass",))["mapClass"].reshape(-1).astype(np.int64)
+    if mapping.size != CLASSES or mapping.min() < 0 or mapping.max() > KEPT_CLASSES:
+        raise InputError(
+            f"{path}: mapClass has {mapping.size} values from {mapping.min()} to {mapping.max()}; "
+            f"expected are {CLASSES} from 1 to {KEPT_CLASSES}"
+        )
+    table = np.full(CLASSES + 1, IGNORED, np.uint8)
+    table[1:][mapping > 0] = mapping[mapping > 0] - 1
+    return table
+
+
+def read_raw_names(path: Path) -> list[PurePosixPath]:
+    """Read the raw files ``SCENE/r-TIME-NUMBER.ppm`` of the labelled frames, in their order.
+
+    Raises:
+        InputError: the file is missing, cut off, or another.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: not there; {NYUDV2}")
+    try:
+        with h5py.File(path, "r") as file:
+            references = np.asarray(file["rawRgbFilenames"]).reshape(-1)
+            texts = ["".join(map(chr, np.asarray(file[r]).reshape(-1))) for r in references]
+            counts = {key: len(file[key]) for key in ("images", "labels")}
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); download it again") from error
+    if set(counts.values()) != {len(texts)}:
+        raise InputError(
+            f"{path}: {counts['images']} images, {counts['labels']} labels and {len(texts)} names "
+            "do not fit each other; download it again"
+        )
+    return [PurePosixPath(text) for text in texts]
+
+
+def read_ppm(path: Path) -> npt.NDArray[np.uint8]:
+    """Read a raw colour picture (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: it is missing, cut off, or no 8-bit PPM.
+    """
+    content = read_bytes(path)
+    match = _PPM.match(content)
+    if match is None:
+        raise InputError(f"{path}: not a PPM of 8 bits")
+    width, height = int(match[1]), int(match[2])
+    if len(content) - match.end() < height * width * 3:
+        raise InputError(f"{path}: the PPM is cut off: {len(content)} bytes")
+    pixels = np.frombuffer(content, np.uint8, height * width * 3, match.end())
+    return pixels.reshape(height, width, 3)
+
+
+def undistorted(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Take the lens distortion out of a raw picture, as the labelled ones have none.
+
+    What the camera did not see becomes white, as there.
+    """
+    maps = _undistortion(image.shape[0], image.shape[1])
+    white = (255, 255, 255)
+    result = cv2.remap(image, *maps, cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT, white)
+    return np.asarray(result, np.uint8)
+
+
+@lru_cache(maxsize=2)
+def _undistortion(height: int, width: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    rows, columns = height / _SIZE[0], width / _SIZE[1]
+    camera = np.array(
+        [
+            [_FOCAL[0] * columns, 0.0, _CENTRE[0] * columns],
+            [0.0, _FOCAL[1] * rows, _CENTRE[1] * rows],
+            [0.0, 0.0, 1.0],
+        ]
+    )
+    first, second = cv2.initUndistortRectifyMap(
+        camera, _DISTORTION, np.eye(3), camera, (width, height), cv2.CV_32FC1
+    )
+    return first, second

@@ -1,0 +1,151 @@
+"""The synthetic street as a data set: a range of seeds, each a video, every frame labelled."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache, lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tdnet.class_map import ClassMap
+from tdnet.errors import InputError
+from tdnet_offline import street
+from tdnet_offline.datasets.video import Dataset, LabelledVideo
+from tdnet_offline.frames import Frame
+from tdnet_offline.street import StreetDrive
+from tdnet_offline.writers.atomic_files import replacing
+
+DEFAULT_SIZE = (360, 640)
+DEFAULT_FRAMES = 30
+DEFAULT_RATE = 17.0
+MAX_SEEDS = 1_000_000
+GRAMMAR = "FIRST-LAST[@HxW][,frames=N][,rate=HZ][,cache=DIR]"
+_SEEDS = re.compile(r"([0-9]{1,12})(?:-([0-9]{1,12}))?(?:@([0-9]{1,4})x([0-9]{1,4}))?")
+_SIDES = (32, 4096)
+
+
+class StreetVideo(LabelledVideo):
+    """One drive, rendered when a frame is asked for; with a cache, only the first time.
+
+    Args:
+        seed: of the street.
+        size: (H, W) of the frames in pixels.
+        frames: how many.
+        rate: frames a second.
+        cache: folder for rendered frames; None: none.
+    """
+
+    def __init__(
+        self, seed: int, size: tuple[int, int], frames: int, rate: float, cache: Path | None
+    ) -> None:
+        self.name = f"street{seed}"
+        self.num_frames = frames
+        self.labelled = range(frames)
+        self.frame_rate = rate
+        self._drive = (seed, size, rate)
+        # What an older version of the street rendered is not what this one would.
+        folder = f"{_street_version()}-{size[0]}x{size[1]}-{rate:g}hz"
+        self._cache = cache and cache / folder / self.name
+
+    def frame(self, index: int) -> Frame:
+        """Return frame ``index``; see `LabelledVideo.frame`."""
+        image = np.ascontiguousarray(self._picture(index)[..., :3])
+        return Frame(f"{self.name}_{index:06d}", round(index * 1e9 / self._drive[2]), "", image)
+
+    def labels(self, index: int) -> npt.NDArray[np.uint8]:
+        """Return the labels of frame ``index``; see `LabelledVideo.labels`."""
+        return np.ascontiguousarray(self._picture(index)[..., 3])
+
+    def _picture(self, index: int) -> npt.NDArray[np.uint8]:
+        """Give (H, W, 4) uint8: red, green, blue, label."""
+        if not 0 <= index < self.num_frames:
+            raise InputError(f"{self.name}: no frame {index}; it has {self.num_frames}")
+        if self._cache is None:
+            return _render(self._drive, index)
+        file = self._cache / f"{index:06d}.npy"
+        if not file.exists():
+            picture = _render(self._drive, index)
+            with replacing(file) as temporary:
+                np.save(temporary, picture)
+            return picture
+        try:
+            picture = np.load(file)
+        except (ValueError, EOFError) as error:
+            raise InputError(f"{file}: damaged ({error}); remove the cache") from error
+        return np.asarray(picture, np.uint8)
+
+
+@cache
+def _street_version() -> str:
+    sources = sorted(Path(street.__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+
+
+@lru_cache(maxsize=4)
+def _street_drive(seed: int, size: tuple[int, int], rate: float) -> StreetDrive:
+    return StreetDrive(seed, size, rate)
+
+
+# Labels are asked for right after their frame.
+@lru_cache(maxsize=8)
+def _render(drive: tuple[int, tuple[int, int], float], index: int) -> npt.NDArray[np.uint8]:
+    frame = _street_drive(*drive).frame(index)
+    picture = np.dstack([frame.image, frame.labels])
+    picture.flags.writeable = False
+    return picture
+
+
+def open_street(description: str) -> Dataset:
+    """Open a range of synthetic drives.
+
+    Args:
+        description: ``FIRST-LAST[@HxW][,frames=N][,rate=HZ][,cache=DIR]``: seeds, size of the
+            frames, frames of each drive, frames a second, and a folder that keeps what has been
+            rendered. ``0-99@180x320,frames=12``.
+
+    Raises:
+        InputError: anything else.
+    """
+    words = description.split(",")
+    match = _SEEDS.fullmatch(words[0])
+    if match is None:
+        raise _mistake(description, f"got {words[0]!r} for the seeds")
+    first = int(match[1])
+    last = first if match[2] is None else int(match[2])
+    if not first <= last < first + MAX_SEEDS:
+        raise _mistake(description, f"{last - first + 1} seeds; allowed are 1 to {MAX_SEEDS}")
+    size = DEFAULT_SIZE if match[3] is None else (int(match[3]), int(match[4]))
+    if not all(_SIDES[0] <= side <= _SIDES[1] for side in size):
+        raise _mistake(description, f"sides are {_SIDES[0]} to {_SIDES[1]} pixels")
+    options = dict(_option(description, word) for word in words[1:])
+    frames = _number(description, "frames", options.get("frames", str(DEFAULT_FRAMES)), 1, 1e6)
+    rate = _number(description, "rate", options.get("rate", str(DEFAULT_RATE)), 0.1, 1000)
+    cache_folder = Path(options["cache"]) if "cache" in options else None
+    videos = tuple(
+        StreetVideo(seed, size, int(frames), rate, cache_folder) for seed in range(first, last + 1)
+    )
+    return Dataset("street", description, "", ClassMap.load("cityscapes"), videos)
+
+
+def _option(description: str, word: str) -> tuple[str, str]:
+    key, separator, value = word.partition("=")
+    if key not in ("frames", "rate", "cache") or not separator or not value:
+        raise _mistake(description, f"got {word!r}")
+    return key, value
+
+
+def _number(description: str, name: str, text: str, least: float, most: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most or (name == "frames" and value != int(value)):
+        raise _mistake(description, f"got {name}={text}; allowed are {least:g} to {most:g}")
+    return value
+
+
+def _mistake(description: str, problem: str) -> InputError:
+    return InputError(f"street:{description}: {problem}; write street:{GRAMMAR}")

@@ -1,0 +1,78 @@
+"""Where a result comes from: machine, versions, commit, and the hash of a file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from tdnet.version import __version__
+
+_BLOCK = 1 << 20
+
+
+def hardware() -> str:
+    """Name processor, cores and GPUs in one line."""
+    import torch
+
+    parts = [_processor(), f"{os.cpu_count()} logical cores"]
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    parts += [f"{names.count(name)} x {name}" for name in sorted(set(names))] or ["no GPU"]
+    return ", ".join(parts)
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of Python, torch and tdnet, by name."""
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "tdnet": __version__,
+    }
+
+
+def git_commit() -> str:
+    """Give the commit of the checkout that this file is part of; empty outside one.
+
+    ``-dirty`` follows where files that git knows have changed.
+    """
+    here = Path(__file__)
+    # A package that is installed into a folder of somebody's checkout is no part of that.
+    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
+        return ""
+    return _git(here.parent, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*") or ""
+
+
+def sha256(path: Path) -> str:
+    """Give the SHA-256 of a file as 64 hexadecimal digits.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
