@@ -1,0 +1,81 @@
+"""Auxiliary heads: they classify an inner layer, in training only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from tdnet.errors import WeightsError
+from tdnet.network import SegmentationNetwork, TDNet
+from tdnet.network.head import Head
+from tdnet.variants import Backbone
+
+
+class AuxiliaryHead(Head):
+    """A head on the backbone's third layer (specification, "Training").
+
+    Args:
+        backbone: whose third layer it classifies.
+        num_classes: K.
+    """
+
+    def __init__(self, backbone: Backbone, num_classes: int) -> None:
+        channels = backbone.out_channels // 2
+        super().__init__(channels, channels // 4, num_classes)
+
+
+def auxiliary_heads(network: SegmentationNetwork) -> nn.ModuleList:
+    """Create the auxiliary heads of a network: one a path, or one of a single-frame network."""
+    count = len(network.paths) if isinstance(network, TDNet) else 1
+    return nn.ModuleList(
+        AuxiliaryHead(network.variant.backbone, network.num_classes) for _ in range(count)
+    )
+
+
+def official_auxiliary_state(heads: nn.ModuleList) -> dict[str, Tensor]:
+    """Name the tensors of the heads as the published training code does: ``auxlayer1`` ...
+
+    Readers of weights for inference pass over these names.
+    """
+    state = heads.state_dict()
+    return {_official_name(name): item for name, item in state.items()}
+
+
+def load_auxiliary_heads(heads: nn.ModuleList, tensors: Mapping[str, Tensor]) -> bool:
+    """Load the heads from entries ``auxlayer{p}.*`` of a training checkpoint.
+
+    Args:
+        heads: changed only if all entries are there and fit.
+        tensors: a checkpoint's entries by name; others are passed over.
+
+    Returns:
+        Whether the checkpoint has them.
+
+    Raises:
+        WeightsError: it has some that do not fit.
+    """
+    own = heads.state_dict()
+    found: dict[str, Tensor] = {}
+    for name, target in own.items():
+        official = _official_name(name)
+        item = tensors.get(official)
+        if item is None:
+            if official.endswith("num_batches_tracked"):
+                continue
+            return False
+        if item.shape != target.shape:
+            raise WeightsError(
+                f"auxiliary head: {official} is {tuple(item.shape)}, not {tuple(target.shape)}; "
+                "give a checkpoint of the same variant and number of classes"
+            )
+        found[name] = item
+    heads.load_state_dict({**own, **found})
+    return True
+
+
+def _official_name(name: str) -> str:
+    index, rest = name.split(".", 1)
+    layer, *middle, parameter = rest.split(".")
+    number = {"classifier": "4", "conv": "0", "bn": "1"}[middle[0] if middle else layer]
+    return f"auxlayer{int(index) + 1}.conv5.{number}.{parameter}"

@@ -1,0 +1,145 @@
+"""What a run keeps: weights that the node loads as they are, and the state to go on from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tdnet.class_map import ClassMap
+from tdnet.errors import InputError
+from tdnet.version import __version__
+from tdnet.weights import save_weights
+from tdnet_offline.provenance import git_commit
+from tdnet_offline.training.auxiliary import official_auxiliary_state
+from tdnet_offline.training.configuration import TrainingConfig
+from tdnet_offline.training.module import TrainingError, TrainingModule
+from tdnet_offline.training.preparation import untied_network
+from tdnet_offline.training.recipe import write_recipe
+from tdnet_offline.writers.atomic_files import replacing
+
+LAST = "last.safetensors"
+BEST = "best.safetensors"
+STATE = "last.state.pt"
+RECIPE = "recipe.yaml"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        iteration: optimiser steps done.
+        mean_iou: of the last validation; None before the first.
+        best_mean_iou: of the best validation.
+        best_iteration: of it.
+    """
+
+    iteration: int = 0
+    mean_iou: float | None = None
+    best_mean_iou: float | None = None
+    best_iteration: int | None = None
+
+
+def save_network(
+    path: Path,
+    config: TrainingConfig,
+    module: TrainingModule,
+    class_map: ClassMap,
+    progress: Progress,
+) -> None:
+    """Write the weights, with all in the header that says where they come from.
+
+    Raises:
+        TrainingError: they are not finite; the file that was there stays.
+        WeightsError: the file cannot be written; the same.
+    """
+    network = untied_network(config.network, class_map.num_network_classes)
+    network.load_state_dict(module.result.state_dict())
+    for name, item in network.state_dict().items():
+        if not bool(torch.isfinite(item).all()):
+            raise TrainingError(
+                f"iteration {progress.iteration}: {name} holds NaN or infinity; stopped, and the "
+                "weights of the last checkpoint are kept: a lower optimisation.learning_rate or "
+                "a gradient_clip may help"
+            )
+    if config.checkpoint.precision == "float16":
+        network.half()
+    metrics: dict[str, Any] = {"iteration": progress.iteration, "mean_iou": progress.mean_iou}
+    save_weights(
+        network,
+        path,
+        class_map=class_map,
+        extra={
+            "metrics": json.dumps(metrics),
+            "recipe": write_recipe(config),
+            "git_commit": git_commit(),
+            "tdnet_version": __version__,
+        },
+        unused=None if module.auxiliary is None else official_auxiliary_state(module.auxiliary),
+    )
+
+
+def save_state(path: Path, module: TrainingModule, progress: Progress) -> None:
+    """Write all that a later process needs to go on exactly.
+
+    Raises:
+        OSError: the file cannot be written; the one that was there stays.
+    """
+    optimizer = module.optimizers(use_pl_optimizer=False)
+    if isinstance(optimizer, list):
+        raise TypeError("one optimiser was expected")
+    state = {
+        "progress": vars(progress),
+        "module": module.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "precision": module.trainer.precision_plugin.state_dict(),
+        "sums": module.sums,
+        "summed": module.summed,
+    }
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:
+            # PyTorch complains of the file that it could not finish; the cause is what helps.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
+
+
+def load_state(path: Path) -> Mapping[str, Any]:
+    """Read what `save_state` wrote; no code of it is executed.
+
+    Raises:
+        InputError: the file is damaged or something else.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        Progress(**state["progress"])
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"{path}: no state of a training run ({reason}); take it away to begin anew"
+        ) from error
+    return dict(state)
+
+
+def restore(module: TrainingModule, state: Mapping[str, Any], path: Path) -> None:
+    """Put network, auxiliary heads and moving average back.
+
+    Raises:
+        InputError: the state is of another network.
+    """
+    try:
+        module.load_state_dict(state["module"])
+    except RuntimeError as error:
+        raise InputError(
+            f"{path}: is of another network than {module.network.variant.name} with "
+            f"{module.network.num_classes} classes and these options; go on with the recipe that "
+            "it was written by, or give another output"
+        ) from error
+    module.sums, module.summed = dict(state["sums"]), int(state["summed"])

@@ -1,0 +1,143 @@
+"""The order in which clips are drawn, and the loaders that bring them as batches.
+
+What sample number n of a run is depends on the seed and n only: not on the number of processes,
+workers or parts of an iteration, nor on where the run was interrupted.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
+
+from tdnet.errors import TdnetError
+from tdnet_offline.datasets import Clip, ClipDataset
+
+
+class ClipBatch(NamedTuple):
+    """Clips of one part of an iteration, in one process.
+
+    Attributes:
+        frames: (B, N, H, W, 3) uint8 RGB, oldest first.
+        labels: (B, H, W) uint8, 255 = ignored.
+        draws: (B,) int64, what decides everything random about each clip.
+    """
+
+    frames: Tensor
+    labels: Tensor
+    draws: Tensor
+
+
+class Position(NamedTuple):
+    """Where a process stands among all, and what it takes of each iteration.
+
+    Attributes:
+        rank: of the process, from 0.
+        processes: how many there are.
+        clips: for one part of an iteration, in one process.
+        parts: of an iteration.
+    """
+
+    rank: int
+    processes: int
+    clips: int
+    parts: int
+
+
+class ClipSampler(Sampler[list[tuple[int, int]]]):
+    """Gives the (index, draw) pairs of each part of each iteration, for one process.
+
+    Every labelled frame comes once before any comes twice, in an order that the seed shuffles
+    anew each time.
+
+    Args:
+        num_clips: labelled frames of the data set.
+        seed: of order and draws.
+        start: first iteration.
+        end: iteration before which it ends.
+        position: of this process.
+    """
+
+    def __init__(
+        self, num_clips: int, seed: int, start: int, end: int, position: Position
+    ) -> None:
+        self._num_clips, self._seed = num_clips, seed
+        self._start, self._end, self._position = start, end, position
+
+    def __len__(self) -> int:
+        return (self._end - self._start) * self._position.parts
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        clips, parts = self._position.clips, self._position.parts
+        order, of_pass = list[int](), -1
+        for part in range(self._start * parts, self._end * parts):
+            first = (part * self._position.processes + self._position.rank) * clips
+            items = []
+            for sample in range(first, first + clips):
+                number, place = divmod(sample, self._num_clips)
+                if number != of_pass:
+                    of_pass = number
+                    shuffled = np.random.default_rng((self._seed, 1, number))
+                    order = shuffled.permutation(self._num_clips).tolist()
+                draw = np.random.SeedSequence((self._seed, 2, sample)).generate_state(1)
+                items.append((order[place], int(draw[0])))
+            yield items
+
+
+class _Guarded(TorchDataset["tuple[Clip, int] | TdnetError"]):
+    """Passes errors on as items, since a worker process can raise only their printed form."""
+
+    def __init__(self, clips: ClipDataset) -> None:
+        self._clips = clips
+
+    def __getitem__(self, item: tuple[int, int]) -> tuple[Clip, int] | TdnetError:
+        try:
+            return self._clips[item], item[1]
+        except TdnetError as error:
+            return error
+
+
+def _collate(items: list[tuple[Clip, int] | TdnetError]) -> ClipBatch | TdnetError:
+    found = []
+    for item in items:
+        if isinstance(item, TdnetError):
+            return item
+        found.append(item)
+    return ClipBatch(
+        frames=torch.stack([clip.frames for clip, _ in found]),
+        labels=torch.stack([clip.labels for clip, _ in found]),
+        draws=torch.tensor([draw for _, draw in found]),
+    )
+
+
+def clip_loader(
+    clips: ClipDataset,
+    batches: Sampler[list[tuple[int, int]]] | list[list[tuple[int, int]]],
+    *,
+    workers: int,
+    pin_memory: bool,
+) -> DataLoader[ClipBatch | TdnetError]:
+    """Make a loader of the batches; what cannot be read arrives as the error itself."""
+    return DataLoader(
+        _Guarded(clips),  # type: ignore[arg-type]
+        batch_sampler=batches,
+        collate_fn=_collate,
+        num_workers=workers,
+        worker_init_fn=_prepare_worker if workers else None,
+        pin_memory=pin_memory,
+        prefetch_factor=4 if workers else None,
+        persistent_workers=workers > 0,
+    )
+
+
+def _prepare_worker(_number: int) -> None:
+    # Ctrl-C reaches the whole process group; the main process decides when it ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)

@@ -1,0 +1,141 @@
+"""Where training starts: ImageNet backbones, or a trained single-frame network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tdnet.checkpoint_file import read_checkpoint
+from tdnet.errors import WeightsError
+from tdnet.network import PSPNet, SegmentationNetwork, TDNet, create_model
+from tdnet.official_layout import official_backbone_names
+from tdnet.variants import get_variant
+from tdnet.weights import describe_weights, load_weights
+from tdnet_offline.training.pyramid_groups import group_channels
+
+# torchvision's deeper networks have one 7x7 stem convolution to 64 channels, ours three of 3x3 to
+# 128: these are the layers that see the difference.
+_STEM = ("conv1.", "bn1.", "layer1.0.conv1.", "layer1.0.downsample.0.")
+
+
+def load_imagenet_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
+    """Start every backbone of a network from an ImageNet ResNet.
+
+    Args:
+        network: all of its backbones are changed, or none.
+        path: a state dict in torchvision's names, of its own ResNets or of those with a stem of
+            three 3x3 convolutions (``conv1.0``, ``conv1.3``, ``conv1.6``); the classifier ``fc``
+            is passed over.
+
+    Returns:
+        What did not come from the file, a line each.
+
+    Raises:
+        WeightsError: the file cannot be read, or is of another depth or width.
+    """
+    tensors = read_checkpoint(path).tensors
+    modules = network.paths if isinstance(network, TDNet) else [network]
+    own = modules[0].backbone.state_dict()
+    names = official_backbone_names(network.variant, own)
+    notes: list[str] = []
+    if "conv1.weight" in tensors and "conv1.weight" not in names.values():
+        names = {ours: name for ours, name in names.items() if not name.startswith(_STEM)}
+        notes.append(
+            f"{path}: has another stem (one 7x7 convolution); stem and entrance of layer1 keep "
+            "their random numbers"
+        )
+    fitted: dict[str, Tensor] = {}
+    for ours, name in names.items():
+        item = tensors.get(name)
+        if item is None and name.endswith("num_batches_tracked"):
+            continue
+        shape = None if item is None else tuple(item.shape)
+        if item is None or shape != tuple(own[ours].shape):
+            found = "missing" if shape is None else f"{shape}, not {tuple(own[ours].shape)}"
+            raise WeightsError(
+                f"{path} is no backbone of {network.variant.name}: {name} is {found}; give an "
+                f"ImageNet ResNet-{network.variant.backbone.depth} in torchvision's names, of "
+                f"width {network.variant.backbone.width}"
+            )
+        fitted[ours] = item
+    _refuse_broken_numbers(path, fitted)
+    for module in modules:
+        module.backbone.load_state_dict({**own, **fitted})
+    return notes
+
+
+def load_single_frame(path: str | Path) -> PSPNet:
+    """Load a single-frame PSPNet, of whatever variant and known layout.
+
+    Raises:
+        WeightsError: the file cannot be read, or holds no single-frame network.
+    """
+    info = describe_weights(path)
+    if info.variant is None or info.num_classes is None or get_variant(info.variant).paths != 1:
+        raise WeightsError(
+            f"{path} holds {info.variant or 'no known network'}; give the weights of a "
+            "single-frame PSPNet"
+        )
+    network = create_model(info.variant, info.num_classes, info.input_size)
+    load_weights(network, path)
+    if not isinstance(network, PSPNet):
+        raise TypeError(f"{network.variant.name} is no PSPNet")
+    return network
+
+
+def start_paths(network: TDNet, single: PSPNet, *, pass_through: bool = False) -> list[str]:
+    """Start every path of a network from a single-frame network.
+
+    A path copies its backbone and pyramid; its head takes from the 3x3 convolution the input
+    channels of its pyramid group (specification, "Training").
+
+    Args:
+        network: what is started.
+        single: of the same backbone.
+        pass_through: also let values begin as the features themselves, and copy norm and
+            classifier of the head, so that every path segments before it has learnt anything.
+
+    Returns:
+        What keeps its random numbers since the shapes differ, a line each.
+
+    Raises:
+        WeightsError: the backbones differ.
+    """
+    ours, theirs = network.variant, single.variant
+    if ours.backbone != theirs.backbone:
+        raise WeightsError(
+            f"{theirs.name} cannot start {ours.name}: its backbone is ResNet-"
+            f"{theirs.backbone.depth} of width {theirs.backbone.width}, not ResNet-"
+            f"{ours.backbone.depth} of width {ours.backbone.width}"
+        )
+    skipped: dict[str, None] = {}
+
+    def copy(target: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
+        own = target.state_dict()
+        if all(own[name].shape == item.shape for name, item in state.items()):
+            target.load_state_dict({**own, **state})
+        else:
+            skipped[f"{what} keeps its random numbers: {theirs.name} has another shape"] = None
+
+    for path in network.paths:
+        path.backbone.load_state_dict(single.backbone.state_dict())
+        path.pyramid.load_state_dict(single.pyramid.state_dict())
+        columns = group_channels(path.pyramid, single.backbone.out_channels)
+        head, source = path.head, single.head
+        copy(head.conv.conv, {"weight": source.conv.conv.weight[:, columns]}, "3x3 of the head")
+        if pass_through:
+            same = torch.eye(len(columns))[:, :, None, None]
+            bias = torch.zeros(len(columns))
+            copy(path.encoding.value, {"weight": same, "bias": bias}, "value projection")
+            copy(head.conv.bn, source.conv.bn.state_dict(), "norm of the head")
+            copy(head.classifier, source.classifier.state_dict(), "classifier")
+    return list(skipped)
+
+
+def _refuse_broken_numbers(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
+    for name, item in tensors.items():
+        if item.is_floating_point() and not bool(torch.isfinite(item).all()):
+            raise WeightsError(f"{path}: {name} holds NaN or infinity; the file is unusable")

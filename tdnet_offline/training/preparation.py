@@ -1,0 +1,233 @@
+"""What is trained before its first iteration: the network, what helps it learn, their weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from tdnet.checkpoint_file import CheckpointFile, read_checkpoint
+from tdnet.class_map import ClassMap
+from tdnet.errors import InputError, WeightsError
+from tdnet.network import SegmentationNetwork, TDNet, create_model
+from tdnet.variants import Variant, get_variant
+from tdnet.weights import describe_weights, load_weights, packaged_weights, stored_class_map
+from tdnet_offline.training.auxiliary import auxiliary_heads, load_auxiliary_heads
+from tdnet_offline.training.configuration import NetworkConfig, TrainingConfig
+from tdnet_offline.training.initialisation import (
+    load_imagenet_backbones,
+    load_single_frame,
+    start_paths,
+)
+from tdnet_offline.training.teacher import GroupedTeacher, load_teacher
+
+PACKAGED = "packaged"
+"""Instead of the path of a checkpoint: the one that comes with the variant."""
+
+
+@dataclass
+class Learner:
+    """A network and what it needs to be trained.
+
+    Attributes:
+        network: in training it takes clips of `clip_length` frames.
+        auxiliary: a head for each path; None without an auxiliary loss.
+        teacher: frozen; None without distillation.
+        notes: what was done with given weights, a line each.
+    """
+
+    network: SegmentationNetwork
+    auxiliary: nn.ModuleList | None
+    teacher: GroupedTeacher | None
+    notes: list[str] = field(default_factory=list)
+
+
+def clip_length(variant: Variant) -> int:
+    """Frames of a training clip: the labelled one and those that the memory holds."""
+    return variant.memory_capacity + 1
+
+
+def chosen_variant(config: NetworkConfig) -> Variant:
+    """Give the variant of a configuration, with as many memory frames as it asks for.
+
+    Raises:
+        UnknownNameError: no variant has that name.
+        InputError: the variant cannot use so many frames.
+    """
+    variant = get_variant(config.variant)
+    if config.memory_frames is None:
+        return variant
+    return dataclasses.replace(variant, memory_frames=config.memory_frames)
+
+
+def untied_network(config: NetworkConfig, num_classes: int) -> SegmentationNetwork:
+    """Create the network, each path with weights of its own.
+
+    Raises:
+        TdnetError: the variant does not exist, or cannot be as the configuration asks for.
+    """
+    return create_model(
+        chosen_variant(config), num_classes, config.input_size, config.memory_stride
+    )
+
+
+def prepare_learner(config: TrainingConfig, class_map: ClassMap) -> Learner:
+    """Create the network with its first weights, auxiliary heads and teacher.
+
+    Args:
+        config: of the run; its seed decides the random weights.
+        class_map: what the network's channels mean.
+
+    Raises:
+        TdnetError: a given file cannot be used, or options do not go together.
+    """
+    torch.manual_seed(config.seed)
+    classes = class_map.num_network_classes
+    learner = Learner(untied_network(config.network, classes), None, None)
+    if config.loss.auxiliary > 0:
+        learner.auxiliary = auxiliary_heads(learner.network)
+    given = [name for name in ("backbone", "single", "weights") if getattr(config.init, name)]
+    if len(given) > 1:
+        names = " and ".join(f"init.{name}" for name in given)
+        raise InputError(f"{names} are given; allowed is one of them")
+    if config.init.backbone:
+        learner.notes += load_imagenet_backbones(learner.network, config.init.backbone)
+    if config.init.single:
+        _start_from_single(learner, config.init.single, config.init.pass_through)
+    if config.init.weights:
+        _go_on_from(learner, read_checkpoint(_weights_file(config)), class_map)
+    if config.network.shared_paths:
+        _share_paths(learner)
+    learner.teacher = _teacher(config, learner.network)
+    return learner
+
+
+def _start_from_single(learner: Learner, path: str, pass_through: bool) -> None:
+    network = learner.network
+    if not isinstance(network, TDNet):
+        raise InputError(
+            f"init.single starts the paths of a TDNet; {network.variant.name} has none: give "
+            "init.weights"
+        )
+    single = load_single_frame(path)
+    learner.notes += start_paths(network, single, pass_through=pass_through)
+    if learner.auxiliary is None or single.num_classes != network.num_classes:
+        return
+    heads = auxiliary_heads(single)
+    if load_auxiliary_heads(heads, read_checkpoint(path).tensors):
+        for head in learner.auxiliary:
+            head.load_state_dict(heads[0].state_dict())
+
+
+def _weights_file(config: TrainingConfig) -> str:
+    """Give the checkpoint that `init.weights` names.
+
+    Raises:
+        WeightsError: the packaged one is asked for, and there is none.
+    """
+    if config.init.weights != PACKAGED:
+        return config.init.weights
+    path = packaged_weights(config.network.variant)
+    if path is None:
+        raise WeightsError(
+            f"init.weights is {PACKAGED}, but no weights are packaged for "
+            f"{config.network.variant}; give a checkpoint of that variant"
+        )
+    return str(path)
+
+
+def _go_on_from(learner: Learner, checkpoint: CheckpointFile, class_map: ClassMap) -> None:
+    """Load a checkpoint; of another class map, the classes that both have by name.
+
+    Raises:
+        WeightsError: it holds another variant.
+    """
+    network = learner.network
+    found = describe_weights(checkpoint.path)
+    theirs = stored_class_map(checkpoint)
+    same = found.num_classes == network.num_classes and (
+        theirs is None or _channel_names(theirs) == _channel_names(class_map)
+    )
+    if same or found.variant != network.variant.name or found.num_classes is None:
+        load_weights(network, checkpoint)  # or its error, which says what does not fit
+        if learner.auxiliary is not None:
+            load_auxiliary_heads(learner.auxiliary, checkpoint.tensors)
+        return
+    donor = create_model(
+        network.variant, found.num_classes, network.input_size, network.memory_stride
+    )
+    load_weights(donor, checkpoint)
+    learner.notes.append(_take_over(network, donor, class_map, theirs))
+
+
+def _take_over(
+    network: SegmentationNetwork,
+    donor: SegmentationNetwork,
+    class_map: ClassMap,
+    theirs: ClassMap | None,
+) -> str:
+    """Copy all but the classifier, and its rows of the classes that have the same name."""
+    state, given = network.state_dict(), donor.state_dict()
+    known = _channel_names(theirs) if theirs else {}
+    rows = {name: channel for channel, name in known.items()}
+    pairs = {
+        channel: rows[name] for channel, name in _channel_names(class_map).items() if name in rows
+    }
+    for name, item in given.items():
+        if ".classifier." not in f".{name}":
+            state[name] = item
+            continue
+        for channel, row in pairs.items():
+            state[name][channel] = item[row]
+    network.load_state_dict(state)
+    names = _channel_names(class_map)
+    kept = [names[channel] for channel in pairs]
+    new = [name for channel, name in names.items() if channel not in pairs]
+    return (
+        f"classes taken over by name: {', '.join(kept) or 'none'}; "
+        f"new, with random weights: {', '.join(new) or 'none'}"
+    )
+
+
+def _channel_names(class_map: ClassMap) -> dict[int, str]:
+    return {channel: entry.name for entry in class_map.classes for channel in entry.sources}
+
+
+def _share_paths(learner: Learner) -> None:
+    """Let every path use the modules of the first; each keeps its slice of the pyramid.
+
+    Raises:
+        InputError: the network has no paths.
+    """
+    network = learner.network
+    if not isinstance(network, TDNet):
+        raise InputError(f"network.shared_paths: {network.variant.name} has one path only")
+    first = network.paths[0]
+    for path in network.paths[1:]:
+        for name in ("backbone", "encoding", "propagation", "norm", "head"):
+            setattr(path, name, getattr(first, name))
+        path.pyramid.branches = first.pyramid.branches
+    if learner.auxiliary is not None:
+        for index in range(1, len(learner.auxiliary)):
+            learner.auxiliary[index] = learner.auxiliary[0]
+
+
+def _teacher(config: TrainingConfig, network: SegmentationNetwork) -> GroupedTeacher | None:
+    loss = config.loss
+    if loss.distillation == "none":
+        return None
+    if not loss.teacher:
+        raise InputError(
+            f"loss.distillation is {loss.distillation}, but loss.teacher names no checkpoint; "
+            "train one with a recipe of psp101, or set loss.distillation=none"
+        )
+    if loss.distillation == "grouped" and not isinstance(network, TDNet):
+        raise InputError(
+            f"loss.distillation is grouped, but {network.variant.name} has no groups; allowed "
+            "are none and full"
+        )
+    # All groups together are the whole network, however many there are.
+    groups = network.variant.paths if isinstance(network, TDNet) else 2
+    return load_teacher(loss.teacher, groups=groups, num_classes=network.num_classes)

@@ -1,0 +1,194 @@
+"""A whole training run, from its configuration to its checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tdnet.class_map import ClassMap
+from tdnet.device import PRECISIONS
+from tdnet.errors import InputError
+from tdnet_offline.datasets import ClipDataset, Dataset, open_dataset
+from tdnet_offline.training import checkpoints
+from tdnet_offline.training.checkpoints import Progress
+from tdnet_offline.training.configuration import DataConfig, TrainingConfig
+from tdnet_offline.training.data import ClipSampler, clip_loader
+from tdnet_offline.training.keeper import Keeper
+from tdnet_offline.training.log import TrainingLog
+from tdnet_offline.training.module import TrainingModule
+from tdnet_offline.training.objective import Objective, balanced_class_weights
+from tdnet_offline.training.preparation import chosen_variant, clip_length, prepare_learner
+from tdnet_offline.training.recipe import changed_keys, load_recipe, write_recipe
+from tdnet_offline.training.trainer import (
+    create_trainer,
+    quiet_lightning,
+    synchronises_norms,
+    training_device,
+    training_errors,
+    training_precision,
+)
+from tdnet_offline.training.validation import streamed_confusion, validation_batches
+from tdnet_offline.training.world import World
+from tdnet_offline.writers.atomic_files import replacing
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What a run came to.
+
+    Attributes:
+        folder: where everything is.
+        progress: iterations, and mean IoU of the last and best validation.
+        weights: of the last iteration.
+        best: of the best validation.
+        seconds: that this process took.
+    """
+
+    folder: Path
+    progress: Progress
+    weights: Path
+    best: Path
+    seconds: float
+
+
+def run_training(config: TrainingConfig) -> TrainingSummary:
+    """Train a network; a process that `torchrun` started takes its part of the work.
+
+    Raises:
+        TdnetError: something in the configuration cannot be used, a data set cannot be read, or
+            the loss is not finite.
+        OSError: a checkpoint cannot be written; the one before it stays.
+        KeyboardInterrupt: SIGINT or SIGTERM came; the run has been saved and can be resumed.
+    """
+    started = time.monotonic()
+    folder = Path(config.output)
+    state = _state_to_resume(config, folder)
+    progress = Progress() if state is None else Progress(**state["progress"])
+    if progress.iteration < config.optimisation.iterations:
+        progress = _train(config, folder, progress, state)
+    if progress.iteration < config.optimisation.iterations:
+        raise KeyboardInterrupt
+    return TrainingSummary(
+        folder=folder,
+        progress=progress,
+        weights=folder / checkpoints.LAST,
+        best=folder / checkpoints.BEST,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _train(
+    config: TrainingConfig, folder: Path, progress: Progress, state: Mapping[str, Any] | None
+) -> Progress:
+    world = World.of_environment()
+    device = training_device(config, world)
+    synchronised = synchronises_norms(world, device)
+    position = world.position(config.optimisation, synchronised=synchronised)
+    precision = training_precision(config, device)
+    train, validation = _datasets(config)
+    length = clip_length(chosen_variant(config.network))
+    data = config.data
+    clips = ClipDataset(train, length, data.spacings, data.frame_size)
+    held_out = ClipDataset(validation, length, (1,), data.frame_size)
+
+    learner = prepare_learner(config, train.class_map)
+    learner.network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    weights = None
+    if config.loss.cross_entropy == "balanced":
+        weights = balanced_class_weights(train, learner.network.num_classes)
+    objective = Objective(config.loss, learner.teacher, weights)
+    module = TrainingModule(config, learner, objective, progress.iteration)
+    log = TrainingLog(config)
+    if state is not None:
+        checkpoints.restore(module, state, folder / checkpoints.STATE)
+    if world.rank == 0:
+        for note in [*learner.notes, *_resume_notes(config, folder, state)]:
+            log.say(note)
+        with replacing(folder / checkpoints.RECIPE) as temporary:
+            temporary.write_text(write_recipe(config), encoding="utf-8")
+
+    pin = device.type == "cuda"
+    end = config.optimisation.iterations
+    sampler = ClipSampler(len(clips), config.seed, progress.iteration, end, position)
+    loader = clip_loader(clips, sampler, workers=data.workers, pin_memory=pin)
+    batches = validation_batches(len(held_out), config.validation.clips, position)
+    held_out_loader = clip_loader(held_out, batches, workers=data.workers, pin_memory=pin)
+
+    def confusion(trained: TrainingModule) -> Tensor:
+        return streamed_confusion(
+            trained.result,
+            held_out_loader,
+            device=trained.device,
+            dtype=PRECISIONS[precision],
+            first_path=world.rank,
+            path_step=world.processes,
+        )
+
+    keeper = Keeper(config, train.class_map, confusion, log, progress, state)
+    with quiet_lightning(), training_errors(device):
+        trainer = create_trainer(
+            config, world, device, precision, start=progress.iteration, callbacks=[log, keeper]
+        )
+        trainer.fit(module, loader)
+    return keeper.progress
+
+
+def _state_to_resume(config: TrainingConfig, folder: Path) -> Mapping[str, Any] | None:
+    path = folder / checkpoints.STATE
+    if not path.exists():
+        return None
+    if not config.resume:
+        raise InputError(
+            f"{folder} holds a run already; go on with resume=true, or give another output"
+        )
+    return checkpoints.load_state(path)
+
+
+def _resume_notes(
+    config: TrainingConfig, folder: Path, state: Mapping[str, Any] | None
+) -> list[str]:
+    if state is None:
+        return []
+    changed = changed_keys(load_recipe(str(folder / checkpoints.RECIPE)), config)
+    keys = [key for key in changed if key not in ("resume", "output")]
+    return [
+        f"goes on after iteration {state['progress']['iteration']}"
+        + (f"; changed since: {', '.join(keys)}" if keys else "")
+    ]
+
+
+def _datasets(config: TrainingConfig) -> tuple[Dataset, Dataset]:
+    """Open what is learnt from, and what is validated on.
+
+    Raises:
+        TdnetError: one cannot be opened, or they have different classes.
+    """
+    data = config.data
+    if not data.train:
+        raise InputError("data.train names no data set; such as data.train=cityscapes:FOLDER")
+    class_map = ClassMap.load(config.network.class_map) if config.network.class_map else None
+    train = _open(data, data.train, data.train_split, class_map)
+    source = data.validation or data.train
+    validation = _open(data, source, data.validation_split, class_map)
+    if validation.class_map != train.class_map:
+        raise InputError(
+            f"{data.train} has class map {train.class_map.name!r}, {source} has "
+            f"{validation.class_map.name!r}; give one for both: network.class_map"
+        )
+    return train, validation
+
+
+def _open(data: DataConfig, source: str, split: str, class_map: ClassMap | None) -> Dataset:
+    return open_dataset(
+        source,
+        split,
+        class_map=class_map,
+        topic=data.topic or None,
+        label_topic=data.label_topic or None,
+    )

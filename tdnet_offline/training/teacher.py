@@ -1,0 +1,136 @@
+"""The distillation teacher: a PSPNet whose head is divided among the student's paths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from tdnet.errors import InputError, WeightsError
+from tdnet.network import PSPNet
+from tdnet.network.layers import NORM_EPS
+from tdnet.network.pyramid_pooling import PyramidPooling
+from tdnet.network.resnet import ResNet
+from tdnet.variants import Variant
+from tdnet_offline.training.initialisation import load_single_frame
+from tdnet_offline.training.pyramid_groups import group_channels
+
+# A path keeps half of the pyramid; of four groups it is taught by a quarter from that half.
+_GROUP_OF_PATH = {2: (0, 1), 4: (0, 2, 1, 3)}
+_GROUP_SCALE = {2: 1.0, 4: 4.0}
+
+
+class TeacherLogits(NamedTuple):
+    """What the teacher says of a frame, at feature size.
+
+    Attributes:
+        full: (B, K, h, w) of the whole teacher.
+        groups: (B, K, h, w) of the group that teaches each path, in the order of the paths.
+    """
+
+    full: Tensor
+    groups: tuple[Tensor, ...]
+
+
+class GroupedTeacher(nn.Module):
+    """A frozen PSPNet whose 3x3 head convolution is cut by input channels into N groups.
+
+    The sum of the groups is the PSPNet; one group sees what a path sees, and teaches that path
+    (paper, section 3.4; specification, "Grouped distillation"). Always in evaluation mode.
+
+    Args:
+        variant: of the PSPNet.
+        groups: N, the student's paths: 2 or 4.
+        num_classes: K.
+
+    Raises:
+        InputError: the variant is no single-frame network, or another number of groups.
+    """
+
+    def __init__(self, variant: Variant, groups: int, num_classes: int) -> None:
+        super().__init__()
+        if variant.paths != 1:
+            raise InputError(f"{variant.name} is no single-frame network; a teacher is a PSPNet")
+        if groups not in _GROUP_OF_PATH:
+            raise InputError(f"a teacher of {groups} groups; allowed are 2 and 4")
+        self.variant = variant
+        self.backbone = ResNet(variant.backbone)
+        channels, hidden = self.backbone.out_channels, variant.head_channels
+        pyramids = (PyramidPooling(channels, groups, group) for group in range(groups))
+        convs = (
+            nn.Conv2d(2 * channels // groups, hidden, 3, padding=1, bias=False)
+            for _ in range(groups)
+        )
+        self.pyramids = cast("Sequence[PyramidPooling]", nn.ModuleList(pyramids))
+        self.convs = cast("Sequence[nn.Conv2d]", nn.ModuleList(convs))
+        self.norm = nn.BatchNorm2d(hidden, eps=NORM_EPS)
+        self.classifier = nn.Conv2d(hidden, num_classes, 1)
+        self.requires_grad_(False)
+        self.eval()
+
+    @classmethod
+    def from_network(cls, network: PSPNet, groups: int) -> GroupedTeacher:
+        """Make the teacher of a PSPNet, which keeps its own copy of the numbers.
+
+        Raises:
+            InputError: `groups` is neither 2 nor 4.
+        """
+        teacher = cls(network.variant, groups, network.num_classes)
+        teacher.backbone.load_state_dict(network.backbone.state_dict())
+        weight = network.head.conv.conv.weight
+        for pyramid, conv in zip(teacher.pyramids, teacher.convs, strict=True):
+            pyramid.load_state_dict(network.pyramid.state_dict())
+            columns = group_channels(pyramid, network.backbone.out_channels)
+            conv.load_state_dict({"weight": weight[:, columns]})
+        teacher.norm.load_state_dict(network.head.conv.bn.state_dict())
+        teacher.classifier.load_state_dict(network.head.classifier.state_dict())
+        return teacher
+
+    @torch.no_grad()
+    def forward(self, frames: Tensor) -> TeacherLogits:
+        """Map normalised frames (B, 3, H, W) of any size to logits at stride 8."""
+        features = self.backbone(frames).layer4
+        parts = [
+            conv(pyramid(features))
+            for pyramid, conv in zip(self.pyramids, self.convs, strict=True)
+        ]
+        scale = _GROUP_SCALE[len(parts)]
+        return TeacherLogits(
+            full=self._classify(torch.stack(parts).sum(dim=0)),
+            groups=tuple(
+                self._classify(scale * parts[group]) for group in _GROUP_OF_PATH[len(parts)]
+            ),
+        )
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode, also as a part of what is trained."""
+        del mode
+        return super().train(False)
+
+    def _classify(self, hidden: Tensor) -> Tensor:
+        return self.classifier(torch.relu(self.norm(hidden)))
+
+
+def load_teacher(path: str | Path, *, groups: int, num_classes: int) -> GroupedTeacher:
+    """Load a teacher from the weights of a PSPNet, in whatever known layout.
+
+    Args:
+        path: the file; the published teachers' layouts, of 2 and of 4 groups, are among them.
+        groups: N, the student's paths, whatever the file's groups.
+        num_classes: K, the student's.
+
+    Raises:
+        WeightsError: the file cannot be read, holds no PSPNet, or one of other classes.
+        InputError: `groups` is neither 2 nor 4.
+    """
+    network = load_single_frame(path)
+    if network.num_classes != num_classes:
+        raise WeightsError(
+            f"{path} has {network.num_classes} classes, the network to be taught {num_classes}; "
+            "give a teacher of the same class map"
+        )
+    return GroupedTeacher.from_network(network, groups)

@@ -1,0 +1,198 @@
+"""Frames of a clip and their labels are varied together, and as far as the recipe says."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tdnet.preprocess import MEAN, STD, Preprocessor
+from tdnet_offline.training.augmentation import Augmentation, plain
+from tdnet_offline.training.configuration import AugmentationConfig
+
+SIZE = (33, 65)
+NOTHING = AugmentationConfig(rotation=0, scale=(1, 1), flip=False, color_jitter=0)
+
+
+def batch(size: tuple[int, int] = SIZE, clips: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    """Frames of two pictures, labels, draws."""
+    random = np.random.default_rng(5)
+    small = random.integers(0, 256, (clips, 3, 5, 9, 3), np.uint8)
+    frames = np.stack(
+        [
+            [cv2.resize(frame, size[::-1], interpolation=cv2.INTER_CUBIC) for frame in clip]
+            for clip in small
+        ]
+    )
+    labels = random.integers(0, 7, (clips, 1, 1), np.uint8) + (
+        np.arange(size[1], dtype=np.uint8) // 8
+    )
+    labels = np.repeat(labels, size[0], axis=1)
+    return torch.from_numpy(frames), torch.from_numpy(labels), torch.arange(clips) + 11
+
+
+def pictures(normalised: Tensor) -> Tensor:
+    """Undo the normalisation: 0 to 1."""
+    mean, std = (torch.tensor(item).reshape(3, 1, 1) for item in (MEAN, STD))
+    return normalised * std + mean
+
+
+def test_without_variation_frames_are_only_normalised() -> None:
+    frames, labels, draws = batch()
+    for varied, kept in (
+        Augmentation(NOTHING, SIZE)(frames, labels, draws),
+        plain(frames, labels, SIZE),
+    ):
+        same = Preprocessor(SIZE, torch.device("cpu"), torch.float32)
+        expected = torch.stack([torch.cat([same(frame) for frame in clip]) for clip in frames])
+        torch.testing.assert_close(varied, expected, rtol=0, atol=1e-5)
+        assert torch.equal(kept, labels.long())
+
+
+def test_another_size_is_resized_for_validation() -> None:
+    frames, labels, _ = batch((66, 130))
+    varied, kept = plain(frames, labels, SIZE)
+    resized = Preprocessor(SIZE, torch.device("cpu"), torch.float32)(frames[1, 2])[0]
+    torch.testing.assert_close(varied[1, 2], resized, rtol=0, atol=1e-4)
+    assert kept.shape == (2, *SIZE)
+    assert set(kept.unique().tolist()) <= set(labels.unique().tolist())
+
+
+def test_a_draw_decides_everything_and_nothing_else_does() -> None:
+    frames, labels, draws = batch()
+    vary = Augmentation(AugmentationConfig(), SIZE)
+    once, twice = vary(frames, labels, draws), vary(frames, labels, draws)
+    assert all(torch.equal(a, b) for a, b in zip(once, twice, strict=True))
+    alone = vary(frames[1:], labels[1:], draws[1:])
+    torch.testing.assert_close(alone[0][0], once[0][1], rtol=0, atol=1e-5)
+    assert torch.equal(alone[1][0], once[1][1])
+    other = vary(frames, labels, draws + 1)
+    assert not torch.equal(other[0], once[0])
+
+
+def test_all_frames_of_a_clip_are_varied_alike() -> None:
+    frames, labels, draws = batch()
+    still = frames[:, :1].expand(-1, 3, -1, -1, -1)
+    varied, _ = Augmentation(AugmentationConfig(), SIZE)(still, labels, draws)
+    assert torch.equal(varied[:, 0], varied[:, 1])
+    assert torch.equal(varied[:, 0], varied[:, 2])
+
+
+def test_what_was_given_stays_as_it_was() -> None:
+    frames, labels, draws = batch()
+    before = frames.clone(), labels.clone()
+    Augmentation(AugmentationConfig(rotation=0, scale=(1, 1)), SIZE)(frames, labels, draws)
+    Augmentation(AugmentationConfig(), SIZE)(frames, labels, draws)
+    assert torch.equal(frames, before[0])
+    assert torch.equal(labels, before[1])
+
+
+def test_half_of_the_clips_are_mirrored_with_their_labels() -> None:
+    frames, labels, _ = batch(clips=1)
+    config = AugmentationConfig(rotation=0, scale=(1, 1), color_jitter=0)
+    straight, _ = plain(frames, labels, SIZE)
+    mirrored = 0
+    for draw in range(40):
+        varied, kept = Augmentation(config, SIZE)(frames, labels, torch.tensor([draw]))
+        turned = not torch.equal(kept[0], labels[0].long())
+        mirrored += turned
+        expected = straight.flip(-1) if turned else straight
+        torch.testing.assert_close(varied, expected, rtol=0, atol=1e-5)
+        assert torch.equal(kept, (labels.flip(-1) if turned else labels).long())
+    assert 10 <= mirrored <= 30
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_a_scaled_crop_is_a_part_of_the_scaled_frame(scale: float) -> None:
+    frames, labels, _ = batch(clips=1)
+    config = AugmentationConfig(rotation=0, scale=(scale, scale), flip=False, color_jitter=0)
+    corners = set()
+    for draw in range(12):
+        varied, kept = Augmentation(config, SIZE)(frames, labels, torch.tensor([draw]))
+        if scale < 1:
+            # The whole frame is inside, what is beside it is ignored and has the mean colour.
+            outside = kept[0] == 255
+            share = 1 - float(outside.float().mean())
+            assert share == pytest.approx(0.25, abs=0.04)
+            assert bool((varied[0, :, :, outside].abs() < 1.8).all())
+            far = (
+                torch.nn.functional.max_pool2d((~outside).float()[None, None], 3, 1, 1)[0, 0] == 0
+            )
+            assert bool((varied[0, :, :, far] == 0).all())
+            corners.add(tuple((~outside).nonzero()[0].tolist()))
+        else:
+            assert not bool((kept == 255).any())
+            # Labels 8 columns wide become 16 wide.
+            changes = (kept[0, 0, 1:] != kept[0, 0, :-1]).nonzero().flatten().tolist()
+            assert {b - a for a, b in itertools.pairwise(changes)} <= {16}
+            corners.add(changes[0])
+    assert len(corners) > 4
+
+
+def test_a_turned_frame_is_what_opencv_turns() -> None:
+    frames, labels, _ = batch((65, 65), clips=1)
+    config = AugmentationConfig(rotation=30, scale=(1, 1), flip=False, color_jitter=0)
+    angles = []
+    for draw in range(8):
+        varied, kept = Augmentation(config, (65, 65))(frames, labels, torch.tensor([draw]))
+        picture = (pictures(varied[0, 2]).permute(1, 2, 0).numpy() * 255)[16:49, 16:49]
+
+        def error(angle: float, picture: np.ndarray = picture) -> float:
+            matrix = cv2.getRotationMatrix2D((32, 32), angle, 1)
+            turned = cv2.warpAffine(frames[0, 2].numpy(), matrix, (65, 65))
+            return float(np.abs(turned[16:49, 16:49] - picture).mean())
+
+        best = min(np.arange(-31, 31, 0.25), key=error)
+        assert error(best) < 2.0
+        angles.append(best)
+        matrix = cv2.getRotationMatrix2D((32, 32), best, 1)
+        turned = cv2.warpAffine(labels[0].numpy(), matrix, (65, 65), flags=cv2.INTER_NEAREST)
+        agreement = (turned == kept[0].numpy())[16:49, 16:49].mean()
+        assert agreement > 0.95
+    assert max(angles) > 5
+    assert min(angles) < -5
+
+
+def test_colours_vary_within_their_range_and_by_brightness_contrast_and_saturation() -> None:
+    grey = torch.full((1, 1, *SIZE, 3), 100, dtype=torch.uint8)
+    labels = torch.zeros((1, *SIZE), dtype=torch.uint8)
+    config = AugmentationConfig(rotation=0, scale=(1, 1), flip=False, color_jitter=0.3)
+    factors = []
+    for draw in range(60):
+        varied, _ = Augmentation(config, SIZE)(grey, labels, torch.tensor([draw]))
+        color = pictures(varied[0, 0])[:, 5, 5] * 255 / 100
+        # A uniform grey has no contrast and no colour: only brightness is left.
+        assert float(color.max() - color.min()) < 1e-3
+        factors.append(float(color[0]))
+    assert 0.7 <= min(factors) < 0.8
+    assert 1.2 < max(factors) <= 1.3
+
+    frames, labels, _ = batch(clips=1)
+    weights = torch.tensor([0.299, 0.587, 0.114])
+    narrow = (frames.float() * 0.1 + 115).to(torch.uint8)  # so that nothing is cut off
+    before = narrow[0].float() @ weights
+    for draw in range(10):
+        varied, _ = Augmentation(config, SIZE)(narrow, labels, torch.tensor([draw]))
+        after = torch.einsum("nchw,c->nhw", pictures(varied[0]) * 255, weights)
+        # The grey values follow a straight line: brightness times contrast, around the mean.
+        slope, offset = np.polyfit(before.flatten().numpy(), after.flatten().numpy(), 1)
+        line = before.numpy() * slope + offset
+        assert float(np.abs(after.numpy() - line).max()) < 0.5
+        brightness = (float(before.mean()) * slope + offset) / float(before.mean())
+        assert 0.69 < brightness < 1.31
+        assert 0.69 < slope / brightness < 1.31
+
+
+def test_no_colour_leaves_its_range() -> None:
+    frames, labels, draws = batch()
+    config = AugmentationConfig(rotation=0, scale=(1, 1), color_jitter=1)
+    for draw in range(10):
+        varied, _ = Augmentation(config, SIZE)(frames, labels, draws + 2 * draw)
+        values = pictures(varied)
+        assert math.isclose(max(1.0, float(values.max())), 1.0, abs_tol=1e-5)
+        assert math.isclose(min(0.0, float(values.min())), 0.0, abs_tol=1e-5)

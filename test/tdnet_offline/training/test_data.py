@@ -1,0 +1,71 @@
+"""Which clips come when: from seed and number alone, whoever shares the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from support.training import SIZE
+
+from tdnet_offline.datasets import ClipDataset, open_dataset
+from tdnet_offline.training.data import ClipBatch, ClipSampler, Position, clip_loader
+
+ALONE = Position(rank=0, processes=1, clips=6, parts=1)
+
+
+def samples(start: int, end: int, position: Position = ALONE, clips: int = 10) -> list[object]:
+    return [item for batch in ClipSampler(clips, 3, start, end, position) for item in batch]
+
+
+def test_every_clip_comes_once_before_any_comes_twice() -> None:
+    indices = [item[0] for item in samples(0, 10)]  # type: ignore[index]
+    for first in range(0, 60, 10):
+        assert sorted(indices[first : first + 10]) == list(range(10))
+    assert indices[:10] != indices[10:20]
+    assert len(set(map(str, samples(0, 10)))) == 60
+
+
+def test_the_seed_decides_the_order() -> None:
+    one, two = (list(ClipSampler(10, seed, 0, 5, ALONE)) for seed in (1, 2))
+    assert one == list(ClipSampler(10, 1, 0, 5, ALONE))
+    assert one != two
+
+
+@given(
+    processes=st.integers(1, 4),
+    parts=st.integers(1, 3),
+    clips=st.integers(1, 3),
+    start=st.integers(0, 5),
+)
+def test_shares_together_are_what_one_process_takes(
+    processes: int, parts: int, clips: int, start: int
+) -> None:
+    whole = Position(0, 1, processes * parts * clips, 1)
+    samplers = [
+        ClipSampler(7, 3, start, start + 3, Position(rank, processes, clips, parts))
+        for rank in range(processes)
+    ]
+    assert {len(sampler) for sampler in samplers} == {3 * parts}
+    joined = [item for shares in zip(*samplers, strict=True) for share in shares for item in share]
+    assert joined == [item for b in ClipSampler(7, 3, start, start + 3, whole) for item in b]
+
+
+def test_a_later_start_gives_what_would_have_come() -> None:
+    assert samples(0, 9)[4 * 6 :] == samples(4, 9)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_loader_brings_what_the_sampler_asks_for(little: Path, workers: int) -> None:
+    clips = ClipDataset(open_dataset(f"folder:{little}"), 3, (1,))
+    sampler = ClipSampler(len(clips), 3, 0, 2, Position(0, 1, 2, 1))
+    batches = list(clip_loader(clips, sampler, workers=workers, pin_memory=False))
+    for batch, items in zip(batches, sampler, strict=True):
+        assert isinstance(batch, ClipBatch)
+        assert batch.frames.shape == (2, 3, *SIZE, 3)
+        assert batch.draws.tolist() == [draw for _, draw in items]
+        for number, item in enumerate(items):
+            assert torch.equal(batch.frames[number], clips[item].frames)
+            assert torch.equal(batch.labels[number], clips[item].labels)

@@ -1,0 +1,157 @@
+"""What goes wrong in a run is one clear line, and what was learnt before is kept."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.labelled import write_labels
+from support.media import write_image
+from support.training import changed, little_config, little_recipe, write_little
+
+from tdnet.checkpoint_file import read_checkpoint
+from tdnet.errors import TdnetError
+from tdnet_offline.command import main
+from tdnet_offline.training.module import TrainingError
+from tdnet_offline.training.runner import run_training
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Makes larger files fail as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_loss_that_is_no_number_stops_and_names_itself(little: Path, tmp_path: Path) -> None:
+    config = little_config(
+        tmp_path,
+        little,
+        optimisation__learning_rate=100.0,
+        optimisation__warm_up=0,
+        optimisation__iterations=200,
+        checkpoint__every=1,
+    )
+    with pytest.raises(TrainingError, match=r"iteration \d+: .* (nan|inf|NaN)"):
+        run_training(config)
+    tensors = read_checkpoint(tmp_path / "run" / "last.safetensors").tensors
+    assert all(bool(torch.isfinite(item).all()) for item in tensors.values())
+    state = torch.load(tmp_path / "run" / "last.state.pt", weights_only=True)
+    assert all(bool(torch.isfinite(item).all()) for item in state["module"].values())
+
+
+@pytest.mark.parametrize("size", [1 << 20, 14 << 20], ids=["weights", "state"])
+def test_a_full_disk_leaves_the_old_checkpoint(
+    little: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: int
+) -> None:
+    recipe = little_recipe(tmp_path / "recipe.yaml", little, optimisation__iterations=1)
+    assert main(["train", str(recipe)]) == 0
+    before = contents(tmp_path / "run")
+    assert len(before["last.safetensors"]) < 14 << 20 < len(before["last.state.pt"])
+    capsys.readouterr()
+    with files_of_at_most(size):
+        words = ["resume=true", "optimisation.iterations=2", "validation.every=7"]
+        assert main(["train", str(recipe), *words]) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert (".safetensors: cannot" if size == 1 << 20 else "last.state.pt: ") in message
+    assert "File too large" in message or "os error 27" in message
+    after = contents(tmp_path / "run")
+    assert set(after) == set(before)
+    assert after["last.state.pt"] == before["last.state.pt"]
+
+
+def test_a_killed_data_worker_is_one_line(little: Path, tmp_path: Path) -> None:
+    config = little_config(tmp_path, little, data__workers=1, optimisation__iterations=500)
+
+    def kill() -> None:
+        while not multiprocessing.active_children():
+            time.sleep(0.02)
+        time.sleep(0.2)
+        for child in multiprocessing.active_children():
+            assert child.pid is not None
+            os.kill(child.pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    with pytest.raises(TrainingError, match="a data worker was killed"):
+        run_training(config)
+    thread.join()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_mixed_sizes_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int
+) -> None:
+    data = write_little(tmp_path / "data")
+    write_image(data / "frames" / "v0" / "4.png", np.zeros((50, 60, 3), np.uint8))
+    write_labels(data / "labels" / "v0" / "4.png", np.zeros((50, 60), np.uint8))
+    recipe = little_recipe(tmp_path / "recipe.yaml", data, data__workers=workers)
+    assert main(["train", str(recipe)]) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "is 50 x 60, the first one 41 x 73" in message
+    assert "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"data.train": ""}, "data.train names no data set"),
+        ({"data.train": "folder:nowhere"}, "folder:nowhere: no such folder"),
+        ({"loss.distillation": "full"}, "loss.teacher names no checkpoint"),
+        ({"network.variant": "td4-psp19"}, "unknown variant 'td4-psp19'"),
+        ({"network.memory_frames": "4"}, "memory_frames is 4"),
+        ({"init.weights": "none.safetensors"}, "none.safetensors: does not exist"),
+        ({"init.weights": "a", "init.single": "b"}, "init.single and init.weights are given"),
+        ({"optimisation.batch_size": "3", "optimisation.accumulate": "2"}, "multiples of 2"),
+        ({"optimisation.batch_size": "1"}, "leaves one clip to each batch norm"),
+        ({"precision": "float16"}, "the CPU trains in float32 or bfloat16"),
+        (
+            {"network.variant": "psp18-nano", "loss.distillation": "grouped", "loss.teacher": "t"},
+            "psp18-nano has no groups",
+        ),
+        ({"network.variant": "psp18-nano", "network.shared_paths": "true"}, "has one path only"),
+        ({"optimisation.iteration": "3"}, "did you mean optimisation.iterations?"),
+    ],
+    ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else "",
+)
+def test_a_mistake_in_the_recipe_is_one_line(
+    little: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    keys: dict[str, str],
+    message: str,
+) -> None:
+    recipe = little_recipe(tmp_path / "recipe.yaml", little)
+    assert main(["train", str(recipe), *(f"{key}={value}" for key, value in keys.items())]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert not (tmp_path / "run" / "last.safetensors").exists()
+
+
+def test_a_checkpoint_of_another_variant_is_refused(little: Path, tmp_path: Path) -> None:
+    config = little_config(tmp_path, little, optimisation__iterations=1)
+    weights = run_training(config).weights
+    other = little_config(
+        tmp_path, little, network__variant="psp18-nano", init__weights=str(weights)
+    )
+    with pytest.raises(TdnetError, match="it fits variant 'td4-psp18-nano'"):
+        run_training(changed(other, output=str(tmp_path / "other")))

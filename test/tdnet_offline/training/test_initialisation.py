@@ -1,0 +1,232 @@
+"""Backbones of ImageNet, and paths that start from a single-frame network."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from support.reference_fill import REFERENCE
+
+from tdnet import create_model, save_weights
+from tdnet.errors import WeightsError
+from tdnet.network import PSPNet, SegmentationNetwork, TDNet
+from tdnet.variants import Backbone, get_variant
+from tdnet_offline.training.initialisation import (
+    load_imagenet_backbones,
+    load_single_frame,
+    start_paths,
+)
+
+SIZE = (33, 65)
+State = dict[str, torch.Tensor]
+
+
+def frames(seed: int = 0) -> torch.Tensor:
+    return torch.rand(1, 3, *SIZE, generator=torch.Generator().manual_seed(seed))
+
+
+def backbones(network: SegmentationNetwork) -> list[torch.nn.Module]:
+    parts = network.paths if isinstance(network, TDNet) else [network]
+    return [part.backbone for part in parts]
+
+
+def imagenet_state(keys: str, prefix: str, seed: int = 5) -> State:
+    """Random numbers under the names and shapes of a published backbone, classifier included."""
+    entries = dict(json.loads((REFERENCE / f"{keys}.keys.json").read_text()))
+    generator = torch.Generator().manual_seed(seed)
+    state: State = {}
+    for name, shape in entries.items():
+        if not name.startswith(prefix):
+            continue
+        item = torch.rand(shape, generator=generator) * 0.1
+        state[name.removeprefix(prefix)] = (
+            item if shape else torch.zeros((), dtype=torch.int64)
+        ) + (0.5 if "var" in name else 0)
+    return state
+
+
+@pytest.fixture(scope="module")
+def resnet18() -> State:
+    """The entries of torchvision's resnet18: the published checkpoints name theirs like it."""
+    state = imagenet_state("td4-psp18", "pretrained1.")
+    assert {"conv1.weight", "bn1.running_var", "layer2.0.downsample.0.weight", "fc.weight"} <= set(
+        state
+    )
+    return state
+
+
+class TestImageNet:
+    def test_every_path_starts_from_torchvisions_resnet(
+        self, resnet18: State, tmp_path: Path
+    ) -> None:
+        torch.save(resnet18, tmp_path / "resnet18.pth")
+        network = create_model("td4-psp18", input_size=SIZE)
+        assert load_imagenet_backbones(network, tmp_path / "resnet18.pth") == []
+        for backbone in backbones(network):
+            assert torch.equal(backbone.stem[0].conv.weight, resnet18["conv1.weight"])
+            assert torch.equal(backbone.stem[0].bn.bias, resnet18["bn1.bias"])
+            last = backbone.layer4[1].conv2
+            assert torch.equal(last.conv.weight, resnet18["layer4.1.conv2.weight"])
+            assert torch.equal(last.bn.running_var, resnet18["layer4.1.bn2.running_var"])
+            shortcut = backbone.layer2[0].downsample
+            assert torch.equal(shortcut.conv.weight, resnet18["layer2.0.downsample.0.weight"])
+
+    def test_old_files_without_counters_load(self, resnet18: State, tmp_path: Path) -> None:
+        state = {name: item for name, item in resnet18.items() if "num_batches" not in name}
+        torch.save(state, tmp_path / "resnet18.pth")
+        network = create_model("psp18", input_size=SIZE)
+        assert load_imagenet_backbones(network, tmp_path / "resnet18.pth") == []
+        assert torch.equal(network.backbone.stem[0].conv.weight, state["conv1.weight"])
+
+    def test_a_stem_of_three_convolutions_is_loaded_whole(self, tmp_path: Path) -> None:
+        state = imagenet_state("td2-psp50", "pretrained1.")
+        torch.save(state, tmp_path / "resnet50.pth")
+        network = create_model("psp50", input_size=SIZE)
+        assert load_imagenet_backbones(network, tmp_path / "resnet50.pth") == []
+        for layer, name in enumerate(("conv1.0", "conv1.3", "conv1.6")):
+            weight = network.backbone.stem[layer].conv.weight
+            assert torch.equal(weight, state[f"{name}.weight"])
+        assert torch.equal(network.backbone.stem[2].bn.weight, state["bn1.weight"])
+
+    def test_torchvisions_deeper_resnets_load_but_for_their_stem(self, tmp_path: Path) -> None:
+        state = imagenet_state("td2-psp50", "pretrained1.")
+        state = {name: item for name, item in state.items() if not name.startswith("conv1.")}
+        state["conv1.weight"] = torch.rand(64, 3, 7, 7)
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            state[f"bn1.{name}"] = torch.rand(64)
+        state["layer1.0.conv1.weight"] = torch.rand(64, 64, 1, 1)
+        state["layer1.0.downsample.0.weight"] = torch.rand(256, 64, 1, 1)
+        torch.save(state, tmp_path / "resnet50.pth")
+        network = create_model("psp50", input_size=SIZE)
+        before = network.backbone.stem[0].conv.weight.clone()
+        (note,) = load_imagenet_backbones(network, tmp_path / "resnet50.pth")
+        assert "another stem" in note
+        assert torch.equal(network.backbone.stem[0].conv.weight, before)
+        first, second = network.backbone.layer1[0], network.backbone.layer1[1]
+        assert torch.equal(first.conv2.conv.weight, state["layer1.0.conv2.weight"])
+        assert torch.equal(second.conv1.conv.weight, state["layer1.1.conv1.weight"])
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"layer3.1.conv2.weight": None}, "layer3.1.conv2.weight is missing"),
+            ({"bn1.bias": torch.zeros(32)}, r"bn1.bias is \(32,\), not \(64,\)"),
+            ({"bn1.bias": torch.full((64,), float("inf"))}, "holds NaN or infinity"),
+        ],
+        ids=["missing", "other width", "infinite"],
+    )
+    def test_what_does_not_fit_changes_nothing(
+        self, change: State, message: str, resnet18: State, tmp_path: Path
+    ) -> None:
+        state = {**resnet18, **change}
+        torch.save({k: v for k, v in state.items() if v is not None}, tmp_path / "a.pth")
+        network = create_model("psp18", input_size=SIZE)
+        before = network.backbone.stem[0].conv.weight.clone()
+        with pytest.raises(WeightsError, match=message):
+            load_imagenet_backbones(network, tmp_path / "a.pth")
+        assert torch.equal(network.backbone.stem[0].conv.weight, before)
+
+    def test_a_backbone_of_another_width_is_refused_with_the_remedy(
+        self, resnet18: State, tmp_path: Path
+    ) -> None:
+        torch.save(resnet18, tmp_path / "resnet18.pth")
+        network = create_model("psp18-nano", input_size=SIZE)
+        with pytest.raises(WeightsError, match="no backbone of psp18-nano: .*of width 16"):
+            load_imagenet_backbones(network, tmp_path / "resnet18.pth")
+
+
+@pytest.fixture(scope="module")
+def single() -> PSPNet:
+    torch.manual_seed(6)
+    network = create_model("psp18-nano", num_classes=5, input_size=SIZE)
+    assert isinstance(network, PSPNet)
+    return network
+
+
+def new_paths(**changes: object) -> TDNet:
+    torch.manual_seed(7)
+    variant = dataclasses.replace(get_variant("td4-psp18-nano"), **changes)
+    network = create_model(variant, num_classes=5, input_size=SIZE)
+    assert isinstance(network, TDNet)
+    return network
+
+
+class TestPaths:
+    def test_together_two_neighbouring_paths_are_the_single_frame_network(
+        self, single: PSPNet
+    ) -> None:
+        """Each sees half of the pyramid; the halves of the 3x3 convolution add up to the whole."""
+        network = new_paths()
+        assert start_paths(network, single) == []
+        with torch.no_grad():
+            features = single.pyramid(single.backbone(frames()).layer4)
+            whole = single.head.conv.conv(features)
+            halves = [
+                path.head.conv.conv(path.pyramid(path.backbone(frames()).layer4))
+                for path in network.paths
+            ]
+        for one, other in ((0, 1), (2, 3), (1, 2)):
+            torch.testing.assert_close(halves[one] + halves[other], whole, rtol=1e-3, atol=1e-3)
+
+    def test_the_rest_keeps_its_random_numbers(self, single: PSPNet) -> None:
+        network, twin = new_paths(), new_paths()
+        start_paths(network, single)
+        for path, other in zip(network.paths, twin.paths, strict=True):
+            for mine, theirs in (
+                (path.encoding, other.encoding),
+                (path.propagation, other.propagation),
+                (path.head.classifier, other.head.classifier),
+                (path.head.conv.bn, other.head.conv.bn),
+            ):
+                for item, own in zip(mine.parameters(), theirs.parameters(), strict=True):
+                    assert torch.equal(item, own)
+
+    def test_passed_through_features_are_classified_as_in_the_single_frame_network(
+        self, single: PSPNet
+    ) -> None:
+        network = new_paths()
+        assert start_paths(network, single, pass_through=True) == []
+        with torch.no_grad():
+            for path in network.paths:
+                features = path.pyramid(path.backbone(frames()).layer4)
+                torch.testing.assert_close(path.encoding.value(features), features)
+                half = path.head.conv.conv(features)
+                expected = single.head.classifier(torch.relu(single.head.conv.bn(half)))
+                torch.testing.assert_close(path.head(features), expected)
+
+    def test_what_has_another_shape_is_said_once(self, single: PSPNet) -> None:
+        network = new_paths(value_channels=64, head_channels=16)
+        notes = start_paths(network, single, pass_through=True)
+        assert [note.split(" keeps")[0] for note in notes] == [
+            "3x3 of the head",
+            "value projection",
+            "norm of the head",
+            "classifier",
+        ]
+        path = network.paths[3]
+        assert torch.equal(path.backbone.stem[0].conv.weight, single.backbone.stem[0].conv.weight)
+
+    def test_another_backbone_is_refused(self, single: PSPNet) -> None:
+        network = new_paths(backbone=Backbone(18, width=32))
+        with pytest.raises(WeightsError, match="width 16, not ResNet-18 of width 32"):
+            start_paths(network, single)
+
+
+class TestSingleFrame:
+    def test_the_file_says_what_it_is(self, single: PSPNet, tmp_path: Path) -> None:
+        save_weights(single, tmp_path / "a.safetensors")
+        loaded = load_single_frame(tmp_path / "a.safetensors")
+        assert (loaded.variant.name, loaded.num_classes) == ("psp18-nano", 5)
+        with torch.no_grad():
+            assert torch.equal(loaded(frames()), single(frames()))
+
+    def test_other_networks_are_refused(self, tmp_path: Path) -> None:
+        save_weights(new_paths(), tmp_path / "a.safetensors")
+        with pytest.raises(WeightsError, match="holds td4-psp18-nano; give the weights of a sin"):
+            load_single_frame(tmp_path / "a.safetensors")
+        torch.save({"a": torch.zeros(3)}, tmp_path / "b.pth")
+        with pytest.raises(WeightsError, match="holds no known network"):
+            load_single_frame(tmp_path / "b.pth")

@@ -1,0 +1,174 @@
+"""Recipes are read, changed by words, and refused with the key that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tdnet.errors import InputError, UnknownNameError
+from tdnet.resources import config_dir
+from tdnet.variants import get_variant
+from tdnet_offline.training.configuration import TrainingConfig
+from tdnet_offline.training.recipe import (
+    changed_keys,
+    configuration_keys,
+    load_recipe,
+    recipe_names,
+    write_recipe,
+)
+
+PUBLISHED = {
+    f"{variant}-{data}"
+    for variant in ("td4-psp18", "td2-psp50", "psp18", "psp50", "psp101")
+    for data in ("cityscapes", "camvid", "nyudv2")
+}
+
+
+def test_every_published_network_has_a_recipe_for_every_data_set() -> None:
+    assert set(recipe_names()) >= PUBLISHED | {"td4-psp18-nano-street", "psp18-nano-street"}
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_packaged_recipes_are_valid(name: str) -> None:
+    config = load_recipe(name)
+    variant = get_variant(config.network.variant).name
+    assert name.startswith(variant) or name not in PUBLISHED
+    assert config.output == f"runs/{name}"
+    # What a run starts from is what another recipe leaves.
+    for path in (config.init.single, config.loss.teacher):
+        if path:
+            assert Path(path).parts[0] == "runs"
+            assert Path(path).parts[1] in recipe_names()
+    assert load_recipe(str(config_dir() / "train" / f"{name}.yaml")) == config
+
+
+def test_the_published_settings_are_those_of_the_specification() -> None:
+    config = load_recipe("td4-psp18-cityscapes")
+    assert config.network.input_size == (769, 1537)
+    assert config.network.memory_stride == 3
+    assert config.data.spacings == (1, 2)
+    assert config.loss.cross_entropy == "ohem"
+    assert (config.loss.sub, config.loss.auxiliary) == (0.5, 0.1)
+    assert config.loss.distillation == "grouped"
+    chosen = config.optimisation
+    assert (chosen.optimizer, chosen.momentum, chosen.weight_decay) == ("sgd", 0.9, 1e-4)
+    assert (chosen.iterations, chosen.batch_size) == (40_000, 8)
+    assert (chosen.learning_rate, chosen.warm_up, chosen.warm_up_start) == (1e-2, 1000, 1e-5)
+    varied = config.augmentation
+    assert (varied.rotation, varied.color_jitter, varied.flip) == (5, 0.5, True)
+    assert varied.scale == (0.75, 2)
+    single = load_recipe("psp101-cityscapes")
+    assert (single.loss.auxiliary, single.loss.distillation) == (0.4, "none")
+
+
+def test_words_change_keys() -> None:
+    words = [
+        "optimisation.iterations=10",
+        "optimisation.learning_rate=1e-4",
+        "network.input_size=[65, 129]",
+        "data.train=street:0-9@40x64,frames=4",
+        "data.spacings=[1]",
+        "loss.distillation=none",
+        "augmentation.flip=false",
+        "output=some where/é",
+        "init.single=",
+    ]
+    config = load_recipe("td4-psp18-cityscapes", words)
+    assert config.optimisation.iterations == 10
+    assert config.optimisation.learning_rate == 1e-4
+    assert config.network.input_size == (65, 129)
+    assert config.data.train == "street:0-9@40x64,frames=4"
+    assert config.data.spacings == (1,)
+    assert config.augmentation.flip is False
+    assert config.output == "some where/é"
+    assert config.init.single == ""
+    base = load_recipe("td4-psp18-cityscapes")
+    assert set(changed_keys(base, config)) == {word.partition("=")[0] for word in words}
+
+
+def test_a_written_recipe_is_read_as_the_same(tmp_path: Path) -> None:
+    words = ["optimisation.warm_up_start=1e-7", "network.memory_frames=2", "seed=3"]
+    config = load_recipe("td2-psp50-camvid", words)
+    path = tmp_path / "written.yaml"
+    path.write_text(write_recipe(config), encoding="utf-8")
+    assert load_recipe(str(path)) == config
+
+
+def test_a_recipe_may_start_from_another(tmp_path: Path) -> None:
+    (tmp_path / "low.yaml").write_text("seed: 4\noptimisation: {iterations: 9, power: 1}\n")
+    (tmp_path / "high.yaml").write_text("base: low.yaml\noptimisation: {iterations: 8}\n")
+    config = load_recipe(str(tmp_path / "high.yaml"))
+    assert config.output == str(Path("runs") / "high")
+    assert (config.seed, config.optimisation.iterations, config.optimisation.power) == (4, 8, 1)
+
+
+def test_what_a_recipe_leaves_out_has_its_default(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text("optimisation: {}")
+    config = load_recipe(str(tmp_path / "empty.yaml"))
+    assert config == TrainingConfig(output=str(Path("runs") / "empty"))
+
+
+def test_keys_are_listed_with_their_section() -> None:
+    keys = configuration_keys()
+    assert {"seed", "optimisation.iterations", "loss.teacher"} < set(keys)
+    assert not any(key in ("loss", "data") for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("optimisation.iteration=3", "did you mean optimisation.iterations?"),
+        ("iterations=3", "did you mean optimisation.iterations?"),
+        ("lose.teacher=x", "did you mean loss?"),
+        ("los.sub=1", "allowed: output, seed,"),
+        ("seed.x=3", "allowed is a whole number from 0"),
+        ("optimisation.iterations=0", "optimisation.iterations is '0'; allowed is a whole number"),
+        ("optimisation.iterations=1.5", "optimisation.iterations is '1.5'; allowed is a whole"),
+        ("optimisation.iterations=true", "optimisation.iterations is 'True'"),
+        ("optimisation.learning_rate=fast", "optimisation.learning_rate is 'fast'; allowed is a"),
+        ("optimisation.learning_rate=.nan", "optimisation.learning_rate is 'nan'"),
+        ("optimisation.optimizer=adam", "allowed is sgd, adamw"),
+        ("network.input_size=[65]", "network.input_size is '[65]'; allowed is a list of 2 whole"),
+        ("data.spacings=[0]", "data.spacings is '[0]'; allowed is a list of whole numbers from 1"),
+        ("data.spacings=[]", "data.spacings is '[]'"),
+        ("augmentation.flip=1", "augmentation.flip is '1'; allowed is true or false"),
+        ("loss.sub=", "loss.sub is ''; allowed is a number from 0 to 1000"),
+        ("loss=3", "loss is '3'; it is a section of keys"),
+        ("output=[1]", "output is '[1]'; allowed is a text"),
+        ("seed", "write KEY=VALUE"),
+        ("=3", "write KEY=VALUE"),
+    ],
+)
+def test_what_is_wrong_is_named(word: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_recipe("td4-psp18-cityscapes", [word])
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: [1\n", "recipe.yaml:2: not valid YAML"),
+        ("- seed\n", "allowed are sections and keys"),
+        ("base: other.yaml\n", "other.yaml: does not exist"),
+        ("base: recipe.yaml\n", "allowed is a recipe beside it"),
+        ("base: 3\n", "base is '3'"),
+        ("lose: {teacher: x}\n", "unknown key 'lose'"),
+        ("{1: 2}\n", "unknown key '1'"),
+        ("when: 2020-99-99\n", "not valid YAML"),
+    ],
+)
+def test_a_broken_recipe_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_recipe(str(path))
+    assert message in str(caught.value)
+
+
+def test_an_unknown_name_suggests_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'td4-psp18-cityscapes'"):
+        load_recipe("td4-psp18-cityscape")
+    with pytest.raises(InputError, match="nowhere.yaml: does not exist"):
+        load_recipe("nowhere.yaml")

@@ -1,0 +1,330 @@
+"""A run leaves weights that everything else loads, with all that is known about them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from support.media import drive
+from support.training import little_config, little_recipe, logged
+from torchmetrics.classification import MulticlassJaccardIndex
+
+from tdnet import SegmenterSettings, create_model, describe_weights, load_weights
+from tdnet.checkpoint_file import read_checkpoint
+from tdnet.network import TDNet
+from tdnet.streaming import StreamingSegmenter
+from tdnet.version import __version__
+from tdnet_offline.command import main
+from tdnet_offline.datasets import ClipDataset, open_dataset
+from tdnet_offline.provenance import git_commit
+from tdnet_offline.training.configuration import OptimisationConfig
+from tdnet_offline.training.data import clip_loader
+from tdnet_offline.training.recipe import load_recipe
+from tdnet_offline.training.runner import TrainingSummary, run_training
+from tdnet_offline.training.validation import mean_iou, streamed_confusion, validation_batches
+from tdnet_offline.training.world import World
+
+SIZE = (33, 65)
+
+
+@pytest.fixture(scope="module")
+def learnt(little: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingSummary:
+    """A run that is long enough to learn something."""
+    keys = {
+        "optimisation__optimizer": "adamw",
+        "optimisation__iterations": 40,
+        "optimisation__batch_size": 4,
+        "optimisation__learning_rate": 5e-3,
+        "optimisation__gradient_clip": 5.0,
+        "loss__cross_entropy": "balanced",
+        "augmentation__rotation": 2,
+        "augmentation__scale": [0.9, 1.2],
+        "augmentation__flip": False,
+        "precision": "bfloat16",
+        "validation__every": 20,
+        "validation__clips": 0,
+    }
+    return run_training(little_config(tmp_path_factory.mktemp("learnt"), little, **keys))
+
+
+def test_it_learns(learnt: TrainingSummary) -> None:
+    losses = logged(learnt.folder)
+    assert len(losses) == 40
+    first, last = (sum(losses[i] for i in range(a, a + 5)) / 5 for a in (1, 36))
+    assert last < 0.75 * first
+    assert learnt.progress.best_mean_iou is not None
+    assert learnt.progress.best_mean_iou > 0.3
+    validated = logged(learnt.folder, "validation/mean_iou")
+    assert set(validated) == {20, 40}
+    assert max(validated.values()) == pytest.approx(learnt.progress.best_mean_iou)
+    rates = logged(learnt.folder, "learning_rate")
+    assert rates[1] == pytest.approx(1e-5)
+    assert rates[3] == pytest.approx(5e-3)
+    assert rates[40] == pytest.approx(5e-3 * (1 - 37 / 38) ** 0.9)
+
+
+def test_the_weights_say_where_they_come_from(learnt: TrainingSummary, tmp_path: Path) -> None:
+    info = describe_weights(learnt.best)
+    assert (info.variant, info.num_classes, info.input_size) == ("td4-psp18-nano", 3, SIZE)
+    assert info.class_map is not None
+    assert [entry.name for entry in info.class_map.classes] == ["road", "tree", "sky"]
+    assert info.metadata is not None
+    metrics = json.loads(info.metadata["metrics"])
+    assert metrics["iteration"] == learnt.progress.best_iteration
+    assert metrics["mean_iou"] == pytest.approx(learnt.progress.best_mean_iou)
+    assert info.metadata["git_commit"] == git_commit()
+    assert info.metadata["tdnet_version"] == __version__
+    recipe = tmp_path / "stored.yaml"
+    recipe.write_text(info.metadata["recipe"], encoding="utf-8")
+    assert load_recipe(str(recipe)) == load_recipe(str(learnt.folder / "recipe.yaml"))
+    assert all(name.startswith("auxlayer") for name in info.ignored)
+
+
+def test_the_weights_segment_as_they_are(learnt: TrainingSummary) -> None:
+    segmenter = SegmenterSettings(weights=str(learnt.weights)).build()
+    for image in drive(5):
+        labels = segmenter.step(image).labels
+        assert labels.shape == image.shape[:2]
+        assert int(labels.max()) < 3
+
+
+def test_the_validated_score_is_that_of_streaming(learnt: TrainingSummary, little: Path) -> None:
+    """Each clip through the segmenter of the node; the paths as validation takes them."""
+    network = create_model("td4-psp18-nano", 3, SIZE)
+    load_weights(network, learnt.weights)
+    clips = open_dataset(f"folder:{little}")
+    items = [(video, index) for video in clips.videos for index in range(3, video.num_frames)]
+    counts = torch.zeros(3, 3, dtype=torch.int64)
+    for number, (video, last) in enumerate(items):
+        path = number // 4 % 4  # batches of four clips take turns
+        segmenter = StreamingSegmenter(network)
+        for _ in range((path + 1) % 4):
+            segmenter.step(video.frame(0).image)
+        # Those before only bring the turn to the right path; three frames push them out.
+        for index in range(last - 3, last + 1):
+            result = segmenter.step(video.frame(index).image)
+        assert result.path == path
+        truth = torch.from_numpy(video.labels(last).astype("int64"))
+        given = torch.from_numpy(result.labels.astype("int64"))
+        known = truth != 255
+        counts += torch.bincount(truth[known] * 3 + given[known], minlength=9).reshape(3, 3)
+    # Labels at the size of the frames there, at that of the network here; bfloat16 too.
+    assert learnt.progress.mean_iou == pytest.approx(mean_iou(counts), abs=0.05)
+
+
+def test_float16_weights_are_half_as_large(little: Path, tmp_path: Path) -> None:
+    keys = {"optimisation__iterations": 1, "loss__auxiliary": 0}
+    sizes = []
+    for precision in ("float32", "float16"):
+        output = str(tmp_path / precision)
+        config = little_config(
+            tmp_path, little, output=output, checkpoint__precision=precision, **keys
+        )
+        sizes.append(run_training(config).weights.stat().st_size)
+    assert sizes[1] < 0.55 * sizes[0]
+    dtypes = {
+        item.dtype
+        for item in read_checkpoint(tmp_path / "float16/last.safetensors").tensors.values()
+    }
+    assert dtypes == {torch.float16, torch.int64}
+
+
+def test_shared_paths_are_saved_as_a_common_network(little: Path, tmp_path: Path) -> None:
+    config = little_config(
+        tmp_path, little, network__shared_paths=True, optimisation__iterations=2
+    )
+    weights = run_training(config).weights
+    assert describe_weights(weights).variant == "td4-psp18-nano"
+    network = create_model("td4-psp18-nano", 3, SIZE)
+    load_weights(network, weights)
+    assert isinstance(network, TDNet)
+    first, last = (network.paths[index].head.classifier.weight for index in (0, 3))
+    assert torch.equal(first, last)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"network__variant": "psp18-nano", "loss__auxiliary": 0.4},
+        {"network__memory_frames": 0},
+        {"network__memory_frames": 1},
+        {"optimisation__ema": 0.5},
+    ],
+    ids=str,
+)
+def test_other_networks_train_too(little: Path, tmp_path: Path, keys: dict[str, object]) -> None:
+    config = little_config(tmp_path, little, optimisation__iterations=2, **keys)
+    summary = run_training(config)
+    assert summary.progress.iteration == 2
+    network = create_model(
+        "psp18-nano" if "network__variant" in keys else "td4-psp18-nano", 3, SIZE
+    )
+    if "network__memory_frames" not in keys:
+        load_weights(network, summary.weights)
+
+
+@pytest.mark.parametrize("distillation", ["full", "grouped"])
+def test_a_teacher_teaches(little: Path, tmp_path: Path, distillation: str) -> None:
+    single = little_config(
+        tmp_path,
+        little,
+        output=str(tmp_path / "single"),
+        network__variant="psp18-nano",
+        optimisation__iterations=1,
+    )
+    keys = {"loss__distillation": distillation, "optimisation__iterations": 2}
+    teacher = run_training(single).weights
+    before = teacher.read_bytes()
+    config = little_config(
+        tmp_path, little, init__single=str(teacher), loss__teacher=str(teacher), **keys
+    )
+    folder = run_training(config).folder
+    values = logged(folder, "loss/distillation")
+    assert all(value > 0 for value in values.values())
+    assert teacher.read_bytes() == before
+    total, full, sub, auxiliary = (
+        logged(folder, f"loss/{name}")[1] for name in ("total", "full", "sub", "auxiliary")
+    )
+    assert total == pytest.approx(full + 0.5 * sub + 0.1 * auxiliary + values[1], rel=1e-5)
+
+
+def test_two_processes_train_as_one_does_in_two_parts(little: Path, tmp_path: Path) -> None:
+    keys = {
+        "optimisation__batch_size": 4,
+        "optimisation__iterations": 3,
+        "optimisation__warm_up": 0,
+    }
+    recipe = little_recipe(tmp_path / "recipe.yaml", little, **keys)
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    command = ["-m", "tdnet_offline.command", "train"]
+    answer = subprocess.run(
+        [sys.executable, *launcher, *command, str(recipe)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert answer.returncode == 0, answer.stderr
+    parts = little_config(
+        tmp_path, little, output=str(tmp_path / "parts"), optimisation__accumulate=2, **keys
+    )
+    run_training(parts)
+    two, one = (logged(tmp_path / name) for name in ("run", "parts"))
+    assert set(two) == {1, 2, 3}
+    for iteration in two:
+        assert two[iteration] == pytest.approx(one[iteration], rel=1e-4)
+    ours, theirs = (
+        read_checkpoint(tmp_path / name / "last.safetensors").tensors for name in ("run", "parts")
+    )
+    for name in theirs:
+        if "running" not in name:  # each process has batch statistics of its own on the CPU
+            torch.testing.assert_close(ours[name], theirs[name], rtol=1e-3, atol=1e-4)
+    assert "batch norm" not in answer.stderr
+    assert answer.stderr.count("iteration 3 of 3") == 1
+
+
+def test_validation_is_shared_out_and_adds_up(little: Path) -> None:
+    network = create_model("td4-psp18-nano", 3, SIZE)
+    clips = ClipDataset(open_dataset(f"folder:{little}"), 4, (1,))
+
+    def counted(rank: int, processes: int) -> torch.Tensor:
+        world = World(rank=rank, processes=processes)
+        position = world.position(OptimisationConfig(batch_size=2 * processes), synchronised=False)
+        batches = validation_batches(len(clips), 5, position)
+        return streamed_confusion(
+            network,
+            clip_loader(clips, batches, workers=0, pin_memory=False),
+            device=torch.device("cpu"),
+            dtype=torch.float32,
+            first_path=rank,
+            path_step=processes,
+        )
+
+    whole = counted(0, 1)
+    assert int(whole.sum()) > 0
+    assert torch.equal(whole, counted(0, 2) + counted(1, 2))
+    assert torch.equal(
+        whole, sum((counted(rank, 4) for rank in range(4)), torch.zeros_like(whole))
+    )
+
+
+def test_mean_iou_is_that_of_torchmetrics() -> None:
+    random = torch.Generator().manual_seed(1)
+    truth = torch.randint(0, 4, (1000,), generator=random)
+    given = torch.randint(0, 5, (1000,), generator=random)
+    counts = torch.bincount(truth * 5 + given, minlength=25).reshape(5, 5)
+    metric = MulticlassJaccardIndex(5, average=None)
+    by_class = metric(given, truth)[:4]  # class 4 is not in the truth
+    assert mean_iou(counts) == pytest.approx(float(by_class.mean()))
+
+
+def test_the_terminal_stays_quiet(little: Path, tmp_path: Path) -> None:
+    """No chatter of libraries: what the log says and nothing else."""
+    recipe = little_recipe(tmp_path / "recipe.yaml", little, log_every=2)
+    answer = subprocess.run(
+        [sys.executable, "-W", "default", "-m", "tdnet_offline.command", "train", str(recipe)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert answer.returncode == 0
+    lines = answer.stderr.splitlines()
+    assert len(lines) == 3, answer.stderr
+    assert lines[0].startswith("iteration 2 of 4: full ")
+    assert lines[2].startswith("iteration 4: mean IoU ")
+    assert answer.stdout.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"recipe.yaml", "run"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        *("recipe.yaml", "tensorboard", "last.state.pt", "last.safetensors", "best.safetensors")
+    }
+
+
+def test_training_opens_no_connection(little: Path, tmp_path: Path) -> None:
+    """Python reports every socket that is opened and every name that is looked up."""
+    script = (
+        "import sys\n"
+        "def hook(event, args):\n"
+        "    if event in ('socket.connect', 'socket.getaddrinfo', 'urllib.Request'):\n"
+        "        print('CONNECTED', event, args, file=sys.stderr)\n"
+        "sys.addaudithook(hook)\n"
+        "from tdnet_offline.command import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    recipe = little_recipe(tmp_path / "recipe.yaml", little, optimisation__iterations=1)
+    answer = subprocess.run(
+        [sys.executable, "-c", script, "train", str(recipe)], capture_output=True, text=True
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "CONNECTED" not in answer.stderr
+
+
+def test_the_command_says_what_came_of_it(
+    little: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = little_recipe(tmp_path / "recipe.yaml", little)
+    assert main(["train", str(recipe), "optimisation.iterations=1"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(
+        f"{tmp_path / 'run' / 'last.safetensors'}: 1 iterations, mean IoU 0."
+    )
+
+
+def test_a_moving_average_moves_slower(little: Path, tmp_path: Path) -> None:
+    """Its weights after two steps are the mean that the decay says of those after each step."""
+    keys = {"optimisation__warm_up": 0, "loss__auxiliary": 0, "network__variant": "psp18-nano"}
+    name = "head.classifier.weight"
+    after = {}
+    for decay, steps in ((0.0, 1), (0.0, 2), (0.75, 2)):
+        output = str(tmp_path / f"{decay}-{steps}")
+        config = little_config(
+            tmp_path, little, output=output, optimisation__ema=decay, optimisation__power=0,
+            optimisation__iterations=steps, **keys,
+        )  # fmt: skip
+        after[decay, steps] = read_checkpoint(run_training(config).weights).tensors[name]
+    expected = 0.75 * after[0.0, 1] + 0.25 * after[0.0, 2]
+    torch.testing.assert_close(after[0.75, 2], expected, rtol=1e-4, atol=1e-6)
