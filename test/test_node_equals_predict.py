@@ -1,4 +1,4 @@
-"""The same images in the same order: the same labels from the node and from `tdnet predict`."""
+"""The same images in the same order: the same labels from the node, `predict` and `evaluate`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from support.ros_graph import RosGraph, pixels_of, wait_for
 from tdnet import ClassMap, create_model, save_weights
 from tdnet_offline.bags import open_bag
 from tdnet_offline.command import main
+from tdnet_offline.evaluation.json_file import load_evaluation
 from tdnet_ros.msg import SegmentationStatus
 
 # A view that goes on, a stamp that goes back, and a gap: the memory is emptied twice on the way.
-SECONDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.2, 0.3, 0.4, 5.0, 5.1, 5.2, 5.3)
+SECONDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.15, 0.25, 0.35, 5.0, 5.1, 5.2, 5.3)
 RESETS = {0: "activated", 6: "stamp went back", 9: "gap"}
 SIZES = {"even": (48, 64), "odd": (47, 61)}
 
@@ -66,6 +67,12 @@ def message(encoding: str, image: np.ndarray, stamp_ns: int) -> Any:
     return raw_message(image, stamp_ns, step=padded.shape[1], data=padded.reshape(-1))
 
 
+def labels_message(labels: np.ndarray, stamp_ns: int) -> Any:
+    """Labels as an Image in the encoding in which people record them."""
+    data = np.ascontiguousarray(labels).reshape(-1)
+    return raw_message(labels, stamp_ns, encoding="mono8", step=labels.shape[1], data=data)
+
+
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @pytest.mark.parametrize("encoding", ["rgb8, padded", "bgr8", "mono8", "jpeg", "png"])
 def test_every_pixel(
@@ -100,6 +107,17 @@ def test_every_pixel(
     for index, (stamp, answer) in enumerate(zip(stamps, published, strict=True)):
         assert answer.header.stamp.sec * 10**9 + answer.header.stamp.nanosec == stamp
         np.testing.assert_array_equal(pixels_of(answer), predicted[f"{index:06d}_{stamp}"])
+    # Where the node's labels are taken for the truth, `evaluate` finds not one pixel wrong.
+    truth = [
+        ("/labels", labels_message(pixels_of(answer), stamp))
+        for answer, stamp in zip(published, stamps, strict=True)
+    ]
+    labelled = write_bag(tmp_path / "labelled", [*((topic, item) for item in sent), *truth])
+    words = f"evaluate {labelled} --topic {topic} --label-topic /labels --report {tmp_path}"
+    assert main(f"{words} --weights {weights} --device cpu".split()) == 0
+    frames = load_evaluation(tmp_path / "evaluation.json").frames
+    assert [frame.pixel_accuracy for frame in frames] == [1.0] * len(SECONDS)
+
     # Labels of one class, or a memory that nobody uses, would be equal whatever went wrong.
     assert len(np.unique(np.stack(list(predicted.values())))) > 2
     assert {

@@ -1,0 +1,1 @@
+"""How good the labels are: on data sets and on bags."""

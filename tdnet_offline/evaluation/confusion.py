@@ -1,0 +1,57 @@
+"""Counts of pixels by class: the true ones against the given ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tdnet.class_map import ClassMap
+from tdnet_offline.evaluation.result import Counts
+
+Labels = npt.NDArray[np.uint8]
+
+
+class ClassAxis:
+    """The K classes of a class map as places on the axes of counts, in ascending order of id.
+
+    Args:
+        class_map: whose ids label images hold; every other id, such as 255, is no class.
+
+    Attributes:
+        ids: class ids, ascending.
+    """
+
+    def __init__(self, class_map: ClassMap) -> None:
+        self.ids = tuple(entry.id for entry in class_map.classes)
+        self._places = np.full(256, len(self.ids), np.uint16)
+        self._places[list(self.ids)] = np.arange(len(self.ids))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def confusion(self, truth: Labels, labels: Labels) -> Counts:
+        """Count the pixels of a frame whose true class is known.
+
+        Args:
+            truth: (H, W) uint8 class ids; pixels of no class are not counted.
+            labels: (H, W) uint8 class ids.
+
+        Returns:
+            (K, K + 1) counts: rows are true classes, columns given ones, the last column pixels
+            that were given no class.
+        """
+        return self._pairs(truth, labels)[: len(self)]
+
+    def agreement(self, earlier: Labels, later: Labels) -> Counts:
+        """Count the pixels that have a class in both of two label images (H, W) uint8.
+
+        Returns:
+            (K, K) counts: rows are classes of the earlier image, columns of the later.
+        """
+        return self._pairs(earlier, later)[: len(self), : len(self)]
+
+    def _pairs(self, rows: Labels, columns: Labels) -> Counts:
+        side = len(self) + 1
+        places = self._places[rows] * np.uint16(side) + self._places[columns]
+        counts = np.bincount(places.ravel(), minlength=side * side)
+        return counts.astype(np.int64).reshape(side, side)

@@ -1,0 +1,147 @@
+"""What the counts of an evaluation say: IoU, accuracy, boundary F-score, consistency, times.
+
+Every score is a share, 0 to 1, or NaN where nothing was counted; docs/evaluation.md defines them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tdnet_offline.evaluation.result import Counts, Evaluation
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Median, 95th and 99th percentile, linearly interpolated, and how many values there were."""
+
+    p50: float
+    p95: float
+    p99: float
+    count: int
+
+
+def total_confusion(evaluation: Evaluation) -> Counts:
+    """Sum the confusions of all paths and memory fills: (K, K + 1)."""
+    return _sum(evaluation.confusions.values(), len(evaluation.setting.class_names))
+
+
+def confusion_by_path(evaluation: Evaluation) -> dict[int, Counts]:
+    """Sum the confusions of each sub-network, ascending, whatever the memory held."""
+    return _grouped(evaluation, 0)
+
+
+def confusion_by_memory(evaluation: Evaluation) -> dict[int, Counts]:
+    """Sum the confusions of each number of memory frames, ascending, for all sub-networks."""
+    return _grouped(evaluation, 1)
+
+
+def class_iou(confusion: Counts) -> Scores:
+    """Give the IoU of each class: hits / (true + given - hits).
+
+    Args:
+        confusion: (K, K) or (K, K + 1) counts; a last column of its own holds pixels that were
+            given no class.
+
+    Returns:
+        (K,); NaN for a class that is neither in the truth nor given.
+    """
+    size = confusion.shape[0]
+    hits = np.diagonal(confusion)[:size]
+    return _share(hits, confusion.sum(axis=1) + confusion[:, :size].sum(axis=0) - hits)
+
+
+def mean_iou(confusion: Counts) -> float:
+    """Average the IoU over the classes that are in the truth or given; NaN without pixels."""
+    return _mean(class_iou(confusion))
+
+
+def pixel_accuracy(confusion: Counts) -> float:
+    """Give the share of the pixels that have the true class; NaN without pixels."""
+    return float(_share(np.trace(confusion), confusion.sum()))
+
+
+def class_boundary_f(boundary: Counts) -> Scores:
+    """Give the boundary F-score of each class: the harmonic mean of precision and recall.
+
+    Args:
+        boundary: (K, 4) counts as of `Evaluation.boundary`.
+
+    Returns:
+        (K,); NaN for a class that has no boundary in truth and labels, 0 where only one has.
+    """
+    given, near_true, true, near_given = boundary.T
+    precision, recall = _share(near_true, given), _share(near_given, true)
+    absent = (given == 0) & (true == 0)
+    precision, recall = np.nan_to_num(precision), np.nan_to_num(recall)
+    f_score = np.nan_to_num(_share(2 * precision * recall, precision + recall))
+    return np.where(absent, np.nan, f_score)
+
+
+def mean_boundary_f(boundary: Counts) -> float:
+    """Average the boundary F-score over the classes that have one; NaN if none has."""
+    return _mean(class_boundary_f(boundary))
+
+
+def agreement(consistency: Counts) -> float:
+    """Give the share of the pixels whose label stayed what it was; NaN without pixels."""
+    return pixel_accuracy(consistency)
+
+
+def stage_percentiles(evaluation: Evaluation) -> dict[str, Percentiles]:
+    """Give the milliseconds of each stage, ``total`` last; empty without frames."""
+    stages: dict[str, list[float]] = {}
+    for record in evaluation.frames:
+        for stage, milliseconds in record.stages_ms.items():
+            stages.setdefault(stage, []).append(milliseconds)
+    return {stage: percentiles(values) for stage, values in stages.items()}
+
+
+def age_percentiles(evaluation: Evaluation) -> Percentiles | None:
+    """Give the milliseconds from due frame to labels; None unless paced."""
+    ages = [record.age_ms for record in evaluation.frames if record.age_ms is not None]
+    return percentiles(ages) if ages else None
+
+
+def drop_share(evaluation: Evaluation) -> float:
+    """Give the share of the readable frames that were dropped for newer ones."""
+    dropped = sum(evaluation.dropped.values())
+    return float(_share(dropped, dropped + len(evaluation.frames)))
+
+
+def percentiles(values: Iterable[float]) -> Percentiles:
+    """Give the percentiles of one or more values."""
+    found = list(values)
+    p50, p95, p99 = np.percentile(found, (50, 95, 99))
+    return Percentiles(float(p50), float(p95), float(p99), len(found))
+
+
+def by_class(evaluation: Evaluation, scores: Scores) -> Mapping[str, float]:
+    """Name (K,) scores by their classes, in ascending order of class id."""
+    names = [name for _, name in sorted(evaluation.setting.class_names.items())]
+    return dict(zip(names, scores.tolist(), strict=True))
+
+
+def _grouped(evaluation: Evaluation, key: int) -> dict[int, Counts]:
+    groups: dict[int, Counts] = {}
+    for keys, counts in evaluation.confusions.items():
+        groups[keys[key]] = groups.get(keys[key], 0) + counts
+    return dict(sorted(groups.items()))
+
+
+def _sum(confusions: Iterable[Counts], size: int) -> Counts:
+    return sum(confusions, np.zeros((size, size + 1), np.int64))
+
+
+def _share(part: npt.ArrayLike, whole: npt.ArrayLike) -> Scores:
+    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+
+
+def _mean(scores: Scores) -> float:
+    return float(np.nanmean(scores)) if np.isfinite(scores).any() else float("nan")

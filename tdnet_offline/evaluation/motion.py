@@ -1,0 +1,89 @@
+"""Carries labels from one frame to the next along the optical flow."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from tdnet_offline.datasets.video import IGNORED
+from tdnet_offline.evaluation.confusion import Labels
+
+FLOW_SIDE = 640
+"""Longest side in pixels of the pictures that the flow is computed on."""
+MIN_SIDE = 32
+"""Shortest side in pixels on which a flow can be computed."""
+
+Flow = npt.NDArray[np.float32]
+
+
+class Motion:
+    """Where the pixels of a frame were in the frame before it, and which of them were in sight.
+
+    By dense inverse search (Kroeger et al., ECCV 2016) in both directions. A pixel was in sight
+    if the way back and forth ends where it began (Sundaram, Brox, Keutzer, ECCV 2010).
+
+    Args:
+        before: (H, W) uint8 grey picture of the frame before, as of `grey`.
+        now: of this frame, of the same size.
+    """
+
+    def __init__(self, before: npt.NDArray[np.uint8], now: npt.NDArray[np.uint8]) -> None:
+        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        none = np.empty(0, np.float32)
+        self._back = np.asarray(search.calc(now, before, none), np.float32)
+        forth = np.asarray(search.calc(before, now, none), np.float32)
+        self._in_sight = _meet(self._back, forth)
+
+    def carry(self, labels: Labels) -> Labels:
+        """Carry the labels (H, W) uint8 of the frame before over to this frame.
+
+        They may be larger than the pictures. 255 where a pixel was not in sight.
+        """
+        height, width = labels.shape
+        rows, columns = self._in_sight.shape
+        back, in_sight = self._back, self._in_sight
+        if (height, width) != (rows, columns):
+            back = np.asarray(cv2.resize(back, (width, height)), np.float32)
+            back = back * np.array([width / columns, height / rows], np.float32)
+            in_sight = np.asarray(
+                cv2.resize(in_sight, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8
+            )
+        carried = cv2.remap(
+            labels,
+            *_ends(back),
+            cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=IGNORED,
+        )
+        return np.where(in_sight > 0, carried, np.uint8(IGNORED))
+
+
+def grey(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Give the picture (H, W, 3) uint8 RGB as `Motion` wants it: grey, and not too large."""
+    height, width = image.shape[:2]
+    scale = min(1.0, FLOW_SIDE / max(height, width))
+    rows, columns = (max(MIN_SIDE, round(side * scale)) for side in (height, width))
+    picture = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    if (rows, columns) != (height, width):
+        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        picture = cv2.resize(picture, (columns, rows), interpolation=way)
+    return np.asarray(picture, np.uint8)
+
+
+def _meet(back: Flow, forth: Flow) -> npt.NDArray[np.uint8]:
+    """Say (H, W) uint8 0 or 1 which pixels come back to where they began."""
+    far = (1e6, 1e6, 0.0, 0.0)
+    returned = cv2.remap(
+        forth, *_ends(back), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=far
+    )
+    missed = ((back + returned) ** 2).sum(axis=2)
+    lengths = (back**2).sum(axis=2) + (returned**2).sum(axis=2)
+    return (missed < 0.01 * lengths + 0.5).astype(np.uint8)
+
+
+def _ends(flow: Flow) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    height, width = flow.shape[:2]
+    columns = np.arange(width, dtype=np.float32) + flow[..., 0]
+    rows = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
+    return columns, rows

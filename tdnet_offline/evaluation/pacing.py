@@ -1,0 +1,154 @@
+"""Plays a video in real time to one inference thread: the newest frame wins, as on the robot."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from tdnet.continuity import ContinuityPolicy, FrameInfo
+from tdnet.errors import InputError
+from tdnet.mailbox import Mailbox
+from tdnet.postprocess import OutputOptions
+from tdnet.stage_clock import StageTimes
+from tdnet.streaming import StreamingSegmenter
+from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
+
+MAX_WAIT = 2.0
+"""Longest time in seconds from one frame to the next; longer gaps of a recording are cut."""
+
+
+@dataclass(frozen=True)
+class PacedFrame:
+    """A frame that was segmented in real time.
+
+    Attributes:
+        done: when its labels were there, in seconds since the first frame was due.
+        times: milliseconds by stage.
+    """
+
+    done: float
+    times: StageTimes
+
+
+@dataclass(frozen=True)
+class PacedRun:
+    """What became of each frame of a video; keys are numbers of frames in their source.
+
+    Attributes:
+        due: when the frames arrived, in seconds since the first one; none for refused ones.
+        segmented: those that the network got to.
+        waited: seconds that the clock stood still, because reading the source took longer than
+            the camera that recorded it.
+    """
+
+    due: dict[int, float]
+    segmented: dict[int, PacedFrame]
+    waited: float
+
+
+class _Schedule:
+    """Says when frames are due, by their stamps; waits for a source that is late."""
+
+    def __init__(self) -> None:
+        self.waited = 0.0
+        self._start = self._due = time.monotonic()
+        self._stamp: int | None = None
+        self._step = 0.0
+
+    def wait_for(self, stamp_ns: int) -> float:
+        """Wait until a frame that has been read is due; return when that is."""
+        now = time.monotonic()
+        if self._stamp is None:
+            self._start = self._due = now
+        else:
+            elapsed = (stamp_ns - self._stamp) / 1e9
+            # A stamp that goes back, such as of a bag that loops, tells nothing of the time.
+            self._step = min(elapsed, MAX_WAIT) if elapsed >= 0 else self._step
+            due = self._due + self._step
+            late = max(0.0, now - due)
+            self.waited += late
+            self._due = due + late
+            time.sleep(max(0.0, due - now))
+        self._stamp = stamp_ns
+        return self._due - self._start
+
+    def now(self) -> float:
+        return time.monotonic() - self._start
+
+
+def run_paced(
+    source: FrameSource,
+    segmenter: StreamingSegmenter,
+    options: OutputOptions,
+    policy: ContinuityPolicy,
+    on_frame: Callable[[], None] = lambda: None,
+) -> PacedRun:
+    """Play a source by the stamps of its frames, and segment what one thread gets to.
+
+    Args:
+        source: its frames have stamps.
+        segmenter: the network; a stream of its own serves the source.
+        options: what is computed of each frame.
+        policy: decides before which frames the memory is emptied.
+        on_frame: called for each frame of the source.
+
+    Raises:
+        InputError: a frame has no stamp, or is none that the network takes.
+        DeviceError: the device failed.
+    """
+    segmenter.warm_up()
+    stream = segmenter.open_stream()
+    mailbox: Mailbox[tuple[int, Frame]] = Mailbox([""])
+    outcomes: SimpleQueue[tuple[int, PacedFrame] | Exception] = SimpleQueue()
+    schedule = _Schedule()
+
+    def segment() -> None:
+        while (taken := mailbox.take()) is not None:
+            number, frame = taken[1]
+            height, width = frame.image.shape[:2]
+            try:
+                if policy.check(FrameInfo(frame.stamp_ns, (height, width), frame.frame_id)):
+                    stream.reset()
+                times = stream.step(frame.image, options).times
+                outcomes.put((number, PacedFrame(schedule.now(), times)))
+            except Exception as error:
+                outcomes.put(error)
+
+    thread = threading.Thread(target=segment, name="inference", daemon=True)
+    thread.start()
+    due: dict[int, float] = {}
+    segmented: dict[int, PacedFrame] = {}
+
+    def collect() -> None:
+        outcome = outcomes.get()
+        if isinstance(outcome, Exception):
+            raise outcome
+        segmented[outcome[0]] = outcome[1]
+
+    dropped = 0
+    try:
+        for number, frame in enumerate(source):
+            if not isinstance(frame, RefusedFrame):
+                due[number] = schedule.wait_for(_stamp(frame))
+                dropped += mailbox.put("", (number, frame)) is not None
+            while not outcomes.empty():
+                collect()
+            on_frame()
+        while len(segmented) < len(due) - dropped:
+            collect()
+    finally:
+        mailbox.close()
+        thread.join()
+    return PacedRun(due, segmented, schedule.waited)
+
+
+def _stamp(frame: Frame) -> int:
+    if frame.stamp_ns is None:
+        raise InputError(
+            f"{frame.name} has no stamp, so there is no pace to keep; give a bag, or evaluate "
+            "every frame"
+        )
+    return frame.stamp_ns

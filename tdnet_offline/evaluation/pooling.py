@@ -1,0 +1,62 @@
+"""Several bags or data sets as one, so that their frames count together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tdnet.errors import InputError
+from tdnet_offline.datasets.video import Dataset, LabelledVideo
+from tdnet_offline.evaluation.setting import check_same_classes, source_name
+from tdnet_offline.frames import Frame
+
+
+class _Renamed(LabelledVideo):
+    """A video under another name."""
+
+    def __init__(self, name: str, video: LabelledVideo) -> None:
+        self.name, self._video = name, video
+        self.num_frames, self.frame_rate = video.num_frames, video.frame_rate
+        self.labelled = video.labelled
+
+    def frame(self, index: int) -> Frame:
+        return self._video.frame(index)
+
+    def labels(self, index: int) -> npt.NDArray[np.uint8]:
+        return self._video.labels(index)
+
+
+def pooled(datasets: Sequence[Dataset]) -> Dataset:
+    """Put the videos of data sets with the same classes together.
+
+    Args:
+        datasets: one or more; videos whose names are not unique get that of their data set too.
+
+    Raises:
+        InputError: the classes of two differ, or the same videos come twice.
+    """
+    if len(datasets) == 1:
+        return datasets[0]
+    for other in datasets[1:]:
+        check_same_classes(datasets[0].class_map, other.class_map)
+    times = Counter(video.name for dataset in datasets for video in dataset.videos)
+    videos: dict[str, LabelledVideo] = {}
+    for dataset in datasets:
+        for video in dataset.videos:
+            name = video.name
+            if times[name] > 1:
+                name = f"{source_name(dataset)}/{name}"
+                video = _Renamed(name, video)
+            if name in videos:
+                raise InputError(f"{source_name(dataset)} is given twice; give each source once")
+            videos[name] = video
+    return Dataset(
+        name=", ".join(source_name(dataset) for dataset in datasets),
+        root="",
+        split=" ".join(dict.fromkeys(d.split for d in datasets if d.split)),
+        class_map=datasets[0].class_map,
+        videos=tuple(videos.values()),
+    )

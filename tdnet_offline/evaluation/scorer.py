@@ -1,0 +1,191 @@
+"""Scores segmented frames one after another, and adds up what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from tdnet.class_map import ClassMap
+from tdnet.continuity import ResetReason
+from tdnet.stage_clock import StageTimes
+from tdnet_offline.evaluation.boundary import boundary_counts
+from tdnet_offline.evaluation.confusion import ClassAxis, Labels
+from tdnet_offline.evaluation.metrics import agreement, mean_iou, pixel_accuracy
+from tdnet_offline.evaluation.motion import Motion, grey
+from tdnet_offline.evaluation.result import Counts, Evaluation, FrameRecord, Setting
+from tdnet_offline.evaluation.worst_frames import WorstFrames
+
+if TYPE_CHECKING:
+    from tdnet_offline.frames import Frame
+
+DEFAULT_WORST = 8
+
+
+@dataclass(frozen=True)
+class GivenLabels:
+    """What a network said of a frame, and how it came to it.
+
+    Attributes:
+        labels: (H, W) uint8 class ids, 255 = unlabelled.
+        path: sub-network, counted from 0.
+        memory_frames: past frames that it used.
+        reset_reason: why the memory was emptied before the frame; None if it was continued.
+        stages_ms: milliseconds by stage, ``total`` last.
+        age_ms: from due frame to labels, when paced; else None.
+    """
+
+    labels: Labels
+    path: int
+    memory_frames: int
+    reset_reason: ResetReason | None
+    stages_ms: dict[str, float]
+    age_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What is kept of the frame before; labels and truth (H, W) uint8, picture grey."""
+
+    picture: npt.NDArray[np.uint8]
+    labels: Labels
+    truth: Labels | None
+
+
+class Scorer:
+    """Counts, frame by frame; what it keeps does not grow with the frames but for their records.
+
+    Args:
+        class_map: of the true labels and the given ones.
+        worst: how many of the worst frames are kept as pictures.
+        paced: whether `newest` will be called.
+    """
+
+    def __init__(
+        self, class_map: ClassMap, worst: int = DEFAULT_WORST, paced: bool = False
+    ) -> None:
+        self._axis = ClassAxis(class_map)
+        size = len(self._axis)
+        self._confusions: dict[tuple[int, int], Counts] = {}
+        self._boundary = np.zeros((size, 4), np.int64)
+        self._consistency = np.zeros((size, size), np.int64)
+        self._truth_consistency: Counts | None = None
+        self._available = np.zeros((size, size + 1), np.int64) if paced else None
+        self._records: list[FrameRecord] = []
+        self._dropped: dict[str, int] = {}
+        self._refused: dict[str, int] = {}
+        self._waited = 0.0
+        self._worst = WorstFrames(worst, class_map)
+        self._video = ""
+        self._past: _Past | None = None
+
+    def start(self, video: str, dropped: int = 0, waited: float = 0.0) -> None:
+        """Begin another video.
+
+        Args:
+            video: its name.
+            dropped: frames of it that will not come, for a newer one was there.
+            waited: seconds that its clock stood still.
+        """
+        self._video, self._past = video, None
+        self._dropped[video], self._refused[video] = dropped, 0
+        self._waited += waited
+
+    def refuse(self) -> None:
+        """Count a frame that could not be read."""
+        self._refused[self._video] += 1
+
+    def add(self, index: int, frame: Frame, given: GivenLabels, truth: Labels | None) -> None:
+        """Score the next frame of the video.
+
+        Args:
+            index: of the frame in its video.
+            frame: the camera image.
+            given: labels of the image's size.
+            truth: (H, W) uint8 class ids, 255 = ignored; None where there are none.
+        """
+        accuracy = iou = None
+        if truth is not None:
+            confusion = self._axis.confusion(truth, given.labels)
+            key = given.path, given.memory_frames
+            self._confusions[key] = self._confusions.get(key, 0) + confusion
+            self._boundary += boundary_counts(truth, given.labels, self._axis)
+            if confusion.any():
+                accuracy, iou = pixel_accuracy(confusion), mean_iou(confusion)
+        record = FrameRecord(
+            video=self._video,
+            index=index,
+            name=frame.name,
+            stamp_ns=frame.stamp_ns,
+            path=given.path,
+            memory_frames=given.memory_frames,
+            reset_reason=given.reset_reason and given.reset_reason.value,
+            pixel_accuracy=accuracy,
+            mean_iou=iou,
+            consistency=self._compare(frame, given, truth),
+            stages_ms=given.stages_ms,
+            age_ms=given.age_ms,
+        )
+        self._records.append(record)
+        if truth is not None and iou is not None:
+            self._worst.offer(record, frame.image, truth, given.labels)
+
+    def newest(self, labels: Labels, truth: Labels) -> None:
+        """Count the newest labels at the moment when a frame was due.
+
+        Args:
+            labels: (H, W) uint8 class ids of an earlier frame.
+            truth: (H, W) uint8 class ids of the frame.
+        """
+        # After a change of the camera's size the labels of before tell nothing of this view.
+        if self._available is not None and labels.shape == truth.shape:
+            self._available += self._axis.confusion(truth, labels)
+
+    def evaluation(self, setting: Setting, seconds: float) -> Evaluation:
+        """Give what was measured.
+
+        Args:
+            setting: what was evaluated, on what.
+            seconds: that it took.
+        """
+        return Evaluation(
+            setting=setting,
+            confusions=dict(sorted(self._confusions.items())),
+            boundary=self._boundary,
+            consistency=self._consistency,
+            truth_consistency=self._truth_consistency,
+            frames=tuple(self._records),
+            dropped=self._dropped,
+            refused=self._refused,
+            seconds=seconds,
+            worst=self._worst.frames,
+            available=self._available,
+            waited_seconds=self._waited,
+        )
+
+    def _compare(self, frame: Frame, given: GivenLabels, truth: Labels | None) -> float | None:
+        """Compare with the frame before; None where the view is another."""
+        past, self._past = self._past, _Past(grey(frame.image), given.labels, truth)
+        if past is None or given.reset_reason is not None:
+            return None
+        motion = Motion(past.picture, self._past.picture)
+        counts = self._axis.agreement(motion.carry(past.labels), given.labels)
+        self._consistency += counts
+        if past.truth is not None and truth is not None:
+            if self._truth_consistency is None:
+                self._truth_consistency = np.zeros_like(counts)
+            self._truth_consistency += self._axis.agreement(motion.carry(past.truth), truth)
+        return agreement(counts) if counts.any() else None
+
+
+def stages_ms(times: StageTimes) -> dict[str, float]:
+    """Give the milliseconds by stage that an evaluation has: no overlay is drawn."""
+    return {
+        "preprocess": times.preprocess,
+        "network": times.network,
+        "postprocess": times.postprocess,
+        "download": times.download,
+        "total": times.total,
+    }

@@ -1,0 +1,107 @@
+"""The frames that went worst, kept as pictures: a few, however long the video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from tdnet.class_map import ClassMap
+from tdnet_offline.evaluation.confusion import Labels
+from tdnet_offline.evaluation.result import FrameRecord, WorstFrame
+from tdnet_offline.writers.atomic_files import replacing
+
+SPACING = 10
+"""Of so many neighbouring frames at most one is kept: they look alike."""
+PICTURE_SIDE = 960
+"""Longest side of a kept picture in pixels."""
+_ENDINGS = ("image.jpg", "truth.png", "prediction.png")
+
+
+class WorstFrames:
+    """Keeps the frames with the lowest mean IoU; the same ones in whatever order they come.
+
+    Args:
+        count: how many.
+        class_map: colours of the labels.
+    """
+
+    def __init__(self, count: int, class_map: ClassMap) -> None:
+        self._count = count
+        self._colors = class_map.color_table
+        self._kept: list[WorstFrame] = []
+
+    def offer(
+        self, record: FrameRecord, image: npt.NDArray[np.uint8], truth: Labels, labels: Labels
+    ) -> None:
+        """Keep a frame if it is among the worst so far.
+
+        Args:
+            record: of the frame; with its mean IoU.
+            image: (H, W, 3) uint8 RGB.
+            truth: (H, W) uint8 class ids.
+            labels: (H, W) uint8 class ids.
+        """
+        full = len(self._kept) >= self._count
+        if not self._count or (full and _order(record) > _order(self._kept[-1].record)):
+            return
+        frame = WorstFrame(
+            record,
+            _encoded(image, ".jpg"),
+            _encoded(self._colors[truth], ".png"),
+            _encoded(self._colors[labels], ".png"),
+        )
+        self._kept = worst_of([*self._kept, frame], self._count)
+
+    @property
+    def frames(self) -> tuple[WorstFrame, ...]:
+        """What is kept, lowest IoU first."""
+        return tuple(self._kept)
+
+
+def worst_of(frames: Iterable[WorstFrame], count: int) -> list[WorstFrame]:
+    """Choose the frames with the lowest IoU, lowest first, of neighbours only one."""
+    chosen: dict[tuple[str, int], WorstFrame] = {}
+    for frame in sorted(frames, key=lambda frame: _order(frame.record)):
+        chosen.setdefault((frame.record.video, frame.record.index // SPACING), frame)
+    return list(chosen.values())[:count]
+
+
+def write_worst_frames(frames: Sequence[WorstFrame], directory: Path) -> None:
+    """Write ``1_image.jpg``, ``1_truth.png``, ``1_prediction.png`` ..., the worst as number 1.
+
+    Those of an earlier run that had more are removed.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    for number, frame in enumerate(frames, start=1):
+        pictures = (frame.image, frame.truth, frame.prediction)
+        for ending, data in zip(_ENDINGS, pictures, strict=True):
+            with replacing(directory / f"{number}_{ending}") as temporary:
+                temporary.write_bytes(data)
+    number = len(frames) + 1
+    while (directory / f"{number}_{_ENDINGS[0]}").exists():
+        for ending in _ENDINGS:
+            (directory / f"{number}_{ending}").unlink(missing_ok=True)
+        number += 1
+
+
+def _order(record: FrameRecord) -> tuple[float, str, int]:
+    assert record.mean_iou is not None
+    return record.mean_iou, record.video, record.index
+
+
+def _encoded(picture: npt.NDArray[np.uint8], suffix: str) -> bytes:
+    height, width = picture.shape[:2]
+    scale = PICTURE_SIDE / max(height, width)
+    if scale < 1:
+        # Mixed colours would be of no class.
+        way = cv2.INTER_AREA if suffix == ".jpg" else cv2.INTER_NEAREST
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=way), np.uint8)
+    _, data = cv2.imencode(suffix, picture[..., ::-1])
+    return data.tobytes()

@@ -1,0 +1,222 @@
+"""`tdnet evaluate` as people call it: table, report, comparison, bags, mistakes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.evaluations import without_times
+from support.media import drive, folder_of, raw_message, write_bag
+
+from tdnet import ClassMap
+from tdnet_offline.command import main
+from tdnet_offline.evaluation.json_file import load_evaluation
+
+STREET = "street:40@64x96,frames=5"
+SECOND = 10**9
+
+Evaluate = Callable[..., int]
+
+
+@pytest.fixture
+def evaluate(weights: Path) -> Evaluate:
+    """Runs the command in this process, with the small network."""
+
+    def run(*words: str | Path) -> int:
+        options = ["--weights", weights, "--device", "cpu"]
+        return main([str(word) for word in ["evaluate", *words, *options]])
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight images, 50 ms apart, of which the third cannot be decoded; labels for two of them."""
+    messages = []
+    for index, image in enumerate(drive(8)):
+        lies = {"encoding": "nonsense"} if index == 2 else {}
+        messages.append(("/image", raw_message(image, index * SECOND // 20, **lies)))
+        if index in (4, 5):
+            labels = np.full(image.shape[:2], index, np.uint8)
+            lies = {"encoding": "mono8", "step": labels.shape[1], "data": labels.reshape(-1)}
+            messages.append(("/labels", raw_message(image, index * SECOND // 20, **lies)))
+    return write_bag(tmp_path_factory.mktemp("bags") / "drive", messages)
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """The table's rows: name, and what each run has."""
+    lines = [line.split("  ") for line in text.splitlines()]
+    parts = [[word.strip() for word in line if word.strip()] for line in lines]
+    return {line[0]: line[1:] for line in parts if len(line) > 1}
+
+
+def test_table_and_files(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(STREET, "--report", tmp_path / "report", "--worst", "1") == 0
+    table = rows(capsys.readouterr().out)
+    found = load_evaluation(tmp_path / "report" / "evaluation.json")
+    assert table["source"] == [STREET]
+    assert table["frames"] == ["5, 5 labelled"]
+    assert table["mIoU"][0].endswith(" %")
+    assert {f"mIoU, path {path}" for path in range(4)} <= set(table)
+    assert {"road", "total", "boundary F-score", "temporal consistency"} <= set(table)
+    assert "dropped" not in table
+    assert len(found.frames) == 5
+    files = {path.relative_to(tmp_path / "report").as_posix() for path in tmp_path.rglob("*.*")}
+    pictures = {f"worst/1_{name}" for name in ("image.jpg", "truth.png", "prediction.png")}
+    assert files == {"evaluation.json", "report.html", *pictures}
+
+
+def test_a_bag_with_labels_for_some_frames(
+    evaluate: Evaluate, bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [bag, "--topic", "/image", "--label-topic", "/labels", "--report", tmp_path]
+    assert evaluate(*words) == 1  # for the frame that cannot be decoded
+    found = load_evaluation(tmp_path / "evaluation.json")
+    assert found.refused == {"drive": 1}
+    assert [frame.index for frame in found.frames] == [0, 1, 3, 4, 5, 6, 7]
+    labelled = [frame.index for frame in found.frames if frame.pixel_accuracy is not None]
+    assert labelled == [4, 5]
+    assert set(found.confusions) == {(3, 3), (0, 3)}
+    assert found.setting.source == str(bag)
+    assert rows(capsys.readouterr().out)["refused"] == ["1"]
+
+
+def test_a_bag_without_labels_has_consistency(
+    evaluate: Evaluate, bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(bag, "--topic", "/image", "--report", tmp_path) == 1
+    table = rows(capsys.readouterr().out)
+    assert table["frames"] == ["7, 0 labelled"]
+    assert "temporal consistency" in table
+    assert "total" in table
+    assert not {"mIoU", "road", "boundary F-score"} & set(table)
+
+
+def test_paced(
+    evaluate: Evaluate, bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topics = ["--topic", "/image", "--label-topic", "/labels"]
+    assert evaluate(bag, *topics, "--paced", "--report", tmp_path) == 1
+    found = load_evaluation(tmp_path / "evaluation.json")
+    assert found.setting.mode == "paced"
+    assert len(found.frames) + found.dropped["drive"] == 7
+    assert all(frame.age_ms is not None for frame in found.frames)
+    assert found.available is not None
+    assert {"dropped", "due to labels", "clock waited"} <= set(rows(capsys.readouterr().out))
+
+
+def test_runs_side_by_side(
+    evaluate: Evaluate, bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert evaluate(STREET, "--report", one) == 0
+    assert (
+        evaluate(STREET, "--stagger", "--report", two, "--compare", one / "evaluation.json") == 0
+    )
+    capsys.readouterr()
+    files = [str(path / "evaluation.json") for path in (one, two)]
+    assert main(["evaluate", "--compare", *files, "--report", str(tmp_path / "both")]) == 0
+    table = rows(capsys.readouterr().out)
+    assert len(table["mIoU"]) == 2
+    assert [path.name for path in (tmp_path / "both").iterdir()] == ["report.html"]
+    # A run's own file holds that run alone.
+    assert without_times(load_evaluation(two / "evaluation.json")) == without_times(
+        load_evaluation(one / "evaluation.json")
+    )
+
+
+def test_two_sources_count_together(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(STREET, "street:41@64x96,frames=2", "--report", tmp_path) == 0
+    found = load_evaluation(tmp_path / "evaluation.json")
+    assert [frame.video for frame in found.frames] == ["street40"] * 5 + ["street41"] * 2
+
+
+def test_names_from_files_do_nothing_to_the_terminal(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(STREET, "--report", tmp_path) == 0
+    path = tmp_path / "evaluation.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["setting"]["weights"] = "\x1b[2J[bold red]boo"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    capsys.readouterr()
+    assert main(["evaluate", "--compare", str(path)]) == 0
+    assert rows(capsys.readouterr().out)["weights"] == [r"\x1b[2J[bold red]boo"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "nothing to evaluate; give a data set or a bag"),
+        (["nowhere"], "nowhere: there is nothing at this path"),
+        (["strete:1-2"], "unknown data set 'strete'.*Did you mean 'street'"),
+        (["street:1-2", "--split", "vall"], "unknown split 'vall'"),
+        (["street:1-2", "--paced", "--every-frame"], "not allowed with"),
+        (["street:1-2", "--worst", "-1"], "--worst"),
+        (["street:1-2", "--topic", "/image"], "only a bag has topics"),
+        (["street:1@64x96,frames=1", "--class-map", "camvid"], "use a class map of 19"),
+        (["--compare", "none.json"], "none.json: "),
+        (["street:1@64x96,frames=1", "street:1@64x96,frames=1"], "is given twice"),
+    ],
+    ids=[
+        *("nothing", "no bag", "no data set", "no split", "two modes", "worst", "topic"),
+        *("other classes", "no json", "twice"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_status_2(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        status = main(["evaluate", *words])
+    except SystemExit as stop:  # from the parser of the command line
+        status = int(str(stop.code))
+    text = capsys.readouterr()
+    assert status == 2
+    assert text.out == ""
+    assert text.err.count("\n") == 1
+    assert re.search(message, text.err)
+
+
+def test_a_source_without_stamps_cannot_be_paced(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder_of(tmp_path / "frames" / "v", drive(2))
+    text = ClassMap.load("cityscapes").to_yaml()
+    (tmp_path / "class_map.yaml").write_text(text, encoding="utf-8")
+    assert evaluate(f"folder:{tmp_path}", "--paced") == 2
+    error = capsys.readouterr().err
+    assert "has no stamp" in error
+    assert error.count("\n") == 1
+
+
+def test_a_place_that_cannot_be_written_to_is_found_out_first(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert evaluate(STREET, "--report", tmp_path / "file") == 2
+    text = capsys.readouterr()
+    assert text.out == ""  # nothing was evaluated
+    assert "file: File exists" in text.err
+
+
+@pytest.mark.parametrize("world", ["many", "2"])
+def test_half_of_what_torchrun_sets(
+    evaluate: Evaluate,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    world: str,
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", world)
+    monkeypatch.delenv("RANK", raising=False)
+    assert evaluate(STREET) == 2
+    error = capsys.readouterr().err
+    assert "start with torchrun, or unset it" in error
+    assert error.count("\n") == 1
