@@ -16,7 +16,8 @@ from demo.page import write_page
 from demo.report import make_report
 from demo.session import run_session
 from demo.sources import STREET_FRAMES, STREET_SEED, bag_of_images, bag_of_street
-from demo.summary import Subject, write_summary
+from demo.subject import Subject
+from demo.summary import write_summary
 from rig import ros_environment
 from rig.system_info import system_info
 from tdnet import SegmenterSettings
@@ -117,8 +118,11 @@ def _run(args: argparse.Namespace) -> int:
         console.progress(bag),
     )
     console.end_progress()
-    report = make_report(bag, session, recording, output)
     subject = Subject(source, bag, args.variant, weights, system_info())
+    report = make_report(
+        subject, session, recording, output, console.evaluating(session.counts.segmented)
+    )
+    console.end_progress()
     write_summary(output / "summary.json", subject, session, report)
     write_page(output, subject, session, report)
     console.summary(session, report, output, time.monotonic() - started)
@@ -147,8 +151,8 @@ def _forget(output: Path) -> None:
         if not all(file.suffix in _BAG_ENDINGS for file in folder.iterdir()):
             raise DemoError(f"{folder} is no bag of an earlier run: choose another --output")
         shutil.rmtree(folder)
-    names = ("overlay.mp4", "contact_sheet.png", "legend.png", "index.html", "summary.json")
-    for name in names:
+    names = ("overlay.mp4", "contact_sheet.png", "legend.png", "evaluation.json", "report.html")
+    for name in (*names, "index.html", "summary.json"):
         (output / name).unlink(missing_ok=True)
 
 

@@ -13,6 +13,7 @@ from demo.camera_bag import CameraBag
 from demo.playback import Sent
 from demo.session import Progress, Session
 from rig.node_view import FrameCounts
+from tdnet_offline.evaluation import metrics
 
 if TYPE_CHECKING:
     from demo.report import Report
@@ -35,8 +36,11 @@ class Console:
 
     def drawing(self, total: int) -> Callable[[], None]:
         """Give what is called with each frame of the synthetic drive that is drawn."""
-        numbers = count(1)
-        return lambda: self._show(f"  {next(numbers)} of {total} frames drawn")
+        return self._counting(f"of {total} frames drawn")
+
+    def evaluating(self, total: int) -> Callable[[], None]:
+        """Give what is called with each segmented frame that is evaluated."""
+        return self._counting(f"of {total} frames evaluated")
 
     def progress(self, bag: CameraBag) -> Progress:
         """Give what shows the progress of playing a bag."""
@@ -68,14 +72,22 @@ class Console:
                 f"{measures.output_rate:.1f} frames/s; latency in the node p50 "
                 f"{measures.total.p50:.0f} ms, p95 {measures.total.p95:.0f} ms"
             )
-        if report.score is not None:
+        confusion = metrics.total_confusion(report.evaluation)
+        if confusion.any():
             self.say(
-                f"against the truth: pixel accuracy {report.score.pixel_accuracy:.1%}, "
-                f"mIoU {report.score.mean_iou:.1%}"
+                f"against the truth: pixel accuracy {metrics.pixel_accuracy(confusion):.1%}, "
+                f"mIoU {metrics.mean_iou(confusion):.1%}"
             )
+        if report.evaluation.consistency.any():
+            consistency = metrics.agreement(report.evaluation.consistency)
+            self.say(f"from frame to frame {consistency:.1%} of the pixels keep their label")
         for problem in session.problems:
             print(f"demo: {problem}", file=sys.stderr)
         self.say(f"done in {seconds:.0f} s; open {output / 'index.html'}")
+
+    def _counting(self, text: str) -> Callable[[], None]:
+        numbers = count(1)
+        return lambda: self._show(f"  {next(numbers)} {text}")
 
     def _show(self, text: str) -> None:
         if self._terminal:

@@ -10,10 +10,12 @@ from pathlib import Path
 from string import Template
 
 from demo.charts import STAGE_COLORS, latency_plot, stage_bar
+from demo.evaluation import class_iou
 from demo.report import Report
 from demo.session import Session
-from demo.summary import Subject
+from demo.subject import Subject
 from tdnet import __version__
+from tdnet_offline.evaluation import metrics
 
 # Above this a browser takes long to open the page: the video then stays beside it.
 MAX_EMBEDDED_BYTES = 48 * 1024 * 1024
@@ -50,7 +52,7 @@ def write_page(output: Path, subject: Subject, session: Session, report: Report)
         video=_video(output / "overlay.mp4"),
         figures=_figures(report),
         problems=_problems(session),
-        legend_note=_legend_note(report),
+        scores=_scores(report),
         legend=_legend(report),
         sheet=_sheet(output / "contact_sheet.png"),
         latency=_latency(report),
@@ -88,10 +90,18 @@ def _figures(report: Report) -> str:
     if measures.total is not None:
         figures.append((f"{measures.total.p50:.0f} ms", "latency in the node, median"))
         figures.append((f"{measures.total.p95:.0f} ms", "95 % of the frames below"))
-    if report.score is not None:
-        figures.append((f"{report.score.pixel_accuracy:.1%}", "of the pixels right"))
-        figures.append((f"{report.score.mean_iou:.1%}", "mean IoU against the truth"))
-    return "".join(f"<div><b>{value}</b><span>{text}</span></div>" for value, text in figures)
+    confusion = metrics.total_confusion(report.evaluation)
+    if confusion.any():
+        figures.append((f"{metrics.mean_iou(confusion):.1%}", "mean IoU against the truth"))
+        figures.append((f"{metrics.pixel_accuracy(confusion):.1%}", "of the pixels right"))
+        outlines = metrics.mean_boundary_f(report.evaluation.boundary)
+        figures.append((f"{outlines:.1%}", "boundary F-score"))
+    if report.evaluation.consistency.any():
+        consistency = metrics.agreement(report.evaluation.consistency)
+        figures.append((f"{consistency:.1%}", "of the pixels keep their label to the next frame"))
+    columns = len(figures) if len(figures) < 6 else (len(figures) + 1) // 2
+    tiles = "".join(f"<div><b>{value}</b><span>{text}</span></div>" for value, text in figures)
+    return f'<div class="figures" style="--columns:{columns}">{tiles}</div>'
 
 
 def _problems(session: Session) -> str:
@@ -104,20 +114,41 @@ def _problems(session: Session) -> str:
     return f'<section class="card problem"><h2>What went wrong</h2>{lines}</section>'
 
 
-def _legend_note(report: Report) -> str:
-    text = f"Class map {escape(report.class_map.name)}; the classes that the labels show"
-    return f"{text}, with intersection over union." if report.score else f"{text}."
+def _scores(report: Report) -> str:
+    """Bars of the classes beside the video, where the bag has labels to compare with."""
+    scores = class_iou(report.evaluation)
+    if not scores:
+        return ""
+    rows = []
+    for class_id, iou in scores.items():
+        entry = report.class_map.class_by_id(class_id)
+        color = "rgb({}, {}, {})".format(*entry.color)
+        rows.append(
+            f'<tr><th><i style="background:{color}"></i>{escape(entry.name)}</th><td class="iou">'
+            f'<span style="width:{iou:.1%}"></span></td><td class="n">{iou:.1%}</td></tr>'
+        )
+    mean = metrics.mean_iou(metrics.total_confusion(report.evaluation))
+    return (
+        f'<div class="scores"><h2>IoU by class</h2><table>{"".join(rows)}<tr class="sum">'
+        f'<th>mean</th><td class="iou"><span style="width:{mean:.1%}"></span></td>'
+        f'<td class="n">{mean:.1%}</td></tr></table></div>'
+    )
 
 
 def _legend(report: Report) -> str:
+    """The classes of the labels, where no bars beside the video tell them."""
+    if class_iou(report.evaluation) or not report.present:
+        return ""
     items = []
     for class_id in report.present:
         entry = report.class_map.class_by_id(class_id)
-        iou = report.score.class_iou.get(class_id) if report.score else None
-        score = "" if iou is None else f"<small>{iou:.0%}</small>"
         color = "rgb({}, {}, {})".format(*entry.color)
-        items.append(f'<li><i style="background:{color}"></i>{escape(entry.name)}{score}</li>')
-    return "".join(items)
+        items.append(f'<li><i style="background:{color}"></i>{escape(entry.name)}</li>')
+    return (
+        '<section class="card"><h2>Classes</h2><p class="note">Class map '
+        f"{escape(report.class_map.name)}; the classes that the labels show.</p>"
+        f'<ul class="legend">{"".join(items)}</ul></section>'
+    )
 
 
 def _sheet(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,20 +12,22 @@ import numpy.typing as npt
 import torch
 
 from demo.camera_bag import CameraBag
+from demo.evaluation import evaluate_recording
 from demo.measures import Measures, measure
 from demo.pictures import SheetRow, contact_sheet, evenly
-from demo.recorder import LABELS, OVERLAY
+from demo.recorder import OVERLAY
 from demo.recording import FrameStatus, Recording
-from demo.score import Score, Scorer
 from demo.session import Session
+from demo.subject import Subject
 from tdnet import ClassMap
 from tdnet.legend import legend_image
 from tdnet.overlay import OverlayRenderer
+from tdnet_offline.evaluation.json_file import save_evaluation
+from tdnet_offline.evaluation.result import Evaluation
+from tdnet_offline.report import write_report
 from tdnet_offline.writers.video import VideoWriter
 
 SHEET_ROWS = 6
-# What the labels of the synthetic street, and any other truth, are written in.
-TRUTH_CLASS_MAP = "cityscapes"
 
 Images = dict[int, npt.NDArray[np.uint8]]
 
@@ -37,26 +40,35 @@ class Report:
         measures: the numbers.
         class_map: the classes of the labels.
         present: ids of the classes that the labels show, ascending.
-        score: labels against truth; None without truth.
+        evaluation: how good the labels are, and how steady.
         statuses: what the node said of each frame.
     """
 
     measures: Measures
     class_map: ClassMap
     present: tuple[int, ...]
-    score: Score | None
+    evaluation: Evaluation
     statuses: tuple[FrameStatus, ...]
 
 
-def make_report(bag: CameraBag, session: Session, recording: Path, output: Path) -> Report:
-    """Write video, contact sheet and legend, and give the numbers.
+def make_report(
+    subject: Subject,
+    session: Session,
+    recording: Path,
+    output: Path,
+    on_frame: Callable[[], None],
+) -> Report:
+    """Write video, contact sheet, legend and evaluation, and give the numbers.
 
     Args:
-        bag: that was played.
+        subject: what was played.
         session: the run.
         recording: the bag with the node's topics.
-        output: folder for the files `overlay.mp4`, `contact_sheet.png` and `legend.png`.
+        output: folder for the files `overlay.mp4`, `contact_sheet.png`, `legend.png`,
+            `evaluation.json` and `report.html`.
+        on_frame: called after every frame that was evaluated.
     """
+    bag = subject.bag
     recorded = Recording(recording)
     class_map = recorded.class_map()
     statuses = recorded.statuses()
@@ -69,11 +81,14 @@ def make_report(bag: CameraBag, session: Session, recording: Path, output: Path)
         _write_sheet(bag, session, recorded, class_map, output / "contact_sheet.png")
     if present:
         _write_png(output / "legend.png", legend_image(class_map, present))
+    evaluation = evaluate_recording(subject, session, recorded, measures.account, on_frame)
+    save_evaluation(evaluation, output / "evaluation.json")
+    write_report(output, [evaluation])
     return Report(
         measures=measures,
         class_map=class_map,
         present=present,
-        score=_score(bag, recorded, class_map),
+        evaluation=evaluation,
         statuses=tuple(statuses),
     )
 
@@ -83,25 +98,6 @@ def _stamp_rate(session: Session) -> float:
     stamps = [message.stamp_ns for message in session.sent]
     steps = np.diff(stamps)
     return float(1e9 / np.median(steps)) if len(steps) and np.median(steps) > 0 else 0.0
-
-
-def _score(bag: CameraBag, recorded: Recording, class_map: ClassMap) -> Score | None:
-    expected = ClassMap.load(TRUTH_CLASS_MAP)
-    names = [(entry.id, entry.name) for entry in class_map.classes]
-    if names != [(entry.id, entry.name) for entry in expected.classes]:
-        return None
-    scorer = Scorer()
-    truths = bag.truth()
-    truth = next(truths, None)
-    # Both in the order of recording, so one pass of each will do.
-    for stamp, labels in recorded.images(LABELS):
-        while truth is not None and truth[0] != stamp:
-            truth = next(truths, None)
-        if truth is None:
-            break
-        if truth[1].shape == labels.shape:
-            scorer.add(truth[1], labels)
-    return scorer.score([entry.id for entry in class_map.classes])
 
 
 def _write_sheet(

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from demo.camera_bag import CameraBag
+from demo.evaluation import class_iou
 from demo.report import Report
 from demo.session import Session
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What was shown.
-
-    Attributes:
-        source: where the frames come from, in words.
-        bag: that was played.
-        variant: the network.
-        weights: its file; empty: the packaged weights.
-        system: hardware and versions.
-    """
-
-    source: str
-    bag: CameraBag
-    variant: str
-    weights: str
-    system: Mapping[str, str]
+from demo.subject import Subject
+from tdnet_offline.evaluation import metrics
+from tdnet_offline.evaluation.result import Counts, Evaluation
 
 
 def write_summary(path: Path, subject: Subject, session: Session, report: Report) -> None:
@@ -42,7 +27,6 @@ def write_summary(path: Path, subject: Subject, session: Session, report: Report
     """
     measures = asdict(report.measures)
     measures.pop("totals_ms")
-    score = report.score
     content = {
         "source": subject.source,
         "topic": subject.bag.topic,
@@ -50,15 +34,10 @@ def write_summary(path: Path, subject: Subject, session: Session, report: Report
         "weights": subject.weights or "packaged",
         "frames": measures.pop("account"),
         **measures,
-        "score": None
-        if score is None
-        else {
-            "frames": score.frames,
-            "pixel_accuracy": score.pixel_accuracy,
-            "mean_iou": score.mean_iou,
-            "class_iou": {
-                report.class_map.class_by_id(i).name: iou for i, iou in score.class_iou.items()
-            },
+        "score": _score(report.evaluation),
+        "temporal_consistency": {
+            "labels": _consistency(report.evaluation.consistency),
+            "truth": _consistency(report.evaluation.truth_consistency),
         },
         "model": dict(session.model),
         "node_exit_status": session.exit_status,
@@ -68,3 +47,23 @@ def write_summary(path: Path, subject: Subject, session: Session, report: Report
         "system": dict(subject.system),
     }
     path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _score(evaluation: Evaluation) -> dict[str, Any] | None:
+    """Labels against the truth; None without truth."""
+    confusion = metrics.total_confusion(evaluation)
+    if not confusion.any():
+        return None
+    names = evaluation.setting.class_names
+    return {
+        "frames": sum(record.mean_iou is not None for record in evaluation.frames),
+        "pixel_accuracy": metrics.pixel_accuracy(confusion),
+        "mean_iou": metrics.mean_iou(confusion),
+        "boundary_f": metrics.mean_boundary_f(evaluation.boundary),
+        "class_iou": {names[i]: iou for i, iou in class_iou(evaluation).items()},
+    }
+
+
+def _consistency(counts: Counts | None) -> float | None:
+    share = math.nan if counts is None else metrics.agreement(counts)
+    return None if math.isnan(share) else share

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from support import browser
 from support.media import (
     compressed_message,
     drive,
@@ -30,6 +31,7 @@ from support.media import (
 
 from tdnet import ClassMap, create_model, save_weights
 from tdnet_offline.bags import open_bag
+from tdnet_offline.evaluation.json_file import load_evaluation
 from tdnet_offline.street import StreetDrive
 from tdnet_offline.street_bag import write_street_bag
 
@@ -174,6 +176,29 @@ def test_score_is_that_of_the_recorded_labels(run: Run, street: Path) -> None:
     assert score["pixel_accuracy"] == pytest.approx(right / counted)
     seen = unions > 0
     assert score["mean_iou"] == pytest.approx((hits[seen] / unions[seen]).mean())
+    classes = [entry.name for entry in ClassMap.load("cityscapes").classes]
+    for name, iou in score["class_iou"].items():
+        assert iou == pytest.approx(hits[classes.index(name)] / unions[classes.index(name)])
+    assert len(score["class_iou"]) == seen.sum()
+
+
+def test_evaluation_is_shown(run: Run) -> None:
+    evaluation = load_evaluation(run.output / "evaluation.json")
+    assert len(evaluation.frames) == run.summary["frames"]["segmented"]
+    assert evaluation.dropped == {"/camera/image_raw": run.summary["frames"]["dropped"]}
+    assert {record.path for record in evaluation.frames} == {0, 1, 2, 3}
+    assert [record.consistency is None for record in evaluation.frames[:2]] == [True, False]
+    kept = np.trace(evaluation.consistency) / evaluation.consistency.sum()
+    assert run.summary["temporal_consistency"]["labels"] == pytest.approx(kept)
+    assert 0.9 < run.summary["temporal_consistency"]["truth"] < 1
+    page = (run.output / "index.html").read_text()
+    score = run.summary["score"]
+    tiles = re.findall(r"<div><b>([^<]+)</b>", page)
+    assert {f"{score['mean_iou']:.1%}", f"{kept:.1%}"} <= set(tiles)
+    bars = re.findall(r'</i>([\w ]+)</th><td class="iou"><span style="width:([\d.]+%)">', page)
+    assert dict(bars) == {name: f"{iou:.1%}" for name, iou in score["class_iou"].items()}
+    assert (run.output / "report.html").stat().st_size > 1_000_000
+    assert f"mIoU {score['mean_iou']:.1%}" in run.said
 
 
 def test_pictures(run: Run) -> None:
@@ -187,10 +212,24 @@ def test_page_needs_nothing_beside_it(run: Run) -> None:
     page = (run.output / "index.html").read_text()
     assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
-    assert {source.partition(";")[0] for source in sources} == {"data:video/mp4", "data:image/png"}
+    assert {source.partition(";")[0] for source in sources} == {
+        "data:video/mp4",
+        "data:image/png",
+        "report.html",  # a link: the page is whole without it
+    }
     assert "$" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
     account = run.summary["frames"]
     assert f"<b>{FRAMES} sent</b> = {account['segmented']} segmented" in page
+
+
+@pytest.mark.skipif(not browser.PATH, reason="needs Chromium: install it")
+def test_page_fits_a_phone(run: Run) -> None:
+    page = run.output / "index.html"
+    with browser.Browser() as tab:
+        tab.show(page, 390)
+        assert tab.value("document.documentElement.scrollWidth") <= 390
+        assert tab.complaints == []
+        assert set(tab.requests) == {page.resolve().as_uri()}
 
 
 def test_frames_that_come_too_fast_are_counted_as_dropped(tmp_path: Path, weights: Path) -> None:
@@ -204,6 +243,9 @@ def test_frames_that_come_too_fast_are_counted_as_dropped(tmp_path: Path, weight
     assert len(stamps) == frames["segmented"]
     assert all((stamp - 1_700_000_000 * 10**9) % 10_000_000 == 0 for stamp in stamps)
     assert run.summary["score"] is None
+    assert run.summary["temporal_consistency"]["labels"] is not None
+    assert run.summary["temporal_consistency"]["truth"] is None
+    assert re.search("IoU by class", (run.output / "index.html").read_text()) is None
 
 
 def test_compressed_images_and_one_that_is_broken(tmp_path: Path, weights: Path) -> None:

@@ -1,0 +1,140 @@
+"""Evaluates what the node published, by the metrics of `tdnet evaluate`."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from demo.measures import Account
+from demo.recorder import LABELS
+from demo.recording import FrameStatus, Recording
+from demo.session import Session
+from demo.subject import Subject
+from tdnet import ClassMap
+from tdnet.continuity import ResetReason
+from tdnet.weights import packaged_weights
+from tdnet_offline import provenance
+from tdnet_offline.evaluation import metrics
+from tdnet_offline.evaluation.confusion import Labels
+from tdnet_offline.evaluation.result import Evaluation, Setting
+from tdnet_offline.evaluation.scorer import GivenLabels, Scorer
+from tdnet_offline.evaluation.setting import PACKAGED
+
+# What the labels of the synthetic street, and any other truth, are written in.
+TRUTH_CLASS_MAP = "cityscapes"
+MODE = "node"
+
+T = TypeVar("T")
+
+
+def evaluate_recording(
+    subject: Subject,
+    session: Session,
+    recorded: Recording,
+    account: Account,
+    on_frame: Callable[[], None],
+) -> Evaluation:
+    """Score the recorded labels against the bag's label topic, and from frame to frame.
+
+    Args:
+        subject: what was played.
+        session: the run.
+        recorded: the topics of the node.
+        account: where every frame went.
+        on_frame: called after every scored frame.
+    """
+    started = time.monotonic()
+    class_map = recorded.class_map()
+    bag = subject.bag
+    places = {message.stamp_ns: place for place, message in enumerate(session.sent)}
+    statuses = {status.stamp_ns: status for status in recorded.statuses()}
+    labels = _InOrder(recorded.images(LABELS), places)
+    truths = _InOrder(bag.truth() if _has_truth_ids(class_map) else iter(()), places)
+    scorer = Scorer(class_map)
+    scorer.start(bag.topic, account.dropped)
+    for _ in range(account.refused):
+        scorer.refuse()
+    for frame in bag.frames():
+        place = places.get(frame.stamp_ns) if frame.stamp_ns is not None else None
+        status = statuses.get(frame.stamp_ns) if frame.stamp_ns is not None else None
+        given = labels.at(place) if place is not None else None
+        if place is None or status is None or given is None:
+            continue
+        truth = truths.at(place)
+        if truth is not None and truth.shape != given.shape:
+            truth = None
+        scorer.add(place, frame, _given(given, status), truth)
+        on_frame()
+    return scorer.evaluation(_setting(subject, session, class_map), time.monotonic() - started)
+
+
+class _InOrder(Generic[T]):
+    """Finds items by the place of their frame; asked for in ascending order.
+
+    Args:
+        items: stamp and item, in the order in which they were recorded.
+        places: of the frames, by stamp.
+    """
+
+    def __init__(self, items: Iterator[tuple[int, T]], places: Mapping[int, int]) -> None:
+        self._items = ((places[stamp], item) for stamp, item in items if stamp in places)
+        self._next = next(self._items, None)
+
+    def at(self, place: int) -> T | None:
+        """Return the item of a frame; None if it has none."""
+        while self._next is not None and self._next[0] < place:
+            self._next = next(self._items, None)
+        return self._next[1] if self._next is not None and self._next[0] == place else None
+
+
+def class_iou(evaluation: Evaluation) -> dict[int, float]:
+    """Give the IoU of each class that is in truth or labels, by id; empty without truth."""
+    ids = sorted(evaluation.setting.class_names)
+    scores = metrics.class_iou(metrics.total_confusion(evaluation)).tolist()
+    return {i: iou for i, iou in zip(ids, scores, strict=True) if not math.isnan(iou)}
+
+
+def _has_truth_ids(class_map: ClassMap) -> bool:
+    """Whether labels of the class map mean what those of the truth do."""
+    expected = ClassMap.load(TRUTH_CLASS_MAP)
+    names = [[(entry.id, entry.name) for entry in m.classes] for m in (class_map, expected)]
+    return names[0] == names[1]
+
+
+def _given(labels: Labels, status: FrameStatus) -> GivenLabels:
+    return GivenLabels(
+        labels=labels,
+        path=status.path,
+        memory_frames=status.memory_frames,
+        reset_reason=ResetReason(status.reset_reason) if status.reset_reason else None,
+        stages_ms={**status.stages, "total": status.total_ms},
+    )
+
+
+def _setting(subject: Subject, session: Session, class_map: ClassMap) -> Setting:
+    model = session.model
+    variant = model.get("variant", subject.variant)
+    weights = subject.weights or packaged_weights(variant)
+    height, width = (int(side) for side in model.get("input size", "0 x 0").split(" x "))
+    return Setting(
+        source=subject.source,
+        split="",
+        mode=MODE,
+        variant=variant,
+        weights=Path(subject.weights).name if subject.weights else PACKAGED,
+        weights_sha256=provenance.sha256(Path(weights)) if weights else "",
+        input_size=(height, width),
+        device=model.get("device", ""),
+        precision=model.get("precision", ""),
+        class_names={entry.id: entry.name for entry in class_map.classes},
+        class_colors={entry.id: entry.color for entry in class_map.classes},
+        hardware=provenance.hardware(),
+        versions=provenance.versions(),
+        git_commit=provenance.git_commit(),
+        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        processes=1,
+    )

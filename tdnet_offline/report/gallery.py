@@ -1,0 +1,89 @@
+"""The worst frames of a run, as pictures within the page."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from tdnet_offline.evaluation.result import WorstFrame
+from tdnet_offline.report.breakdown import css_color
+from tdnet_offline.report.runs import Run
+from tdnet_offline.report.table import number_of, percent
+
+
+@dataclass(frozen=True)
+class Swatch:
+    """A class of the legend."""
+
+    name: str
+    color: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture and its address, which holds all of it."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True)
+class GalleryFrame:
+    """One frame: its pictures, its score, and which frame it is."""
+
+    pictures: tuple[Picture, ...]
+    score: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The worst frames of a run, and the classes that their pictures show."""
+
+    run: Run
+    legend: tuple[Swatch, ...]
+    frames: tuple[GalleryFrame, ...]
+
+
+def make_gallery(run: Run) -> Gallery | None:
+    """Embed the worst frames of a run; None if it has none."""
+    worst = run.evaluation.worst
+    if not worst:
+        return None
+    return Gallery(run, _legend(run), tuple(_frame(frame) for frame in worst))
+
+
+def _frame(frame: WorstFrame) -> GalleryFrame:
+    record = frame.record
+    pictures = (
+        Picture("image", _embedded(frame.image, "image/jpeg")),
+        Picture("truth", _embedded(frame.truth, "image/png")),
+        Picture("prediction", _embedded(frame.prediction, "image/png")),
+    )
+    score = "" if record.mean_iou is None else f"mean IoU {percent(record.mean_iou)}"
+    memory = number_of(record.memory_frames, "memory frame")
+    caption = f"{record.video}, frame {record.name}, path {record.path}, {memory}"
+    return GalleryFrame(pictures, score, caption)
+
+
+def _legend(run: Run) -> tuple[Swatch, ...]:
+    shown: set[tuple[int, ...]] = set()
+    for frame in run.evaluation.worst:
+        for data in (frame.truth, frame.prediction):
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+            if picture is not None:
+                colors = np.unique(picture.reshape(-1, 3)[:, ::-1], axis=0)
+                shown.update(tuple(color) for color in colors.tolist())
+    setting = run.evaluation.setting
+    return tuple(
+        Swatch(name, css_color(setting.class_colors[class_id]))
+        for class_id, name in sorted(setting.class_names.items())
+        if tuple(setting.class_colors[class_id]) in shown
+    )
+
+
+def _embedded(data: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

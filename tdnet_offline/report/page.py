@@ -1,0 +1,122 @@
+"""The page of a report: one file that needs nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from tdnet import __version__
+from tdnet_offline.evaluation.result import Evaluation
+from tdnet_offline.report.breakdown import (
+    class_table,
+    memory_table,
+    path_table,
+    video_table,
+)
+from tdnet_offline.report.confusions import make_confusion
+from tdnet_offline.report.curves import make_curves
+from tdnet_offline.report.gallery import make_gallery
+from tdnet_offline.report.latency import make_latency
+from tdnet_offline.report.runs import Run, name_runs
+from tdnet_offline.report.summary import setting_rows, summary_table
+from tdnet_offline.report.table import number_of
+
+
+def render_page(evaluations: Sequence[Evaluation]) -> str:
+    """Write the report on one or more evaluations as HTML.
+
+    Args:
+        evaluations: at least one; several are shown side by side, changes against the first.
+    """
+    runs = name_runs(evaluations)
+    galleries = [make_gallery(run) for run in runs]
+    confusions = [make_confusion(run) for run in runs]
+    plotly, script = get_plotlyjs(), _text("page.js")
+    classes = class_table(runs)
+    has_truth = any(row.note for row in classes.rows)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(_text("page.html")).render(
+        title=_title(runs),
+        subtitle=_subtitle(runs),
+        version=__version__,
+        policy=_policy(plotly, script),
+        style=Markup(_text("page.css")),
+        plotly=Markup(plotly),
+        script=Markup(script),
+        runs=runs,
+        summary=summary_table(runs),
+        classes=classes,
+        classes_head="class, share of the pixels" if has_truth else "class",
+        classes_note=_classes_note(classes.titles),
+        confusions=[one for one in confusions if one is not None],
+        paths=path_table(runs),
+        memory=memory_table(runs),
+        curves=make_curves(runs),
+        latency=make_latency(runs),
+        galleries=[one for one in galleries if one is not None],
+        videos=video_table(runs),
+        setting=setting_rows(runs),
+        embedded=_embedded,
+    )
+
+
+def _text(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
+def _embedded(figure: str) -> Markup:
+    """JSON that nothing in a user's names can end before its time."""
+    return Markup(figure.replace("<", "\\u003c"))
+
+
+def _policy(*scripts: str) -> str:
+    """Allow the page its own scripts and pictures, and nothing from anywhere else."""
+    hashes = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
+
+
+def _title(runs: Sequence[Run]) -> str:
+    settings = [run.evaluation.setting for run in runs]
+    titles = {f"{setting.variant} on {setting.source}" for setting in settings}
+    common = f": {titles.pop()}" if len(titles) == 1 else ""
+    if len(runs) > 1:
+        return f"{len(runs)} evaluations{common}"
+    return common.removeprefix(": ")
+
+
+def _subtitle(runs: Sequence[Run]) -> str:
+    """What all runs have in common."""
+    facts = [_facts(run) for run in runs]
+    return " · ".join(
+        values[0] for values in zip(*facts, strict=True) if values[0] and len({*values}) == 1
+    )
+
+
+def _facts(run: Run) -> tuple[str, ...]:
+    evaluation, setting = run.evaluation, run.evaluation.setting
+    labelled = sum(record.mean_iou is not None for record in evaluation.frames)
+    frames = number_of(len(evaluation.frames), "frame")
+    videos = number_of(len({record.video for record in evaluation.frames}), "video")
+    return (
+        setting.split,
+        f"{frames} of {videos}, {f'{labelled:,}' if labelled else 'none'} with labels",
+        setting.mode,
+        setting.hardware,
+    )
+
+
+def _classes_note(titles: Sequence[str]) -> str:
+    meanings = {
+        "IoU": "IoU: pixels of the class in truth and labels, of those in either.",
+        "boundary F-score": "Boundary F-score: how well the outlines meet.",
+        "consistency": "Consistency: IoU with the labels of the frame before, carried over by "
+        "optical flow.",
+    }
+    return " ".join(meanings[title] for title in titles)

@@ -1,0 +1,147 @@
+"""The numbers at the head of a report, and what was evaluated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tdnet_offline.evaluation import metrics
+from tdnet_offline.evaluation.result import Counts, Evaluation, Setting
+from tdnet_offline.report.runs import Run
+from tdnet_offline.report.table import (
+    NUMBER,
+    SCORE,
+    TIME,
+    Measure,
+    Row,
+    Table,
+    make_cells,
+    percent,
+)
+
+Value = Callable[[Evaluation], float | None]
+
+_SHOWN_HASH = 16
+
+
+def summary_table(runs: Sequence[Run]) -> Table:
+    """Give the main numbers of each run; those that no run has are left out."""
+    rows = []
+    for name, value, measure, note in _quantities(runs):
+        values = [value(run.evaluation) for run in runs]
+        if any(found is not None and not math.isnan(found) for found in values):
+            rows.append(Row(name, (make_cells(values, measure),), note=note))
+    return Table(("",), tuple(rows))
+
+
+def setting_rows(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+    """Name what was evaluated and how, with a value for each run; empty rows are left out."""
+    described = [_described(run.evaluation) for run in runs]
+    names = {name: None for rows in described for name in rows}
+    found = [(name, [rows.get(name, "") for rows in described]) for name in names]
+    return [(name, values) for name, values in found if any(values)]
+
+
+def _quantities(runs: Sequence[Run]) -> list[tuple[str, Value, Measure, str]]:
+    return [
+        (
+            "mean IoU",
+            lambda e: metrics.mean_iou(metrics.total_confusion(e)),
+            SCORE,
+            _common([_classes(run.evaluation) for run in runs]),
+        ),
+        (
+            "mean IoU of the newest labels",
+            lambda e: None if e.available is None else metrics.mean_iou(e.available),
+            SCORE,
+            "dropped frames too, with the labels before them",
+        ),
+        (
+            "pixel accuracy",
+            lambda e: metrics.pixel_accuracy(metrics.total_confusion(e)),
+            SCORE,
+            "",
+        ),
+        ("boundary F-score", lambda e: metrics.mean_boundary_f(e.boundary), SCORE, ""),
+        (
+            "temporal consistency",
+            lambda e: metrics.agreement(e.consistency),
+            SCORE,
+            _common([_ceiling(run.evaluation, metrics.agreement) for run in runs]),
+        ),
+        (
+            "temporal consistency, mean IoU",
+            lambda e: metrics.mean_iou(e.consistency),
+            SCORE,
+            _common([_ceiling(run.evaluation, metrics.mean_iou) for run in runs]),
+        ),
+        ("median latency", lambda e: _latency(e, "p50"), TIME, ""),
+        ("p95 latency", lambda e: _latency(e, "p95"), TIME, ""),
+        ("p95 age", _age, TIME, "from due frame to labels"),
+        ("frames segmented", lambda e: len(e.frames), NUMBER, ""),
+        (
+            "frames dropped",
+            lambda e: sum(e.dropped.values()) or None,
+            NUMBER,
+            _common([f"{metrics.drop_share(run.evaluation):.0%} of all" for run in runs]),
+        ),
+        ("frames refused", lambda e: sum(e.refused.values()) or None, NUMBER, ""),
+    ]
+
+
+def _common(notes: Sequence[str]) -> str:
+    """The note that holds for all runs; empty where they differ."""
+    return notes[0] if len({*notes}) == 1 else ""
+
+
+def _classes(evaluation: Evaluation) -> str:
+    scores = metrics.class_iou(metrics.total_confusion(evaluation))
+    return f"of {np.isfinite(scores).sum()} classes"
+
+
+def _ceiling(evaluation: Evaluation, score: Callable[[Counts], float]) -> str:
+    """What the truth itself reaches."""
+    truth = evaluation.truth_consistency
+    reached = math.nan if truth is None else score(truth)
+    return "" if math.isnan(reached) else f"the truth: {percent(reached)}"
+
+
+def _latency(evaluation: Evaluation, which: str) -> float | None:
+    total = metrics.stage_percentiles(evaluation).get("total")
+    return None if total is None else float(getattr(total, which))
+
+
+def _age(evaluation: Evaluation) -> float | None:
+    ages = metrics.age_percentiles(evaluation)
+    return None if ages is None else ages.p95
+
+
+def _described(evaluation: Evaluation) -> dict[str, str]:
+    setting = evaluation.setting
+    height, width = setting.input_size
+    return {
+        "source": setting.source,
+        "split": setting.split,
+        "mode": setting.mode,
+        "network": setting.variant,
+        "weights": setting.weights,
+        "SHA-256 of the weights": _shortened(setting),
+        "network input": f"{height} x {width} (height x width)",
+        "device": setting.device,
+        "precision": setting.precision,
+        "hardware": setting.hardware,
+        "versions": ", ".join(f"{name} {version}" for name, version in setting.versions.items()),
+        "commit": setting.git_commit,
+        "started": setting.started,
+        "took": f"{evaluation.seconds:.0f} s",
+        "processes": str(setting.processes),
+        "waited for the source": f"{evaluation.waited_seconds:.1f} s"
+        if evaluation.waited_seconds
+        else "",
+    }
+
+
+def _shortened(setting: Setting) -> str:
+    return f"{setting.weights_sha256[:_SHOWN_HASH]}…" if setting.weights_sha256 else ""

@@ -1,0 +1,353 @@
+"""The report: its numbers, what it needs, and what it makes of names and of missing things."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.html_page import HtmlPage
+
+from tdnet import SegmenterSettings
+from tdnet.errors import InputError
+from tdnet_offline.datasets import open_dataset
+from tdnet_offline.evaluation import metrics
+from tdnet_offline.evaluation.evaluating import Mode, evaluate
+from tdnet_offline.evaluation.result import Evaluation
+from tdnet_offline.report import write_report
+from tdnet_offline.report.timeline import MAX_POINTS
+
+STREET = "street:1000123-1000124@90x160,frames=9"
+HOSTILE = "</script><script>alert('x')</script><b>&amp;"
+
+
+def measured(
+    source: str = STREET,
+    size: tuple[int, int] | None = None,
+    mode: Mode = "every-frame",
+    labelled: bool = True,
+) -> Evaluation:
+    """Evaluate the packaged network on a street."""
+    dataset = open_dataset(source, "val")
+    if not labelled:
+        for video in dataset.videos:
+            video.labelled = ()
+    segmenter = SegmenterSettings(device="cpu", input_size=size).build()
+    return evaluate(dataset, segmenter, mode=mode, worst=2)
+
+
+@pytest.fixture(scope="module")
+def street() -> Evaluation:
+    return measured()
+
+
+@pytest.fixture(scope="module")
+def smaller() -> Evaluation:
+    return measured(size=(129, 257))
+
+
+@pytest.fixture(scope="module")
+def page(street: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> HtmlPage:
+    return HtmlPage(write_report(tmp_path_factory.mktemp("single"), [street]))
+
+
+@pytest.fixture(scope="module")
+def both(
+    street: Evaluation, smaller: Evaluation, tmp_path_factory: pytest.TempPathFactory
+) -> HtmlPage:
+    return HtmlPage(write_report(tmp_path_factory.mktemp("both"), [street, smaller]))
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f}%"
+
+
+def three_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def tile(page: HtmlPage, name: str) -> str:
+    """The number above a name at the head of the page."""
+    found = re.search(rf"^(.+)\n{re.escape(name)}\n", page.text, re.MULTILINE)
+    assert found, f"{name} is not in {page.text[:400]}"
+    return found[1]
+
+
+def decoded(values: dict[str, str] | list[float]) -> np.ndarray:
+    """Numbers of a figure as plotly writes them."""
+    if isinstance(values, list):
+        return np.array(values, float)
+    flat = np.frombuffer(base64.b64decode(values["bdata"]), np.dtype(values["dtype"]))
+    shape = [int(side) for side in values.get("shape", str(len(flat))).split(",")]
+    return flat.reshape(shape).astype(float)
+
+
+def test_head_has_the_metrics(page: HtmlPage, street: Evaluation) -> None:
+    confusion = sum(street.confusions.values())
+    times = [record.stages_ms["total"] for record in street.frames]
+    assert tile(page, "mean IoU") == percent(metrics.mean_iou(confusion))
+    assert tile(page, "pixel accuracy") == percent(np.trace(confusion) / confusion.sum())
+    assert tile(page, "boundary F-score") == percent(metrics.mean_boundary_f(street.boundary))
+    kept = np.trace(street.consistency) / street.consistency.sum()
+    assert tile(page, "temporal consistency") == percent(kept)
+    assert tile(page, "median latency") == f"{three_digits(np.median(times))} ms"
+    assert tile(page, "p95 latency") == f"{three_digits(np.percentile(times, 95))} ms"
+    assert tile(page, "frames segmented") == "18"
+    assert f"the truth: {percent(metrics.agreement(street.truth_consistency))}" in page.text
+
+
+def test_class_table_has_the_metrics(page: HtmlPage, street: Evaluation) -> None:
+    iou = metrics.class_iou(sum(street.confusions.values()))
+    outlines = metrics.class_boundary_f(street.boundary)
+    kept = metrics.class_iou(street.consistency)
+    rows = page.tables["Classes"][1:]
+    found = {re.sub(r" (< )?[\d.]+%$", "", row[0]): row[1:] for row in rows}
+    names = street.setting.class_names
+    expected = {
+        names[i]: [
+            "\N{EN DASH}" if np.isnan(v) else percent(v) for v in (iou[i], outlines[i], kept[i])
+        ]
+        for i in names
+        if not np.isnan([iou[i], outlines[i], kept[i]]).all()
+    }
+    assert found == expected
+    assert len(found) > 9
+
+
+def test_paths_and_memory_have_the_metrics(page: HtmlPage, street: Evaluation) -> None:
+    for title, by in (("By sub-network", 0), ("By memory", 1)):
+        groups: dict[int, np.ndarray] = {}
+        for key, counts in street.confusions.items():
+            groups[key[by]] = groups.get(key[by], 0) + counts
+        frames = [(r.path, r.memory_frames)[by] for r in street.frames]
+        assert page.tables[title][1:] == [
+            [
+                str(value),
+                percent(metrics.mean_iou(counts)),
+                percent(metrics.pixel_accuracy(counts)),
+                str(frames.count(value)),
+            ]
+            for value, counts in sorted(groups.items())
+        ]
+        assert len(groups) == 4
+
+
+def test_latency_table_has_the_percentiles(page: HtmlPage, street: Evaluation) -> None:
+    rows = {row[0]: row[1:] for row in page.tables["Latency"][1:]}
+    for stage in ("network", "total"):
+        times = [record.stages_ms[stage] for record in street.frames]
+        assert rows[stage] == [three_digits(v) for v in np.percentile(times, (50, 95, 99))]
+    assert list(rows)[-1] == "total"
+
+
+def test_figures_show_what_was_counted(page: HtmlPage, street: Evaluation) -> None:
+    matrix, iou, consistency, latency = page.figures
+    counts = sum(street.confusions.values())
+    rows, columns = counts.sum(1) > 0, (counts.sum(0) + np.append(counts.sum(1), 0)) > 0
+    shares = counts[rows][:, columns] / counts[rows].sum(1, keepdims=True)
+    assert decoded(matrix["data"][0]["z"]) == pytest.approx(shares)
+    names = np.array([*street.setting.class_names.values(), "no label"])
+    assert matrix["data"][0]["y"] == names[:-1][rows].tolist()
+    assert matrix["data"][0]["x"] == names[columns].tolist()
+    by_frame = [record.mean_iou for record in street.frames]
+    assert decoded(iou["data"][0]["y"]) == pytest.approx(by_frame, abs=1e-5)
+    kept = [r.consistency for r in street.frames if r.consistency is not None]
+    assert decoded(consistency["data"][0]["y"]) == pytest.approx(kept, abs=1e-5)
+    assert len(kept) == 16
+    assert decoded(consistency["data"][0]["x"]).tolist() == [*range(1, 9), *range(10, 18)]
+    assert decoded(latency["data"][0]["y"]).sum() >= 17 / 18 - 1e-3
+
+
+def test_nothing_is_loaded(page: HtmlPage, street: Evaluation) -> None:
+    assert {address.partition(",")[0] for address in page.addresses} == {
+        "data:image/jpeg;base64",
+        "data:image/png;base64",
+    }
+    assert len(page.addresses) == 3 * len(street.worst) > 0
+    assert "http" not in page.text
+    library, own = page.scripts
+    assert "http" not in own
+    assert len(library) > 1_000_000
+    assert page.tags["link"] == page.tags["iframe"] == 0
+
+
+def test_worst_frames_are_shown_with_their_pictures(page: HtmlPage, street: Evaluation) -> None:
+    for frame in street.worst:
+        assert frame.record.mean_iou is not None
+        assert f"mean IoU {percent(frame.record.mean_iou)}" in page.text
+        assert frame.record.name in page.text
+
+
+def test_runs_are_compared_with_the_first(
+    both: HtmlPage, street: Evaluation, smaller: Evaluation
+) -> None:
+    head, *rows = next(iter(both.tables.values()))
+    assert head == ["", "257 x 513", "129 x 257"]
+    first, second = (metrics.mean_iou(sum(e.confusions.values())) for e in (street, smaller))
+    change = 100 * (second - first)
+    sign = "+" if change > 0 else "\N{MINUS SIGN}"
+    (row,) = (row for row in rows if row[0].startswith("mean IoU"))
+    assert row[1:] == [percent(first), f"{percent(second)} {sign}{abs(change):.1f} points"]
+    setting = {row[0]: row[1:] for row in both.tables["Setting"]}
+    assert len(setting["network input"]) == 2
+    assert setting["network"] == ["td4-psp18-nano"]
+
+
+def test_frames_stand_at_the_same_place_for_every_run(street: Evaluation, tmp_path: Path) -> None:
+    dropped = replace(street, frames=street.frames[1:5] + street.frames[12:])
+    page = HtmlPage(write_report(tmp_path, [street, dropped]))
+    whole, gaps = page.figures[2]["data"]
+    assert decoded(whole["x"]).tolist() == [*range(18)]
+    assert decoded(gaps["x"]).tolist() == [1, 2, 3, 4, *range(12, 18)]
+    assert decoded(gaps["y"])[-6:] == pytest.approx(decoded(whole["y"])[-6:])
+
+
+def test_runs_of_other_classes_share_those_of_the_same_name(
+    street: Evaluation, tmp_path: Path
+) -> None:
+    names = {**street.setting.class_names, 0: "lava"}
+    other = replace(street, setting=replace(street.setting, class_names=names, variant="other"))
+    page = HtmlPage(write_report(tmp_path, [street, other]))
+    rows = {re.sub(r" (< )?[\d.]+%$", "", row[0]): row[1] for row in page.tables["Classes"]}
+    iou = percent(metrics.class_iou(sum(street.confusions.values()))[0])
+    assert rows["road"] == f"{iou} \N{EN DASH}"
+    assert rows["lava"] == f"\N{EN DASH} {iou}"
+    assert rows["sky"].count("%") == 2
+
+
+def test_equal_settings_still_get_names_of_their_own(street: Evaluation, tmp_path: Path) -> None:
+    page = HtmlPage(write_report(tmp_path, [street, street]))
+    head = next(iter(page.tables.values()))[0]
+    assert head == ["", "td4-psp18-nano (1)", "td4-psp18-nano (2)"]
+
+
+def test_names_from_files_are_shown_as_they_are(street: Evaluation, tmp_path: Path) -> None:
+    names = {i: f"{name}{HOSTILE}" for i, name in street.setting.class_names.items()}
+    setting = replace(
+        street.setting, source=HOSTILE, weights=HOSTILE, variant=HOSTILE, class_names=names
+    )
+    frames = tuple(replace(r, video=f"{r.video}{HOSTILE}", name=HOSTILE) for r in street.frames)
+    worst = tuple(replace(f, record=frames[0]) for f in street.worst)
+    hostile = replace(
+        street, setting=setting, frames=frames, worst=worst, dropped={HOSTILE: 1}, refused={}
+    )
+    plain = HtmlPage(write_report(tmp_path / "plain", [street, street]))
+    found = HtmlPage(write_report(tmp_path / "hostile", [hostile, hostile]))
+    assert found.tags["script"] == plain.tags["script"]
+    assert found.tags["b"] == plain.tags["b"]
+    assert found.scripts == plain.scripts
+    assert HOSTILE in found.text
+    # In a figure the markup is text too: plotly shows entities as the characters they stand for.
+    assert not [name for name in found.figures[0]["data"][0]["y"] if "<" in name]
+
+
+def test_without_labels_there_is_consistency_and_latency(tmp_path: Path) -> None:
+    evaluation = measured("street:1000123@90x160,frames=5", labelled=False)
+    page = HtmlPage(write_report(tmp_path, [evaluation]))
+    kept = np.trace(evaluation.consistency) / evaluation.consistency.sum()
+    assert tile(page, "temporal consistency") == percent(kept)
+    assert page.tables["Classes"][0] == ["class", "consistency"]
+    assert "none with labels" in page.text
+    assert "pixel accuracy" not in page.text
+    assert {"Confusion", "By sub-network", "Worst frames"}.isdisjoint(page.text.split("\n"))
+    assert len(page.figures) == 2
+
+
+def test_one_frame(tmp_path: Path) -> None:
+    evaluation = measured("street:1000123@90x160,frames=1")
+    page = HtmlPage(write_report(tmp_path, [evaluation]))
+    assert tile(page, "frames segmented") == "1"
+    assert "temporal consistency" not in page.text
+    assert page.figures[1]["data"][0]["mode"] == "markers"
+
+
+def test_nothing_was_segmented(street: Evaluation, tmp_path: Path) -> None:
+    zero = np.zeros_like(street.consistency)
+    evaluation = replace(
+        street,
+        confusions={},
+        boundary=np.zeros_like(street.boundary),
+        consistency=zero,
+        truth_consistency=None,
+        frames=(),
+        worst=(),
+        refused={"street1000123": 9},
+    )
+    page = HtmlPage(write_report(tmp_path, [evaluation]))
+    assert tile(page, "frames refused") == "9"
+    assert page.figures == []
+
+
+def test_classes_that_never_occur_are_left_out(street: Evaluation, tmp_path: Path) -> None:
+    names = {**street.setting.class_names, 19: "unicorn", 20: "dragon"}
+    colors = {**street.setting.class_colors, 19: (1, 2, 3), 20: (4, 5, 6)}
+    confusions = {}
+    for key, counts in street.confusions.items():
+        larger = np.zeros((21, 22), np.int64)
+        larger[:19, :19], larger[:19, 21] = counts[:, :19], counts[:, 19]
+        larger[0, 20] = 7  # a dragon is seen where there is none
+        confusions[key] = larger
+    evaluation = replace(
+        street,
+        setting=replace(street.setting, class_names=names, class_colors=colors),
+        confusions=confusions,
+        boundary=np.pad(street.boundary, ((0, 2), (0, 0))),
+        consistency=np.pad(street.consistency, ((0, 2), (0, 2))),
+        worst=(),
+    )
+    page = HtmlPage(write_report(tmp_path, [evaluation]))
+    assert "unicorn" not in page.text
+    assert ["dragon", "0.0%", "\N{EN DASH}", "\N{EN DASH}"] in page.tables["Classes"]
+    matrix = page.figures[0]["data"][0]
+    assert "dragon" in matrix["x"]
+    assert "dragon" not in matrix["y"]
+    assert "unicorn" not in matrix["x"]
+
+
+def test_many_frames_stay_small(street: Evaluation, tmp_path: Path) -> None:
+    records = [
+        replace(record, index=cycle * 9 + record.index, name=f"{cycle}_{record.name}")
+        for cycle in range(700)
+        for record in street.frames[:9]
+    ]
+    records[4321] = replace(records[4321], mean_iou=0.012)  # one that must not be averaged away
+    many = replace(street, frames=tuple(records))
+    short, long = (write_report(tmp_path / n, [e]) for n, e in (("s", street), ("l", many)))
+    assert long.stat().st_size - short.stat().st_size < 100_000
+    page = HtmlPage(long)
+    band, line = page.figures[1]["data"]
+    assert len(decoded(line["x"])) <= MAX_POINTS
+    assert decoded(band["y"]).min() == pytest.approx(0.012)
+    assert decoded(line["y"]).mean() == pytest.approx(
+        np.mean([record.mean_iou for record in records]), abs=2e-3
+    )
+    assert "The line is the mean of 7 frames" in page.text
+    assert "the memory was emptied 699 times" in page.text
+
+
+def test_paced_runs_show_what_an_application_sees(tmp_path: Path) -> None:
+    evaluation = measured("street:1000123@90x160,frames=8,rate=30", mode="paced")
+    page = HtmlPage(write_report(tmp_path, [evaluation]))
+    assert evaluation.available is not None
+    expected = percent(metrics.mean_iou(evaluation.available))
+    assert tile(page, "mean IoU of the newest labels") == expected
+    age = metrics.age_percentiles(evaluation)
+    assert age is not None
+    assert tile(page, "p95 age").endswith(" ms")
+    assert page.tables["Latency"][-1][0].startswith("age")
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one(
+    street: Evaluation, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="got no evaluation"):
+        write_report(tmp_path, [])
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OSError, match="file"):
+        write_report(tmp_path / "file" / "below", [street])
+    assert (tmp_path / "file").read_text() == "mine"
+    assert write_report(tmp_path, [street]) == tmp_path / "report.html"
+    assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == []
