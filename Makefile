@@ -2,6 +2,7 @@
 #   make demo [BAG=... TOPIC=... | IMAGES=... RATE=...] [WEIGHTS=...] [VARIANT=...]
 #   make test [ARGS="-k name"]
 #   make soak [MINUTES=60] [RATE=5]     the node under faults, every frame accounted for
+#   make study [ARGS="--seeds 1"]   what each part of TDNet brings: some hours on two processors
 #   make transport          how many full-HD frames arrive, with and without the DDS profile
 #   make test ROS=jazzy     on another ROS 2 than Kilted: see scripts/setup
 
@@ -15,7 +16,7 @@ ifeq ($(ROS_DISTRO),humble) # which knows no discovery range
 export ROS_LOCALHOST_ONLY := 1
 endif
 
-.PHONY: setup demo test soak transport lint clean
+.PHONY: setup demo test soak transport study lint clean
 
 setup:
 	@scripts/setup
@@ -36,8 +37,11 @@ soak: setup
 transport: setup
 	@$(IN_ENVIRONMENT) $(ISOLATED) python -m soak.transport --output soak-output
 
+study: setup
+	@$(IN_ENVIRONMENT) python -m study --output study-output $(ARGS)
+
 lint: setup
 	@$(IN_ENVIRONMENT) ruff check . && ruff format --check . && mypy
 
 clean:
-	rm -rf .venv .venv-* .ros .ros-* build install log demo-output soak-output
+	rm -rf .venv .venv-* .ros .ros-* build install log demo-output soak-output study-output
