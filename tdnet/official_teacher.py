@@ -52,6 +52,9 @@ def _joined(tensors: Mapping[str, Tensor], groups: range) -> dict[str, Tensor]:
                 for index, group in enumerate(groups)
             ]
             joined[f"head.conv5.0.conv{branch}.{entry}"] = torch.cat(parts)
+        counter = f"conv{branch}.1.num_batches_tracked"
+        if f"psp1.{counter}" in tensors:
+            joined[f"head.conv5.0.{counter}"] = tensors[f"psp1.{counter}"]
     slices = [tensors[f"group{group}.conv5.0.weight"] for group in groups]
     pooled = slices[0].shape[1] // (2 * len(BINS))
     widths = [pooled * len(BINS), *[pooled] * len(BINS)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tdnet.class_map import ClassMap
 from tdnet.errors import InputError
@@ -80,8 +81,16 @@ def save_network(
             "git_commit": git_commit(),
             "tdnet_version": __version__,
         },
-        unused=None if module.auxiliary is None else official_auxiliary_state(module.auxiliary),
+        unused=_auxiliary_state(module),
     )
+
+
+def _auxiliary_state(module: TrainingModule) -> dict[str, Tensor]:
+    if module.auxiliary is None:
+        return {}
+    # Shared paths have one head, which the file holds for each.
+    state = official_auxiliary_state(module.auxiliary)
+    return {name: item.clone() for name, item in state.items()}
 
 
 def save_state(path: Path, module: TrainingModule, progress: Progress) -> None:

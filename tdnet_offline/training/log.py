@@ -82,6 +82,15 @@ class TrainingLog(pl.Callback):
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Take the bar away."""
+        self._stop_bar()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Take the bar away; Lightning does not tear down after an error."""
+        self._stop_bar()
+
+    def _stop_bar(self) -> None:
         if self._live:
             self._bar.stop()
 

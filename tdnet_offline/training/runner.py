@@ -136,6 +136,8 @@ def _train(
             config, world, device, precision, start=progress.iteration, callbacks=[log, keeper]
         )
         trainer.fit(module, loader)
+    if keeper.progress.iteration < end and world.rank == 0:
+        log.say(f"stopped after iteration {keeper.progress.iteration}; resume=true goes on")
     return keeper.progress
 
 

@@ -16,6 +16,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from tdnet.device import resolve_device
 from tdnet.errors import DeviceError, InputError
+from tdnet.variants import get_variant
 from tdnet_offline.training.configuration import TrainingConfig
 from tdnet_offline.training.module import TrainingError
 from tdnet_offline.training.world import World
@@ -81,7 +82,7 @@ def create_trainer(
     gpu = device.type == "cuda"
     strategy = DDPStrategy(
         # The paths take turns, so that some parameters have no gradient in any iteration.
-        find_unused_parameters=True,
+        find_unused_parameters=get_variant(config.network.variant).paths > 1,
         process_group_backend="nccl" if gpu else "gloo",
     )
     return pl.Trainer(
@@ -136,7 +137,7 @@ def training_errors(device: torch.device) -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except torch.cuda.OutOfMemoryError as error:
         raise DeviceError(
             f"device {device}: {str(error).partition('.')[0]}; a smaller optimisation.batch_size, "
             "a larger optimisation.accumulate or a smaller network.input_size may help"

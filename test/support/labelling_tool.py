@@ -11,24 +11,20 @@ import numpy as np
 from tdnet import ClassMap
 from tdnet_offline.datasets import open_dataset
 
+IMAGES, LABELS = "/camera/image_raw", "/camera/labels"
 
-def export_masks(
-    task: Path, bag: Path, label_topic: str, drawn: ClassMap, seen: ClassMap, export: Path
-) -> int:
+
+def export_masks(task: Path, bag: Path, drawn: ClassMap, seen: ClassMap, export: Path) -> None:
     """Write what CVAT exports as "Segmentation mask" of a task made of an archive of pictures.
 
     Args:
         task: zip of the pictures, each with a name of the bag's frames, in folders.
-        bag: where they come from.
-        label_topic: the bag's labels, ids of Cityscapes.
+        bag: where they come from, with labels that are ids of Cityscapes.
         drawn: names and colours of the labels that the tool has.
         seen: class of `drawn` (by id) that the person sees in a pixel of a Cityscapes class.
         export: zip to write.
-
-    Returns:
-        How many pictures there were.
     """
-    (video,) = open_dataset(str(bag), label_topic=label_topic, topic="/camera/image_raw").videos
+    (video,) = open_dataset(str(bag), topic=IMAGES, label_topic=LABELS).videos
     index = {video.frame(number).name: number for number in range(video.num_frames)}
     palette = np.zeros((256, 3), np.uint8)  # black is the tool's background
     for entry in drawn.classes:
@@ -46,4 +42,3 @@ def export_masks(
             assert ok
             masks.writestr(f"SegmentationClass/{name}", data.tobytes())
             masks.writestr(f"SegmentationObject/{name}", data.tobytes())
-    return len(names)

@@ -11,11 +11,11 @@ import pytest
 from support.media import drive, folder_of, written
 from support.videos import MemoryVideo, dataset_of
 
-from tdnet import StreamingSegmenter
+from tdnet import SegmenterSettings, StreamingSegmenter
 from tdnet.continuity import ResetReason
 from tdnet.errors import InputError
 from tdnet_offline.evaluation import metrics
-from tdnet_offline.evaluation.evaluating import evaluate
+from tdnet_offline.evaluation.evaluating import Mode, evaluate
 from tdnet_offline.evaluation.pooling import pooled
 
 CLASSES = 19
@@ -193,3 +193,18 @@ def test_the_setting_says_what_was_evaluated(segmenter: StreamingSegmenter, weig
     assert setting.class_names[13] == "car"
     assert setting.class_colors[13] == (0, 0, 142)
     assert set(setting.versions) == {"python", "torch", "tdnet"}
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("mode", ["every-frame", "paced"])
+def test_on_a_gpu(weights: Path, mode: Mode) -> None:
+    segmenter = SegmenterSettings(weights=str(weights), device="cuda", precision="float32").build()
+    images = drive(6)
+    truth = dict(enumerate(labels_of(segmenter, images)))
+    stamps = [round(index * 0.3 * SECOND) for index in range(6)]
+    evaluation = evaluate(
+        dataset_of(MemoryVideo("v", images, truth, stamps)), segmenter, mode=mode
+    )
+    assert [frame.pixel_accuracy for frame in evaluation.frames] == [1.0] * 6
+    assert evaluation.setting.device == "cuda"
+    assert all(frame.stages_ms["network"] > 0 for frame in evaluation.frames)

@@ -328,6 +328,16 @@ def test_many_frames_stay_small(street: Evaluation, tmp_path: Path) -> None:
     assert "the memory was emptied 699 times" in page.text
 
 
+def test_where_the_memory_was_emptied_is_marked(street: Evaluation, tmp_path: Path) -> None:
+    frames = list(street.frames)
+    frames[5] = replace(frames[5], reset_reason="gap")
+    page = HtmlPage(write_report(tmp_path, [replace(street, frames=tuple(frames))]))
+    line, marks = page.figures[1]["data"]
+    assert decoded(marks["x"]).tolist() == [5]
+    assert "emptied 1 time; triangles show where" in page.text
+    assert marks["name"] != line["name"]
+
+
 def test_paced_runs_show_what_an_application_sees(tmp_path: Path) -> None:
     evaluation = measured("street:1000123@90x160,frames=8,rate=30", mode="paced")
     page = HtmlPage(write_report(tmp_path, [evaluation]))

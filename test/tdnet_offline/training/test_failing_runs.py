@@ -50,10 +50,12 @@ def test_a_loss_that_is_no_number_stops_and_names_itself(little: Path, tmp_path:
         optimisation__iterations=200,
         checkpoint__every=1,
     )
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(TrainingError, match=r"iteration \d+: .* (nan|inf|NaN)"):
         run_training(config)
     tensors = read_checkpoint(tmp_path / "run" / "last.safetensors").tensors
     assert all(bool(torch.isfinite(item).all()) for item in tensors.values())
+    assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     state = torch.load(tmp_path / "run" / "last.state.pt", weights_only=True)
     assert all(bool(torch.isfinite(item).all()) for item in state["module"].values())
 

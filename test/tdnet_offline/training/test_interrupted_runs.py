@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -52,6 +53,7 @@ def test_a_stopped_run_goes_on_to_the_bit(
         _, errors = process.communicate(timeout=120)
     assert process.returncode == status, errors
     if number == signal.SIGINT:
+        assert re.search(r"stopped after iteration \d; resume=true goes on\n", errors)
         assert errors.splitlines()[-1].startswith("tdnet: interrupted")
     stopped = logged(tmp_path / "run")
     run = run_training(changed(load_recipe(str(recipe)), resume=True)).folder

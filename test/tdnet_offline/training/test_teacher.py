@@ -12,6 +12,8 @@ from tdnet import create_model, save_weights
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import PSPNet
 from tdnet.official_layout import official_names
+from tdnet_offline.command import main
+from tdnet_offline.training.initialisation import load_single_frame
 from tdnet_offline.training.teacher import GroupedTeacher, load_teacher
 
 SIZE = (33, 65)
@@ -109,7 +111,7 @@ class TestLoading:
             state[f"group{group + 1}.conv5.0.weight"] = whole[:, columns]
             for name, item in official.items():
                 if name.startswith("head.conv5.0."):
-                    noise = torch.full_like(item, 7)
+                    noise = torch.full_like(item, 7) if item.dim() > 0 else item
                     if item.dim() > 0:
                         rows = len(item) // groups
                         part = slice(group * rows, (group + 1) * rows)
@@ -160,3 +162,14 @@ class TestLoading:
         save_weights(create_model("td4-psp18-nano", input_size=SIZE), tmp_path / "a.safetensors")
         with pytest.raises(WeightsError, match="holds td4-psp18-nano; give the weights of a sin"):
             load_teacher(tmp_path / "a.safetensors", groups=4, num_classes=19)
+
+    def test_a_published_teacher_converts_to_its_network(
+        self, network: PSPNet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path, written = self.published(network, 4, tmp_path), tmp_path / "out.safetensors"
+        assert main(["info", str(path)]) == 0
+        assert "psp18-nano" in capsys.readouterr().out
+        assert main(["convert", str(path), str(written), "--variant", "psp18-nano"]) == 0
+        converted = load_single_frame(written).state_dict()
+        for name, item in network.state_dict().items():
+            assert torch.equal(converted[name], item), name

@@ -1,0 +1,127 @@
+"""What docs/training.md says can be done, and its table is the configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tdnet.resources import config_dir
+from tdnet_offline.command import main
+from tdnet_offline.training.configuration import TrainingConfig
+from tdnet_offline.training.recipe import configuration_keys, load_recipe, recipe_names
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+COMMANDS = [shlex.split(line) for line in re.findall(r"^    (\S.*)$", PAGE, re.MULTILINE)]
+TRAININGS = [words for words in COMMANDS if "train" in words]
+# What makes a run of the page so small that a test can do it.
+SMALL = [
+    "network.input_size=[33, 65]",
+    "data.train=street:0-1@40x72,frames=5",
+    "data.validation=street:7@40x72,frames=5",
+    "data.frame_size=[33, 65]",
+    "data.workers=0",
+    "optimisation.iterations=1",
+    "optimisation.batch_size=2",
+    "validation.clips=2",
+]
+
+
+def value(keys: dict[str, Any], name: str) -> Any:
+    for part in name.split("."):
+        keys = keys[part]
+    return keys
+
+
+def test_the_table_has_every_key_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `([\w.]+)` \| (.*?) ?\|", PAGE.split("| key |")[1], re.MULTILINE))
+    assert list(rows)[: len(configuration_keys())] == sorted(
+        configuration_keys(), key=list(rows).index
+    )
+    defaults = dataclasses.asdict(TrainingConfig())
+    for name in configuration_keys():
+        default = value(defaults, name)
+        shown = list(default) if isinstance(default, tuple) else default
+        said = "" if shown in ("", None) else str(shown)
+        assert rows[name] == (said.lower() if isinstance(shown, bool) else said), name
+
+
+def test_recipes_that_it_names_exist_and_all_published_ones_are_named() -> None:
+    named = set(re.findall(r"`([\w-]+-(?:cityscapes|street))`", PAGE))
+    named |= {words[words.index("train") + 1] for words in TRAININGS}
+    assert named <= set(recipe_names())
+    for name in recipe_names():
+        family = name.replace("-camvid", "-cityscapes").replace("-nyudv2", "-cityscapes")
+        assert family in named or "street" in name or name == "fine-tune"
+
+
+@pytest.mark.parametrize("words", TRAININGS, ids=" ".join)
+def test_training_commands_are_understood(words: list[str]) -> None:
+    begin = words.index("train") + 1
+    config = load_recipe(words[begin], words[begin + 1 :])
+    assert config.network.variant in words[begin]
+
+
+def test_the_yaml_is_a_recipe(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    base = yaml.safe_load(text)["base"]
+    source = config_dir() / "train"
+    (tmp_path / base).write_bytes((source / base).read_bytes())
+    (tmp_path / "bases").mkdir()
+    for path in (source / "bases").iterdir():
+        (tmp_path / "bases" / path.name).write_bytes(path.read_bytes())
+    config = load_recipe(str(tmp_path / "mine.yaml"))
+    assert config.network.input_size == (513, 1025)
+    assert config.optimisation.iterations == 20_000
+    assert config.loss.distillation == "grouped"
+
+
+def test_the_first_run_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    street = [words for words in TRAININGS if words[-1].endswith("-street")]
+    assert len(street) == 3
+    for words in street:
+        assert main([*words[1:], *SMALL]) == 0
+    (described,) = (words for words in COMMANDS if words[:2] == ["tdnet", "info"])
+    assert main(described[1:]) == 0
+    assert "td4-psp18-nano" in capsys.readouterr().out
+    assert main([*street[-1][1:], *SMALL, "resume=true", "optimisation.iterations=2"]) == 0
+    left = {path.name for path in Path("runs/td4-psp18-nano-street").iterdir()}
+    section = PAGE.split("## What a run leaves")[1].split("\n## ")[0]
+    assert left == {name.rstrip("/") for name in re.findall(r"^\| `(.*?)` \|", section, re.M)}
+
+
+def test_the_python_of_the_page_runs(tmp_path: Path) -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    small = ", ".join(repr(word) for word in SMALL)
+    script = snippet.replace('"optimisation.iterations=1000"', small)
+    assert script != snippet
+    answer = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("runs/psp18-nano-street/best.safetensors 0.")
+
+
+def test_torchrun_starts_the_command() -> None:
+    lines = [words for words in COMMANDS if words[0] == "torchrun"]
+    assert len(lines) == 2
+    for words in lines:
+        module = words.index("-m")
+        assert words[module + 1 : module + 3] == ["tdnet_offline.command", "train"]
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!http|#)([^)]+)\)", PAGE))))
+def test_links_lead_somewhere(path: str) -> None:
+    assert (ROOT / "docs" / path).exists()
