@@ -276,9 +276,11 @@ def _identify(checkpoint: CheckpointFile) -> tuple[str, str | None, int | None, 
                     theirs for ours, theirs in names.items() if ours.endswith("classifier.bias")
                 )
                 used = set(names.values()) & set(tensors)
+                found = (layout, variant.name, tensors[classifier].shape[0], used)
+                if all(is_unused(name) for name in set(tensors) - used):
+                    return found
                 # A PSPNet-101 has all that a PSPNet-50 has, and more.
-                if len(used) > len(best[3]):
-                    best = (layout, variant.name, tensors[classifier].shape[0], used)
+                best = max(best, found, key=lambda match: len(match[3]))
     return best if best[1] else (*best[:3], set(tensors))
 
 

@@ -69,7 +69,7 @@ class Setting:
     Attributes:
         source: as the user gave it.
         split: of the data set; empty for bags.
-        mode: ``every-frame`` or ``paced``.
+        mode: ``every-frame`` or ``paced``; ``node`` for labels that a node published.
         variant: name of the network.
         weights: file name of the weights; ``packaged`` for the packaged ones.
         weights_sha256: of the file.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tdnet_offline.evaluation.result import FrameRecord
-from tdnet_offline.report.figures import curve_figure
+from tdnet_offline.report.figures import MAX_MARKS, curve_figure
 from tdnet_offline.report.runs import Run
 from tdnet_offline.report.table import number_of
 from tdnet_offline.report.timeline import Timeline, make_curve
@@ -73,8 +73,11 @@ def _section(
     if len(timeline.starts) > 1:
         parts.append(f"{len(timeline.starts)} videos, one after the other.")
     if resets:
-        parts.append(f"Within videos the memory was emptied {number_of(len(resets), 'time')}.")
-    return CurveSection(title, " ".join(parts), curve_figure(curves, timeline, resets).to_json())
+        times = number_of(len(resets), "time")
+        where = "; triangles show where" if len(resets) <= MAX_MARKS else ""
+        parts.append(f"Within videos the memory was emptied {times}{where}.")
+    marked = resets if len(resets) <= MAX_MARKS else []
+    return CurveSection(title, " ".join(parts), curve_figure(curves, timeline, marked).to_json())
 
 
 def _resets(runs: Sequence[Run], timeline: Timeline) -> list[int]:

@@ -18,7 +18,8 @@ Counts = npt.NDArray[np.int64]
 _MAX_BINS = 48
 _MANY_CLASSES = 40
 _TICK_CHARS = 18
-_MAX_DIVIDERS = 40
+MAX_MARKS = 40
+"""Of one kind in a curve; more would hide it."""
 # Above the highest and below the lowest value, as a share.
 _ROOM = 0.04
 
@@ -63,7 +64,7 @@ def curve_figure(
     Args:
         curves: name and colour of a run, and its values from 0 to 1; at least one.
         timeline: where the videos begin.
-        resets: positions before which the memory was emptied within a video.
+        resets: positions before which the memory was emptied within a video; marked.
     """
     lowest = min(float(curve.lowest.min()) for _, _, curve in curves)
     highest = max(float(curve.highest.max()) for _, _, curve in curves)
@@ -79,7 +80,6 @@ def curve_figure(
                 y=curve.mean.astype(np.float32),
                 text=_shown(curve.names) if curve.names else None,
                 name=escape(name),
-                legendgroup=escape(name),
                 # A line through one point is invisible.
                 mode="lines" if len(curve.positions) > 1 else "markers",
                 line={"color": color, "width": 1.8},
@@ -88,14 +88,14 @@ def curve_figure(
             )
         )
     starts = list(timeline.starts.values())[1:]
-    if len(starts) < _MAX_DIVIDERS:
+    if len(starts) <= MAX_MARKS:
         for start in starts:
             figure.add_vline(start - 0.5, line={"width": 1, "dash": "dot"}, layer="below")
-    if 0 < len(resets) < _MAX_DIVIDERS:
+    if resets:
         figure.add_trace(_reset_marks(resets, shown[0]))
     figure.update_yaxes(tickformat=".0%", range=shown)
     figure.update_xaxes(range=[-0.5, max(timeline.length - 0.5, 0.5)], title=_title("frame"))
-    figure.update_layout(showlegend=len(figure.data) > 1, hovermode="closest")
+    figure.update_layout(hovermode="closest")
     return _laid_out(figure, height=300)
 
 
@@ -127,7 +127,7 @@ def latency_figure(runs: Sequence[tuple[str, str, Values]], slowest_shown: float
         )
     figure.update_xaxes(title=_title("milliseconds"), range=[edges[0], edges[-1]])
     figure.update_yaxes(title=_title("frames"), tickformat=".0%", rangemode="tozero")
-    figure.update_layout(barmode="overlay", bargap=0, showlegend=len(runs) > 1)
+    figure.update_layout(barmode="overlay", bargap=0)
     return _laid_out(figure, height=280)
 
 
@@ -142,8 +142,6 @@ def _band(name: str, color: str, curve: Curve) -> go.Scatter:
         line={"width": 0},
         mode="lines",
         name=escape(name),
-        legendgroup=escape(name),
-        showlegend=False,
         hoverinfo="skip",
     )
 
@@ -180,7 +178,8 @@ def _laid_out(figure: go.Figure, height: int) -> go.Figure:
         template=None,
         height=height,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        # The page names the runs, above its sections and on hovering.
+        showlegend=False,
     )
     figure.update_xaxes(automargin=True, zeroline=False, fixedrange=False)
     figure.update_yaxes(automargin=True, zeroline=False, fixedrange=True)

@@ -40,7 +40,7 @@ class PngWriter:
         """
         while len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft().result()
-        self._waiting.append(self._threads.submit(_write_png, path, image))
+        self._waiting.append(self._threads.submit(write_png, path, image))
 
     def __enter__(self) -> PngWriter:
         """Starts writing."""
@@ -63,7 +63,12 @@ class PngWriter:
                 future.result()
 
 
-def _write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
+def write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
+    """Write an image; see `PngWriter.write`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     if image.ndim == 3:
         image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)
     ok, data = cv2.imencode(".png", image)

@@ -45,6 +45,8 @@ def test_a_loss_that_is_no_number_stops_and_names_itself(little: Path, tmp_path:
     config = little_config(
         tmp_path,
         little,
+        network__variant="psp18-nano",
+        loss__auxiliary=0,
         optimisation__learning_rate=100.0,
         optimisation__warm_up=0,
         optimisation__iterations=200,
