@@ -62,7 +62,7 @@ EXPERIMENTS = (
         "psp18-nano after the first phase; all but the teacher begin with it",
         "optimisation.iterations=3000",
         "optimisation.batch_size=8",
-        "optimisation.learning_rate=0.002",
+        "optimisation.learning_rate=0.004",
     ),
     Experiment(
         "teacher",
@@ -71,7 +71,7 @@ EXPERIMENTS = (
             "network.variant=psp18-half",
             "optimisation.iterations=3750",
             "optimisation.batch_size=8",
-            "optimisation.learning_rate=0.002",
+            "optimisation.learning_rate=0.004",
         ),
     ),
     _single("single", "psp18-nano, one path's cost", starts_from="start"),

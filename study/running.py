@@ -92,6 +92,8 @@ def configuration(place: Place, extra: tuple[str, ...] = ()) -> TrainingConfig:
         is_single = "network.variant=psp18-nano" in chosen.overrides
         start = Place(place.root, chosen.starts_from, place.seed).weights
         words.append(f"init.{'weights' if is_single else 'single'}={start}")
+        # What is learnt from the start is as good as what the single-frame networks go on from.
+        words.append(f"init.pass_through={'false' if is_single else 'true'}")
     if chosen.taught_by:
         words.append(f"loss.teacher={Place(place.root, chosen.taught_by, place.seed).weights}")
     return load_recipe(str(RECIPE), [*words, *extra])
