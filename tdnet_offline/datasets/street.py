@@ -22,6 +22,7 @@ DEFAULT_SIZE = (360, 640)
 DEFAULT_FRAMES = 30
 DEFAULT_RATE = 17.0
 MAX_SEEDS = 1_000_000
+_STRETCH = 16
 GRAMMAR = "FIRST-LAST[@HxW][,frames=N][,rate=HZ][,cache=DIR]"
 _SEEDS = re.compile(r"([0-9]{1,12})(?:-([0-9]{1,12}))?(?:@([0-9]{1,4})x([0-9]{1,4}))?")
 _SIDES = (32, 4096)
@@ -67,15 +68,21 @@ class StreetVideo(LabelledVideo):
             return _render(self._drive, index)
         file = self._cache / f"{index:06d}.npy"
         if not file.exists():
-            picture = _render(self._drive, index)
-            with replacing(file) as temporary:
-                np.save(temporary, picture)
-            return picture
+            self._fill_cache(self._cache, index)
         try:
             picture = np.load(file)
         except (ValueError, EOFError) as error:
             raise InputError(f"{file}: damaged ({error}); remove the cache") from error
         return np.asarray(picture, np.uint8)
+
+    def _fill_cache(self, folder: Path, index: int) -> None:
+        """Render the stretch around a frame: building the street takes as long as some frames."""
+        first = index - index % _STRETCH
+        for number in range(first, min(first + _STRETCH, self.num_frames)):
+            file = folder / f"{number:06d}.npy"
+            if not file.exists():
+                with replacing(file) as temporary:
+                    np.save(temporary, _render(self._drive, number))
 
 
 @cache
