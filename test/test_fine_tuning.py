@@ -1,0 +1,269 @@
+"""docs/fine-tuning.md from top to bottom: each command, on a synthetic bag, to the running node.
+
+Only this is not as on the page: the labelling tool is played by `support.labelling_tool`; `scp`
+copies into a folder that is the robot's /data, and what `ros2 param` asks of the node is asked
+through the same service; `tdnet train` gets `SMALL` appended, for the sake of time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from support.labelling_tool import export_masks
+
+from tdnet import ClassMap, SegmenterSettings, create_model
+from tdnet.errors import WeightsError
+from tdnet.official_layout import official_names
+from tdnet_offline.command import main
+from tdnet_offline.datasets import IGNORED, LabelledVideo, open_dataset
+from tdnet_offline.evaluation.json_file import load_evaluation
+from tdnet_offline.evaluation.metrics import total_confusion
+from tdnet_offline.training.preparation import prepare_learner
+from tdnet_offline.training.recipe import load_recipe
+
+pytest.importorskip("rclpy", reason="the page ends on the running node: run `make test`")
+
+import rclpy
+from sensor_msgs.msg import Image
+from support.ros_domain import enter_free_domain
+from support.ros_graph import LATCHED, RosGraph, image_message, pixels_of, wait_for
+
+import tdnet_ros.msg
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
+STEP = re.compile(r"^```yaml\n# (\S+)\n(.*?)^```$|^ {4}(\S[^\n]*)$", re.MULTILINE | re.DOTALL)
+SMALL = [
+    *("network.input_size=[65,129]", "data.frame_size=[65,129]", "data.workers=0"),
+    *("optimisation.iterations=2", "optimisation.batch_size=2"),
+]
+DRIVE = ["--seed", "21", "--frames", "84", "--rate", "5", "--size", "90", "160"]
+IMAGES, LABELS = "/camera/image_raw", "/camera/labels"
+OLD = [entry.name for entry in ClassMap.load("cityscapes").classes]
+NEW = ["road", "sidewalk", "person", "vehicle", "background"]
+TRAIN = "tdnet train fine-tune data.train=folder:garden"
+RUNS = ("before", "after")
+
+
+@pytest.fixture
+def graph() -> Iterator[RosGraph]:
+    """A graph that no other run on the machine sees."""
+    initialised = rclpy.ok()
+    if not initialised:
+        enter_free_domain()
+        rclpy.init(args=[])
+    graph = RosGraph()
+    yield graph
+    graph.close()
+    if not initialised:
+        rclpy.shutdown()
+
+
+def steps() -> list[tuple[str, str]]:
+    """What the page tells to do, in order: a file's name and text, or "" and a command."""
+    return [(m[1] or "", m[2] or m[3]) for m in STEP.finditer(PAGE)]
+
+
+class Reader:
+    """Does what the page says, in a folder."""
+
+    def __init__(self, home: Path, graph: RosGraph) -> None:
+        self.home, self.robot_data, self._graph = home, home / "robot", graph
+        self.robot_data.mkdir()
+        tdnet = home / "bin" / "tdnet"
+        tdnet.parent.mkdir()
+        tdnet.write_text(f'#!/bin/sh\nexec {sys.executable} -m tdnet_offline.command "$@"\n')
+        tdnet.chmod(0o755)
+        first = [str(tdnet.parent), str(Path(sys.executable).parent)]
+        modules = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+        self._environment = {
+            **os.environ,
+            "PATH": os.pathsep.join([*first, os.environ["PATH"]]),
+            "PYTHONPATH": os.pathsep.join(filter(None, modules)),
+        }
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the page."""
+        path = self.home / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def run(self, line: str) -> str:
+        """Run a command of the page; what it printed."""
+        words = shlex.split(line)
+        if words[0] == "scp":
+            _, source, target = words
+            shutil.copyfile(self.home / source, self._on_robot(target.removeprefix("robot:")))
+            return ""
+        if words[0] == "ros2":
+            self._set_parameters(words[1:])
+            return ""
+        if words[:2] == ["tdnet", "train"]:
+            line = f"{line} {' '.join(SMALL)}"
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", line],
+            cwd=self.home,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def labels_of(self, classes: list[str], image: np.ndarray) -> np.ndarray:
+        """Labels of a first frame by the old weights or the new ones, without ROS."""
+        weights = "" if classes == OLD else str(self.robot_data / "garden.safetensors")
+        return SegmenterSettings(weights=weights, device="cpu").build().step(image).labels
+
+    def _set_parameters(self, words: list[str]) -> None:
+        if words[:3] == ["param", "set", "/tdnet"]:
+            name, value = words[3:]
+            values = {name: yaml.safe_load(value)}
+        else:
+            assert words[:3] == ["param", "load", "/tdnet"], words
+            (file,) = words[3:]
+            (section,) = yaml.safe_load((self.home / file).read_text()).values()
+            values = section["ros__parameters"]
+        values = {n: self._on_robot(v) if "/" in v else v for n, v in values.items()}
+        results = self._graph.set_parameters(**values)
+        assert all(result.successful for result in results), (words, results)
+
+    def _on_robot(self, path: str) -> str:
+        assert path.startswith("/data/"), path
+        return str(self.robot_data / path.removeprefix("/data/"))
+
+
+class Robot:
+    """The running node, and a camera that shows it the frames of a bag."""
+
+    def __init__(self, graph: RosGraph, video: LabelledVideo) -> None:
+        graph.start(device="cpu")
+        wait_for(lambda: graph.state() == "active", "the node to be active")
+        self._video, self._sent = video, 0
+        self._labels = graph.listen(Image, "/tdnet/labels")
+        self._classes = graph.listen(tdnet_ros.msg.ClassMap, "/tdnet/class_map", LATCHED)
+        self._camera = graph.camera()
+
+    def segment(self, classes: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Show the next frame; that and its labels, once the node has these classes."""
+        image = self._video.frame(self._sent).image
+        self._camera.publish(image_message(image, self._sent / 10))
+        self._sent += 1
+        labels = pixels_of(self._labels.wait(self._sent)[-1])
+        wait_for(lambda: self._names() == classes, f"the classes {classes}")
+        return image, labels
+
+    def _names(self) -> list[str]:
+        return [c.name for m in self._classes.messages[-1:] for c in m.classes]
+
+
+def test_the_page(tmp_path: Path, graph: RosGraph) -> None:
+    reader = Reader(tmp_path, graph)
+    bag = tmp_path / "drive"
+    assert main(["synthesize", str(bag), "--format", "bag", *DRIVE]) == 0
+    (video,) = open_dataset(str(bag), topic=IMAGES, label_topic=LABELS).videos
+    robot = Robot(graph, video)
+    robot.segment(OLD)
+    # The person at the labelling tool sees the classes as the page's second class map has them.
+    reader.write("seen/class_map.yaml", dict(steps())["before.yaml"])
+    seen = ClassMap.load(tmp_path / "seen/class_map.yaml")
+
+    said = {}
+    for name, text in steps():
+        if name:
+            reader.write(name, text)
+            continue
+        if text.startswith("ros2 param load"):
+            # Someone who had a class map for the old weights, which the new ones do not fit.
+            shutil.copyfile(tmp_path / "before.yaml", reader.robot_data / "before.yaml")
+            reader.run("ros2 param set /tdnet class_map /data/before.yaml")
+            weights = str(reader.robot_data / "garden.safetensors")
+            (refused,) = graph.set_parameters(weights=weights)
+            assert not refused.successful
+        said[text] = reader.run(text)
+        if text.startswith("python3 -m zipfile -c"):
+            drawn = ClassMap.load(tmp_path / "garden/class_map.yaml")
+            export_masks(tmp_path / "to_label.zip", bag, drawn, seen, tmp_path / "masks.zip")
+        if text.startswith("ros2"):
+            classes = OLD if text.endswith("\"''\"") else NEW
+            image, labels = robot.segment(classes)
+            np.testing.assert_array_equal(labels, reader.labels_of(classes, image))
+
+    assert len(said) > 15
+    check = next(text for line, text in said.items() if "check" in line and "val" in line)
+    assert "4 videos, 28 frames, 4 labelled" in check
+    assert "classes taken over by name: road, sidewalk, person;" in said[TRAIN]
+    before, after = (load_evaluation(tmp_path / f"{n}/evaluation.json") for n in RUNS)
+    expected = exact_pixels(video, tmp_path / "garden/val.txt", seen)
+    for evaluation in (before, after):
+        assert list(evaluation.setting.class_names.values()) == NEW
+        np.testing.assert_array_equal(total_confusion(evaluation).sum(axis=1), expected)
+    assert {frame.path for frame in after.frames if frame.mean_iou is not None} == {0, 1, 2, 3}
+    assert len(list((tmp_path / "labels/labels").iterdir())) == video.num_frames
+    assert set(NEW) <= set(re.findall(r"\w+", (tmp_path / "after/report.html").read_text()))
+
+
+def exact_pixels(video: LabelledVideo, split: Path, seen: ClassMap) -> np.ndarray:
+    """Count the pixels of each class in the labelled frames of a split, from the bag itself."""
+    # A stretch is named by the number of its last frame.
+    numbers = [int(line.rpartition("-")[2]) for line in split.read_text().split()]
+    ids = np.concatenate([seen.id_table[video.labels(number)].ravel() for number in numbers])
+    return np.bincount(ids[ids != IGNORED], minlength=len(seen.classes))
+
+
+def test_a_published_checkpoint_brings_its_classes_once_it_is_converted(tmp_path: Path) -> None:
+    """What section 6 says of td4-psp18, tried on its small sister."""
+    (convert,) = re.findall(r"`(tdnet convert [^`]+)`", PAGE)
+    (words,) = re.findall(r"`(network\.variant=[^`]+)`", PAGE)
+    torch.manual_seed(5)
+    published = create_model("td4-psp18-nano")
+    names = official_names(published.variant, published.state_dict())
+    state = {names[name]: item for name, item in published.state_dict().items()}
+    torch.save({"model_state": state}, tmp_path / "td4-psp18-nano.pkl")
+    argv = convert.replace("td4-psp18", "td4-psp18-nano").split()[1:]
+    assert main([str(tmp_path / w) if w.startswith("td4") and "." in w else w for w in argv]) == 0
+
+    assert load_recipe("fine-tune", words.split()).network.variant == "td4-psp18"
+    small = words.replace("td4-psp18", "td4-psp18-nano").replace("769,1537", "65,129")
+    config = load_recipe("fine-tune", small.replace("weights=", f"weights={tmp_path}/").split())
+    (tmp_path / "class_map.yaml").write_text(dict(steps())["garden/class_map.yaml"])
+    learner = prepare_learner(config, ClassMap.load(tmp_path / "class_map.yaml"))
+    assert any("by name: road, sidewalk, person;" in note for note in learner.notes)
+    old, new = published.paths[1].head, learner.network.paths[1].head
+    for channel, before in enumerate((0, 1, 11)):  # road, sidewalk, person
+        assert torch.equal(new.classifier.weight[channel], old.classifier.weight[before])
+
+
+def test_where_no_weights_are_packaged_it_says_so() -> None:
+    class_map = ClassMap.load("cityscapes")
+    assert load_recipe("fine-tune").init.weights == "packaged"
+    config = load_recipe("fine-tune", ["network.variant=psp18-nano"])
+    with pytest.raises(WeightsError, match="no weights are packaged for psp18-nano; give"):
+        prepare_learner(config, class_map)
+
+
+@pytest.mark.parametrize("words", re.findall(r"^\| `(\w+[.=][^`]+)` \|", PAGE, re.MULTILINE))
+def test_what_the_page_changes_can_be_changed(words: str) -> None:
+    assert load_recipe("fine-tune", words.split()) != load_recipe("fine-tune")
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!http)([^)]+)\)", PAGE))))
+def test_links_lead_somewhere(link: str) -> None:
+    page, _, anchor = link.partition("#")
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8") if page else PAGE
+    headings = [h.lower().replace(" ", "-") for h in re.findall(r"^## (.*)$", text, re.MULTILINE)]
+    assert not anchor or anchor in headings
