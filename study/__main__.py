@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from study.experiments import EXPERIMENTS, Experiment, experiment
-from study.running import Place, run
+from study.running import Place, is_done, run
 from study.table import claims_table, experiments_table, load_results
 from tdnet.errors import TdnetError, one_line
 from tdnet_offline.writers.atomic_files import replacing
@@ -96,8 +97,11 @@ def _run_all(
 
 def _run_one(place: Place) -> bool:
     name = f"{place.experiment}, seed {place.seed}"
-    if place.result.exists():
+    if is_done(place):
         return True
+    if place.result.exists():
+        # Of another experiment by the same name: what it left must not go on as this one's.
+        shutil.rmtree(place.folder)
     print(f"study: {name}", flush=True)
     words = ["--output", str(place.root), "--run", place.experiment, "--seeds", str(place.seed)]
     place.folder.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ class Experiment:
         taught_by: experiment whose network teaches it.
         weights_of: experiment whose network is evaluated, where none is trained.
         rate: frames a second that it is evaluated at.
+        withheld: whether the paths take turns without their memory in the evaluation.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Experiment:
     taught_by: str = ""
     weights_of: str = ""
     rate: float = FULL_RATE
+    withheld: bool = False
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -81,13 +83,37 @@ EXPERIMENTS = (
         "optimisation.batch_size=16",
         starts_from="start",
     ),
+    Experiment(
+        "single, taught",
+        "psp18-nano, distilled from the teacher",
+        ("network.variant=psp18-nano", "loss.distillation=full"),
+        starts_from="start",
+        taught_by="teacher",
+    ),
     _td4("memory 0", "four paths in turn, no attention propagation", "network.memory_frames=0"),
+    _td4(
+        "memory 0 x4",
+        "the same, four times the labelled frames: each path learns as often as with memory 3",
+        "network.memory_frames=0",
+        "optimisation.batch_size=16",
+    ),
     _td4("memory 1", "attention over 1 past frame", "network.memory_frames=1"),
     _td4("memory 2", "attention over 2 past frames", "network.memory_frames=2"),
     _td4("memory 3", "attention over 3 past frames: td4 without distillation"),
+    Experiment(
+        "memory 3, withheld",
+        "the network of 'memory 3', its paths without their memory",
+        weights_of="memory 3",
+        withheld=True,
+    ),
     _taught("full", "td4, distilled from the teacher's whole logits", kind="full"),
     _taught("grouped", "td4 as in the paper: grouped distillation"),
-    _taught("shared", "td4, its paths one and the same sub-network", "network.shared_paths=true"),
+    _taught(
+        "shared",
+        "td4, its paths one sub-network but for their slices of the pyramid; two of the four "
+        "begin with a head that was cut for the other slice",
+        "network.shared_paths=true",
+    ),
     Experiment(
         "grouped, half rate",
         "the network of 'grouped' at half the frame rate",
@@ -121,9 +147,21 @@ class Claim:
 
 
 CLAIMS = (
-    Claim("td4 is better than a single-frame network of one path's cost", "grouped", "single"),
-    Claim("... also when that one sees as many frames", "grouped", "single x4"),
-    Claim("attention propagation helps (3 past frames against none)", "memory 3", "memory 0"),
+    Claim(
+        "td4 is better than a single-frame network of one path's cost, both taught",
+        "grouped",
+        "single, taught",
+    ),
+    Claim("... neither taught", "memory 3", "single"),
+    Claim(
+        "... neither taught, the single one with four times the frames", "memory 3", "single x4"
+    ),
+    Claim(
+        "attention propagation helps: the same network with and without",
+        "memory 3",
+        "memory 3, withheld",
+    ),
+    Claim("... networks trained with and without", "memory 3", "memory 0 x4"),
     Claim("1 past frame is better than none", "memory 1", "memory 0"),
     Claim("2 past frames are better than 1", "memory 2", "memory 1"),
     Claim("3 past frames are better than 2", "memory 3", "memory 2"),

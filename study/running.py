@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from study.experiments import FULL_RATE, Experiment, experiment
 from tdnet.class_map import ClassMap
+from tdnet.network import SegmentationNetwork, create_model
 from tdnet.streaming import StreamingSegmenter
 from tdnet.weights import load_weights
 from tdnet_offline.datasets import open_dataset
@@ -35,8 +37,9 @@ RECIPE = Path(__file__).with_name("recipe.yaml")
 HELD_OUT = "street:1000000-1000023@180x320"
 """Drives that no network has seen."""
 SETTLED = 3
-"""Frames at the start of a drive that do not count: td4's memory fills."""
+"""Frames at the start of a drive, at half the rate, that do not count: td4's memory fills."""
 FRAMES = 15
+"""Of each drive at half the frame rate; every second of the full rate shows the same moment."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,23 @@ def configuration(place: Place, extra: tuple[str, ...] = ()) -> TrainingConfig:
     return load_recipe(str(RECIPE), [*words, *extra])
 
 
+def fingerprint(chosen: Experiment) -> str:
+    """Sum up what a result depends on: the recipe, the experiment, and those that it needs."""
+    digest = hashlib.sha256(RECIPE.read_bytes())
+    digest.update(f"{chosen} {HELD_OUT} {FRAMES} {SETTLED}".encode())
+    for name in chosen.needs:
+        digest.update(fingerprint(experiment(name)).encode())
+    return digest.hexdigest()[:16]
+
+
+def is_done(place: Place) -> bool:
+    """Say whether a run's numbers are there, and of the experiment as it is now."""
+    if not place.result.exists():
+        return False
+    found = json.loads(place.result.read_text(encoding="utf-8"))
+    return bool(found.get("fingerprint") == fingerprint(experiment(place.experiment)))
+
+
 def _sources() -> list[str]:
     data = load_recipe(str(RECIPE)).data
     return [f"data.train={data.train}", f"data.validation={data.validation}"]
@@ -120,17 +140,16 @@ def run(place: Place, extra: tuple[str, ...] = (), drives: int | None = None) ->
     """
     chosen = experiment(place.experiment)
     trained = place
-    seconds = 0.0
     if chosen.weights_of:
         trained = Place(place.root, chosen.weights_of, place.seed)
         config = configuration(trained, extra)
     else:
         config = configuration(place, extra)
-        seconds = run_training(config).seconds
+        run_training(config)
     result = _evaluate(config, chosen, trained, drives) | {
         "experiment": chosen.name,
         "seed": place.seed,
-        "train_seconds": round(seconds, 1),
+        "fingerprint": fingerprint(chosen),
         "hardware": hardware(),
         "versions": versions(),
         "git_commit": git_commit(),
@@ -147,6 +166,8 @@ def _evaluate(
     dataset = held_out(trained.root / "street", chosen.rate, drives)
     network = untied_network(config.network, dataset.class_map.num_network_classes)
     load_weights(network, trained.weights)
+    if chosen.withheld:
+        network = _without_memory(network)
     network.memory_stride = network.variant.memory_stride
     segmenter = StreamingSegmenter(network, class_map=dataset.class_map, precision="float32")
     found = evaluate(dataset, segmenter, weights=str(trained.weights), worst=0)
@@ -169,17 +190,27 @@ def _evaluate(
     }
 
 
+def _without_memory(network: SegmentationNetwork) -> SegmentationNetwork:
+    variant = replace(network.variant, memory_frames=0)
+    bare = create_model(variant, network.num_classes, network.input_size)
+    given = network.state_dict()
+    bare.load_state_dict({name: given[name] for name in bare.state_dict()})
+    return bare
+
+
 def held_out(cache: Path, rate: float = FULL_RATE, drives: int | None = None) -> Dataset:
-    """Open the held-out drives, labelled from where td4's memory is full.
+    """Open the held-out drives; the labelled frames show the same moments at either rate.
 
     Args:
         cache: folder for rendered frames.
-        rate: frames a second.
+        rate: frames a second, the full one or half of it.
         drives: how many; None: all.
     """
-    whole = open_dataset(f"{HELD_OUT},frames={FRAMES},rate={rate:g},cache={cache}")
+    step = round(2 * rate / FULL_RATE)
+    frames = step * (FRAMES - 1) + 1
+    whole = open_dataset(f"{HELD_OUT},frames={frames},rate={rate:g},cache={cache}")
     videos = whole.videos[:drives]
     for video in videos:
         if isinstance(video, StreetVideo):
-            video.labelled = range(SETTLED, FRAMES)
+            video.labelled = range(step * SETTLED, frames, step)
     return Dataset(whole.name, whole.root, whole.split, ClassMap.load("cityscapes"), videos)
