@@ -13,14 +13,19 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tdnet.class_map import ClassMap
 from tdnet.continuity import DEFAULT_MAX_GAP, ContinuityPolicy, FrameInfo, ResetReason
 from tdnet.errors import InputError
+from tdnet_offline.datasets.folder import CLASS_MAP
 from tdnet_offline.frames import Frame, RefusedFrame
+from tdnet_offline.writers.atomic_files import replacing
 from tdnet_offline.writers.images import write_png
 
 FRAMES, LABELS, TO_LABEL = "frames", "labels", "to_label"
 UNTIMED_RATE = 10.0
 """Frames a second of a source that says nothing of time."""
+LONGEST_EVERY = 1e9
+"""Seconds; longer than any recording, and still a number."""
 
 Labels = npt.NDArray[np.uint8]
 
@@ -56,6 +61,7 @@ def find_stretches(
     """
     policy = ContinuityPolicy(DEFAULT_MAX_GAP)
     recent: deque[Frame] = deque(maxlen=before + 1)
+    every_ns = round(min(every, LONGEST_EVERY) * 1e9)
     due_ns: int | None = None
     for number, frame in enumerate(source):
         if isinstance(frame, RefusedFrame):
@@ -70,7 +76,7 @@ def find_stretches(
         recent.append(frame)
         time_ns = round(number * 1e9 / UNTIMED_RATE) if frame.stamp_ns is None else frame.stamp_ns
         if len(recent) > before and (due_ns is None or time_ns >= due_ns) and wanted(number):
-            due_ns = time_ns + round(every * 1e9)
+            due_ns = time_ns + every_ns
             yield Stretch(number, tuple(recent))
             # Frames of a stretch are not frames of the next.
             recent.clear()
@@ -121,16 +127,19 @@ class StretchFolder:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         if labels is None:
-            _write_again(folder / last, self._root / TO_LABEL / video / last)
+            # A copy: what someone draws into it must not change the frame to learn from.
+            with replacing(self._root / TO_LABEL / video / last) as copy:
+                shutil.copyfile(folder / last, copy)
         else:
             write_png(self._root / LABELS / video / last, labels)
 
+    def write_class_map(self, class_map: ClassMap) -> None:
+        """Write what the labels mean, unless the data set has a class map already.
 
-def _write_again(path: Path, other: Path) -> None:
-    """Give a file a second name, or where the disk has no such thing, copy it."""
-    other.parent.mkdir(parents=True, exist_ok=True)
-    other.unlink(missing_ok=True)
-    try:
-        os.link(path, other)
-    except OSError:
-        shutil.copyfile(path, other)
+        Raises:
+            OSError: it cannot be written.
+        """
+        path = self._root / CLASS_MAP
+        if not path.exists():
+            with replacing(path) as temporary:
+                temporary.write_text(class_map.to_yaml(), encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,7 +99,11 @@ def run(args: argparse.Namespace) -> int:
     if dataset.name == "camvid":
         from tdnet_offline.datasets.camvid import misnumbered
 
-        findings.problems += misnumbered(dataset.root)
+        wrong, unknown = misnumbered(dataset.root)
+        for line in wrong:
+            findings.add(line)
+        for line in unknown:
+            print(f"note: {line}")
     _print_contents(dataset, findings)
     _print_missing(dataset, findings)
     if not findings.labels_read:
@@ -111,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_SOMETHING_MISSING if findings.missing or findings.problems else 0
 
 
-def _print_counts(dataset: Dataset, length: int, unreadable: Collection[tuple[int, int]]) -> None:
+def _print_counts(dataset: Dataset, length: int, unreadable: Set[tuple[int, int]]) -> None:
     from tdnet_offline.datasets.checking import usable_clips
 
     frames = sum(video.num_frames for video in dataset.videos)
@@ -121,6 +125,10 @@ def _print_counts(dataset: Dataset, length: int, unreadable: Collection[tuple[in
     rate = f" at {', '.join(f'{rate:.1f}' for rate in rates[:3])} a second" if rates else ""
     counted = f"{_counted(len(dataset.videos), 'video')}, {_counted(frames, 'frame')}{rate}"
     print(f"{counted}, {dataset.num_labelled} labelled")
+    breaks = sum(len(video.breaks) for video in dataset.videos)
+    if breaks:
+        why = "a pause of more than a second, a stamp that goes back, or another frame id"
+        print(f"{_counted(breaks, 'break')} ({why}); no clip goes across")
     for spacing in SPACINGS if length > 1 else (1,):
         clips = usable_clips(dataset, length, spacing, unreadable)
         apart = f", {spacing} apart" if length > 1 else ""

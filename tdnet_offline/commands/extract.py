@@ -14,7 +14,8 @@ from tdnet.errors import InputError, one_line
 from tdnet_offline.arguments import Subparsers, seconds
 
 if TYPE_CHECKING:
-    from tdnet_offline.datasets import LabelledVideo
+    from tdnet_offline.datasets import Dataset
+    from tdnet_offline.extraction import Stretch, StretchFolder
     from tdnet_offline.frames import Frame, RefusedFrame
 
 EXIT_SOME_REFUSED = 1
@@ -33,13 +34,15 @@ def add_parser(subparsers: Subparsers) -> None:
         description=(
             "Writes each frame as DIR/NAME.png; or, with --every, a short stretch of frames every "
             "few seconds as a data set to label: DIR/frames/VIDEO/NAME.png, and the last frame of "
-            "each stretch also as DIR/to_label/VIDEO/NAME.png. Exit status 1 if some frames could "
-            "not be read."
+            "each stretch also as DIR/to_label/VIDEO/NAME.png. Exit status 1 if some frames or "
+            "labels could not be read."
         ),
     )
     parser.add_argument("input", metavar="INPUT", help="video, bag, or folder of images")
     parser.add_argument("output", metavar="DIR", type=Path, help="where to write")
-    parser.add_argument("--topic", help="image topic of a bag (default: its only one)")
+    parser.add_argument(
+        "--topic", help="image topic of a bag (default: its only one beside --label-topic)"
+    )
     parser.add_argument(
         "--size", nargs=2, type=_side, metavar=("H", "W"), help="resize to (default: as they are)"
     )
@@ -71,8 +74,8 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     stretches.add_argument(
         "--label-topic",
-        help="labels of a bag, written as DIR/labels/VIDEO/NAME.png: ids of DIR/class_map.yaml, "
-        "or without such a file those of Cityscapes",
+        help="labels of a bag, written as DIR/labels/VIDEO/NAME.png: ids of DIR/class_map.yaml; "
+        "without such a file they are those of Cityscapes, and it is written",
     )
     parser.set_defaults(run=run)
 
@@ -91,45 +94,53 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_options(args: argparse.Namespace) -> None:
-    alone, stretches = ("name", "first"), ("before", "label_topic")
-    for name in stretches if args.every is None else alone:
+    alone, remedy = ("before", "label_topic"), "without --every means nothing; give --every too"
+    if args.every is not None:
+        alone, remedy = ("name", "first"), "does not go with --every; leave out one of them"
+    for name in alone:
         if getattr(args, name) is not None:
-            remedy = "give --every too" if args.every is None else "leave out one of them"
-            option = f"--{name.replace('_', '-')}"
-            without = "without" if args.every is None else "with"
-            raise InputError(f"{option} {without} --every means nothing; {remedy}")
+            raise InputError(f"--{name.replace('_', '-')} {remedy}")
     if args.label_topic and args.size:
-        raise InputError("--size and --label-topic do not go together; train with data.frame_size")
+        raise InputError("--size does not go with --label-topic; train with data.frame_size")
 
 
 def _write_every_frame(args: argparse.Namespace) -> int:
     from tdnet_offline.frames import RefusedFrame
     from tdnet_offline.writers.images import PngWriter
 
-    written = refused = 0
-    with PngWriter() as pictures, _frames(args) as frames:
+    written = refused = read = 0
+    with PngWriter() as pictures, _frames(args, args.topic) as frames:
         for number, frame in enumerate(frames, args.first or 0):
+            read += 1
             if isinstance(frame, RefusedFrame):
                 refused += 1
             elif number >= 0:
                 name = args.name % number if args.name else frame.name
                 pictures.write(args.output / f"{name}.png", frame.image)
                 written += 1
-    if not written and not refused:
+    if not read:
         raise InputError(f"{args.input}: there is no frame in it")
+    if not written and not refused:
+        raise InputError(
+            f"{args.input}: --first {args.first} leaves out all of its {read} frames, since those "
+            "below 0 are not written"
+        )
     print(f"{args.output}: {written} frames written, {refused} refused")
     return EXIT_SOME_REFUSED if refused else 0
 
 
 def _write_stretches(args: argparse.Namespace) -> int:
-    from tdnet_offline.extraction import TO_LABEL, StretchFolder, find_stretches
+    from tdnet_offline.datasets.bag import image_topic
+    from tdnet_offline.extraction import LABELS, TO_LABEL, StretchFolder, find_stretches
     from tdnet_offline.frames import RefusedFrame
 
     before = BEFORE if args.before is None else args.before
-    folder = StretchFolder(args.output, Path(args.input).resolve().stem)
+    path = Path(args.input).resolve()
+    folder = StretchFolder(args.output, path.name if path.is_dir() else path.stem)
     truth = _labelled(args)
-    labelled = frozenset(truth.labelled) if truth else None
-    written = read = refused = 0
+    topic = image_topic(Path(args.input), args.topic, args.label_topic) if truth else args.topic
+    labelled = frozenset(truth.videos[0].labelled) if truth else None
+    written = read = refused = unreadable = 0
 
     def counted(frames: Iterable[Frame | RefusedFrame]) -> Iterator[Frame | RefusedFrame]:
         nonlocal read, refused
@@ -138,30 +149,51 @@ def _write_stretches(args: argparse.Namespace) -> int:
             refused += isinstance(frame, RefusedFrame)
             yield frame
 
-    with _frames(args) as frames:
+    with _frames(args, topic) as frames:
         stretches = find_stretches(
             counted(frames), args.every, before, lambda n: labelled is None or n in labelled
         )
         for stretch in stretches:
-            folder.write(stretch, truth.labels(stretch.number) if truth else None)
-            written += 1
+            if _write(folder, stretch, truth, unreadable < MAX_REPORTED):
+                written += 1
+            else:
+                unreadable += 1
+    refused += unreadable
+    if not written and unreadable:
+        raise InputError(
+            f"{args.input}: nothing is written, since the labels of all {unreadable} stretches "
+            "cannot be used"
+        )
     if not written:
         raise InputError(
             f"{args.input}: no {before + 1} frames without a gap among its {read}"
             + (" that end in one with labels" if truth else "")
             + "; a smaller --before needs fewer"
         )
-    todo = "" if truth else f"label the pictures in {args.output / TO_LABEL}, put the masks into "
-    found = f"{written} stretches of {before + 1} frames"
-    print(
-        f"{args.output}: {found}; next: {todo}"
-        + (f"{args.output / 'labels'}, and " if todo else "")
-        + f"tdnet check folder:{args.output}"
-    )
+    todo = f"tdnet check folder:{args.output}"
+    if truth is None:
+        pictures, masks = args.output / TO_LABEL, args.output / LABELS
+        todo = f"label the pictures in {pictures}, put the masks into {masks}, and {todo}"
+    else:
+        folder.write_class_map(truth.class_map)
+    count = f"{written} stretches of {before + 1} frames" + (refused > 0) * f", {refused} refused"
+    print(f"{args.output}: {count}; next: {todo}")
     return EXIT_SOME_REFUSED if refused else 0
 
 
-def _labelled(args: argparse.Namespace) -> LabelledVideo | None:
+def _write(folder: StretchFolder, stretch: Stretch, truth: Dataset | None, tell: bool) -> bool:
+    """Writes a stretch unless its labels cannot be used; tells whether it did."""
+    try:
+        labels = truth.videos[0].labels(stretch.number) if truth else None
+    except InputError as error:
+        if tell:
+            print(one_line(f"tdnet: refused {error}"), file=sys.stderr)
+        return False
+    folder.write(stretch, labels)
+    return True
+
+
+def _labelled(args: argparse.Namespace) -> Dataset | None:
     """Opens the labels of a bag."""
     if not args.label_topic:
         return None
@@ -175,15 +207,17 @@ def _labelled(args: argparse.Namespace) -> LabelledVideo | None:
         class_map=ClassMap.load(own) if own.exists() else None,
         topic=args.topic,
         label_topic=args.label_topic,
-    ).videos[0]
+    )
 
 
 @contextmanager
-def _frames(args: argparse.Namespace) -> Iterator[Iterator[Frame | RefusedFrame]]:
+def _frames(
+    args: argparse.Namespace, topic: str | None
+) -> Iterator[Iterator[Frame | RefusedFrame]]:
     """Gives the frames, resized where asked to; says which are refused, and how far it is."""
     from tdnet_offline.frames import open_source
 
-    source = open_source(args.input, args.topic)
+    source = open_source(args.input, topic)
     with _progress(source.description, source.num_frames) as advance:
         yield _read(source, args.size, advance)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import statistics
-from collections import defaultdict
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +12,14 @@ import numpy.typing as npt
 from tdnet.class_map import ClassMap
 from tdnet.errors import InputError
 from tdnet.image_encodings import decode_raw
-from tdnet_offline.bags import Bag, open_bag
+from tdnet_offline.bags import IMAGE_TYPES, Bag, open_bag
+from tdnet_offline.datasets.bag_headers import frame_rate, pair_labels, read_headers
 from tdnet_offline.datasets.bag_topic import BagTopic
+from tdnet_offline.datasets.breaks import Taken, find_breaks
 from tdnet_offline.datasets.label_files import check_ids, decode_labels
 from tdnet_offline.datasets.video import Dataset, LabelledVideo
 from tdnet_offline.frames import Frame, RefusedFrame
-from tdnet_offline.frames.bag_images import (
-    COMPRESSED,
-    choose_image_topic,
-    frame_of_message,
-    header_stamp_ns,
-)
+from tdnet_offline.frames.bag_images import COMPRESSED, choose_image_topic, frame_of_message
 
 logger = logging.getLogger(__name__)
 
@@ -37,24 +32,28 @@ class BagVideo(LabelledVideo):
     Args:
         name: of the video.
         images: the topic with the frames.
-        num_frames: how many it has.
+        headers: of its messages.
         labels: the topic with the labels; None: there are none.
         label_numbers: number of the label message by index of its frame.
         class_map: what labels mean.
-        frame_rate: frames a second; None if the stamps do not say.
+        damage: what ended the reading of the bag; None: nothing did.
+        unused: see `LabelledVideo`.
     """
 
     def __init__(
         self,
         name: str,
         images: BagTopic,
-        num_frames: int,
+        headers: Sequence[Taken | None],
         labels: BagTopic | None,
-        label_numbers: dict[int, int],
+        label_numbers: Mapping[int, int],
         class_map: ClassMap,
-        frame_rate: float | None,
+        damage: str | None = None,
+        unused: Sequence[str] = (),
     ) -> None:
-        self.name, self.num_frames, self.frame_rate = name, num_frames, frame_rate
+        self.name, self.num_frames = name, len(headers)
+        self.frame_rate, self.breaks = frame_rate(headers), find_breaks(headers)
+        self.damage, self.unused = damage, unused
         self.labelled = sorted(label_numbers)
         self._images, self._labels = images, labels
         self._label_numbers, self._class_map = label_numbers, class_map
@@ -106,67 +105,81 @@ def _decode(message: object, kind: str) -> npt.NDArray[np.uint8]:
 def open_labelled_bag(
     path: Path, topic: str | None, label_topic: str | None, class_map: ClassMap
 ) -> Dataset:
-    """Open a bag; reads it once for the stamps.
+    """Open a bag; reads it once for the headers.
 
     Args:
         path: folder or file of the bag.
-        topic: of the images; None if there is only one image topic.
+        topic: of the images; None: the only image topic, or the only one beside the labels.
         label_topic: of the labels; None: there are none.
         class_map: what labels mean.
 
     Raises:
-        InputError: there is no such bag or topic, or no label has the stamp of an image.
+        InputError: there is no such bag or topic, or no label can be told to be an image's.
     """
     with open_bag(path) as bag:
-        topic = choose_image_topic(path, topic, bag)
-        if label_topic is not None:
-            choose_image_topic(path, label_topic, bag)
-        stamps, times = _read_stamps(path, bag, topic, label_topic)
-    label_numbers: dict[int, int] = {}
+        topic = _choose_topic(path, topic, label_topic, bag)
+        topics = [topic] if label_topic is None else [topic, label_topic]
+        found, damage = read_headers(bag, topics)
+    if damage:
+        damage = f"the bag is damaged, nothing is read after it ({damage})"
+    headers = found[topic].headers
+    pairs: dict[int, int] = {}
+    unused: list[str] = []
     labels = None
     if label_topic is not None:
-        labels = BagTopic(path, label_topic, times[label_topic])
-        by_stamp = {stamp: number for number, stamp in enumerate(stamps[label_topic])}
-        label_numbers = {
-            index: by_stamp[stamp]
-            for index, stamp in enumerate(stamps[topic])
-            if stamp is not None and stamp in by_stamp
-        }
-        if not label_numbers:
+        labels = BagTopic(path, label_topic, found[label_topic].times_ns)
+        pairs, unclear = pair_labels(headers, found[label_topic].headers)
+        unused = _unused(label_topic, found[label_topic].headers, unclear)
+        if not pairs:
+            reasons = filter(None, (damage, *unused))
+            reason = "; ".join(reasons) or "none has the stamp of an image"
             raise InputError(
-                f"{path}: none of the {len(stamps[label_topic])} labels on {label_topic} has the "
-                f"stamp of one of the {len(stamps[topic])} images on {topic}"
+                f"{path}: none of the {len(found[label_topic].headers)} labels on {label_topic} "
+                f"is one of the {len(headers)} images' on {topic}: {reason}"
             )
-    images = BagTopic(path, topic, times[topic])
-    rate = _frame_rate([stamp for stamp in stamps[topic] if stamp is not None])
-    count = len(stamps[topic])
-    video = BagVideo(path.stem, images, count, labels, label_numbers, class_map, rate)
+        for line in unused:
+            logger.warning("%s: %s", path, line)
+    images = BagTopic(path, topic, found[topic].times_ns)
+    video = BagVideo(path.stem, images, headers, labels, pairs, class_map, damage or None, unused)
     return Dataset("bag", str(path), "", class_map, (video,))
 
 
-def _read_stamps(
-    path: Path, bag: Bag, *topics: str | None
-) -> tuple[dict[str, list[int | None]], dict[str, list[int]]]:
-    """Give by topic the headers' stamps (None: broken) and the times of recording."""
-    stamps: dict[str, list[int | None]] = defaultdict(list)
-    times: dict[str, list[int]] = defaultdict(list)
-    damage = bag.damage
-    try:
-        for record in bag.records([topic for topic in topics if topic is not None]):
-            try:
-                stamp: int | None = header_stamp_ns(bag.decode(record))
-            except Exception:  # whatever the readers meet in damaged bytes
-                stamp = None
-            stamps[record.topic].append(stamp)
-            times[record.topic].append(record.stamp_ns)
-    except Exception as error:
-        damage = str(error)
-    if damage:
-        logger.warning("%s: the bag is damaged, nothing is read after it (%s)", path, damage)
-    return stamps, times
+def image_topic(path: Path, topic: str | None, label_topic: str | None) -> str:
+    """Return the topic of the images that `open_labelled_bag` takes.
+
+    Raises:
+        InputError: there is no such bag or topic, or which one is not clear.
+    """
+    with open_bag(path) as bag:
+        return _choose_topic(path, topic, label_topic, bag)
 
 
-def _frame_rate(stamps: list[int]) -> float | None:
-    gaps = [later - earlier for earlier, later in pairwise(stamps)]
-    gap = statistics.median(gaps) if gaps else 0
-    return 1e9 / gap if gap > 0 else None
+def _choose_topic(path: Path, topic: str | None, label_topic: str | None, bag: Bag) -> str:
+    if label_topic is not None:
+        choose_image_topic(path, label_topic, bag)
+        others = [
+            name
+            for name, info in bag.topics.items()
+            if info.type in IMAGE_TYPES and name != label_topic
+        ]
+        if topic is None and len(others) == 1:
+            return others[0]
+    topic = choose_image_topic(path, topic, bag)
+    if topic == label_topic:
+        raise InputError(f"{path}: {topic} cannot be both images and labels; give two topics")
+    return topic
+
+
+def _unused(topic: str, headers: Sequence[Taken | None], unclear: int) -> list[str]:
+    lines = []
+    damaged = sum(header is None for header in headers)
+    if damaged:
+        lines.append(f"damaged messages on {topic}: {damaged} of {len(headers)}")
+    if unclear:
+        zero = any(header is not None and header.stamp_ns == 0 for header in headers)
+        what = "their stamps are not set or repeat" if zero else "their stamps repeat"
+        lines.append(
+            f"{unclear} labels on {topic} are left out: {what}, and there are not as many images "
+            "of the same stamp"
+        )
+    return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,7 +31,6 @@ class BagTopic:
 
     def _forget(self) -> None:
         self._process = 0
-        self._resources = ExitStack()
         self._bag: Bag | None = None
         self._records: Iterator[tuple[int, BagRecord]] = iter(())
         self._next = 0
@@ -69,7 +69,10 @@ class BagTopic:
         if self._bag is None or self._process != os.getpid():
             self._forget()
             self._process = os.getpid()
-            self._bag = self._resources.enter_context(open_bag(self._path))
+            resources = ExitStack()
+            self._bag = resources.enter_context(open_bag(self._path))
+            # Also when Python ends: later, when modules are gone already, closing fails.
+            weakref.finalize(self, resources.close)
             self._records = enumerate(self._bag.records([self._topic]))
         return self._bag
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tdnet.class_map import ClassMap
-from tdnet.errors import InputError
+from tdnet.errors import InputError, one_line
 from tdnet_offline.datasets.catalogue import CAMVID
 from tdnet_offline.datasets.files import FileVideo, read_image
 from tdnet_offline.datasets.label_files import ids_of_colours, read_label_picture
@@ -199,31 +200,58 @@ def read_colours(path: Path) -> npt.NDArray[np.uint8]:
         raise InputError(f"{path}: {error}") from error
 
 
-def misnumbered(root: str) -> list[str]:
+def misnumbered(root: str) -> tuple[list[str], list[str]]:
     """Compare extracted frames with the official stills, and tell where their numbers differ.
 
     Programs count the frames of the videos differently, and being off by one is not seen
     otherwise.
 
     Returns:
-        A line for each sequence that is off.
+        A line for each sequence that is off and for each picture that cannot be read, and a line
+        for each sequence that has frames, but none to compare.
     """
-    lines = []
+    wrong: list[str] = []
+    unknown: list[str] = []
     stills: dict[str, dict[int, Path]] = defaultdict(dict)
     for path in sorted((Path(root) / STILLS).glob("*.png")):
-        sequence, number = _parse(path, path.stem)
-        stills[sequence][number] = path
+        with _telling(wrong):
+            sequence, number = _parse(path, path.stem)
+            stills[sequence][number] = path
     for sequence, numbered in stills.items():
-        extracted = extracted_frames(Path(root), sequence)
-        chosen = [n for n in numbered if all(n + k in extracted for k in _SHIFTS)]
-        votes = [_shift(numbered[n], extracted, n) for n in chosen[:: max(1, len(chosen) // 5)]]
-        if votes and np.median(votes) != 0:
-            shift = int(np.median(votes))
-            lines.append(
-                f"{Path(root) / FRAMES / sequence}: frame N looks like still N{-shift:+d}; change "
-                f"the numbers of the extracted frames by {-shift:+d}"
-            )
-    return lines
+        with _telling(wrong):
+            _compare(Path(root) / FRAMES / sequence, numbered, wrong, unknown)
+    return wrong, unknown
+
+
+def _compare(
+    folder: Path, stills: Mapping[int, Path], wrong: list[str], unknown: list[str]
+) -> None:
+    extracted = extracted_frames(folder.parent.parent, folder.name)
+    chosen = [n for n in stills if all(n + shift in extracted for shift in _SHIFTS)]
+    votes: list[int] = []
+    for number in chosen[:: max(1, len(chosen) // 5)]:
+        with _telling(wrong):
+            votes.append(_shift(stills[number], extracted, number))
+    if extracted and not votes:
+        unknown.append(
+            f"{folder}: its numbers could not be compared with the stills, which takes the frames "
+            "from two before to two after one of them"
+        )
+    elif votes and np.median(votes) != 0:
+        shift = int(np.median(votes))
+        wrong.append(
+            f"{folder}: frame N looks like still N{-shift:+d}; change the numbers of the "
+            f"extracted frames by {-shift:+d}"
+        )
+
+
+@contextmanager
+def _telling(problems: list[str]) -> Iterator[None]:
+    """Add what cannot be used to the problems, and go on."""
+    try:
+        yield
+    except InputError as error:
+        problems.append(one_line(error))
 
 
 def _shift(still: Path, extracted: Mapping[int, Path], number: int) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,7 +30,8 @@ class Findings:
 
     Attributes:
         missing: files that are not there.
-        problems: one line for each frame or label file that cannot be used.
+        problems: a line for each frame or label file that cannot be used, and whatever else is
+            wrong.
         sizes: frames that could be read, by (H, W).
         labels_read: label pictures that could be read.
         pixels: (256,) pixels of the labels read, by id.
@@ -39,6 +42,13 @@ class Findings:
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     labels_read: int = 0
     pixels: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    _told: set[str] = field(default_factory=set, repr=False)
+
+    def add(self, problem: str) -> None:
+        """Add a problem that is not there yet."""
+        if problem not in self._told:
+            self._told.add(problem)
+            self.problems.append(problem)
 
 
 def find_missing(dataset: Dataset) -> tuple[list[Path], set[tuple[int, int]]]:
@@ -55,7 +65,7 @@ def find_missing(dataset: Dataset) -> tuple[list[Path], set[tuple[int, int]]]:
 
 
 def usable_clips(
-    dataset: Dataset, length: int, spacing: int, missing: Collection[tuple[int, int]] = ()
+    dataset: Dataset, length: int, spacing: int, missing: Set[tuple[int, int]] = frozenset()
 ) -> int:
     """Count the labelled frames with enough frames before them.
 
@@ -66,9 +76,13 @@ def usable_clips(
         missing: (video, frame) that cannot be read.
     """
     before = (length - 1) * spacing
+
+    def complete(number: int, last: int) -> bool:
+        frames = range(last - before, last + 1, spacing)
+        return not missing or missing.isdisjoint((number, index) for index in frames)
+
     return sum(
-        last >= before
-        and not any((number, i) in missing for i in range(last - before, last + 1, spacing))
+        video.frames_before(last) >= before and complete(number, last)
         for number, video in enumerate(dataset.videos)
         for last in video.labelled
     )
@@ -78,9 +92,17 @@ def places_to_read(dataset: Dataset, everything: bool) -> list[tuple[int, int]]:
     """Return (video, frame) of all frames, or of `SAMPLED` labelled ones spread over all."""
     if everything:
         return [(v, i) for v, video in enumerate(dataset.videos) for i in range(video.num_frames)]
-    labelled = [(v, i) for v, video in enumerate(dataset.videos) for i in video.labelled]
-    count = min(SAMPLED, len(labelled))
-    return [labelled[round(n * (len(labelled) - 1) / max(1, count - 1))] for n in range(count)]
+    ends = list(accumulate(len(video.labelled) for video in dataset.videos))
+    total = ends[-1] if ends else 0
+    count = min(SAMPLED, total)
+    places = []
+    for n in range(count):
+        chosen = round(n * (total - 1) / max(1, count - 1))
+        number = bisect_right(ends, chosen)
+        labelled = dataset.videos[number].labelled
+        # Counted from the video's last.
+        places.append((number, labelled[chosen - ends[number]]))
+    return places
 
 
 def check_dataset(
@@ -100,13 +122,20 @@ def check_dataset(
         on_frame: called after each place.
     """
     findings = Findings(missing)
+    for video in dataset.videos:
+        for line in filter(None, (video.damage, *video.unused)):
+            findings.add(f"{video.name}: {line}")
+    known = frozenset(missing)
+    current, labelled = -1, frozenset[int]()
     for number, index in places_to_read(dataset, everything):
         video = dataset.videos[number]
+        if number != current:
+            current, labelled = number, frozenset(video.labelled)
         if not everything and index > 0:
-            _attempt(_read_frame, findings, video, index - 1)
-        frame = _attempt(_read_frame, findings, video, index)
-        if index in video.labelled:
-            labels = _attempt(_read_labels, findings, video, index)
+            _attempt(_read_frame, findings, known, video, index - 1)
+        frame = _attempt(_read_frame, findings, known, video, index)
+        if index in labelled:
+            labels = _attempt(_read_labels, findings, known, video, index)
             if frame is not None and labels is not None:
                 on_labelled(f"{video.name}_{index:06d}", frame, labels)
         on_frame()
@@ -116,6 +145,7 @@ def check_dataset(
 def _attempt(
     read: Callable[[Findings, LabelledVideo, int], T],
     findings: Findings,
+    missing: Collection[Path],
     video: LabelledVideo,
     index: int,
 ) -> T | None:
@@ -124,9 +154,9 @@ def _attempt(
     except (TdnetError, OSError) as error:
         line = one_line(error)
         # A missing file is reported as such, and labels may fail for want of their frame.
-        known = any(line.startswith(f"{path}:") for path in findings.missing)
-        if not known and line not in findings.problems:
-            findings.problems.append(line)
+        known = (path for path in video.files(index) if path in missing)
+        if not any(line.startswith(f"{path}:") for path in known):
+            findings.add(line)
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from torch.utils.data import Dataset as TorchDataset
 from tdnet.errors import InputError, TdnetError
 from tdnet.preprocess import resize_picture
 from tdnet_offline.datasets.video import Dataset
+
+logger = logging.getLogger(__name__)
 
 
 class Clip(NamedTuple):
@@ -49,7 +52,7 @@ class ClipDataset(TorchDataset[Clip]):
         dataset: where the frames come from.
         length: frames of a clip, N.
         spacings: how many frames apart the neighbours of a clip may be; one is drawn from those
-            for which the video has enough frames before the labelled one.
+            for which the video has enough frames before the labelled one, without a break.
         frame_size: (H, W) to which frames and labels are resized; None: as they are, which
             demands one size for the whole data set.
 
@@ -82,12 +85,15 @@ class ClipDataset(TorchDataset[Clip]):
             (number, index)
             for number, video in enumerate(dataset.videos)
             for index in video.labelled
-            if index >= before
+            if video.frames_before(index) >= before
         ]
         self.left_out = dataset.num_labelled - len(self._items)
         if not self._items:
             raise InputError(_nothing_to_learn(dataset, length, self.spacings[0]))
         check_learnable(dataset)
+        for video in dataset.videos:
+            if video.damage is not None:
+                logger.warning("%s: %s", video.name, video.damage)
         number, last = self._items[0]
         self._size = frame_size or dataset.videos[number].frame(last).image.shape[:2]
 
@@ -108,10 +114,11 @@ class ClipDataset(TorchDataset[Clip]):
         """
         index, draw = item
         number, last = self._items[index]
-        fitting = [s for s in self.spacings if (self.length - 1) * s <= last]
+        video = self.dataset.videos[number]
+        before = video.frames_before(last)
+        fitting = [s for s in self.spacings if (self.length - 1) * s <= before]
         spacing = fitting[int(np.random.default_rng(draw).integers(len(fitting)))]
         first = last - (self.length - 1) * spacing
-        video = self.dataset.videos[number]
         name = f"{video.name} frame {last}"
         try:
             frames = [self._frame(number, i) for i in range(first, last + 1, spacing)]
@@ -171,5 +178,6 @@ def _nothing_to_learn(dataset: Dataset, length: int, spacing: int) -> str:
         return f"{given}: no labelled frame in {len(dataset.videos)} videos; see `tdnet check`"
     return (
         f"{given}: none of the {dataset.num_labelled} labelled frames has the "
-        f"{(length - 1) * spacing} frames before it that clips of {length} need; see `tdnet check`"
+        f"{(length - 1) * spacing} frames before it that clips of {length} need, without a break; "
+        "see `tdnet check`"
     )

@@ -26,8 +26,9 @@ def open_folder(root: str, split: str, class_map: ClassMap | None) -> Dataset:
 
     Args:
         root: the folder.
-        split: name of a list ``ROOT/SPLIT.txt`` with a line ``VIDEO`` or ``VIDEO/NAME`` for what
-            belongs to it; without any list everything belongs to every split.
+        split: name of a list ``ROOT/SPLIT.txt`` with a line ``VIDEO`` or ``VIDEO/NAME``, also with
+            the file's ending, for what belongs to it; without any list everything belongs to
+            every split.
         class_map: what the labels mean; None: ``ROOT/class_map.yaml``.
 
     Raises:
@@ -104,18 +105,24 @@ class _Chosen:
         """Return the chosen ones of all labels."""
         for name in sorted(self.videos - set(labels)):
             raise InputError(f"{self.path}: video {name!r} is not in the frames folder")
+        known = {f"{name}/{path.stem}" for name in labels for path in labels[name].values()}
+        frames = {name if name in known else _without_ending(name) for name in self.frames}
+        for name in sorted(frames - known):
+            raise InputError(f"{self.path}: {name!r} has no labels in {labels_folder}")
         single = {
-            name: {i: p for i, p in found.items() if f"{name}/{p.stem}" in self.frames}
+            name: {i: p for i, p in found.items() if f"{name}/{p.stem}" in frames}
             for name, found in labels.items()
         }
-        known = {f"{name}/{path.stem}" for name in single for path in single[name].values()}
-        for name in sorted(self.frames - known):
-            raise InputError(f"{self.path}: {name!r} has no labels in {labels_folder}")
         return {
             name: labels[name] if name in self.videos else single[name]
             for name in labels
             if name in self.videos or single[name]
         }
+
+
+def _without_ending(name: str) -> str:
+    stem, dot, ending = name.rpartition(".")
+    return stem if f"{dot}{ending}".lower() in IMAGE_SUFFIXES else name
 
 
 def _subfolders(folder: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,7 +21,8 @@ CLASSES = 894
 """Classes in the labelled file, from 1."""
 KEPT_CLASSES = 40
 _PPM = re.compile(rb"P6\s+(?:#[^\n]*\n\s*)*([0-9]{1,5})\s+([0-9]{1,5})\s+255\s")
-_SIZE = (480, 640)
+_SIZE = _HEIGHT, _WIDTH = 480, 640
+"""Of all pictures."""
 _FOCAL, _CENTRE = (
     (518.85790117450188, 519.46961112127485),
     (325.58244941119034, 253.73616633400465),
@@ -86,7 +87,8 @@ def read_raw_names(path: Path) -> list[PurePosixPath]:
     """Read the raw files ``SCENE/r-TIME-NUMBER.ppm`` of the labelled frames, in their order.
 
     Raises:
-        InputError: the file is missing, cut off, or another.
+        InputError: the file is missing, cut off, or another, or its pictures are of another size
+            or type than the official ones.
     """
     if not path.is_file():
         raise InputError(f"{path}: not there; {NYUDV2}")
@@ -94,28 +96,39 @@ def read_raw_names(path: Path) -> list[PurePosixPath]:
         with h5py.File(path, "r") as file:
             references = np.asarray(file["rawRgbFilenames"]).reshape(-1)
             texts = ["".join(map(chr, np.asarray(file[r]).reshape(-1))) for r in references]
-            counts = {key: len(file[key]) for key in ("images", "labels")}
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+            kinds = {key: (file[key].shape, file[key].dtype) for key in ("images", "labels")}
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); download it again") from error
-    if set(counts.values()) != {len(texts)}:
-        raise InputError(
-            f"{path}: {counts['images']} images, {counts['labels']} labels and {len(texts)} names "
-            "do not fit each other; download it again"
-        )
+    # MATLAB's axes, in h5py's order.
+    expected = {
+        "images": ((len(texts), 3, _WIDTH, _HEIGHT), "u1"),
+        "labels": ((len(texts), _WIDTH, _HEIGHT), "u2"),
+    }
+    for key, (shape, kind) in expected.items():
+        if kinds[key] != (shape, np.dtype(kind)):
+            raise InputError(
+                f"{path}: {key} are {kinds[key][1]} {kinds[key][0]}; expected for its "
+                f"{len(texts)} names are {np.dtype(kind)} {shape}; download it again"
+            )
     return [PurePosixPath(text) for text in texts]
 
 
 def read_ppm(path: Path) -> npt.NDArray[np.uint8]:
-    """Read a raw colour picture (H, W, 3) uint8 RGB.
+    """Read a raw colour picture (480, 640, 3) uint8 RGB.
 
     Raises:
-        InputError: it is missing, cut off, or no 8-bit PPM.
+        InputError: it is missing, cut off, no 8-bit PPM, or of another size.
     """
     content = read_bytes(path)
     match = _PPM.match(content)
     if match is None:
         raise InputError(f"{path}: not a PPM of 8 bits")
     width, height = int(match[1]), int(match[2])
+    if (height, width) != _SIZE:
+        raise InputError(
+            f"{path}: a PPM of {height} x {width}; raw pictures are {_HEIGHT} x {_WIDTH} "
+            "(height x width)"
+        )
     if len(content) - match.end() < height * width * 3:
         raise InputError(f"{path}: the PPM is cut off: {len(content)} bytes")
     pixels = np.frombuffer(content, np.uint8, height * width * 3, match.end())
@@ -123,27 +136,22 @@ def read_ppm(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def undistorted(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Take the lens distortion out of a raw picture, as the labelled ones have none.
+    """Take the lens distortion out of a raw picture (480, 640, 3), as the labelled ones have none.
 
     What the camera did not see becomes white, as there.
     """
-    maps = _undistortion(image.shape[0], image.shape[1])
+    maps = _undistortion()
     white = (255, 255, 255)
     result = cv2.remap(image, *maps, cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT, white)
     return np.asarray(result, np.uint8)
 
 
-@lru_cache(maxsize=2)
-def _undistortion(height: int, width: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    rows, columns = height / _SIZE[0], width / _SIZE[1]
+@cache
+def _undistortion() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     camera = np.array(
-        [
-            [_FOCAL[0] * columns, 0.0, _CENTRE[0] * columns],
-            [0.0, _FOCAL[1] * rows, _CENTRE[1] * rows],
-            [0.0, 0.0, 1.0],
-        ]
+        [[_FOCAL[0], 0.0, _CENTRE[0]], [0.0, _FOCAL[1], _CENTRE[1]], [0.0, 0.0, 1.0]]
     )
     first, second = cv2.initUndistortRectifyMap(
-        camera, _DISTORTION, np.eye(3), camera, (width, height), cv2.CV_32FC1
+        camera, _DISTORTION, np.eye(3), camera, (_WIDTH, _HEIGHT), cv2.CV_32FC1
     )
     return first, second

@@ -28,7 +28,7 @@ def open_dataset(
         class_map: what labels mean; None: as the data set has it, of a bag: Cityscapes' ids. For
             the published data sets and the street it is one for a network of their classes, and
             their labels become its ids.
-        topic: images of a bag; None if it has only one image topic.
+        topic: images of a bag; None if it has only one image topic beside the labels.
         label_topic: labels of a bag, matched by stamp; None: it has none.
 
     Raises:

@@ -26,7 +26,8 @@ class RelabelledVideo(LabelledVideo):
         self._video = video
         self.name, self.num_frames = video.name, video.num_frames
         self.labelled, self.frame_rate = video.labelled, video.frame_rate
-        self.also_expected = video.also_expected
+        self.also_expected, self.breaks = video.also_expected, video.breaks
+        self.damage, self.unused = video.damage, video.unused
         self._table = table
 
     def frame(self, index: int) -> Frame:

@@ -22,6 +22,8 @@ DEFAULT_SIZE = (360, 640)
 DEFAULT_FRAMES = 30
 DEFAULT_RATE = 17.0
 MAX_SEEDS = 1_000_000
+MAX_FRAMES = 10_000_000
+"""Of all drives together: what is trained on is kept as a list."""
 _STRETCH = 16
 GRAMMAR = "FIRST-LAST[@HxW][,frames=N][,rate=HZ][,cache=DIR]"
 _SEEDS = re.compile(r"([0-9]{1,12})(?:-([0-9]{1,12}))?(?:@([0-9]{1,4})x([0-9]{1,4}))?")
@@ -130,6 +132,13 @@ def open_street(description: str) -> Dataset:
     options = dict(_option(description, word) for word in words[1:])
     frames = _number(description, "frames", options.get("frames", str(DEFAULT_FRAMES)), 1, 1e6)
     rate = _number(description, "rate", options.get("rate", str(DEFAULT_RATE)), 0.1, 1000)
+    total = (last - first + 1) * int(frames)
+    if total > MAX_FRAMES:
+        raise _mistake(
+            description,
+            f"{last - first + 1} seeds with {int(frames)} frames are {total} frames; allowed are "
+            f"{MAX_FRAMES} in all, so take fewer seeds or frames",
+        )
     cache_folder = Path(options["cache"]) if "cache" in options else None
     videos = tuple(
         StreetVideo(seed, size, int(frames), rate, cache_folder) for seed in range(first, last + 1)

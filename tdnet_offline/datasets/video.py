@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,11 @@ class LabelledVideo(ABC):
         labelled: indices of the frames that have labels, ascending.
         frame_rate: frames a second; None if the data set does not say.
         also_expected: files beside those of its frames that the data set should have.
+        breaks: indices of frames that do not go on where the frame before them ended, ascending;
+            no clip goes across.
+        damage: what ended the reading before the recording's end, so that frames are missing
+            after the last; None: nothing did.
+        unused: a line for each kind of labels that are there and belong to no frame for certain.
     """
 
     name: str
@@ -33,6 +39,9 @@ class LabelledVideo(ABC):
     labelled: Sequence[int]
     frame_rate: float | None
     also_expected: Sequence[Path] = ()
+    breaks: Sequence[int] = ()
+    damage: str | None = None
+    unused: Sequence[str] = ()
 
     @abstractmethod
     def frame(self, index: int) -> Frame:
@@ -55,6 +64,11 @@ class LabelledVideo(ABC):
         """Return the files of a frame and its labels; none where they are not files."""
         del index
         return []
+
+    def frames_before(self, index: int) -> int:
+        """Count the frames before one that show the same view without a break."""
+        place = bisect_right(self.breaks, index)
+        return index - (self.breaks[place - 1] if place else 0)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def add_camvid(root: Path, sequence: str, labelled: list[int], extracted: list[i
         write_image(root / f"frames/{sequence}/{name}.png", picture(number % 80))
 
 
-NYU_SIZE = H, W = 12, 16
+NYU_SIZE = H, W = 480, 640
 NYU_START = 1294886363.25
 SCENE_OF_ROW = ["kitchen_0001", "kitchen_0001", "office_0002a", "office_0002a"]
 FRAME_OF_ROW = [4, 40, 2, 9]
@@ -58,18 +58,28 @@ def nyu_labels(row: int) -> np.ndarray:
     return ids
 
 
-def _write_ppm(path: Path, value: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.full((H, W, 3), (value, 2 * value, 255 - value), np.uint8)
-    path.write_bytes(b"P6\n%d %d\n255\n" % (W, H) + pixels.tobytes())
+def _write_ppms(folder: Path, frames: list[int]) -> None:
+    """Write raw frames of colour (n, 2 n, 255 - n), n the last digit; equal ones share a file."""
+    folder.mkdir(parents=True)
+    first: dict[int, Path] = {}
+    for frame in frames:
+        path, value = folder / raw_name(frame), frame % 10
+        if value in first:
+            path.hardlink_to(first[value])
+            continue
+        first[value] = path
+        pixels = np.full((H, W, 3), (value, 2 * value, 255 - value), np.uint8)
+        path.write_bytes(b"P6\n%d %d\n255\n" % (W, H) + pixels.tobytes())
 
 
 def _write_labelled(path: Path) -> None:
     """As MATLAB saves it: axes reversed, texts behind references."""
     with h5py.File(path, "w") as file:
         rows = range(len(SCENE_OF_ROW))
-        file["images"] = np.stack([nyu_image(row).transpose(2, 1, 0) for row in rows])
-        file["labels"] = np.stack([nyu_labels(row).T for row in rows])
+        images = np.stack([nyu_image(row).transpose(2, 1, 0) for row in rows])
+        file.create_dataset("images", data=images, compression="gzip", compression_opts=1)
+        labels = np.stack([nyu_labels(row).T for row in rows])
+        file.create_dataset("labels", data=labels, compression="gzip", compression_opts=1)
         names = file.create_dataset("rawRgbFilenames", (1, len(rows)), h5py.ref_dtype)
         for row in rows:
             text = f"{SCENE_OF_ROW[row]}/{raw_name(FRAME_OF_ROW[row])}"
@@ -85,9 +95,6 @@ def write_nyudv2(root: Path) -> None:
     mapping = (np.arange(894) % 40 + 1)[None].astype(np.uint8)
     names = np.array([["some", "names"]], object)
     savemat(root / "classMapping40.mat", {"mapClass": mapping, "className": names})
-    for frame in range(60):
-        _write_ppm(root / f"raw/kitchen_0001/{raw_name(frame)}", frame)
-    for frame in range(12):
-        if frame != 9:
-            _write_ppm(root / f"raw/offices_part1/office_0002a/{raw_name(frame)}", frame)
+    _write_ppms(root / "raw/kitchen_0001", list(range(60)))
+    _write_ppms(root / "raw/offices_part1/office_0002a", [*range(9), 10, 11])
     (root / "raw/kitchen_0001/d-1294886363.25-1.pgm").write_bytes(b"depth")

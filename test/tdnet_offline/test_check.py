@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.dataset_trees import add_camvid
 from support.labelled import picture, write_labels
-from support.media import read_image, write_image
+from support.media import SECOND, raw_message, read_image, write_bag, write_image
+from support.videos import MemoryVideo, dataset_of
 
+from tdnet import ClassMap
 from tdnet_offline.command import main
+from tdnet_offline.datasets import Dataset
+from tdnet_offline.datasets.checking import check_dataset, find_missing, places_to_read
+from tdnet_offline.datasets.cityscapes import read_label_ids
+from tdnet_offline.datasets.files import FileVideo
 from tdnet_offline.street import StreetDrive
 from tdnet_offline.street_bag import write_street_bag
 
@@ -130,6 +138,86 @@ def test_bags_and_class_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert lines[1] == "1 video, 4 frames at 17.0 a second, 4 labelled"
     assert lines[2].startswith("3 clips of 2 frames, 1 apart; not enough")
     assert main([*words, "--class-map", "camvid"]) == 2
+
+
+def test_a_damaged_bag_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drive = StreetDrive(3, (32, 48))
+    write_street_bag(tmp_path / "bag", drive, 6, storage="mcap")
+    (storage,) = (tmp_path / "bag").glob("*.mcap")
+    whole = storage.read_bytes()
+    storage.write_bytes(whole[: whole.index(drive.frame(5).image.tobytes())])
+    words = ["--topic", "/camera/image_raw", "--label-topic", "/camera/labels"]
+    assert main(["check", str(tmp_path / "bag"), *words]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("1 video, 5 frames ")
+    assert lines[-1].startswith("problem: bag: the bag is damaged, nothing is read after it (")
+
+
+def test_breaks_of_a_recording_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    messages = []
+    for seconds in (100, 101, 105, 106, 107):
+        ids = np.zeros((6, 8), np.uint8)
+        lies = {"encoding": "mono8", "step": 8, "data": ids.reshape(-1)}
+        messages.append(("/camera", raw_message(picture(0), seconds * SECOND)))
+        messages.append(("/labels", raw_message(picture(0), seconds * SECOND, **lies)))
+    bag = write_bag(tmp_path / "bag", messages)
+    words = ["check", str(bag), "--label-topic", "/labels", "--length", "2"]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == (
+        "1 break (a pause of more than a second, a stamp that goes back, or another frame id); "
+        "no clip goes across"
+    )
+    assert lines[3].startswith("3 clips of 2 frames, 1 apart; not enough frames before 2 of")
+    assert lines[4].startswith("1 clip of 2 frames, 2 apart; not enough frames before 4 of")
+
+
+def test_one_damaged_picture_does_not_end_the_check_of_camvid(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_camvid(tmp_path, "0006R0", [930, 960], [*range(920, 935), *range(954, 961)])
+    damaged = tmp_path / "frames/0006R0/0006R0_f00932.png"
+    damaged.write_bytes(b"\x89PNG broken")
+    add_camvid(tmp_path, "0016E5", [960], list(range(954, 961)))
+    assert main(["check", f"camvid:{tmp_path}"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    (problem,) = [line for line in lines if line.startswith("problem: ")]
+    assert problem.startswith(f"problem: {damaged}: ")
+    (note, other) = [line for line in lines if line.startswith("note: ")]
+    assert note.startswith(f"note: {tmp_path}/frames/0006R0: its numbers could not be compared")
+    assert other.startswith(f"note: {tmp_path}/frames/0016E5: its numbers could not be compared")
+
+
+def test_many_missing_files_take_no_longer_one_by_one(tmp_path: Path) -> None:
+    times = []
+    for count in (500, 4000):
+        paths = [tmp_path / f"leftImg8bit_sequence/train/aachen/{n:06d}.png" for n in range(count)]
+        video = FileVideo("aachen", paths, {}, read_label_ids)
+        dataset = Dataset("mine", "", "", ClassMap.load("cityscapes"), (video,))
+        started = time.process_time()
+        missing, places = find_missing(dataset)
+        findings = check_dataset(dataset, missing, everything=True)
+        times.append((time.process_time() - started) / count)
+        assert (len(missing), len(places), findings.problems) == (count, count, [])
+    # Were each compared with all others, eight times as many would take eight times as long.
+    assert times[1] < 3 * times[0]
+
+
+@pytest.mark.parametrize("labelled", [[3, 0, 30], [19, 1], [0, 0], [1, 2, 3]])
+def test_the_sample_is_spread_over_all_labels(labelled: list[int]) -> None:
+    picture = np.zeros((2, 2, 3), np.uint8)
+    videos = [
+        MemoryVideo(str(n), [picture] * 40, dict.fromkeys(range(5, 5 + count), picture[..., 0]))
+        for n, count in enumerate(labelled)
+    ]
+    every = [(v, i) for v, video in enumerate(videos) for i in video.labelled]
+    places = places_to_read(dataset_of(*videos), everything=False)
+    assert len(places) == min(20, len(every))
+    assert set(places) <= set(every)
+    assert places == sorted(set(places))
+    assert not every or (places[0], places[-1]) == (every[0], every[-1])
 
 
 @pytest.mark.parametrize(

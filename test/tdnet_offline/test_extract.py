@@ -21,6 +21,7 @@ from support.media import (
     write_video,
 )
 
+from tdnet import ClassMap
 from tdnet_offline.command import main
 from tdnet_offline.datasets import open_dataset
 from tdnet_offline.extraction import find_stretches
@@ -134,9 +135,10 @@ def test_stretches_are_a_data_set_to_label(
         for number, stem in enumerate(stems, last - 3):
             picture = read_image(root / "frames" / video / stem)[..., ::-1]
             np.testing.assert_array_equal(picture, images[number])
-        assert (root / "to_label" / video / stems[-1]).samefile(
-            root / "frames" / video / stems[-1]
-        )
+        frame, copy = (root / part / video / stems[-1] for part in ("frames", "to_label"))
+        assert copy.read_bytes() == frame.read_bytes()
+        # Who draws into one file does not change the other.
+        assert not copy.samefile(frame)
     said = capsys.readouterr().out
     assert said.count("\n") == 1
     assert "3 stretches of 4 frames" in said
@@ -207,6 +209,62 @@ def test_labels_of_a_bag_come_along_as_ids(
         assert (root / "frames" / path.parent.name / path.name).is_file()
     assert not (root / "to_label").exists()
     assert "label the pictures" not in capsys.readouterr().out
+
+
+def labelled_bag(path: Path, bad: int) -> Path:
+    """Ten frames a second, all labelled; the labels of one have an id of no class."""
+    messages: list[tuple[str, Any]] = []
+    for number, (image, stamp) in enumerate(zip(drive(30), STAMPS, strict=True)):
+        ids = np.full(48 * 64, 77 if number == bad else 1, np.uint8)
+        lies = {"encoding": "mono8", "step": 64, "data": ids}
+        messages += [("/camera", raw_message(image, stamp))]
+        messages += [("/labels", raw_message(image, stamp, **lies))]
+    return write_bag(path, messages)
+
+
+def test_labels_that_cannot_be_used_cost_their_stretch_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag, root = labelled_bag(tmp_path / "bag", bad=12), tmp_path / "out"
+    # The images are the only topic beside the labels.
+    words = ["extract", str(bag), str(root), "--label-topic", "/labels", "--before", "2"]
+    assert main([*words, "--every", "1"]) == 1
+    captured = capsys.readouterr()
+    assert re.fullmatch(
+        r"tdnet: refused bag: labels of frame 000012_\d+: .* ids .*: 77.*\n", captured.err
+    )
+    assert "2 stretches of 3 frames, 1 refused; next: tdnet check folder:" in captured.out
+    stretches = ["bag-000002", "bag-000022"]
+    assert names(root / "frames") == names(root / "labels") == stretches
+    nothing = ["extract", str(bag), str(tmp_path / "none"), "--label-topic", "/labels"]
+    assert main([*nothing, "--every", "inf", "--before", "12"]) == 2
+    assert "nothing is written, since the labels of all 1 stretches" in capsys.readouterr().err
+
+
+def test_what_comes_next_works_and_a_class_map_that_is_there_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag, root = labelled_bag(tmp_path / "bag", bad=-1), tmp_path / "out"
+    words = ["extract", str(bag), str(root), "--label-topic", "/labels", "--every", "1"]
+    assert main(words) == 0
+    (todo,) = re.findall(r"next: tdnet (.*)\n", capsys.readouterr().out)
+    assert main(todo.split()) == 0
+    assert ClassMap.load(root / "class_map.yaml") == ClassMap.load("cityscapes")
+    own = "name: own\nnetwork: 2\nclasses:\n"
+    own += "  - {id: 0, name: a, color: [1, 2, 3]}\n  - {id: 1, name: b, color: [4, 5, 6]}\n"
+    other = tmp_path / "other/class_map.yaml"
+    other.parent.mkdir()
+    other.write_text(own, encoding="utf-8")
+    assert main([*words[:2], str(other.parent), *words[3:]]) == 0
+    assert other.read_text(encoding="utf-8") == own
+
+
+def test_leaving_out_every_frame_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = bag_of(tmp_path / "bag", STAMPS[:20])
+    assert main(["extract", str(bag), str(tmp_path / "out"), "--first", "-1000"]) == 2
+    assert "--first -1000 leaves out all of its 20 frames" in capsys.readouterr().err
 
 
 def test_nothing_is_overwritten_and_another_drive_may_join(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -172,13 +176,16 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
     path = write(tmp_path / "drive")
     with pytest.raises(InputError, match=f"no topic '/lables'; image topics .* {LABELS}"):
         open_dataset(str(path), topic=IMAGES, label_topic="/lables")
-    with pytest.raises(InputError, match="choose a topic"):
-        open_dataset(str(path), label_topic=LABELS)
+    with pytest.raises(InputError, match="/front/labels cannot be both images and labels"):
+        open_dataset(str(path), topic=LABELS, label_topic=LABELS)
     late = [
         (IMAGES, raw_message(picture(0), stamp(0))),
         (LABELS, label_message(ids(0), stamp(0) + 1)),
     ]
-    with pytest.raises(InputError, match="none of the 1 labels on /front/labels has the stamp"):
+    with pytest.raises(
+        InputError,
+        match="none of the 1 labels on /front/labels is one of the 1 images' .* has the stamp",
+    ):
         opened(write_bag(tmp_path / "late", late))
     with pytest.raises(InputError, match="is not a bag; give the path of a bag, or NAME:ROOT"):
         open_dataset(str(tmp_path))
@@ -186,3 +193,111 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
         open_dataset(str(tmp_path / "none"))
     with pytest.raises(UnknownNameError, match="unknown data set 'cityscape'; .*'cityscapes'"):
         open_dataset(f"cityscape:{tmp_path}")
+
+
+def stamped(path: Path, images: Sequence[int], labels: Sequence[int]) -> Path:
+    """Image n is `picture(n)`, labels n are `ids(n)`; both topics have the stamps given."""
+    messages = [(IMAGES, raw_message(picture(n), stamp)) for n, stamp in enumerate(images)]
+    messages += [(LABELS, label_message(ids(n), stamp)) for n, stamp in enumerate(labels)]
+    return write_bag(path, messages)
+
+
+@pytest.mark.parametrize(
+    "stamps", [[0] * 5, [SECOND, 2 * SECOND, 3 * SECOND] * 2], ids=["not set", "goes round"]
+)
+def test_where_stamps_repeat_images_and_labels_are_paired_in_order(
+    tmp_path: Path, stamps: list[int]
+) -> None:
+    (video,) = opened(stamped(tmp_path / "drive", stamps, stamps)).videos
+    assert list(video.labelled) == list(range(len(stamps)))
+    for index in video.labelled:
+        np.testing.assert_array_equal(video.labels(index), ids(index))
+    assert list(video.unused) == []
+
+
+def test_labels_of_which_nobody_knows_whose_they_are_are_left_out(tmp_path: Path) -> None:
+    known = [stamp(0), stamp(1)]
+    (video,) = opened(stamped(tmp_path / "some", [*known, 0, 0, 0], [*known, 0, 0])).videos
+    assert list(video.labelled) == [0, 1]
+    (line,) = video.unused
+    assert line.startswith("2 labels on /front/labels are left out: ")
+    with pytest.raises(InputError) as caught:
+        opened(stamped(tmp_path / "none", [0] * 3, [0] * 2))
+    assert "none of the 2 labels on /front/labels is one of the 3 images'" in str(caught.value)
+    assert "their stamps are not set or repeat" in str(caught.value)
+
+
+def test_no_clip_goes_across_a_break_of_the_recording(tmp_path: Path) -> None:
+    seconds = [100.0, 100.1, 100.2, 900.0, 900.1, 900.2, 900.3, 50.0, 50.1]
+    stamps = [round(second * SECOND) for second in seconds]
+    dataset = opened(stamped(tmp_path / "drive", stamps, stamps))
+    assert list(dataset.videos[0].breaks) == [3, 7]
+    clips = ClipDataset(dataset, 3)
+    assert [clips[index, 0].name for index in range(len(clips))] == [
+        f"drive frame {last}" for last in (2, 5, 6)
+    ]
+    expected = np.stack([picture(index) for index in (4, 5, 6)])
+    # Two apart, a clip would begin in the view before.
+    for draw in range(20):
+        np.testing.assert_array_equal(clips[2, draw].frames, expected)
+
+
+def test_the_damage_of_a_bag_is_kept_on_its_video(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    drive = StreetDrive(5, (32, 48))
+    topics = {"topic": "/camera/image_raw", "label_topic": "/camera/labels"}
+    write_street_bag(tmp_path / "street", drive, 6, storage="mcap")
+    assert open_dataset(str(tmp_path / "street"), **topics).videos[0].damage is None
+    (storage,) = (tmp_path / "street").glob("*.mcap")
+    whole = storage.read_bytes()
+    storage.write_bytes(whole[: whole.index(drive.frame(4).image.tobytes())])
+    dataset = open_dataset(str(tmp_path / "street"), **topics)
+    (video,) = dataset.videos
+    assert (video.num_frames, list(video.labelled)) == (4, [0, 1, 2, 3])
+    assert (video.damage or "").startswith("the bag is damaged, nothing is read after it (")
+    ClipDataset(dataset, 2)
+    assert [record.message for record in caplog.records] == [f"street: {video.damage}"]
+    storage.write_bytes(whole[: whole.index(drive.frame(0).labels.tobytes())])
+    with pytest.raises(InputError, match="the 0 labels .* the 1 images' .*: the bag is damaged"):
+        open_dataset(str(tmp_path / "street"), **topics)
+
+
+def test_broken_labels_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "drive")
+    (storage,) = path.glob("*.db3")
+    with sqlite3.connect(storage) as database:
+        topic = "(SELECT id FROM topics WHERE name = ?)"
+        database.execute(
+            f"UPDATE messages SET data = x'00' WHERE id IN (SELECT max(id) FROM messages "
+            f"WHERE topic_id = {topic})",
+            (LABELS,),
+        )
+    database.close()
+    (video,) = opened(path).videos
+    assert list(video.labelled) == [0, 3]
+    assert list(video.unused) == ["damaged messages on /front/labels: 1 of 3"]
+
+
+def test_the_images_are_what_is_left_beside_the_labels(tmp_path: Path) -> None:
+    path = write(tmp_path / "drive")
+    (video,) = open_dataset(str(path), label_topic=LABELS).videos
+    np.testing.assert_array_equal(video.frame(0).image, picture(0))
+    third = [(topic, raw_message(picture(0), stamp(0))) for topic in (IMAGES, LABELS, "/rear")]
+    with pytest.raises(InputError, match="choose a topic; .*: /front/image, /front/labels, /rear"):
+        open_dataset(str(write_bag(tmp_path / "three", third)), label_topic=LABELS)
+    alone = write_bag(tmp_path / "alone", [(LABELS, label_message(ids(0), stamp(0)))])
+    with pytest.raises(InputError, match="/front/labels cannot be both images and labels"):
+        open_dataset(str(alone), label_topic=LABELS)
+
+
+def test_a_bag_is_closed_before_python_ends(tmp_path: Path) -> None:
+    path = write(tmp_path / "drive")
+    program = (
+        "import sys; from tdnet_offline.datasets import open_dataset\n"
+        "dataset = open_dataset(sys.argv[1], topic=sys.argv[2]); dataset.videos[0].frame(0)\n"
+        "kept = [dataset]; kept.append(kept)"  # for the collector, when modules are gone
+    )
+    words = [sys.executable, "-c", program, str(path), IMAGES]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""

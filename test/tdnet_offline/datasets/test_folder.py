@@ -79,7 +79,7 @@ def test_labels_in_the_colours_of_the_classes(root: Path) -> None:
 
 def test_lists_choose_videos_and_frames(root: Path) -> None:
     (root / "train.txt").write_text("drive2\n\ndrive10/3\n", encoding="utf-8")
-    (root / "val.txt").write_text("drive10/8\ndrive10/11\n", encoding="utf-8")
+    (root / "val.txt").write_text("drive10/8.png\ndrive10/11.JPG\n", encoding="utf-8")
     train = open_dataset(f"folder:{root}", "train")
     assert labelled(train) == {"drive2": [3, 8, 11], "drive10": [3]}
     val = open_dataset(f"folder:{root}", "val")
@@ -94,6 +94,7 @@ def test_lists_choose_videos_and_frames(root: Path) -> None:
     [
         ("drive3", r"val\.txt: video 'drive3' is not in the frames folder"),
         ("drive2/4", r"val\.txt: 'drive2/4' has no labels in .*labels"),
+        ("drive2/3.tif", r"val\.txt: 'drive2/3.tif' has no labels in .*labels"),
     ],
 )
 def test_a_list_that_names_what_is_not_there(root: Path, line: str, problem: str) -> None:

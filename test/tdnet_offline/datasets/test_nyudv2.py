@@ -11,6 +11,7 @@ import pytest
 from scipy.io import savemat
 from support.dataset_trees import NYU_SIZE, NYU_START, nyu_image, raw_name, write_nyudv2
 
+from tdnet import ClassMap
 from tdnet.errors import InputError
 from tdnet_offline.datasets import ClipDataset, open_dataset
 from tdnet_offline.datasets.nyudv2_files import read_ppm, undistorted
@@ -92,8 +93,45 @@ def test_damaged_raw_frames_are_named(root: Path) -> None:
     path.write_bytes(b"P5 3 3 255 " + bytes(9))
     with pytest.raises(InputError, match=r"not a PPM of 8 bits"):
         video.frame(3)
-    path.write_bytes(b"P6 # a remark\n# and one more\n 2 1\n255\n" + bytes([1, 2, 3, 4, 5, 6]))
-    assert read_ppm(path).tolist() == [[[1, 2, 3], [4, 5, 6]]]
+    pixels = np.random.default_rng(3).integers(0, 256, (480, 640, 3), np.uint8)
+    path.write_bytes(b"P6 # a remark\n# and one more\n 640 480\n255\n" + pixels.tobytes())
+    np.testing.assert_array_equal(read_ppm(path), pixels)
+    for width, height in ((0, 0), (40000, 1), (480, 640)):
+        path.write_bytes(b"P6 %d %d 255 " % (width, height) + bytes(3 * width * height))
+        with pytest.raises(InputError, match=f"a PPM of {height} x {width}; raw pictures are 480"):
+            video.frame(3)
+
+
+def test_a_pause_of_the_scene_is_a_break(root: Path) -> None:
+    folder = root / "raw/kitchen_0001"
+    for frame in range(10, 35):
+        (folder / raw_name(frame)).unlink()
+    (video, _) = open_dataset(f"nyudv2:{root}").videos
+    assert list(video.breaks) == [10]
+    assert [video.frames_before(index) for index in (4, 9, 10, 15)] == [4, 9, 0, 5]
+    text = "name: few\nnetwork: nyudv2\nrest: unlabelled\nclasses:\n"
+    text += "  - {id: 1, name: walls, color: [1, 2, 3], from: [wall]}\n"
+    few = ClassMap.from_yaml(text, "few.yaml")
+    assert list(open_dataset(f"nyudv2:{root}", class_map=few).videos[0].breaks) == [10]
+
+
+@pytest.mark.parametrize(
+    ("key", "other"),
+    [
+        ("labels", np.zeros((4, 640, 479), np.uint16)),
+        ("labels", np.zeros((4, 640, 480), np.float64)),
+        ("labels", np.zeros((4, 640, 480), np.int16)),
+        ("images", np.zeros((4, 640, 480), np.uint8)),
+        ("images", np.zeros((3, 3, 640, 480), np.uint8)),
+    ],
+)
+def test_pictures_of_another_size_or_type(root: Path, key: str, other: np.ndarray) -> None:
+    with h5py.File(root / "nyu_depth_v2_labeled.mat", "a") as file:
+        del file[key]
+        file.create_dataset(key, data=other, compression="gzip", compression_opts=1)
+    found = rf"{key} are {other.dtype} \({', '.join(map(str, other.shape))}\); expected"
+    with pytest.raises(InputError, match=found):
+        open_dataset(f"nyudv2:{root}")
 
 
 @pytest.mark.parametrize("name", ["nyu_depth_v2_labeled.mat", "splits.mat", "classMapping40.mat"])

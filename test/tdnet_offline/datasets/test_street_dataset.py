@@ -53,6 +53,7 @@ def test_the_cache_is_what_is_read(tmp_path: Path) -> None:
         ("", "got '' for the seeds"),
         ("a-b", "got 'a-b' for the seeds"),
         ("5-3", "-1 seeds; allowed are 1 to 1000000"),
+        ("0-99999,frames=101", "100000 seeds with 101 frames are 10100000 frames; allowed are 10"),
         ("0-1@8x64", "sides are 32 to 4096 pixels"),
         ("0-1,frames=0", "got frames=0; allowed are 1 to 1e+06"),
         ("0-1,frames=2.5", "got frames=2.5"),
