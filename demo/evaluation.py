@@ -21,8 +21,9 @@ from tdnet_offline import provenance
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.confusion import Labels
 from tdnet_offline.evaluation.result import Evaluation, Setting
-from tdnet_offline.evaluation.scorer import GivenLabels, Scorer
+from tdnet_offline.evaluation.scorer import GivenLabels, Scorer, UnseenFrame
 from tdnet_offline.evaluation.setting import PACKAGED
+from tdnet_offline.frames import Frame
 
 # What the labels of the synthetic street, and any other truth, are written in.
 TRUTH_CLASS_MAP = "cityscapes"
@@ -52,18 +53,18 @@ def evaluate_recording(
     bag = subject.bag
     places = {message.stamp_ns: place for place, message in enumerate(session.sent)}
     statuses = {status.stamp_ns: status for status in recorded.statuses()}
-    labels = _InOrder(recorded.images(LABELS), places)
+    frames = _InOrder(_stamped(bag.frames()), places)
     truths = _InOrder(bag.truth() if _has_truth_ids(class_map) else iter(()), places)
     scorer = Scorer(class_map)
     scorer.start(bag.topic, account.dropped)
     for _ in range(account.refused):
         scorer.refuse()
-    for frame in bag.frames():
-        place = places.get(frame.stamp_ns) if frame.stamp_ns is not None else None
-        status = statuses.get(frame.stamp_ns) if frame.stamp_ns is not None else None
-        given = labels.at(place) if place is not None else None
-        if place is None or status is None or given is None:
+    for stamp, given in recorded.images(LABELS):
+        place, status = places.get(stamp), statuses.get(stamp)
+        if place is None or status is None:
             continue
+        # The node knows encodings that are not known offline: labels can be scored all the same.
+        frame = frames.at(place) or UnseenFrame(f"{place:06d}_{stamp}", stamp)
         truth = truths.at(place)
         if truth is not None and truth.shape != given.shape:
             truth = None
@@ -89,6 +90,12 @@ class _InOrder(Generic[T]):
         while self._next is not None and self._next[0] < place:
             self._next = next(self._items, None)
         return self._next[1] if self._next is not None and self._next[0] == place else None
+
+
+def _stamped(frames: Iterator[Frame]) -> Iterator[tuple[int, Frame]]:
+    for frame in frames:
+        if frame.stamp_ns is not None:
+            yield frame.stamp_ns, frame
 
 
 def class_iou(evaluation: Evaluation) -> dict[int, float]:

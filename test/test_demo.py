@@ -267,6 +267,25 @@ def test_compressed_images_and_one_that_is_broken(tmp_path: Path, weights: Path)
         assert "cut off" in (run.output / "index.html").read_text()
 
 
+def test_labels_of_images_that_only_the_node_can_decode_are_scored(
+    tmp_path: Path, weights: Path
+) -> None:
+    messages = []
+    for index, image in enumerate(drive(6)):
+        stamp, side = 10**18 + index * 2 * 10**8, image.shape[1]
+        for topic, encoding in (("/camera/image_raw", "bayer_rggb8"), ("/camera/labels", "mono8")):
+            plane = np.ascontiguousarray(image[..., 1] % 19)
+            lies = {"encoding": encoding, "step": side, "data": plane.reshape(-1)}
+            messages.append((topic, raw_message(image, stamp, **lies)))
+    bag = write_bag(tmp_path / "bag", messages)
+    run = run_demo(tmp_path / "output", "--bag", bag, "--weights", weights)
+    assert (run.status, run.complained) == (0, "")
+    assert run.summary["frames"]["segmented"] > 0
+    assert run.summary["score"]["frames"] == run.summary["frames"]["segmented"]
+    assert run.summary["score"]["class_iou"]
+    assert run.summary["temporal_consistency"] == {"labels": None, "truth": None}
+
+
 def test_damaged_bag_is_played_as_far_as_it_goes(
     tmp_path: Path, street: Path, weights: Path
 ) -> None:

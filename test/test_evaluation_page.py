@@ -10,9 +10,11 @@ import pytest
 
 from tdnet_offline.command import main
 from tdnet_offline.evaluation.boundary import TOLERANCE, tolerance
+from tdnet_offline.evaluation.json_file import MAX_BYTES
 from tdnet_offline.evaluation.motion import FLOW_SIDE
 from tdnet_offline.evaluation.pacing import MAX_WAIT
 from tdnet_offline.evaluation.worst_frames import SPACING
+from tdnet_offline.refusals import MAX_REPORTED
 
 PAGE = (Path(__file__).parents[1] / "docs" / "evaluation.md").read_text(encoding="utf-8")
 COMMANDS = [line.strip() for line in re.findall(r"^    (?:tdnet|torchrun) .*$", PAGE, re.M)]
@@ -51,6 +53,10 @@ def test_numbers_of_the_page_are_those_of_the_code() -> None:
     assert f"within {100 * TOLERANCE:g} % of the diagonal" in PAGE
     assert f"({tolerance((360, 640))} pixels at 640 x 360, {tolerance((1024, 2048))} at" in PAGE
     assert f"at most {FLOW_SIDE} pixels a side" in PAGE
-    assert f"Gaps above {MAX_WAIT:g} s are cut" in PAGE
+    assert f"Gaps above {MAX_WAIT:g} s are cut" in " ".join(PAGE.split())
     assert SPACING == 10
-    assert "of ten neighbouring frames at most one" in PAGE
+    assert "of every ten frames of a video (0 to 9, 10 to 19 ...) at most one" in PAGE
+    assert MAX_REPORTED == 20
+    words = " ".join(PAGE.split())
+    assert "the first twenty are named" in words
+    assert f"up to {MAX_BYTES >> 20} MiB are read" in words

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tdnet.continuity import DEFAULT_MAX_GAP
-from tdnet.errors import InputError, TdnetError
+from tdnet.errors import InputError, one_line
 from tdnet_offline.arguments import Subparsers, add_model_options, seconds, segmenter_settings
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from tdnet_offline.evaluation.sharding import Shard
 
 EXIT_SOME_REFUSED = 1
-EXIT_BAD_INPUT = 2
 MAX_WORST = 100
 EVALUATION_NAME = "evaluation.json"
 
@@ -66,7 +66,8 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--stagger",
         action="store_true",
-        help="begin the n-th video at its frame n mod N, so that all N sub-networks meet labels",
+        help="begin the n-th video at its frame n mod N, or at its first labels if they come "
+        "before, so that all N sub-networks meet labels",
     )
     parser.add_argument(
         "--max-gap",
@@ -111,29 +112,27 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.sources and not args.compare:
         raise InputError("nothing to evaluate; give a data set or a bag, or --compare JSON")
-    earlier = [load_evaluation(path) for path in args.compare]
-    if not args.sources:
-        _show([], earlier, args.report)
-        return 0
-
-    from tdnet_offline.evaluation.sharding import join_processes
+    from tdnet_offline.evaluation.sharding import ToldElsewhere, join_processes
 
     with join_processes() as shard:
         try:
-            evaluation = _evaluate(args, shard)
-        except TdnetError:
-            # All processes have it; the first one says so.
-            if shard.rank:
-                return EXIT_BAD_INPUT
-            raise
-        if shard.rank == 0:
-            _show([evaluation], earlier, args.report)
-    return EXIT_SOME_REFUSED if any(evaluation.refused.values()) else 0
+            with shard.together():
+                earlier = [load_evaluation(path) for path in args.compare]
+            fresh = [_evaluate(args, shard)] if args.sources else []
+            with shard.together():
+                if shard.rank == 0:
+                    _show(fresh, earlier, args.report)
+        except ToldElsewhere:
+            return 0
+    # torchrun ends all processes as soon as one has a status: the first one's is that of the run.
+    refused = any(count for evaluation in fresh for count in evaluation.refused.values())
+    return EXIT_SOME_REFUSED if refused and shard.rank == 0 else 0
 
 
 def _evaluate(args: argparse.Namespace, shard: Shard) -> Evaluation:
     from tdnet_offline.evaluation.evaluating import evaluate
     from tdnet_offline.evaluation.pooling import pooled
+    from tdnet_offline.refusals import Refusals
 
     with shard.together():
         segmenter = segmenter_settings(args).build()
@@ -142,8 +141,8 @@ def _evaluate(args: argparse.Namespace, shard: Shard) -> Evaluation:
             raise InputError(f"{args.sources[0]}: there is no frame in it")
         if args.report and shard.rank == 0:
             # Now, rather than after an hour, a place that cannot be written to is found out.
-            args.report.mkdir(parents=True, exist_ok=True)
-    with _progress(dataset, args, shard) as advance:
+            _try_to_write(args.report)
+    with _progress(dataset, args, shard) as (advance, say):
         return evaluate(
             dataset,
             segmenter,
@@ -154,25 +153,51 @@ def _evaluate(args: argparse.Namespace, shard: Shard) -> Evaluation:
             stagger=args.stagger,
             shard=shard,
             on_frame=advance,
+            on_refused=Refusals(say).add,
         )
 
 
+def _try_to_write(directory: Path) -> None:
+    """Makes the folder, and a file in it that is gone at once.
+
+    Raises:
+        OSError: one of the two is not possible.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(directory)) from error
+
+
 def _open(source: str, args: argparse.Namespace, class_map: ClassMap) -> Dataset:
-    from tdnet_offline.datasets import DATASETS, open_dataset
+    from tdnet_offline.datasets import open_dataset
     from tdnet_offline.datasets.folder import CLASS_MAP
 
     # What a data set's labels mean it says itself, a bag does not; told otherwise, both follow,
     # but for a folder with a class map of its own: its labels have the ids and colours of that.
     name, _, root = source.partition(":")
     says_itself = name == "folder" and (Path(root) / CLASS_MAP).is_file()
-    told = name not in DATASETS or (args.class_map and not says_itself)
+    told = not _is_named(source) or (args.class_map and not says_itself)
+    # Beside bags, topics are theirs alone.
+    any_bag = not all(_is_named(other) for other in args.sources)
+    without = _is_named(source) and any_bag
     return open_dataset(
         source,
         args.split,
         class_map=class_map if told else None,
-        topic=args.topic,
-        label_topic=args.label_topic,
+        topic=None if without else args.topic,
+        label_topic=None if without else args.label_topic,
     )
+
+
+def _is_named(source: str) -> bool:
+    """Whether a source is a data set as NAME:ROOT, and no bag."""
+    from tdnet_offline.datasets import DATASETS
+
+    name, colon, _ = source.partition(":")
+    return bool(colon) and name in DATASETS
 
 
 def _show(fresh: list[Evaluation], earlier: list[Evaluation], directory: Path | None) -> None:
@@ -191,14 +216,14 @@ def _show(fresh: list[Evaluation], earlier: list[Evaluation], directory: Path | 
     for evaluation in fresh:
         save_evaluation(evaluation, directory / EVALUATION_NAME)
         write_worst_frames(evaluation.worst, directory / "worst")
-    print(f"report: {write_report(directory, [*fresh, *earlier])}")
+    print(one_line(f"report: {write_report(directory, [*fresh, *earlier])}"))
 
 
 @contextmanager
 def _progress(
     dataset: Dataset, args: argparse.Namespace, shard: Shard
-) -> Iterator[Callable[[], None]]:
-    """Shows how far the first process is with its share."""
+) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
+    """Shows how far the first process is; gives what moves it on, and what says a line."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
@@ -208,9 +233,14 @@ def _progress(
     total = passes * sum(sizes[number] for number in shard.share(sizes))
     columns = (TextColumn(args.mode), BarColumn(), MofNCompleteColumn(), Remaining())
     hidden = shard.rank > 0 or not sys.stderr.isatty()
-    with Progress(*columns, console=Console(stderr=True), disable=hidden) as progress:
+    console = Console(stderr=True)
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    with Progress(*columns, console=console, disable=hidden) as progress:
         task = progress.add_task("", total=total)
-        yield lambda: progress.advance(task)
+        yield lambda: progress.advance(task), say
 
 
 def _count(text: str) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tdnet.continuity import DEFAULT_MAX_GAP, ContinuityPolicy, ResetReason
-from tdnet.errors import InputError, one_line
+from tdnet.errors import InputError
 from tdnet_offline.arguments import (
     Subparsers,
     add_model_options,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tdnet_offline.prediction import SegmentedFrame
 
 EXIT_SOME_REFUSED = 1
-MAX_REPORTED = 20
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -133,6 +132,7 @@ def _counted(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from tdnet_offline.frames import RefusedFrame
+    from tdnet_offline.refusals import Refusals
 
     console = Console(stderr=True)
     columns = (
@@ -141,16 +141,15 @@ def _counted(
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]:.1f} frames/s"),
     )
+    refusals = Refusals(
+        lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)
+    )
     with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task(source.description, total=source.num_frames, rate=0.0)
         for item in frames:
             if isinstance(item, RefusedFrame):
-                summary.refused += 1
-                if summary.refused <= MAX_REPORTED:
-                    message = one_line(f"tdnet: refused {item.name}: {item.reason}")
-                    console.print(message, markup=False, highlight=False, soft_wrap=True)
-                if summary.refused == MAX_REPORTED:
-                    console.print("tdnet: further refused frames are only counted")
+                refusals.add(item)
+                summary.refused = refusals.count
             else:
                 summary.frames += 1
                 if item.reset_reason not in (None, ResetReason.START):

@@ -43,12 +43,19 @@ class ClassAxis:
         return self._pairs(truth, labels)[: len(self)]
 
     def agreement(self, earlier: Labels, later: Labels) -> Counts:
-        """Count the pixels that have a class in both of two label images (H, W) uint8.
+        """Count the pixels that have a class in one or both of two label images.
+
+        Args:
+            earlier: uint8 class ids, of any shape.
+            later: of the same shape.
 
         Returns:
-            (K, K) counts: rows are classes of the earlier image, columns of the later.
+            (K + 1, K + 1) counts: rows are classes of the earlier image, columns of the later,
+            the last row and column pixels of no class there; of none in both: not counted.
         """
-        return self._pairs(earlier, later)[: len(self), : len(self)]
+        counts = self._pairs(earlier, later)
+        counts[-1, -1] = 0
+        return counts
 
     def _pairs(self, rows: Labels, columns: Labels) -> Counts:
         side = len(self) + 1

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tdnet.errors import InputError
 from tdnet.regular_files import file_problem
+from tdnet_offline.evaluation.json_value import JsonValue
 from tdnet_offline.evaluation.result import Counts, Evaluation, FrameRecord, Setting, WorstFrame
 from tdnet_offline.writers.atomic_files import replacing
 
+Read = TypeVar("Read")
+
 FORMAT = "tdnet evaluation"
-VERSION = 1
-MAX_BYTES = 2 << 30
+VERSION = 2
+MAX_BYTES = 256 << 20
+"""Of a file that is read; some twenty times as much memory is needed."""
+_KIND = {"format": FORMAT, "version": VERSION}
 _PICTURES = ("image", "truth", "prediction")
+_MOST = 1 << 53
+"""The largest count, and pixels of all classes together; a real run has far fewer."""
+_LONGEST = 1e12
+"""Milliseconds, seconds."""
+_LAST_STAMP = (1 << 63) - 1
+_LAST_INDEX = 10**9
+_LAST_ID = 255
+_LONGEST_SIDE = 1 << 20
 
 
 def save_evaluation(evaluation: Evaluation, path: Path) -> None:
@@ -28,9 +42,10 @@ def save_evaluation(evaluation: Evaluation, path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    document = {"format": FORMAT, "version": VERSION, **_document(evaluation)}
+    document = {**_KIND, **_document(evaluation)}
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        json.dump(document, file, ensure_ascii=False, allow_nan=False)
+        # A file's name may be no text at all, and would end the writing of anything but ASCII.
+        json.dump(document, file, allow_nan=False)
         file.write("\n")
 
 
@@ -44,16 +59,17 @@ def load_evaluation(path: Path) -> Evaluation:
     if problem:
         raise InputError(f"{path}: {problem}; give an evaluation.json of `tdnet evaluate`")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["format"] != FORMAT or document["version"] != VERSION:
-            raise ValueError(f"format {document['format']!r}, version {document['version']!r}")
-        return _evaluation(document)
-    # Deep nesting and numbers that are none end in other ways than a wrong type.
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        reason = f"{type(error).__name__}: {error}"
+        document = json.loads(path.read_bytes())
+        found = [document.get(key) for key in _KIND] if isinstance(document, dict) else []
+        if found != list(_KIND.values()):
+            raise InputError(f"{', '.join(_KIND)} are {found}, not {list(_KIND.values())}")
+        return _evaluation(JsonValue(document))
+    # Deep nesting, numbers of a million digits, and no text end in ways of their own.
+    except (ValueError, RecursionError) as error:
+        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         raise InputError(
-            f"{path}: not an evaluation of this version ({reason}); give an evaluation.json of "
-            "`tdnet evaluate`"
+            f"{path}: not an evaluation of this version ({kind}{error}); give an "
+            "evaluation.json of `tdnet evaluate`"
         ) from error
 
 
@@ -98,50 +114,116 @@ def _list(counts: Counts | None) -> list[Any] | None:
     return None if counts is None else counts.tolist()
 
 
-def _evaluation(document: Mapping[str, Any]) -> Evaluation:
-    given = document["setting"]
-    setting = Setting(
-        **{
-            **given,
-            "input_size": tuple(given["input_size"]),
-            "class_names": {int(key): str(name) for key, name in given["class_names"]},
-            "class_colors": {int(key): tuple(color) for key, color in given["class_colors"]},
-        }
-    )
+def _names(kind: type) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
+def _evaluation(document: JsonValue) -> Evaluation:
+    parts = document.fields([*_KIND, *_names(Evaluation)])
+    setting = _setting(parts["setting"])
     size = len(setting.class_names)
     return Evaluation(
         setting=setting,
-        confusions={
-            (int(entry["path"]), int(entry["memory_frames"])): _counts(
-                entry["counts"], size, size + 1
-            )
-            for entry in document["confusions"]
-        },
-        boundary=_counts(document["boundary"], size, 4),
-        consistency=_counts(document["consistency"], size, size),
-        truth_consistency=_optional(document["truth_consistency"], size, size),
-        frames=tuple(FrameRecord(**record) for record in document["frames"]),
-        dropped=dict(document["dropped"]),
-        refused=dict(document["refused"]),
-        seconds=float(document["seconds"]),
-        worst=tuple(
-            WorstFrame(
-                FrameRecord(**frame["record"]),
-                *(base64.b64decode(frame[name], validate=True) for name in _PICTURES),
-            )
-            for frame in document["worst"]
+        confusions=dict(_confusion(entry, size) for entry in parts["confusions"].items()),
+        boundary=_counts(parts["boundary"], size, 4),
+        consistency=_counts(parts["consistency"], size + 1, size + 1),
+        truth_consistency=parts["truth_consistency"].optional(
+            lambda value: _counts(value, size + 1, size + 1)
         ),
-        available=_optional(document["available"], size, size + 1),
-        waited_seconds=float(document["waited_seconds"]),
+        frames=tuple(_record(record) for record in parts["frames"].items()),
+        dropped=parts["dropped"].mapping_of(_count),
+        refused=parts["refused"].mapping_of(_count),
+        seconds=_time(parts["seconds"]),
+        worst=tuple(_worst(frame) for frame in parts["worst"].items()),
+        available=parts["available"].optional(lambda value: _counts(value, size, size + 1)),
+        waited_seconds=_time(parts["waited_seconds"]),
     )
 
 
-def _optional(values: list[Any] | None, rows: int, columns: int) -> Counts | None:
-    return None if values is None else _counts(values, rows, columns)
+def _setting(value: JsonValue) -> Setting:
+    parts = value.fields(_names(Setting))
+    names = _by_id(parts["class_names"], JsonValue.text)
+    colors = _by_id(parts["class_colors"], lambda color: color.tuple_of(3, _class_id))
+    if not names or names.keys() != colors.keys():
+        raise InputError(f"{parts['class_colors'].name} is not of the ids of the class names")
+    height, width = parts["input_size"].tuple_of(2, lambda v: v.integer(0, _LONGEST_SIDE))
+    values: dict[str, Any] = {
+        "input_size": (height, width),
+        "class_names": names,
+        "class_colors": colors,
+        "versions": parts["versions"].mapping_of(JsonValue.text),
+        "processes": _count(parts["processes"]),
+    }
+    texts = {name: part.text() for name, part in parts.items() if name not in values}
+    return Setting(**(texts | values))
 
 
-def _counts(values: list[Any], rows: int, columns: int) -> Counts:
-    counts = np.array(values)
-    if counts.shape != (rows, columns) or counts.dtype != np.int64 or counts.min() < 0:
-        raise ValueError(f"counts of shape {counts.shape}, wanted {(rows, columns)}")
-    return counts
+def _by_id(value: JsonValue, read: Callable[[JsonValue], Read]) -> dict[int, Read]:
+    found = {}
+    for entry in value.items():
+        class_id, part = entry.tuple_of(2, lambda half: half)
+        found[_class_id(class_id)] = read(part)
+    return found
+
+
+def _confusion(value: JsonValue, size: int) -> tuple[tuple[int, int], Counts]:
+    parts = value.fields(["path", "memory_frames", "counts"])
+    key = _place(parts["path"]), _place(parts["memory_frames"])
+    return key, _counts(parts["counts"], size, size + 1)
+
+
+def _record(value: JsonValue) -> FrameRecord:
+    parts = value.fields(_names(FrameRecord))
+    return FrameRecord(
+        video=parts["video"].text(),
+        index=parts["index"].integer(0, _LAST_INDEX),
+        name=parts["name"].text(),
+        stamp_ns=parts["stamp_ns"].optional(lambda v: v.integer(-_LAST_STAMP, _LAST_STAMP)),
+        path=_place(parts["path"]),
+        memory_frames=_place(parts["memory_frames"]),
+        reset_reason=parts["reset_reason"].optional(JsonValue.text),
+        pixel_accuracy=parts["pixel_accuracy"].optional(_share),
+        mean_iou=parts["mean_iou"].optional(_share),
+        consistency=parts["consistency"].optional(_share),
+        stages_ms=parts["stages_ms"].mapping_of(_time),
+        age_ms=parts["age_ms"].optional(_time),
+    )
+
+
+def _worst(value: JsonValue) -> WorstFrame:
+    parts = value.fields(["record", *_PICTURES])
+    return WorstFrame(_record(parts["record"]), *(_picture(parts[name]) for name in _PICTURES))
+
+
+def _picture(value: JsonValue) -> bytes:
+    try:
+        return base64.b64decode(value.text(), validate=True)
+    except binascii.Error as error:
+        raise InputError(f"{value.name} is no base64 ({error})") from error
+
+
+def _counts(value: JsonValue, rows: int, columns: int) -> Counts:
+    counts = value.tuple_of(rows, lambda row: row.tuple_of(columns, _count))
+    if sum(map(sum, counts)) > _MOST:
+        raise InputError(f"{value.name} has more than {_MOST} pixels")
+    return np.array(counts, np.int64)
+
+
+def _class_id(value: JsonValue) -> int:
+    return value.integer(0, _LAST_ID)
+
+
+def _place(value: JsonValue) -> int:
+    return value.integer(0, _LAST_ID)
+
+
+def _count(value: JsonValue) -> int:
+    return value.integer(0, _MOST)
+
+
+def _share(value: JsonValue) -> float:
+    return value.number(0.0, 1.0)
+
+
+def _time(value: JsonValue) -> float:
+    return value.number(0.0, _LONGEST)

@@ -89,8 +89,26 @@ def mean_boundary_f(boundary: Counts) -> float:
 
 
 def agreement(consistency: Counts) -> float:
-    """Give the share of the pixels whose label stayed what it was; NaN without pixels."""
+    """Give the share of the pixels whose label stayed what it was; NaN without pixels.
+
+    Args:
+        consistency: (K + 1, K + 1) counts as of `Evaluation.consistency`.
+    """
     return pixel_accuracy(consistency)
+
+
+def class_consistency(consistency: Counts) -> Scores:
+    """Give the IoU of each class with itself in the frame before; (K,), NaN where it was in none.
+
+    Args:
+        consistency: (K + 1, K + 1) counts as of `Evaluation.consistency`.
+    """
+    return class_iou(consistency)[:-1]
+
+
+def mean_consistency(consistency: Counts) -> float:
+    """Average the IoU with the frame before over the classes; NaN without pixels."""
+    return _mean(class_consistency(consistency))
 
 
 def stage_percentiles(evaluation: Evaluation) -> dict[str, Percentiles]:

@@ -35,28 +35,33 @@ class Motion:
         forth = np.asarray(search.calc(before, now, none), np.float32)
         self._in_sight = _meet(self._back, forth)
 
-    def carry(self, labels: Labels) -> Labels:
+    def carry(self, labels: Labels) -> tuple[Labels, npt.NDArray[np.bool_]]:
         """Carry the labels (H, W) uint8 of the frame before over to this frame.
 
-        They may be larger than the pictures. 255 where a pixel was not in sight.
+        They may be larger than the pictures.
+
+        Returns:
+            Labels (H, W) uint8, and whether (H, W) a pixel was in sight; 255 where it was not.
         """
         height, width = labels.shape
         rows, columns = self._in_sight.shape
-        back, in_sight = self._back, self._in_sight
+        back, met = self._back, self._in_sight
         if (height, width) != (rows, columns):
             back = np.asarray(cv2.resize(back, (width, height)), np.float32)
             back = back * np.array([width / columns, height / rows], np.float32)
-            in_sight = np.asarray(
-                cv2.resize(in_sight, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8
+            met = np.asarray(
+                cv2.resize(met, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8
             )
+        # Beside each label a one, which is still there where it came from within the picture.
         carried = cv2.remap(
-            labels,
+            np.dstack([labels, np.ones_like(labels)]),
             *_ends(back),
             cv2.INTER_NEAREST,
             borderMode=cv2.BORDER_CONSTANT,
-            borderValue=IGNORED,
+            borderValue=(IGNORED, 0.0),
         )
-        return np.where(in_sight > 0, carried, np.uint8(IGNORED))
+        in_sight = (met > 0) & (carried[..., 1] > 0)
+        return np.where(in_sight, carried[..., 0], np.uint8(IGNORED)), in_sight
 
 
 def grey(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

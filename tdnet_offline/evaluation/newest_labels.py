@@ -11,12 +11,17 @@ class NewestLabels:
     """The labels of one paced video, and when they were there.
 
     Labels come in the order of their frames; questions in the order of their moments, and none
-    about a moment at which labels that have not come yet were there.
+    about a moment at which labels that have not come yet were there. A question forgets what is
+    older than its answer: asked at every frame, no more than a few are held.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[float, Labels]] = deque()
         self._newest: Labels | None = None
+
+    def __len__(self) -> int:
+        """Return how many labels are held."""
+        return len(self._waiting) + (self._newest is not None)
 
     def add(self, moment: float, labels: Labels) -> None:
         """Note labels (H, W) and the moment, in seconds, from which on they were there."""

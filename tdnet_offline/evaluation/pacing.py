@@ -18,6 +18,8 @@ from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
 
 MAX_WAIT = 2.0
 """Longest time in seconds from one frame to the next; longer gaps of a recording are cut."""
+MAX_TIMELESS = 20
+"""So many frames may come before one whose stamp is later than that of the frame before it."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,23 @@ class _Schedule:
         self._start = self._due = time.monotonic()
         self._stamp: int | None = None
         self._step = 0.0
+        self._frames = 0
+        self._has_pace = False
 
-    def wait_for(self, stamp_ns: int) -> float:
-        """Wait until a frame that has been read is due; return when that is."""
+    def wait_for(self, frame: Frame) -> float:
+        """Wait until a frame that has been read is due; return when that is.
+
+        Raises:
+            InputError: it has no stamp, or the stamps of many frames have no order of time.
+        """
+        stamp_ns = _stamp(frame)
+        self._frames += 1
         now = time.monotonic()
         if self._stamp is None:
             self._start = self._due = now
         else:
             elapsed = (stamp_ns - self._stamp) / 1e9
+            self._has_pace |= elapsed > 0
             # A stamp that goes back, such as of a bag that loops, tells nothing of the time.
             self._step = min(elapsed, MAX_WAIT) if elapsed >= 0 else self._step
             due = self._due + self._step
@@ -73,7 +84,21 @@ class _Schedule:
             self._due = due + late
             time.sleep(max(0.0, due - now))
         self._stamp = stamp_ns
+        if self._frames > MAX_TIMELESS:
+            self.check(frame)
         return self._due - self._start
+
+    def check(self, last: Frame) -> None:
+        """Check that there was a pace, when a frame is the last of several.
+
+        Raises:
+            InputError: no stamp was later than that of the frame before it.
+        """
+        if self._frames > 1 and not self._has_pace:
+            raise InputError(
+                f"{last.name}: up to here no frame has a later stamp than the one before it, so "
+                "there is no pace to keep; evaluate every frame"
+            )
 
     def now(self) -> float:
         return time.monotonic() - self._start
@@ -96,7 +121,8 @@ def run_paced(
         on_frame: called for each frame of the source.
 
     Raises:
-        InputError: a frame has no stamp, or is none that the network takes.
+        InputError: a frame has no stamp, or all have the same, or one is none that the network
+            takes.
         DeviceError: the device failed.
     """
     segmenter.warm_up()
@@ -129,14 +155,18 @@ def run_paced(
         segmented[outcome[0]] = outcome[1]
 
     dropped = 0
+    last: Frame | None = None
     try:
         for number, frame in enumerate(source):
             if not isinstance(frame, RefusedFrame):
-                due[number] = schedule.wait_for(_stamp(frame))
+                due[number] = schedule.wait_for(frame)
+                last = frame
                 dropped += mailbox.put("", (number, frame)) is not None
             while not outcomes.empty():
                 collect()
             on_frame()
+        if last is not None:
+            schedule.check(last)
         while len(segmented) < len(due) - dropped:
             collect()
     finally:

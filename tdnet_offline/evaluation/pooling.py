@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ class _Renamed(LabelledVideo):
     def __init__(self, name: str, video: LabelledVideo) -> None:
         self.name, self._video = name, video
         self.num_frames, self.frame_rate = video.num_frames, video.frame_rate
-        self.labelled = video.labelled
+        self.labelled, self.damage = video.labelled, video.damage
 
     def frame(self, index: int) -> Frame:
         return self._video.frame(index)
@@ -44,9 +45,17 @@ def pooled(datasets: Sequence[Dataset]) -> Dataset:
         check_same_classes(datasets[0].class_map, other.class_map)
     times = Counter(video.name for dataset in datasets for video in dataset.videos)
     videos: dict[str, LabelledVideo] = {}
+    givers: dict[tuple[object, ...], Dataset] = {}
     for dataset in datasets:
         for video in dataset.videos:
             name = video.name
+            for identity in _identities(dataset, video, alone=times[name] == 1):
+                other = givers.setdefault(identity, dataset)
+                if other is not dataset:
+                    raise InputError(
+                        f"video {name} is given twice, by {source_name(other)} and by "
+                        f"{source_name(dataset)}; give each one once"
+                    )
             if times[name] > 1:
                 name = f"{source_name(dataset)}/{name}"
                 video = _Renamed(name, video)
@@ -60,3 +69,17 @@ def pooled(datasets: Sequence[Dataset]) -> Dataset:
         class_map=datasets[0].class_map,
         videos=tuple(videos.values()),
     )
+
+
+def _identities(
+    dataset: Dataset, video: LabelledVideo, alone: bool
+) -> Iterator[tuple[object, ...]]:
+    """Yield what only this video has, under whatever name its source is given."""
+    if dataset.name == "street":
+        if not alone:  # else it need not be rendered
+            yield "street", video.name, video.frame_rate, video.frame(0).image.shape
+        return
+    if dataset.root and Path(dataset.root).exists():
+        yield "source", Path(dataset.root).resolve(), video.name
+    if video.num_frames:
+        yield from (("file", path.resolve()) for path in video.files(0))

@@ -115,10 +115,11 @@ class Evaluation:
             columns the given ones, the last column pixels without a label.
         boundary: (K, 4) counts of boundary pixels: given, given that are near a true one, true,
             true that are near a given one.
-        consistency: (K, K) pixel counts: rows are the classes of the previous frame's labels
-            carried over by optical flow, columns those given for this frame.
-        truth_consistency: the same of the true labels, where neighbouring frames have them;
-            the ceiling of what is measured so. None without such frames.
+        consistency: (K + 1, K + 1) pixel counts: rows are the classes of the previous frame's
+            labels carried over by optical flow, columns those given for this frame; the last row
+            and column are pixels without a label, and those without one in both do not count.
+        truth_consistency: the same of the true labels, where neighbouring frames have them and
+            both are labelled; the ceiling of what is measured so. None without such frames.
         frames: of every segmented frame, in order of video and index.
         dropped: frames that were not segmented because a newer one was there, by video.
         refused: frames that could not be read, by video.

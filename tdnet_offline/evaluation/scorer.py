@@ -46,6 +46,19 @@ class GivenLabels:
 
 
 @dataclass(frozen=True)
+class UnseenFrame:
+    """A frame that was labelled, but whose image cannot be decoded here.
+
+    Attributes:
+        name: as the source calls it.
+        stamp_ns: acquisition time; None where the source has none.
+    """
+
+    name: str
+    stamp_ns: int | None
+
+
+@dataclass(frozen=True)
 class _Past:
     """What is kept of the frame before; labels and truth (H, W) uint8, picture grey."""
 
@@ -70,7 +83,7 @@ class Scorer:
         size = len(self._axis)
         self._confusions: dict[tuple[int, int], Counts] = {}
         self._boundary = np.zeros((size, 4), np.int64)
-        self._consistency = np.zeros((size, size), np.int64)
+        self._consistency = np.zeros((size + 1, size + 1), np.int64)
         self._truth_consistency: Counts | None = None
         self._available = np.zeros((size, size + 1), np.int64) if paced else None
         self._records: list[FrameRecord] = []
@@ -97,12 +110,15 @@ class Scorer:
         """Count a frame that could not be read."""
         self._refused[self._video] += 1
 
-    def add(self, index: int, frame: Frame, given: GivenLabels, truth: Labels | None) -> None:
+    def add(
+        self, index: int, frame: Frame | UnseenFrame, given: GivenLabels, truth: Labels | None
+    ) -> None:
         """Score the next frame of the video.
 
         Args:
             index: of the frame in its video.
-            frame: the camera image.
+            frame: the camera image; unseen, its labels alone are scored: no consistency, and no
+                picture if it is one of the worst.
             given: labels of the image's size.
             truth: (H, W) uint8 class ids, 255 = ignored; None where there are none.
         """
@@ -129,7 +145,7 @@ class Scorer:
             age_ms=given.age_ms,
         )
         self._records.append(record)
-        if truth is not None and iou is not None:
+        if truth is not None and iou is not None and not isinstance(frame, UnseenFrame):
             self._worst.offer(record, frame.image, truth, given.labels)
 
     def newest(self, labels: Labels, truth: Labels) -> None:
@@ -165,18 +181,26 @@ class Scorer:
             waited_seconds=self._waited,
         )
 
-    def _compare(self, frame: Frame, given: GivenLabels, truth: Labels | None) -> float | None:
+    def _compare(
+        self, frame: Frame | UnseenFrame, given: GivenLabels, truth: Labels | None
+    ) -> float | None:
         """Compare with the frame before; None where the view is another."""
-        past, self._past = self._past, _Past(grey(frame.image), given.labels, truth)
+        past, self._past = self._past, None
+        if isinstance(frame, UnseenFrame):
+            return None
+        self._past = _Past(grey(frame.image), given.labels, truth)
         if past is None or given.reset_reason is not None:
             return None
         motion = Motion(past.picture, self._past.picture)
-        counts = self._axis.agreement(motion.carry(past.labels), given.labels)
+        carried, in_sight = motion.carry(past.labels)
+        counts = self._axis.agreement(carried[in_sight], given.labels[in_sight])
         self._consistency += counts
         if past.truth is not None and truth is not None:
             if self._truth_consistency is None:
                 self._truth_consistency = np.zeros_like(counts)
-            self._truth_consistency += self._axis.agreement(motion.carry(past.truth), truth)
+            true = self._axis.agreement(motion.carry(past.truth)[0], truth)
+            # What the truth does not know counts nowhere.
+            self._truth_consistency[:-1, :-1] += true[:-1, :-1]
         return agreement(counts) if counts.any() else None
 
 

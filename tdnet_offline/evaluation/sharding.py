@@ -16,6 +16,11 @@ from tdnet.errors import InputError, TdnetError
 
 Item = TypeVar("Item")
 
+
+class ToldElsewhere(TdnetError):
+    """An error that ends this process too, and that another one tells the user."""
+
+
 _PATIENCE = timedelta(days=30)
 """Processes wait for the slowest one; torchrun ends them all where one dies."""
 
@@ -50,19 +55,35 @@ class Shard:
         return sorted(own)
 
     def gather(self, item: Item) -> list[Item]:
-        """Give the items of all processes, in the order of their ranks, to each of them."""
+        """Give the items of all processes, in the order of their ranks, to each of them.
+
+        Raises:
+            InputError: some other process has ended, and this is the first one.
+            ToldElsewhere: the same, and it is not.
+        """
         if self.processes == 1:
             return [item]
         items: list[Item | None] = [None] * self.processes
-        dist.all_gather_object(items, item)
+        try:
+            dist.all_gather_object(items, item)
+        except RuntimeError as error:
+            raise self._told(
+                f"one of the {self.processes} processes has ended before its share was done; its "
+                "own last line, or the system's log, says why"
+            ) from error
         return [found for found in items if found is not None]
+
+    def _told(self, reason: str) -> TdnetError:
+        """Of what concerns all processes the first one tells."""
+        return ToldElsewhere(reason) if self.rank else InputError(reason)
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """Run a block that all processes run, and end it in all of them where one has an error.
 
         Raises:
-            InputError: some other process had an error.
+            InputError: some other process had an error, and this is the first one.
+            ToldElsewhere: some process had an error, and this is not the first one.
         """
         if self.processes == 1:
             yield
@@ -72,11 +93,13 @@ class Shard:
             yield
         except (TdnetError, OSError) as raised:
             error = raised
-        errors = [text for text in self.gather(str(error or "")) if text]
-        if error is not None:
+        # An error without a word is one too.
+        text = None if error is None else str(error) or type(error).__name__
+        errors = [told for (told,) in self.gather((text,)) if told is not None]
+        if error is not None and not self.rank:
             raise error
         if errors:
-            raise InputError(errors[0])
+            raise self._told(errors[0]) from error
 
 
 ALONE = Shard()

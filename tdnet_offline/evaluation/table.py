@@ -115,12 +115,12 @@ def _frames(evaluation: Evaluation) -> str:
 
 
 def _consistency(evaluation: Evaluation) -> float:
-    return metrics.mean_iou(evaluation.consistency)
+    return metrics.mean_consistency(evaluation.consistency)
 
 
 def _truth_consistency(evaluation: Evaluation) -> float:
     counts = evaluation.truth_consistency
-    return math.nan if counts is None else metrics.mean_iou(counts)
+    return math.nan if counts is None else metrics.mean_consistency(counts)
 
 
 def _available(evaluation: Evaluation) -> float:

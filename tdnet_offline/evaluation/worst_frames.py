@@ -15,7 +15,9 @@ from tdnet_offline.evaluation.result import FrameRecord, WorstFrame
 from tdnet_offline.writers.atomic_files import replacing
 
 SPACING = 10
-"""Of so many neighbouring frames at most one is kept: they look alike."""
+"""Of so many frames, the first ones of a video, the next ones and so on, at most one is kept:
+they look alike. Which one does not depend on the order in which they come, nor on what was
+measured elsewhere."""
 PICTURE_SIDE = 960
 """Longest side of a kept picture in pixels."""
 _ENDINGS = ("image.jpg", "truth.png", "prediction.png")
@@ -63,7 +65,7 @@ class WorstFrames:
 
 
 def worst_of(frames: Iterable[WorstFrame], count: int) -> list[WorstFrame]:
-    """Choose the frames with the lowest IoU, lowest first, of neighbours only one."""
+    """Choose the frames with the lowest IoU, lowest first, one of each `SPACING`."""
     chosen: dict[tuple[str, int], WorstFrame] = {}
     for frame in sorted(frames, key=lambda frame: _order(frame.record)):
         chosen.setdefault((frame.record.video, frame.record.index // SPACING), frame)

@@ -34,5 +34,6 @@ def write_report(directory: Path, evaluations: Sequence[Evaluation]) -> Path:
     path = directory / REPORT_NAME
     page = render_page(evaluations)
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        # A file's name that is no text, which a source may have, is shown as far as it is.
+        temporary.write_text(page, encoding="utf-8", errors="replace")
     return path

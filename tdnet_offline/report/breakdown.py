@@ -19,7 +19,7 @@ ClassScores = Callable[[Evaluation], metrics.Scores]
 _CLASS_SCORES: Mapping[str, ClassScores] = {
     "IoU": lambda e: metrics.class_iou(metrics.total_confusion(e)),
     "boundary F-score": lambda e: metrics.class_boundary_f(e.boundary),
-    "consistency": lambda e: metrics.class_iou(e.consistency),
+    "consistency": lambda e: metrics.class_consistency(e.consistency),
 }
 
 

@@ -73,9 +73,9 @@ def _quantities(runs: Sequence[Run]) -> list[tuple[str, Value, Measure, str]]:
         ),
         (
             "temporal consistency, mean IoU",
-            lambda e: metrics.mean_iou(e.consistency),
+            lambda e: metrics.mean_consistency(e.consistency),
             SCORE,
-            _common([_ceiling(run.evaluation, metrics.mean_iou) for run in runs]),
+            _common([_ceiling(run.evaluation, metrics.mean_consistency) for run in runs]),
         ),
         ("median latency", lambda e: _latency(e, "p50"), TIME, ""),
         ("p95 latency", lambda e: _latency(e, "p95"), TIME, ""),

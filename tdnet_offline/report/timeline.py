@@ -56,7 +56,7 @@ class Curve:
         frames_a_point: how many frames a point may be of; 1: nothing was summed up.
     """
 
-    positions: npt.NDArray[np.int32]
+    positions: Values
     mean: Values
     lowest: Values
     highest: Values
@@ -70,7 +70,7 @@ def make_curve(points: Sequence[tuple[int, float, str]]) -> Curve:
     Args:
         points: position, value and name of frames, in order; at least one.
     """
-    positions = np.array([point[0] for point in points], np.int32)
+    positions = np.array([point[0] for point in points], np.float64)
     values = np.array([point[1] for point in points], np.float64)
     size = -(-len(points) // MAX_POINTS)
     edges = np.arange(0, len(points), size)

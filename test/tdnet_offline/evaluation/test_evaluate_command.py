@@ -84,7 +84,9 @@ def test_a_bag_with_labels_for_some_frames(
     assert labelled == [4, 5]
     assert set(found.confusions) == {(3, 3), (0, 3)}
     assert found.setting.source == str(bag)
-    assert rows(capsys.readouterr().out)["refused"] == ["1"]
+    told = capsys.readouterr()
+    assert rows(told.out)["refused"] == ["1"]
+    assert re.search(r"^tdnet: refused drive frame 2: .*nonsense", told.err)
 
 
 def test_a_bag_without_labels_has_consistency(
@@ -205,6 +207,40 @@ def test_a_place_that_cannot_be_written_to_is_found_out_first(
     text = capsys.readouterr()
     assert text.out == ""  # nothing was evaluated
     assert "file: File exists" in text.err
+
+
+def test_a_folder_that_takes_no_file_is_found_out_first(
+    evaluate: Evaluate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(STREET, "--report", "/proc/self") == 2
+    text = capsys.readouterr()
+    assert text.out == ""  # nothing was evaluated
+    assert text.err.startswith("tdnet: /proc/self: ")
+    assert text.err.count("\n") == 1
+
+
+def test_topics_are_those_of_the_bags(evaluate: Evaluate, bag: Path, tmp_path: Path) -> None:
+    words = ["--topic", "/image", "--label-topic", "/labels", "--report", tmp_path]
+    assert evaluate(bag, STREET, *words) == 1  # for the frame that cannot be decoded
+    found = load_evaluation(tmp_path / "evaluation.json")
+    assert {frame.video for frame in found.frames} == {"drive", "street40"}
+
+
+def test_a_damaged_bag_counts_as_one_refused_frame(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_bag(
+        tmp_path / "drive",
+        [("/image", raw_message(image, i * SECOND // 20)) for i, image in enumerate(drive(40))],
+    )
+    (file,) = bag.glob("*.db3")
+    with file.open("r+b") as damaged:
+        damaged.truncate(file.stat().st_size // 2)
+    assert evaluate(bag, "--report", tmp_path) == 1
+    found = load_evaluation(tmp_path / "evaluation.json")
+    assert found.refused == {"drive": 1}
+    assert 0 < len(found.frames) < 40
+    assert "tdnet: refused the end of drive: the bag is damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("world", ["many", "2"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -11,12 +12,15 @@ import pytest
 from support.media import drive, folder_of, written
 from support.videos import MemoryVideo, dataset_of
 
-from tdnet import SegmenterSettings, StreamingSegmenter
+from tdnet import ClassMap, SegmenterSettings, StreamingSegmenter
 from tdnet.continuity import ResetReason
 from tdnet.errors import InputError
+from tdnet_offline.datasets import open_dataset
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.evaluating import Mode, evaluate
 from tdnet_offline.evaluation.pooling import pooled
+from tdnet_offline.evaluation.scorer import GivenLabels, Scorer, UnseenFrame
+from tdnet_offline.frames import Frame, RefusedFrame
 
 CLASSES = 19
 SECOND = 10**9
@@ -119,6 +123,41 @@ def test_consistency_of_the_truth_is_that_of_the_true_labels(
     assert metrics.agreement(counts) == (true[0] == true[1]).mean()
 
 
+def scored(frames: list[Frame | UnseenFrame], labels: list[np.ndarray]) -> Scorer:
+    scorer = Scorer(ClassMap.load("cityscapes"))
+    scorer.start("v")
+    truth = np.zeros_like(labels[0])
+    for index, (frame, given) in enumerate(zip(frames, labels, strict=True)):
+        scorer.add(index, frame, GivenLabels(given, 0, 0, None, {"total": 1.0}), truth)
+    return scorer
+
+
+def test_labels_that_come_and_go_are_not_consistent(segmenter: StreamingSegmenter) -> None:
+    image = drive(1)[0]
+    steady = np.zeros(image.shape[:2], np.uint8)
+    gone = steady.copy()
+    gone[:, 16:] = 255  # three quarters
+    setting = evaluate(dataset_of(MemoryVideo("v", [image])), segmenter).setting
+    frames: list[Frame | UnseenFrame] = [Frame(str(i), i, "", image) for i in range(3)]
+    found = scored(frames, [steady, gone, steady]).evaluation(setting, 0.0)
+    assert metrics.agreement(found.consistency) == 0.25
+    assert [frame.consistency for frame in found.frames] == [None, 0.25, 0.25]
+
+
+def test_labels_of_a_frame_that_cannot_be_decoded_are_scored(
+    segmenter: StreamingSegmenter,
+) -> None:
+    image = drive(1)[0]
+    labels = np.zeros(image.shape[:2], np.uint8)
+    setting = evaluate(dataset_of(MemoryVideo("v", [image])), segmenter).setting
+    frames = [Frame("0", 0, "", image), UnseenFrame("1", 1), Frame("2", 2, "", image)]
+    found = scored(frames, [labels] * 3).evaluation(setting, 0.0)
+    assert metrics.total_confusion(found).sum() == 3 * labels.size
+    assert [frame.name for frame in found.frames] == ["0", "1", "2"]
+    assert [frame.mean_iou for frame in found.frames] == [1.0] * 3
+    assert not found.consistency.any()
+
+
 def test_memory_is_emptied_as_in_the_node(segmenter: StreamingSegmenter) -> None:
     stamps = [round(s * SECOND) for s in (0.0, 0.1, 0.2, 0.1, 0.2, 5.0, 5.1)]
     video = MemoryVideo("v", drive(7), stamps_ns=stamps)
@@ -142,6 +181,43 @@ def test_a_frame_that_cannot_be_read_is_counted(segmenter: StreamingSegmenter) -
     assert evaluation.refused == {"v": 1}
     assert [frame.index for frame in evaluation.frames] == [0, 2, 3]
     assert [frame.memory_frames for frame in evaluation.frames] == [0, 1, 2]
+
+
+def test_who_is_refused_and_why_is_told(segmenter: StreamingSegmenter) -> None:
+    first, second = drive(2)
+    video = MemoryVideo("v", [first, None, second], stamps_ns=[0, SECOND // 20, SECOND // 10])
+    video.damage = "the bag is damaged"
+    modes: tuple[Mode, ...] = ("every-frame", "paced")
+    for mode in modes:
+        told: list[RefusedFrame] = []
+        evaluation = evaluate(dataset_of(video), segmenter, mode=mode, on_refused=told.append)
+        assert told == [
+            RefusedFrame("v frame 1", "v/1.png: cut off"),
+            RefusedFrame("the end of v", "the bag is damaged"),
+        ]
+        assert evaluation.refused == {"v": 2}
+
+
+class FullDisk(MemoryVideo):
+    """A video that keeps its frames where there is no room."""
+
+    def frame(self, index: int) -> Frame:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_no_frame_that_cannot_be_read(segmenter: StreamingSegmenter) -> None:
+    with pytest.raises(OSError, match="No space"):
+        evaluate(dataset_of(FullDisk("v", drive(2))), segmenter)
+
+
+def test_stagger_leaves_out_no_labels(segmenter: StreamingSegmenter) -> None:
+    images = drive(4)
+    truth = {index: np.zeros(images[0].shape[:2], np.uint8) for index in (1, 3)}
+    videos = [MemoryVideo(f"v{number}", images, truth) for number in range(4)]
+    frames = evaluate(dataset_of(*videos), segmenter, stagger=True).frames
+    assert sum(frame.pixel_accuracy is not None for frame in frames) == 8
+    firsts = [next(f.index for f in frames if f.video == video.name) for video in videos]
+    assert firsts == [0, 1, 1, 1]
 
 
 def test_staggered_videos_meet_every_path(segmenter: StreamingSegmenter) -> None:
@@ -176,6 +252,20 @@ def test_videos_of_one_name_are_told_apart() -> None:
     assert names == ["memory:here/v", "memory:there/v"]
     with pytest.raises(InputError, match="memory:here is given twice"):
         pooled([one, one])
+
+
+def test_a_video_is_not_counted_twice(tmp_path: Path) -> None:
+    folder_of(tmp_path / "one" / "frames" / "v", drive(1))
+    class_map = ClassMap.load("cityscapes")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    roots = [tmp_path / "one", f"{tmp_path}/one/", tmp_path / "two"]
+    folders = [open_dataset(f"folder:{root}", class_map=class_map) for root in roots]
+    streets = [open_dataset(f"street:{seeds}@32x64,frames=1") for seeds in ("1-2", "2-3")]
+    for pair in ([folders[0], folders[1]], [folders[0], folders[2]], streets):
+        with pytest.raises(InputError, match="is given twice, by .* and by .*once"):
+            pooled(pair)
+    others = [streets[0], open_dataset("street:3"), open_dataset("street:2@33x64")]
+    assert len(pooled(others).videos) == 4
 
 
 def test_other_classes_are_refused(segmenter: StreamingSegmenter) -> None:

@@ -16,8 +16,9 @@ from support.videos import MemoryVideo, dataset_of
 from tdnet import StreamingSegmenter
 from tdnet.errors import InputError
 from tdnet_offline.evaluation.evaluating import evaluate
-from tdnet_offline.evaluation.json_file import load_evaluation, save_evaluation
+from tdnet_offline.evaluation.json_file import MAX_BYTES, load_evaluation, save_evaluation
 from tdnet_offline.evaluation.result import Evaluation
+from tdnet_offline.report import write_report
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +70,8 @@ def changed(document: dict[str, Any], **fields: Any) -> str:
         lambda d: changed(d, version=99),
         lambda d: changed(d, format="coco"),
         lambda d: changed(d, boundary=[[1, 2, 3, 4]]),
-        lambda d: changed(d, consistency=[[-1] * 19] * 19),
-        lambda d: changed(d, consistency=[[0.5] * 19] * 19),
+        lambda d: changed(d, consistency=[[-1] * 20] * 20),
+        lambda d: changed(d, consistency=[[0.5] * 20] * 20),
         lambda d: changed(d, frames=[{"video": "a"}]),
         lambda d: changed(d, worst=[{"record": d["frames"][0], "image": "?"}]),
         lambda d: changed(d, setting={**d["setting"], "colour": "red"}),
@@ -91,6 +92,63 @@ def test_what_is_no_evaluation_is_told_in_one_line(
     with pytest.raises(InputError, match=r"e\.json: .*give an evaluation\.json") as caught:
         load_evaluation(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("consistency", 0, 0), 10**30, r"consistency\[0\]\[0\] is 1000.* not .* from 0 to"),
+        (("consistency", 0, 0), 10**400, r"consistency\[0\]\[0\] is a number of 1329 bits"),
+        (("consistency", 0, 0), 1 << 53, "consistency has more than"),
+        (("boundary", 1), 3, r"boundary\[1\] is 3, not a list"),
+        (("seconds",), 1e999, "seconds is Infinity, not a number from"),
+        (("waited_seconds",), True, "waited_seconds is true, not a number"),
+        (("refused", "a"), None, "refused.a is null, not a whole number"),
+        (("setting", "input_size"), [1], "setting.input_size is a list of 1, not a list of 2"),
+        (("setting", "variant"), {}, "setting.variant is an object of 0, not a text"),
+        (("setting", "class_names", 0, 0), 999, r"class_names\[0\]\[0\] is 999"),
+        (("setting", "class_colors"), [], "class_colors is not of the ids"),
+        (("frames", 0, "stages_ms", "total"), "x", r"frames\[0\].stages_ms.total is 'x', not a"),
+        (("frames", 0, "age_ms"), [], r"frames\[0\].age_ms is a list of 0, not a number"),
+        (("frames", 0, "mean_iou"), float("nan"), r"frames\[0\].mean_iou is NaN"),
+        (("frames", 0, "new"), 1, r"frames\[0\].'new': no such field"),
+        (("worst", 0, "image"), "?", r"worst\[0\].image is no base64"),
+    ],
+    ids=lambda part: ".".join(map(str, part)) if isinstance(part, tuple) else "",
+)
+def test_a_value_of_another_kind_is_named(
+    evaluation: Evaluation, tmp_path: Path, place: tuple[Any, ...], value: object, message: str
+) -> None:
+    path = tmp_path / "e.json"
+    save_evaluation(evaluation, path)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    part = document
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = value
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(InputError, match=message) as caught:
+        load_evaluation(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_gigabytes_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "e.json").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    assert MAX_BYTES <= 256 << 20  # as memory it is some twenty times that
+    with pytest.raises(InputError, match=f"allowed are {MAX_BYTES};"):
+        load_evaluation(tmp_path / "e.json")
+
+
+def test_a_name_that_is_no_text_is_kept_and_shown(
+    segmenter: StreamingSegmenter, tmp_path: Path
+) -> None:
+    name = b"r\xe9".decode("utf-8", "surrogateescape")
+    labels = {1: np.zeros((48, 64), np.uint8)}
+    evaluation = evaluate(dataset_of(MemoryVideo(name, drive(2), labels), root=name), segmenter)
+    save_evaluation(evaluation, tmp_path / "e.json")
+    assert values_of(load_evaluation(tmp_path / "e.json")) == values_of(evaluation)
+    assert "memory:r?" in write_report(tmp_path, [evaluation]).read_text(encoding="utf-8")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

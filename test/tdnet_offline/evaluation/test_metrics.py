@@ -73,14 +73,17 @@ def test_ids_need_not_follow_each_other() -> None:
     assert axis.confusion(truth, np.full_like(truth, 9))[:, 3].tolist() == [1, 1, 1]
 
 
-def test_agreement_leaves_out_what_has_no_class_in_either(axis: ClassAxis) -> None:
-    earlier = np.array([[0, IGNORED, 1, 2]], np.uint8)
-    later = np.array([[0, 0, IGNORED, 1]], np.uint8)
+def test_a_label_that_comes_or_goes_disagrees(axis: ClassAxis) -> None:
+    earlier = np.array([[0, 0, IGNORED, 1, 2, IGNORED]], np.uint8)
+    later = np.array([[0, 0, 0, IGNORED, 1, IGNORED]], np.uint8)
     counts = axis.agreement(earlier, later)
-    assert counts.shape == (CLASSES, CLASSES)
-    assert counts.sum() == 2
-    assert (counts[0, 0], counts[2, 1]) == (1, 1)
-    assert metrics.agreement(counts) == 0.5
+    assert counts.shape == (CLASSES + 1, CLASSES + 1)
+    assert (counts[0, 0], counts[2, 1], counts[-1, 0], counts[1, -1]) == (2, 1, 1, 1)
+    assert counts.sum() == 5  # what has no label in both tells nothing
+    assert metrics.agreement(counts) == 2 / 5
+    assert metrics.class_consistency(counts)[:3].tolist() == [2 / 3, 0.0, 0.0]
+    assert len(metrics.class_consistency(counts)) == CLASSES
+    assert metrics.mean_consistency(counts) == pytest.approx(2 / 9)
 
 
 def test_nothing_counted_is_no_score(axis: ClassAxis) -> None:

@@ -34,6 +34,10 @@ def stripes(height: int, width: int, start: int = 0) -> np.ndarray:
     return np.tile(row, (height, 1))
 
 
+def agreement(carried: np.ndarray, in_sight: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return AXIS.agreement(carried[in_sight], labels[in_sight])
+
+
 @pytest.mark.parametrize("size", [(120, 240), (200, 2 * FLOW_SIDE)], ids=["as it is", "smaller"])
 def test_labels_that_move_with_the_picture_agree(size: tuple[int, int]) -> None:
     height, width = size
@@ -41,9 +45,9 @@ def test_labels_that_move_with_the_picture_agree(size: tuple[int, int]) -> None:
     wide = texture(height, width + shift)
     before, now = wide[:, shift:], wide[:, :width]  # what is seen moves to the right
     motion = Motion(grey(before), grey(now))
-    carried = motion.carry(stripes(height, width))
+    carried, in_sight = motion.carry(stripes(height, width))
 
-    counts = AXIS.agreement(carried, stripes(height, width, start=shift))
+    counts = agreement(carried, in_sight, stripes(height, width, start=shift))
     assert counts.sum() > 0.85 * height * width
     assert metrics.agreement(counts) > 0.98
     # On the left comes in what was not in sight.
@@ -54,7 +58,7 @@ def test_labels_that_stay_while_the_picture_moves_disagree_as_much_as_they_shoul
     shift = 8
     wide = texture(120, 640 + shift)
     motion = Motion(grey(wide[:, shift:]), grey(wide[:, :640]))
-    counts = AXIS.agreement(motion.carry(stripes(120, 640)), stripes(120, 640))
+    counts = agreement(*motion.carry(stripes(120, 640)), stripes(120, 640))
     assert metrics.agreement(counts) == pytest.approx(1 - shift / 32, abs=0.02)
 
 
@@ -66,7 +70,8 @@ def test_what_a_moving_thing_uncovers_is_left_out() -> None:
     labels = np.zeros((160, 240), np.uint8)
     labels[50:110, 60:120] = 1
 
-    carried = Motion(grey(before), grey(now)).carry(labels)
+    carried, in_sight = Motion(grey(before), grey(now)).carry(labels)
+    np.testing.assert_array_equal(in_sight, carried != HIDDEN)
     assert (carried[55:105, 62:70] == HIDDEN).mean() > 0.6  # the ground behind it
     assert (carried[55:105, 80:125] == 1).mean() > 0.95
     assert (carried[:40, 10:230] == 0).mean() > 0.95
@@ -75,7 +80,10 @@ def test_what_a_moving_thing_uncovers_is_left_out() -> None:
 def test_a_still_picture_keeps_every_label() -> None:
     picture = grey(texture(64, 96))
     labels = stripes(64, 96)
-    np.testing.assert_array_equal(Motion(picture, picture).carry(labels), labels)
+    labels[:, 40:50] = HIDDEN  # given by the network, and in sight
+    carried, in_sight = Motion(picture, picture).carry(labels)
+    np.testing.assert_array_equal(carried, labels)
+    assert in_sight.all()
 
 
 def test_true_labels_of_the_street_are_nearly_consistent() -> None:
@@ -83,7 +91,8 @@ def test_true_labels_of_the_street_are_nearly_consistent() -> None:
     frames = [drive.frame(index) for index in (20, 22)]
     axis = ClassAxis(ClassMap.load("cityscapes"))
     motion = Motion(*(grey(frame.image) for frame in frames))
-    carried = axis.agreement(motion.carry(frames[0].labels), frames[1].labels)
+    labels, in_sight = motion.carry(frames[0].labels)
+    carried = axis.agreement(labels[in_sight], frames[1].labels[in_sight])
     stayed = axis.agreement(frames[0].labels, frames[1].labels)
     assert carried.sum() > 0.5 * frames[0].labels.size
     assert metrics.agreement(carried) > 0.95
@@ -94,6 +103,6 @@ def test_true_labels_of_the_street_are_nearly_consistent() -> None:
 def test_every_size_has_a_flow(size: tuple[int, int]) -> None:
     image = np.zeros((*size, 3), np.uint8)
     labels = np.ones(size, np.uint8)
-    carried = Motion(grey(image), grey(image)).carry(labels)
-    assert carried.shape == size
+    carried, in_sight = Motion(grey(image), grey(image)).carry(labels)
+    assert carried.shape == in_sight.shape == size
     assert (carried == 1).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,8 @@ from tdnet.errors import InputError
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.confusion import ClassAxis
 from tdnet_offline.evaluation.evaluating import evaluate
-from tdnet_offline.evaluation.pacing import MAX_WAIT, PacedRun, run_paced
+from tdnet_offline.evaluation.newest_labels import NewestLabels
+from tdnet_offline.evaluation.pacing import MAX_TIMELESS, MAX_WAIT, PacedRun, run_paced
 from tdnet_offline.evaluation.result import Evaluation
 from tdnet_offline.evaluation.video_frames import VideoFrames
 from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
@@ -97,6 +100,50 @@ def test_the_clock_waits_for_a_source_that_is_slower_than_its_camera(
 def test_a_frame_without_stamp_has_no_pace(segmenter: StreamingSegmenter) -> None:
     with pytest.raises(InputError, match="v_0 has no stamp.*every frame"):
         play(segmenter, MemoryVideo("v", drive(2)))
+
+
+@pytest.mark.parametrize("stamps", [[0, 0], [7] * 60, [9, 8, 7]], ids=["unset", "same", "back"])
+def test_stamps_without_time_have_no_pace(
+    segmenter: StreamingSegmenter, stamps: list[int]
+) -> None:
+    read: list[int] = []
+    source = MemoryVideo("v", [drive(1)[0]] * len(stamps), stamps_ns=stamps)
+    with pytest.raises(InputError, match="later stamp .* no pace to keep.*every frame"):
+        run_paced(
+            VideoFrames(source, range(source.num_frames)),
+            segmenter,
+            OutputOptions(),
+            ContinuityPolicy(1.0),
+            lambda: read.append(1),
+        )
+    assert len(read) <= MAX_TIMELESS  # not after hours of a long bag
+
+
+def test_some_frames_may_have_the_same_stamp(segmenter: StreamingSegmenter) -> None:
+    stamps = [*[0] * (MAX_TIMELESS - 1), *range(1, MAX_TIMELESS), *[MAX_TIMELESS] * 3]
+    source = MemoryVideo("v", [drive(1)[0]] * len(stamps), stamps_ns=stamps)
+    assert len(play(segmenter, source).due) == len(stamps)
+
+
+def test_one_frame_needs_no_pace(segmenter: StreamingSegmenter) -> None:
+    assert list(play(segmenter, MemoryVideo("v", drive(1), stamps_ns=[0])).segmented) == [0]
+
+
+def test_no_more_labels_are_held_than_can_be_asked_for(segmenter: StreamingSegmenter) -> None:
+    calls, held = itertools.count(1), list[int]()
+    found: list[NewestLabels] = []
+
+    def look() -> None:
+        if next(calls) > 30:  # each frame was played, and is scored now
+            found[:] = found or [o for o in gc.get_objects() if type(o) is NewestLabels]
+            held.append(max(map(len, found)))
+
+    truth = {0: np.zeros((48, 64), np.uint8)}
+    source = video(30, interval=0.02, labels=truth)
+    evaluation = evaluate(dataset_of(source), segmenter, mode="paced", on_frame=look)
+    assert len(evaluation.frames) > 8
+    assert len(held) == 30
+    assert 0 < max(held) <= 4
 
 
 def test_what_the_network_refuses_ends_the_run(segmenter: StreamingSegmenter) -> None:

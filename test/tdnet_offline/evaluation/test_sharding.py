@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -69,12 +70,12 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def processes(*words: str) -> list[subprocess.CompletedProcess[str]]:
-    """Run the command in two processes, with what torchrun tells them."""
+def start(*words: str | Path) -> list[subprocess.Popen[str]]:
+    """Start the command in two processes, with what torchrun tells them."""
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    started = [
+    return [
         subprocess.Popen(
-            [sys.executable, "-m", "tdnet_offline.command", *words],
+            [sys.executable, "-m", "tdnet_offline.command", *map(str, words)],
             env={**os.environ, **common, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -82,11 +83,26 @@ def processes(*words: str) -> list[subprocess.CompletedProcess[str]]:
         )
         for rank in range(2)
     ]
-    found = []
-    for process in started:
-        out, error = process.communicate(timeout=180)
-        found.append(subprocess.CompletedProcess(words, process.returncode, out, error))
-    return found
+
+
+def torchrun(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command as the page says it."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "-m", "tdnet_offline.command"]
+    return subprocess.run(
+        [*command, *map(str, words)], capture_output=True, text=True, timeout=180, check=False
+    )
+
+
+def labelled_folder(root: Path, videos: dict[str, int], label: int = 3) -> Path:
+    """Write videos of so many frames, of which the first has labels."""
+    class_map = ClassMap.load("cityscapes")
+    root.mkdir(exist_ok=True)
+    (root / "class_map.yaml").write_text(class_map.to_yaml(), encoding="utf-8")
+    for video, count in videos.items():
+        folder_of(root / "frames" / video, [drive(1)[0]] * count)
+        write_labels(root / "labels" / video / "0.png", np.full((48, 64), label, np.uint8))
+    return root
 
 
 def test_torchrun_gives_what_one_process_gives(
@@ -94,15 +110,7 @@ def test_torchrun_gives_what_one_process_gives(
 ) -> None:
     words = ["evaluate", STREET, "--weights", str(weights), "--device", "cpu", "--report"]
     assert main([*words, str(tmp_path / "one")]) == 0
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", "-m", "tdnet_offline.command"]
-    done = subprocess.run(
-        [*command, *words, str(tmp_path / "two")],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    done = torchrun(*words, tmp_path / "two")
     assert done.returncode == 0, done.stderr
     one, two = (load_evaluation(tmp_path / name / "evaluation.json") for name in ("one", "two"))
     assert (one.setting.processes, two.setting.processes) == (1, 2)
@@ -112,15 +120,51 @@ def test_torchrun_gives_what_one_process_gives(
     assert done.stdout.count("mIoU, path 0") == 1  # the first process speaks for all
 
 
-def test_an_error_of_one_process_ends_all_with_one_line(weights: Path, tmp_path: Path) -> None:
-    class_map = ClassMap.load("cityscapes")
-    (tmp_path / "class_map.yaml").write_text(class_map.to_yaml(), encoding="utf-8")
-    for video, label in {"first": 3, "second": 77}.items():  # of which one is no class
-        folder_of(tmp_path / "frames" / video, drive(1))
-        write_labels(tmp_path / "labels" / video / "0.png", np.full((48, 64), label, np.uint8))
-    words = ["evaluate", f"folder:{tmp_path}", "--weights", str(weights), "--device", "cpu"]
-    first, second = processes(*words)
-    assert (first.returncode, second.returncode) == (2, 2), first.stderr + second.stderr
-    assert "77" in first.stderr
-    assert first.stderr.count("\n") == 1
-    assert (first.stdout, second.stdout, second.stderr) == ("", "", "")
+def test_a_frame_that_one_process_cannot_read(weights: Path, tmp_path: Path) -> None:
+    root = labelled_folder(tmp_path / "data", {"first": 2, "second": 2})
+    (root / "frames" / "second" / "1.png").write_bytes(b"broken")
+    options = ["--weights", weights, "--device", "cpu", "--report", tmp_path / "report"]
+    done = torchrun("evaluate", f"folder:{root}", *options)
+    assert done.returncode != 0
+    assert "tdnet: refused second frame 1: " in done.stderr
+    # Only the first process has a bad status, so that it is not ended before it has written.
+    assert re.findall(r"^ *rank *: (\d)", done.stderr, re.MULTILINE) == ["0"]
+    files = {path.name for path in (tmp_path / "report").iterdir()}
+    assert files == {"evaluation.json", "report.html", "worst"}
+    found = load_evaluation(tmp_path / "report" / "evaluation.json")
+    assert found.refused == {"first": 0, "second": 1}
+    assert done.stdout.count("report: ") == 1
+
+    shown = start("evaluate", "--compare", tmp_path / "report" / "evaluation.json")
+    first, second = [process.communicate(timeout=180) for process in shown]
+    assert "mIoU" in first[0]
+    assert second == ("", "")
+    assert [process.returncode for process in shown] == [0, 0]
+
+
+def test_an_error_of_one_process_ends_it_at_once(weights: Path, tmp_path: Path) -> None:
+    labelled_folder(tmp_path, {"long": 400})
+    labelled_folder(tmp_path, {"short": 1}, label=77)  # which is no class
+    words = ["evaluate", f"folder:{tmp_path}", "--weights", weights, "--device", "cpu"]
+    first, second = start(*words)
+    out, error = second.communicate(timeout=180)
+    at_work = first.poll() is None
+    assert (second.returncode, out) == (2, "")
+    assert "77" in error
+    assert error.count("\n") == 1
+    assert at_work
+    # torchrun would end it; alone it says so when it asks for the other's share.
+    out, error = first.communicate(timeout=180)
+    assert (first.returncode, out) == (2, "")
+    assert "has ended before its share was done" in error
+    assert error.count("\n") == 1
+
+
+def test_a_mistake_of_all_is_told_once(weights: Path, tmp_path: Path) -> None:
+    started = start("evaluate", tmp_path / "nothing", "--weights", weights, "--device", "cpu")
+    first, second = [process.communicate(timeout=180) for process in started]
+    assert "there is nothing at this path" in first[1]
+    assert first[1].count("\n") == 1
+    assert second == ("", "")
+    # Were the second one's status bad too, torchrun might end the first before it has spoken.
+    assert [process.returncode for process in started] == [2, 0]

@@ -102,7 +102,7 @@ def test_head_has_the_metrics(page: HtmlPage, street: Evaluation) -> None:
 def test_class_table_has_the_metrics(page: HtmlPage, street: Evaluation) -> None:
     iou = metrics.class_iou(sum(street.confusions.values()))
     outlines = metrics.class_boundary_f(street.boundary)
-    kept = metrics.class_iou(street.consistency)
+    kept = metrics.class_consistency(street.consistency)
     rows = page.tables["Classes"][1:]
     found = {re.sub(r" (< )?[\d.]+%$", "", row[0]): row[1:] for row in rows}
     names = street.setting.class_names
