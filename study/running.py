@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -191,8 +191,7 @@ def _evaluate(
 
 
 def _without_memory(network: SegmentationNetwork) -> SegmentationNetwork:
-    variant = replace(network.variant, memory_frames=0)
-    bare = create_model(variant, network.num_classes, network.input_size)
+    bare = create_model(network.variant.limited_memory(0), network.num_classes, network.input_size)
     given = network.state_dict()
     bare.load_state_dict({name: given[name] for name in bare.state_dict()})
     return bare

@@ -53,6 +53,7 @@ class SegmenterSettings:
             packaged_weights,
             stored_class_map,
             stored_input_size,
+            stored_memory_frames,
         )
 
         variant = get_variant(self.variant)
@@ -69,7 +70,7 @@ class SegmenterSettings:
         else:
             class_map = stored_class_map(checkpoint) or ClassMap.load(DEFAULT_CLASS_MAP)
         model = create_model(
-            variant.name,
+            variant.limited_memory(stored_memory_frames(checkpoint)),
             num_classes=class_map.num_network_classes,
             input_size=self.input_size or stored_input_size(checkpoint),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tdnet.errors import InputError, UnknownNameError
 
@@ -78,6 +78,12 @@ class Variant:
     def clip_frames(self) -> int:
         """Frames of a training clip: the labelled one, and those that it remembers."""
         return self.memory_capacity + 1
+
+    def limited_memory(self, frames: int | None) -> Variant:
+        """Give the network that uses at most so many past frames; None: as many as this one."""
+        if frames is None or frames >= self.memory_capacity:
+            return self
+        return replace(self, memory_frames=frames)
 
 
 def feature_size(input_size: tuple[int, int]) -> tuple[int, int]:

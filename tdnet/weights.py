@@ -45,6 +45,7 @@ class WeightsInfo:
         ignored: entries that the network does not use (training only).
         notes: what was done to make it fit, a line each.
         metadata: the file's own text entries.
+        memory_frames: past frames that its network uses, by its header; None: all N - 1.
     """
 
     path: Path
@@ -58,6 +59,7 @@ class WeightsInfo:
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     metadata: Mapping[str, str] | None = None
+    memory_frames: int | None = None
 
 
 def packaged_weights(variant: str) -> Path | None:
@@ -139,6 +141,7 @@ def load_weights(model: SegmentationNetwork, path: str | Path | CheckpointFile) 
         ignored=ignored,
         notes=tuple(notes),
         metadata=checkpoint.metadata,
+        memory_frames=stored_memory_frames(checkpoint),
     )
 
 
@@ -182,6 +185,23 @@ def stored_class_map(checkpoint: CheckpointFile) -> ClassMap | None:
     return ClassMap.from_yaml(text, f"{checkpoint.path} (class_map)") if text else None
 
 
+def stored_memory_frames(checkpoint: CheckpointFile) -> int | None:
+    """Past frames that a checkpoint's network uses, by its header; None: all that it can.
+
+    Raises:
+        WeightsError: the header is not readable.
+    """
+    text = checkpoint.metadata.get("memory_frames")
+    if text is None:
+        return None
+    most = max(variant.paths for variant in VARIANTS) - 1
+    if text not in map(str, range(most + 1)):
+        raise WeightsError(
+            f"{checkpoint.path}: its header says memory_frames {text!r}; allowed are 0 to {most}"
+        )
+    return int(text)
+
+
 def save_weights(
     model: SegmentationNetwork,
     path: str | Path,
@@ -191,6 +211,8 @@ def save_weights(
     unused: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a safetensors file with variant, class count, size and class map in its header.
+
+    A network of fewer memory frames than its variant says so there too.
 
     Args:
         model: a network that is not folded.
@@ -209,6 +231,8 @@ def save_weights(
         "input_size": "{} {}".format(*model.input_size),
         **(extra or {}),
     }
+    if model.variant.memory_frames is not None:
+        metadata["memory_frames"] = str(model.variant.memory_frames)
     if class_map is not None:
         metadata["class_map"] = class_map.to_yaml()
     tensors = {**model.state_dict(), **(unused or {})}
@@ -244,6 +268,7 @@ def _describe(checkpoint: CheckpointFile) -> WeightsInfo:
         num_parameters=sum(checkpoint.tensors[name].numel() for name in used),
         ignored=tuple(sorted(set(checkpoint.tensors) - used)),
         metadata=checkpoint.metadata,
+        memory_frames=stored_memory_frames(checkpoint),
     )
 
 
@@ -252,9 +277,10 @@ def _identify(checkpoint: CheckpointFile) -> tuple[str, str | None, int | None, 
     tensors = checkpoint.tensors
     layout = "official" if any(name.startswith("pretrained") for name in tensors) else "tdnet"
     best: tuple[str, str | None, int | None, set[str]] = (layout, None, None, set())
-    for variant in VARIANTS:
+    for known in VARIANTS:
+        variant = known.limited_memory(stored_memory_frames(checkpoint))
         with torch.device("meta"):
-            model = create_model(variant.name)
+            model = create_model(variant)
         own = model.state_dict()
         official = official_names(variant, own)
         for layout, names in (("tdnet", {name: name for name in own}), ("official", official)):
@@ -298,6 +324,8 @@ def _mismatch(
     model: SegmentationNetwork, checkpoint: CheckpointFile, differences: list[str]
 ) -> str:
     _, variant, num_classes, _ = _identify(checkpoint)
+    published = dataclasses.replace(model.variant, memory_frames=None)
+    memory = published.limited_memory(stored_memory_frames(checkpoint)).memory_capacity
     shown = "; ".join(differences[:_SHOWN])
     more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
     if variant is not None and variant != model.variant.name:
@@ -306,6 +334,12 @@ def _mismatch(
         remedy = (
             f"it has {num_classes} classes, the model {model.num_classes}: use a class map of "
             f"{num_classes} network classes, or create_model(num_classes={num_classes})"
+        )
+    elif variant is not None and memory != model.variant.memory_capacity:
+        remedy = (
+            f"it uses {memory} memory frames, the model {model.variant.memory_capacity}: "
+            f"create_model(get_variant({variant!r}).limited_memory({memory})), or "
+            f"network.memory_frames={memory} in a recipe"
         )
     else:
         remedy = "it fits no known variant: check that it is a complete TDNet checkpoint"

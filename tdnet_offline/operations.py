@@ -8,6 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tdnet.network import create_model
+from tdnet.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,12 @@ class NetworkCost:
 
 
 def count_operations(
-    variant: str, input_size: tuple[int, int] | None = None, num_classes: int = 19
+    variant: str | Variant, input_size: tuple[int, int] | None = None, num_classes: int = 19
 ) -> NetworkCost:
     """Counts parameters, operations of a frame, and bytes of memory.
 
     Args:
-        variant: a name of `tdnet.list_variants`.
+        variant: a name of `tdnet.list_variants`, or a description.
         input_size: height and width of the network input; None is the variant's own.
         num_classes: channels of the logits.
 

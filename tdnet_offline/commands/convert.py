@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
             f"{class_map.num_network_classes}; choose one that fits"
         )
     model = create_model(
-        variant.name,
+        variant.limited_memory(found.memory_frames),
         # An unknown checkpoint is refused when it is loaded, with what differs.
         num_classes=found.num_classes or 19,
         input_size=size_or_none(args.input_size) or found.input_size,

@@ -88,8 +88,9 @@ def _describe(path: str, size: tuple[int, int] | None) -> None:
         "unused": f"{len(info.ignored)} entries",
     }
     if info.variant is not None:
-        size = size or info.input_size or get_variant(info.variant).input_size
-        cost = count_operations(info.variant, size, info.num_classes or DEFAULT_CLASSES)
+        variant = get_variant(info.variant).limited_memory(info.memory_frames)
+        size = size or info.input_size or variant.input_size
+        cost = count_operations(variant, size, info.num_classes or DEFAULT_CLASSES)
         facts["cost"] = (
             f"{cost.multiply_adds / 1e9:.1f} GMAC a frame and "
             f"{cost.memory_bytes / 2**20:.2f} MiB a stream at {_size_text(size)}"

@@ -44,8 +44,11 @@ def run(args: argparse.Namespace) -> int:
 
     summary = run_training(config)
     progress = summary.progress
-    print(
-        f"{summary.weights}: {progress.iteration} iterations, mean IoU {progress.mean_iou:.4f}; "
-        f"{summary.best}: {progress.best_mean_iou:.4f} after {progress.best_iteration}"
-    )
+    score = "not validated"
+    if progress.mean_iou is not None:
+        score = f"mean IoU {progress.mean_iou:.4f}"
+    best = ""
+    if progress.best_mean_iou is not None:
+        best = f"; {summary.best}: {progress.best_mean_iou:.4f} after {progress.best_iteration}"
+    print(f"{summary.weights}: {progress.iteration} iterations, {score}{best}")
     return 0

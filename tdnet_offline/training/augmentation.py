@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from kornia.geometry.transform import warp_affine
 from torch import Tensor
@@ -39,7 +40,7 @@ class Augmentation:
         Args:
             frames: (B, N, H', W', 3) uint8 RGB.
             labels: (B, H', W') uint8, 255 = ignored.
-            draws: (B,) int64; the same draw gives the same variation.
+            draws: (B,) int64 on the CPU; the same draw gives the same variation.
 
         Returns:
             Frames (B, N, 3, H, W) float32, normalised, channels last in memory, and labels
@@ -124,13 +125,11 @@ def _colored(frames: Tensor, drawn: list[_Drawn]) -> Tensor:
     Brightness, contrast, saturation and normalisation are one matrix, which costs one pass.
     """
     device = frames.device
-    mean, std = torch.tensor(MEAN, device=device), torch.tensor(STD, device=device)
+    mean, std = _on_device(MEAN, device), _on_device(STD, device)
     sample = frames[:, :, ::4, ::4].float().mean(dim=(1, 2, 3))
-    grey = sample @ torch.tensor(_GREY, device=device) / 255
-    pivot = grey.new_tensor([clip.pivot for clip in drawn]) * grey
-    color = torch.tensor(
-        np.stack([clip.color.T / 255 for clip in drawn]), dtype=torch.float32, device=device
-    )
+    grey = sample @ _on_device(_GREY, device) / 255
+    pivot = _on_device([clip.pivot for clip in drawn], device) * grey
+    color = _on_device([clip.color.T / 255 for clip in drawn], device)
     pixels = frames.reshape(len(drawn), -1, 3).float()
     # The range of a picture, 0 to 1, after normalisation.
     lowest, highest = -mean / std, (1 - mean) / std
@@ -139,14 +138,17 @@ def _colored(frames: Tensor, drawn: list[_Drawn]) -> Tensor:
     return normal.reshape(frames.shape).permute(0, 1, 4, 2, 3)
 
 
+def _on_device(numbers: npt.ArrayLike, device: torch.device) -> Tensor:
+    """Bring numbers to the device as float32, without waiting for what it still computes."""
+    return torch.from_numpy(np.array(numbers, np.float32)).to(device, non_blocking=True)
+
+
 def _warped(
     pictures: Tensor, labels: Tensor, drawn: list[_Drawn], size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
     """Resample pictures (bilinear) and labels (nearest) into the crop."""
     batch, length, _, height, width = pictures.shape
-    matrix = torch.tensor(
-        np.stack([clip.matrix for clip in drawn]), dtype=torch.float32, device=pictures.device
-    )
+    matrix = _on_device([clip.matrix for clip in drawn], pictures.device)
     maps = pictures.reshape(batch, length * 3, height, width)
     moved = warp_affine(maps, matrix, size, align_corners=True)
     # Zero is what lies outside of both: the mean colour, and the ignored label.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tdnet.class_map import ClassMap
 from tdnet.errors import InputError
+from tdnet.network import SegmentationNetwork
 from tdnet.version import __version__
 from tdnet.weights import save_weights
 from tdnet_offline.provenance import git_commit
@@ -27,6 +28,13 @@ LAST = "last.safetensors"
 BEST = "best.safetensors"
 STATE = "last.state.pt"
 RECIPE = "recipe.yaml"
+FILES = (BEST, LAST, STATE, RECIPE)
+"""What a run writes beside its log."""
+_SHAPING = (
+    *("network.variant", "network.class_map", "network.input_size", "network.shared_paths"),
+    *("loss.auxiliary", "optimisation.ema", "optimisation.optimizer"),
+)
+"""Keys that decide which numbers a state holds."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +69,17 @@ def save_network(
     """
     network = untied_network(config.network, class_map.num_network_classes)
     network.load_state_dict(module.result.state_dict())
-    for name, item in network.state_dict().items():
-        if not bool(torch.isfinite(item).all()):
-            raise TrainingError(
-                f"iteration {progress.iteration}: {name} holds NaN or infinity; stopped, and the "
-                "weights of the last checkpoint are kept: a lower optimisation.learning_rate or "
-                "a gradient_clip may help"
-            )
+    _check_finite(
+        network,
+        f"iteration {progress.iteration}",
+        "a lower optimisation.learning_rate or a gradient_clip may help",
+    )
     if config.checkpoint.precision == "float16":
-        network.half()
+        _check_finite(
+            network.half(),
+            f"iteration {progress.iteration}, in float16",
+            "resume with checkpoint.precision=float32",
+        )
     metrics: dict[str, Any] = {"iteration": progress.iteration, "mean_iou": progress.mean_iou}
     save_weights(
         network,
@@ -83,6 +93,15 @@ def save_network(
         },
         unused=_auxiliary_state(module),
     )
+
+
+def _check_finite(network: SegmentationNetwork, when: str, remedy: str) -> None:
+    for name, item in network.state_dict().items():
+        if not bool(torch.isfinite(item).all()):
+            raise TrainingError(
+                f"{when}: {name} holds NaN or infinity; stopped, and the weights of the last "
+                f"checkpoint are kept: {remedy}"
+            )
 
 
 def _auxiliary_state(module: TrainingModule) -> dict[str, Tensor]:
@@ -137,18 +156,37 @@ def load_state(path: Path) -> Mapping[str, Any]:
     return dict(state)
 
 
-def restore(module: TrainingModule, state: Mapping[str, Any], path: Path) -> None:
-    """Put network, auxiliary heads and moving average back.
+def restore(
+    module: TrainingModule, state: Mapping[str, Any], path: Path, changed: Sequence[str] = ()
+) -> None:
+    """Put network, auxiliary heads and moving average back, and check that the optimiser fits.
+
+    Args:
+        module: as the recipe has it now.
+        state: of `load_state`.
+        path: of it.
+        changed: keys of the recipe that were others when it was written.
 
     Raises:
-        InputError: the state is of another network.
+        InputError: the state is of another network or optimiser.
     """
     try:
         module.load_state_dict(state["module"])
-    except RuntimeError as error:
+        fits = _layout(module.configure_optimizers().state_dict()) == _layout(state["optimizer"])
+    except RuntimeError:
+        fits = False
+    if not fits:
+        keys = [key for key in changed if key in _SHAPING]
         raise InputError(
-            f"{path}: is of another network than {module.network.variant.name} with "
-            f"{module.network.num_classes} classes and these options; go on with the recipe that "
-            "it was written by, or give another output"
-        ) from error
+            f"{path}: is of another network or optimiser than {module.network.variant.name} with "
+            f"{module.network.num_classes} classes and these options"
+            + (f" (changed: {', '.join(keys)})" if keys else "")
+            + "; go on with the recipe that it was written by, or give another output"
+        )
     module.sums, module.summed = dict(state["sums"]), int(state["summed"])
+
+
+def _layout(optimizer: Mapping[str, Any]) -> list[tuple[bool, int]]:
+    """What two optimisers must have in common to exchange what they have gathered."""
+    # Adam's groups have betas, those of SGD a momentum.
+    return [("betas" in group, len(group["params"])) for group in optimizer["param_groups"]]

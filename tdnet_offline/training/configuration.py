@@ -10,14 +10,24 @@ from typing import Annotated, Literal, NamedTuple
 
 
 class Within(NamedTuple):
-    """Limits of a number, or of each number of a list; both are allowed values."""
+    """Limits of a number, or of each number of a list; both are allowed values.
+
+    Attributes:
+        least: allowed.
+        most: allowed.
+        ascending: whether no number of a list may be below the one before it.
+    """
 
     least: float
     most: float
+    ascending: bool = False
 
 
 _Share = Annotated[float, Within(0, 1)]
 _Count = Annotated[int, Within(1, 10**9)]
+# The sides that networks take; named here again, for importing a network takes seconds.
+_InputSize = Annotated[tuple[int, int] | None, Within(33, 8193)]
+_FrameSize = Annotated[tuple[int, int] | None, Within(1, 8193)]
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ class NetworkConfig:
 
     variant: str = "td4-psp18"
     class_map: str = ""
-    input_size: tuple[int, int] | None = None
+    input_size: _InputSize = None
     memory_stride: Annotated[int, Within(1, 64)] = 3
     memory_frames: int | None = None
     shared_paths: bool = False
@@ -85,7 +95,7 @@ class DataConfig:
     validation_split: str = "val"
     topic: str = ""
     label_topic: str = ""
-    frame_size: tuple[int, int] | None = None
+    frame_size: _FrameSize = None
     spacings: Annotated[tuple[int, ...], Within(1, 1000)] = (1, 2)
     workers: Annotated[int, Within(0, 256)] = 4
 
@@ -102,7 +112,7 @@ class AugmentationConfig:
     """
 
     rotation: Annotated[float, Within(0, 180)] = 5.0
-    scale: Annotated[tuple[float, float], Within(0.1, 10)] = (0.75, 2.0)
+    scale: Annotated[tuple[float, float], Within(0.1, 10, ascending=True)] = (0.75, 2.0)
     flip: bool = True
     color_jitter: _Share = 0.5
 
@@ -152,7 +162,7 @@ class OptimisationConfig:
     accumulate: _Count = 1
     learning_rate: Annotated[float, Within(0, 100)] = 1e-2
     warm_up: Annotated[int, Within(0, 10**9)] = 1000
-    warm_up_start: Annotated[float, Within(0, 100)] = 1e-5
+    warm_up_start: Annotated[float, Within(1e-12, 100)] = 1e-5
     power: Annotated[float, Within(0, 10)] = 0.9
     momentum: Annotated[float, Within(0, 1)] = 0.9
     weight_decay: Annotated[float, Within(0, 10)] = 1e-4

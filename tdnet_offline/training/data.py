@@ -6,8 +6,15 @@ workers or parts of an iteration, nor on where the run was interrupted.
 
 from __future__ import annotations
 
+import atexit
+import ctypes
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing.sharedctypes import RawValue
+from types import FrameType
 from typing import NamedTuple
 
 import cv2
@@ -130,14 +137,42 @@ def clip_loader(
         batch_sampler=batches,
         collate_fn=_collate,
         num_workers=workers,
-        worker_init_fn=_prepare_worker if workers else None,
+        worker_init_fn=_worker_preparation() if workers else None,
         pin_memory=pin_memory,
-        prefetch_factor=4 if workers else None,
+        prefetch_factor=2 if workers else None,
         persistent_workers=workers > 0,
     )
 
 
-def _prepare_worker(_number: int) -> None:
-    # Ctrl-C reaches the whole process group; the main process decides when it ends.
+@contextmanager
+def single_threaded_opencv() -> Iterator[None]:
+    """Keep OpenCV from using threads, in this process and in those that are forked in it.
+
+    A forked process has none of the threads that OpenCV counts on, and would wait for them forever
+    where a picture is so large that they share it.
+    """
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _worker_preparation() -> Callable[[int], None]:
+    """Give what a worker process begins with; Python ends workers by SIGTERM when itself ends."""
+    ending = RawValue(ctypes.c_bool, False)
+    atexit.register(setattr, ending, "value", True)
+    return partial(_prepare_worker, ending)
+
+
+def _prepare_worker(ending: ctypes.c_bool, _number: int) -> None:
+    # Ctrl-C, and SIGTERM from torchrun and schedulers, reach the whole process group; the main
+    # process decides when it ends, and needs its workers until then.
+    def on_sigterm(_signal: int, _frame: FrameType | None) -> None:
+        if ending.value:
+            os._exit(0)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, on_sigterm)
     cv2.setNumThreads(1)

@@ -86,7 +86,9 @@ def load_single_frame(path: str | Path) -> PSPNet:
     return network
 
 
-def start_paths(network: TDNet, single: PSPNet, *, pass_through: bool = False) -> list[str]:
+def start_paths(
+    network: TDNet, single: PSPNet, *, pass_through: bool = False, same_classes: bool = True
+) -> list[str]:
     """Start every path of a network from a single-frame network.
 
     A path copies its backbone and pyramid; its head takes from the 3x3 convolution the input
@@ -97,9 +99,10 @@ def start_paths(network: TDNet, single: PSPNet, *, pass_through: bool = False) -
         single: of the same backbone.
         pass_through: also let values begin as the features themselves, and copy norm and
             classifier of the head, so that every path segments before it has learnt anything.
+        same_classes: whether the channels of both mean the same; if not, no classifier is copied.
 
     Returns:
-        What keeps its random numbers since the shapes differ, a line each.
+        What keeps its random numbers since shapes or classes differ, a line each.
 
     Raises:
         WeightsError: the backbones differ.
@@ -131,7 +134,12 @@ def start_paths(network: TDNet, single: PSPNet, *, pass_through: bool = False) -
             bias = torch.zeros(len(columns))
             copy(path.encoding.value, {"weight": same, "bias": bias}, "value projection")
             copy(head.conv.bn, source.conv.bn.state_dict(), "norm of the head")
-            copy(head.classifier, source.classifier.state_dict(), "classifier")
+            if same_classes:
+                copy(head.classifier, source.classifier.state_dict(), "classifier")
+            else:
+                skipped[
+                    f"classifier keeps its random numbers: {theirs.name} has other classes"
+                ] = None
     return list(skipped)
 
 

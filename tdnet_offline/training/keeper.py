@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import signal
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import Any, cast
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
+from torch.optim.optimizer import Optimizer
 
 from tdnet.class_map import ClassMap
 from tdnet_offline.training import checkpoints
@@ -21,7 +23,9 @@ from tdnet_offline.training.checkpoints import Progress
 from tdnet_offline.training.configuration import TrainingConfig
 from tdnet_offline.training.log import TrainingLog
 from tdnet_offline.training.module import TrainingModule
+from tdnet_offline.training.recipe import write_recipe
 from tdnet_offline.training.validation import mean_iou
+from tdnet_offline.writers.atomic_files import replacing
 
 
 class Keeper(pl.Callback):
@@ -59,11 +63,15 @@ class Keeper(pl.Callback):
         self._handlers: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put the optimiser back where it was, and listen for requests to stop."""
+        """Put the optimiser back where it was, note the recipe, listen for requests to stop."""
         if self._state is not None:
-            trainer.optimizers[0].load_state_dict(self._state["optimizer"])
+            _restore_optimizer(trainer.optimizers[0], self._state["optimizer"])
             trainer.precision_plugin.load_state_dict(self._state["precision"])
             self._state = None
+        if trainer.is_global_zero:
+            # Not before: a run that cannot begin leaves what is there as it is.
+            with replacing(self._folder / checkpoints.RECIPE) as temporary:
+                temporary.write_text(write_recipe(self._config), encoding="utf-8")
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._handlers[number] = signal.signal(number, self._on_signal)
@@ -121,6 +129,11 @@ class Keeper(pl.Callback):
         if trainer.world_size > 1:
             torch.distributed.all_reduce(counts)
         score = mean_iou(counts)
+        if math.isnan(score):
+            self.progress = dataclasses.replace(self.progress, mean_iou=None)
+            if trainer.is_global_zero:
+                self._log.say(f"iteration {module.iteration}: no labelled pixel was validated")
+            return
         best = self.progress.best_mean_iou
         self.progress = dataclasses.replace(self.progress, mean_iou=score)
         if best is None or score > best:
@@ -144,3 +157,11 @@ class Keeper(pl.Callback):
             checkpoints.save_network(
                 self._folder / name, self._config, module, self._class_map, self.progress
             )
+
+
+def _restore_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Put back what it has gathered; its settings remain those of this run."""
+    settings = [{**group, "params": None} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, chosen in zip(optimizer.param_groups, settings, strict=True):
+        group.update({**chosen, "params": group["params"]})

@@ -95,6 +95,13 @@ class TrainingModule(pl.LightningModule):
             raise batch
         return batch
 
+    def transfer_batch_to_device(
+        self, batch: ClipBatch, device: torch.device, _: int
+    ) -> ClipBatch:
+        """Bring frames and labels to the device; the draws decide here what happens to them."""
+        frames, labels = (item.to(device, non_blocking=True) for item in batch[:2])
+        return ClipBatch(frames, labels, batch.draws)
+
     def on_after_batch_transfer(self, batch: ClipBatch, _: int) -> tuple[Tensor, Tensor]:
         """Vary frames and labels; in float32, whatever the network computes in."""
         return self._augment(*batch)

@@ -14,8 +14,18 @@ from tdnet.errors import InputError, WeightsError
 from tdnet.network import SegmentationNetwork, TDNet, create_model
 from tdnet.variants import Variant, get_variant
 from tdnet.weights import describe_weights, load_weights, packaged_weights, stored_class_map
-from tdnet_offline.training.auxiliary import auxiliary_heads, load_auxiliary_heads
-from tdnet_offline.training.configuration import NetworkConfig, TrainingConfig
+from tdnet_offline.training.auxiliary import (
+    AuxiliaryHead,
+    auxiliary_heads,
+    load_auxiliary_heads,
+)
+from tdnet_offline.training.class_order import (
+    channel_names,
+    channel_order,
+    class_map_of,
+    reorder,
+)
+from tdnet_offline.training.configuration import InitConfig, NetworkConfig, TrainingConfig
 from tdnet_offline.training.initialisation import (
     load_imagenet_backbones,
     load_single_frame,
@@ -95,30 +105,45 @@ def prepare_learner(config: TrainingConfig, class_map: ClassMap) -> Learner:
     if config.init.backbone:
         learner.notes += load_imagenet_backbones(learner.network, config.init.backbone)
     if config.init.single:
-        _start_from_single(learner, config.init.single, config.init.pass_through)
+        _start_from_single(learner, config.init, class_map)
     if config.init.weights:
         _go_on_from(learner, read_checkpoint(_weights_file(config)), class_map)
     if config.network.shared_paths:
         _share_paths(learner)
-    learner.teacher = _teacher(config, learner.network)
+    learner.teacher = _teacher(config, learner.network, class_map)
     return learner
 
 
-def _start_from_single(learner: Learner, path: str, pass_through: bool) -> None:
-    network = learner.network
+def _start_from_single(learner: Learner, config: InitConfig, class_map: ClassMap) -> None:
+    network, path = learner.network, config.single
     if not isinstance(network, TDNet):
         raise InputError(
             f"init.single starts the paths of a TDNet; {network.variant.name} has none: give "
             "init.weights"
         )
     single = load_single_frame(path)
-    learner.notes += start_paths(network, single, pass_through=pass_through)
-    if learner.auxiliary is None or single.num_classes != network.num_classes:
+    order = None
+    if single.num_classes == network.num_classes:
+        order = channel_order(class_map_of(path), class_map)
+    if order is not None:
+        reorder(single.head.classifier, order)
+    learner.notes += start_paths(
+        network, single, pass_through=config.pass_through, same_classes=order is not None
+    )
+    if learner.auxiliary is None:
         return
     heads = auxiliary_heads(single)
-    if load_auxiliary_heads(heads, read_checkpoint(path).tensors):
+    if not load_auxiliary_heads(heads, read_checkpoint(path).tensors):
+        learner.notes.append(f"auxiliary heads keep their random numbers: {path} has none")
+    elif order is None:
+        learner.notes.append(
+            f"auxiliary heads keep their random numbers: {path} has other classes"
+        )
+    else:
+        (given,) = (head for head in heads if isinstance(head, AuxiliaryHead))
+        reorder(given.classifier, order)
         for head in learner.auxiliary:
-            head.load_state_dict(heads[0].state_dict())
+            head.load_state_dict(given.state_dict())
 
 
 def _weights_file(config: TrainingConfig) -> str:
@@ -148,7 +173,7 @@ def _go_on_from(learner: Learner, checkpoint: CheckpointFile, class_map: ClassMa
     found = describe_weights(checkpoint.path)
     theirs = stored_class_map(checkpoint)
     same = found.num_classes == network.num_classes and (
-        theirs is None or _channel_names(theirs) == _channel_names(class_map)
+        theirs is None or channel_names(theirs) == channel_names(class_map)
     )
     if same or found.variant != network.variant.name or found.num_classes is None:
         load_weights(network, checkpoint)  # or its error, which says what does not fit
@@ -170,10 +195,10 @@ def _take_over(
 ) -> str:
     """Copy all but the classifier, and its rows of the classes that have the same name."""
     state, given = network.state_dict(), donor.state_dict()
-    known = _channel_names(theirs) if theirs else {}
+    known = channel_names(theirs) if theirs else {}
     rows = {name: channel for channel, name in known.items()}
     pairs = {
-        channel: rows[name] for channel, name in _channel_names(class_map).items() if name in rows
+        channel: rows[name] for channel, name in channel_names(class_map).items() if name in rows
     }
     for name, item in given.items():
         if ".classifier." not in f".{name}":
@@ -182,17 +207,13 @@ def _take_over(
         for channel, row in pairs.items():
             state[name][channel] = item[row]
     network.load_state_dict(state)
-    names = _channel_names(class_map)
+    names = channel_names(class_map)
     kept = [names[channel] for channel in pairs]
     new = [name for channel, name in names.items() if channel not in pairs]
     return (
         f"classes taken over by name: {', '.join(kept) or 'none'}; "
         f"new, with random weights: {', '.join(new) or 'none'}"
     )
-
-
-def _channel_names(class_map: ClassMap) -> dict[int, str]:
-    return {channel: entry.name for entry in class_map.classes for channel in entry.sources}
 
 
 def _share_paths(learner: Learner) -> None:
@@ -214,7 +235,9 @@ def _share_paths(learner: Learner) -> None:
             learner.auxiliary[index] = learner.auxiliary[0]
 
 
-def _teacher(config: TrainingConfig, network: SegmentationNetwork) -> GroupedTeacher | None:
+def _teacher(
+    config: TrainingConfig, network: SegmentationNetwork, class_map: ClassMap
+) -> GroupedTeacher | None:
     loss = config.loss
     if loss.distillation == "none":
         return None
@@ -230,4 +253,6 @@ def _teacher(config: TrainingConfig, network: SegmentationNetwork) -> GroupedTea
         )
     # All groups together are the whole network, however many there are.
     groups = network.variant.paths if isinstance(network, TDNet) else 2
-    return load_teacher(loss.teacher, groups=groups, num_classes=network.num_classes)
+    return load_teacher(
+        loss.teacher, groups=groups, num_classes=network.num_classes, class_map=class_map
+    )

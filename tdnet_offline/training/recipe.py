@@ -107,7 +107,7 @@ def _read(path: Path, depth: int = 0) -> dict[str, Any]:
     if values is None:
         values = {}
     if not isinstance(values, dict):
-        raise InputError(f"{path}: holds {quoted(str(values))}; allowed are sections and keys")
+        raise InputError(f"{path}: holds {_shown(values)}; allowed are sections and keys")
     base = values.pop(BASE, None)
     if base is None:
         return values
@@ -120,8 +120,8 @@ def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any
     result = dict(lower)
     for key, value in upper.items():
         below = result.get(key)
-        if isinstance(value, dict) and isinstance(below, dict):
-            value = _merged(below, value)
+        if isinstance(below, dict) and (isinstance(value, dict) or value is None):
+            value = _merged(below, value or {})
         result[key] = value
     return result
 
@@ -132,7 +132,9 @@ def _set(values: dict[str, Any], word: str) -> None:
         raise InputError(f"{quoted(word)}: write KEY=VALUE, such as optimisation.iterations=1000")
     *sections, key = name.split(".")
     for section in sections:
-        inner = values.setdefault(section, {})
+        if values.get(section) is None:  # also a section without keys
+            values[section] = {}
+        inner = values[section]
         if not isinstance(inner, dict):
             raise InputError(_unknown(name, "the command line"))
         values = inner
@@ -150,9 +152,11 @@ def _build(kind: type, values: object, prefix: str, source: str) -> object:
     Raises:
         InputError: with the key.
     """
+    if values is None:
+        values = {}
     if not isinstance(values, dict):
         section = prefix.rstrip(".")
-        raise InputError(f"{source}: {section} is {quoted(str(values))}; it is a section of keys")
+        raise InputError(f"{source}: {section} is {_shown(values)}; it is a section of keys")
     hints = get_type_hints(kind, include_extras=True)
     for key in values:
         if key not in hints:
@@ -187,21 +191,36 @@ def _converted(hint: Any, value: object, name: str, source: str) -> object:  # n
         hint, limits = get_args(hint)
     try:
         result = _of_type(hint, value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         result = None
         fits = False
     else:
-        numbers = result if isinstance(result, tuple) else (result,)
-        fits = limits is None or all(limits.least <= n <= limits.most for n in numbers)
+        fits = limits is None or _is_within(result, limits)
     if not fits:
         raise InputError(
-            f"{source}: {name} is {quoted(str(value))}; allowed is {_expected(hint, limits)}"
+            f"{source}: {name} is {_shown(value)}; allowed is {_expected(hint, limits)}"
         )
     return result
 
 
+def _shown(value: object) -> str:
+    try:
+        return quoted(str(value))
+    except ValueError:  # Python does not print whole numbers of thousands of digits
+        return "a number of thousands of digits"
+
+
+def _is_within(result: Any, limits: Within) -> bool:  # noqa: ANN401
+    if result is None:
+        return True
+    numbers = result if isinstance(result, tuple) else (result,)
+    if limits.ascending and sorted(numbers) != list(numbers):
+        return False
+    return all(limits.least <= number <= limits.most for number in numbers)
+
+
 def _of_type(hint: Any, value: Any) -> object:  # noqa: ANN401
-    """Give the value as the type, or raise TypeError or ValueError."""
+    """Give the value as the type, or raise TypeError, ValueError or OverflowError."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         if value is None or value == "":
@@ -235,10 +254,12 @@ def _of_type(hint: Any, value: Any) -> object:  # noqa: ANN401
 def _expected(hint: Any, limits: Within | None) -> str:  # noqa: ANN401
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        return " or null, ".join(_expected(k, limits) for k in arguments if k is not NoneType)
+        (hint,) = (kind for kind in arguments if kind is not NoneType)
+        return f"{_expected(hint, limits)}, or null"
     if origin is Literal:
         return ", ".join(map(str, arguments))
     between = f" from {limits.least:g} to {limits.most:g}" if limits else ""
+    between += ", the smallest first" if limits and limits.ascending else ""
     if origin is tuple:
         count = "" if arguments[-1] is Ellipsis else f"{len(arguments)} "
         return f"a list of {count}{_PLURALS[arguments[0]]}{between}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,13 @@ from tdnet_offline.datasets import ClipDataset, Dataset, open_dataset
 from tdnet_offline.training import checkpoints
 from tdnet_offline.training.checkpoints import Progress
 from tdnet_offline.training.configuration import DataConfig, TrainingConfig
-from tdnet_offline.training.data import ClipSampler, clip_loader
+from tdnet_offline.training.data import ClipSampler, Position, clip_loader, single_threaded_opencv
 from tdnet_offline.training.keeper import Keeper
 from tdnet_offline.training.log import TrainingLog
 from tdnet_offline.training.module import TrainingModule
 from tdnet_offline.training.objective import Objective, balanced_class_weights
 from tdnet_offline.training.preparation import chosen_variant, clip_length, prepare_learner
-from tdnet_offline.training.recipe import changed_keys, load_recipe, write_recipe
+from tdnet_offline.training.recipe import changed_keys, load_recipe
 from tdnet_offline.training.trainer import (
     create_trainer,
     quiet_lightning,
@@ -33,9 +35,13 @@ from tdnet_offline.training.trainer import (
     training_errors,
     training_precision,
 )
-from tdnet_offline.training.validation import streamed_confusion, validation_batches
+from tdnet_offline.training.truth import any_truth, check_truth
+from tdnet_offline.training.validation import (
+    overlap_notes,
+    streamed_confusion,
+    validation_batches,
+)
 from tdnet_offline.training.world import World
-from tdnet_offline.writers.atomic_files import replacing
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class TrainingSummary:
         folder: where everything is.
         progress: iterations, and mean IoU of the last and best validation.
         weights: of the last iteration.
-        best: of the best validation.
+        best: of the best validation; not written before the first one.
         seconds: that this process took.
     """
 
@@ -68,10 +74,13 @@ def run_training(config: TrainingConfig) -> TrainingSummary:
     """
     started = time.monotonic()
     folder = Path(config.output)
-    state = _state_to_resume(config, folder)
+    state = _state_to_resume(config, folder, World.of_environment())
     progress = Progress() if state is None else Progress(**state["progress"])
     if progress.iteration < config.optimisation.iterations:
-        progress = _train(config, folder, progress, state)
+        with ExitStack() as stack:
+            if config.data.workers:
+                stack.enter_context(single_threaded_opencv())
+            progress = _train(config, folder, progress, state)
     if progress.iteration < config.optimisation.iterations:
         raise KeyboardInterrupt
     return TrainingSummary(
@@ -96,6 +105,11 @@ def _train(
     data = config.data
     clips = ClipDataset(train, length, data.spacings, data.frame_size)
     held_out = ClipDataset(validation, length, (1,), data.frame_size)
+    paths = chosen_variant(config.network).paths
+    alone = Position(0, 1, 1, 1)
+    everything = validation_batches(len(held_out), config.validation.clips, paths, alone)
+    items = chain.from_iterable(share.items for share in everything)
+    check_truth(held_out, items, data.validation or data.train)
 
     learner = prepare_learner(config, train.class_map)
     learner.network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -105,20 +119,26 @@ def _train(
     objective = Objective(config.loss, learner.teacher, weights)
     module = TrainingModule(config, learner, objective, progress.iteration)
     log = TrainingLog(config)
+    notes = [*learner.notes, *overlap_notes(train, validation)]
     if state is not None:
-        checkpoints.restore(module, state, folder / checkpoints.STATE)
+        keys = _changed_keys(config, folder)
+        checkpoints.restore(module, state, folder / checkpoints.STATE, keys)
+        since = f"; changed since: {', '.join(keys)}" if keys else ""
+        notes.append(f"goes on after iteration {progress.iteration}{since}")
+    if not any_truth(train):
+        notes.append(f"{data.train}: no labelled pixel in any frame looked at; see `tdnet check`")
     if world.rank == 0:
-        for note in [*learner.notes, *_resume_notes(config, folder, state)]:
+        for note in notes:
             log.say(note)
-        with replacing(folder / checkpoints.RECIPE) as temporary:
-            temporary.write_text(write_recipe(config), encoding="utf-8")
 
     pin = device.type == "cuda"
     end = config.optimisation.iterations
     sampler = ClipSampler(len(clips), config.seed, progress.iteration, end, position)
     loader = clip_loader(clips, sampler, workers=data.workers, pin_memory=pin)
-    batches = validation_batches(len(held_out), config.validation.clips, position)
-    held_out_loader = clip_loader(held_out, batches, workers=data.workers, pin_memory=pin)
+    shares = validation_batches(len(held_out), config.validation.clips, paths, position)
+    held_out_loader = clip_loader(
+        held_out, [share.items for share in shares], workers=data.workers, pin_memory=pin
+    )
 
     def confusion(trained: TrainingModule) -> Tensor:
         return streamed_confusion(
@@ -126,8 +146,7 @@ def _train(
             held_out_loader,
             device=trained.device,
             dtype=PRECISIONS[precision],
-            first_path=world.rank,
-            path_step=world.processes,
+            paths=[share.path for share in shares],
         )
 
     keeper = Keeper(config, train.class_map, confusion, log, progress, state)
@@ -141,28 +160,29 @@ def _train(
     return keeper.progress
 
 
-def _state_to_resume(config: TrainingConfig, folder: Path) -> Mapping[str, Any] | None:
+def _state_to_resume(
+    config: TrainingConfig, folder: Path, world: World
+) -> Mapping[str, Any] | None:
     path = folder / checkpoints.STATE
-    if not path.exists():
-        return None
-    if not config.resume:
+    if config.resume:
+        return checkpoints.load_state(path) if path.exists() else None
+    left = [name for name in checkpoints.FILES if (folder / name).exists()]
+    # A process that starts late finds what the first one of this run has written.
+    if left and world.rank == 0:
         raise InputError(
-            f"{folder} holds a run already; go on with resume=true, or give another output"
+            f"{folder} holds a run already; go on with resume=true, or give another output "
+            f"(found: {', '.join(left)})"
         )
-    return checkpoints.load_state(path)
+    return None
 
 
-def _resume_notes(
-    config: TrainingConfig, folder: Path, state: Mapping[str, Any] | None
-) -> list[str]:
-    if state is None:
+def _changed_keys(config: TrainingConfig, folder: Path) -> list[str]:
+    """Keys that were others in the run that is resumed; none where its recipe cannot be read."""
+    try:
+        before = load_recipe(str(folder / checkpoints.RECIPE))
+    except InputError:
         return []
-    changed = changed_keys(load_recipe(str(folder / checkpoints.RECIPE)), config)
-    keys = [key for key in changed if key not in ("resume", "output")]
-    return [
-        f"goes on after iteration {state['progress']['iteration']}"
-        + (f"; changed since: {', '.join(keys)}" if keys else "")
-    ]
+    return [key for key in changed_keys(before, config) if key not in ("resume", "output")]
 
 
 def _datasets(config: TrainingConfig) -> tuple[Dataset, Dataset]:

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from tdnet.class_map import ClassMap
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import PSPNet
 from tdnet.network.layers import NORM_EPS
 from tdnet.network.pyramid_pooling import PyramidPooling
 from tdnet.network.resnet import ResNet
 from tdnet.variants import Variant
+from tdnet_offline.training.class_order import channel_order, class_map_of, reorder
 from tdnet_offline.training.initialisation import load_single_frame
 from tdnet_offline.training.pyramid_groups import group_channels
 
@@ -115,13 +117,17 @@ class GroupedTeacher(nn.Module):
         return self.classifier(torch.relu(self.norm(hidden)))
 
 
-def load_teacher(path: str | Path, *, groups: int, num_classes: int) -> GroupedTeacher:
+def load_teacher(
+    path: str | Path, *, groups: int, num_classes: int, class_map: ClassMap | None = None
+) -> GroupedTeacher:
     """Load a teacher from the weights of a PSPNet, in whatever known layout.
 
     Args:
         path: the file; the published teachers' layouts, of 2 and of 4 groups, are among them.
         groups: N, the student's paths, whatever the file's groups.
         num_classes: K, the student's.
+        class_map: the student's. Where the file has one too, the teacher's channels are put into
+            its order by the names of the classes.
 
     Raises:
         WeightsError: the file cannot be read, holds no PSPNet, or one of other classes.
@@ -133,4 +139,14 @@ def load_teacher(path: str | Path, *, groups: int, num_classes: int) -> GroupedT
             f"{path} has {network.num_classes} classes, the network to be taught {num_classes}; "
             "give a teacher of the same class map"
         )
+    if class_map is not None:
+        theirs = class_map_of(path)
+        order = channel_order(theirs, class_map)
+        if order is None:
+            raise WeightsError(
+                f"{path} has the classes of class map {theirs.name if theirs else ''!r}, the "
+                f"network to be taught those of {class_map.name!r}; give a teacher of the same "
+                "classes"
+            )
+        reorder(network.head.classifier, order)
     return GroupedTeacher.from_network(network, groups)

@@ -17,7 +17,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from tdnet.device import resolve_device
 from tdnet.errors import DeviceError, InputError
 from tdnet.variants import get_variant
-from tdnet_offline.training.configuration import TrainingConfig
+from tdnet_offline.training.configuration import NetworkConfig, TrainingConfig
 from tdnet_offline.training.module import TrainingError
 from tdnet_offline.training.world import World
 
@@ -51,12 +51,20 @@ def training_precision(config: TrainingConfig, device: torch.device) -> str:
         return config.precision
     if device.type == "cpu":
         return "float32"
-    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
 
 
 def synchronises_norms(world: World, device: torch.device) -> bool:
     """Say whether batch norms see the clips of all processes; PyTorch has that on GPUs only."""
     return world.processes > 1 and device.type == "cuda"
+
+
+def _leaves_parameters_out(network: NetworkConfig) -> bool:
+    """Say whether some parameters have no gradient in an iteration."""
+    if network.shared_paths:
+        return network.memory_frames == 0
+    # The paths take turns.
+    return get_variant(network.variant).paths > 1
 
 
 def create_trainer(
@@ -81,8 +89,7 @@ def create_trainer(
     several = world.processes > 1
     gpu = device.type == "cuda"
     strategy = DDPStrategy(
-        # The paths take turns, so that some parameters have no gradient in any iteration.
-        find_unused_parameters=get_variant(config.network.variant).paths > 1,
+        find_unused_parameters=_leaves_parameters_out(config.network),
         process_group_backend="nccl" if gpu else "gloo",
     )
     return pl.Trainer(

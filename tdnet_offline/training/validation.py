@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -9,31 +12,70 @@ from torch.utils.data import DataLoader
 from tdnet.errors import TdnetError
 from tdnet.network import SegmentationNetwork
 from tdnet.network.layers import resize
-from tdnet_offline.datasets import IGNORED
+from tdnet_offline.datasets import IGNORED, Dataset
 from tdnet_offline.training.augmentation import plain
 from tdnet_offline.training.data import ClipBatch, Position
 from tdnet_offline.training.objective import clip_output
 
 
+class ValidationBatch(NamedTuple):
+    """Clips that one path segments at once.
+
+    Attributes:
+        path: its number, from 0.
+        items: (index, 0) pairs for the data set.
+    """
+
+    path: int
+    items: list[tuple[int, int]]
+
+
 def validation_batches(
-    num_clips: int, wanted: int, position: Position
-) -> list[list[tuple[int, int]]]:
+    num_clips: int, wanted: int, paths: int, position: Position
+) -> list[ValidationBatch]:
     """Choose clips evenly over a split, and divide them among the processes.
+
+    The paths take turns from chosen clip to chosen clip, so that neither the batch size nor the
+    number of processes decides which path segments which.
 
     Args:
         num_clips: of the split.
         wanted: how many to take; 0: all.
+        paths: of the network.
         position: of this process, and how many clips it takes at once.
 
     Returns:
-        (index, 0) pairs of the batches of this process.
+        The batches of this process.
     """
     count = min(wanted or num_clips, num_clips)
-    indices = [number * num_clips // count for number in range(count)]
+    chosen = [number * num_clips // count for number in range(count)]
     size = position.clips
-    batches = [indices[first : first + size] for first in range(0, count, size)]
-    mine = batches[position.rank :: position.processes]
-    return [[(index, 0) for index in batch] for batch in mine]
+    batches = []
+    for path in range(paths):
+        items = [(index, 0) for index in chosen[path::paths]]
+        batches += [
+            ValidationBatch(path, items[first : first + size])
+            for first in range(0, len(items), size)
+        ]
+    return batches[position.rank :: position.processes]
+
+
+def overlap_notes(train: Dataset, validation: Dataset) -> list[str]:
+    """Say in a line if frames are learnt from and validated on; in none if not."""
+    if (train.name, train.root) != (validation.name, validation.root):
+        return []
+    learnt, held_out = (
+        {(video.name, index) for video in dataset.videos for index in video.labelled}
+        for dataset in (train, validation)
+    )
+    common = len(learnt & held_out)
+    if common == 0:
+        return []
+    return [
+        f"validates on what it learns from: {common} of the {len(held_out)} labelled frames of "
+        f"{validation.name} {validation.root}; the mean IoU says little about other frames: give "
+        "data.validation, or splits"
+    ]
 
 
 @torch.no_grad()
@@ -43,21 +85,18 @@ def streamed_confusion(
     *,
     device: torch.device,
     dtype: torch.dtype,
-    first_path: int = 0,
-    path_step: int = 1,
+    paths: Sequence[int],
 ) -> Tensor:
     """Count pixels by true and by given class, each frame with a full memory.
 
-    The last frame of a clip is segmented as in a stream that began with the clip; the paths take
-    turns.
+    The last frame of a clip is segmented as in a stream that began with the clip.
 
     Args:
         network: evaluated with its variant's memory stride; left in the mode that it had.
         loader: of clips.
         device: where the network is.
         dtype: in which what needs no float32 is computed.
-        first_path: that segments the first batch.
-        path_step: from batch to batch, since other processes have those between.
+        paths: the one that segments each batch.
 
     Returns:
         (K, K) int64 on the device: rows are true classes, columns given ones.
@@ -71,7 +110,7 @@ def streamed_confusion(
     network.eval()
     network.memory_stride = network.variant.memory_stride
     try:
-        for number, batch in enumerate(loader):
+        for path, batch in zip(paths, loader, strict=True):
             if isinstance(batch, TdnetError):
                 raise batch
             frames, labels = plain(
@@ -79,7 +118,6 @@ def streamed_confusion(
                 batch.labels.to(device, non_blocking=True),
                 network.input_size,
             )
-            path = (first_path + number * path_step) % network.variant.paths
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
                 logits = clip_output(network, frames, path).full
             given = resize(logits.float(), network.input_size).argmax(dim=1)

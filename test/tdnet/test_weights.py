@@ -22,6 +22,7 @@ from tdnet import ClassMap, SegmenterSettings, StreamingSegmenter, create_model,
 from tdnet.errors import TdnetError, UnknownNameError, WeightsError
 from tdnet.network import SegmentationNetwork
 from tdnet.official_layout import is_unused, official_names
+from tdnet.variants import Variant, get_variant
 from tdnet.weights import describe_weights, load_weights, save_weights
 
 NANO = "td4-psp18-nano"
@@ -29,7 +30,9 @@ SIZE = (65, 129)
 State = dict[str, torch.Tensor]
 
 
-def small_model(name: str = NANO, seed: int = 0, **options: object) -> SegmentationNetwork:
+def small_model(
+    name: str | Variant = NANO, seed: int = 0, **options: object
+) -> SegmentationNetwork:
     torch.manual_seed(seed)
     return create_model(name, **{"input_size": SIZE, **options})  # type: ignore[arg-type]
 
@@ -244,6 +247,42 @@ def test_another_variant_is_named_with_the_remedy(tmp_path: Path) -> None:
     assert "missing paths.0.backbone" in message
     assert "more" in message
     assert "it fits variant 'psp18-nano'" in message
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2])
+def test_networks_of_fewer_memory_frames_are_known_by_their_header(
+    frames: int, tmp_path: Path
+) -> None:
+    source = small_model(get_variant(NANO).limited_memory(frames), seed=8)
+    path = tmp_path / "few.safetensors"
+    save_weights(source, path)
+    info = describe_weights(path)
+    assert (info.variant, info.num_classes, info.memory_frames) == (NANO, 19, frames)
+    segmenter = SegmenterSettings(weights=str(path), device="cpu", precision="float32").build()
+    theirs = StreamingSegmenter(source, device="cpu", precision="float32")
+    for seed in range(4):
+        image = np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), np.uint8)
+        one, other = segmenter.step(image), theirs.step(image)
+        assert np.array_equal(one.labels, other.labels)
+    assert one.memory_frames == frames
+    with pytest.raises(WeightsError, match=f"uses {frames} memory frames, the model 3: .*recipe"):
+        load_weights(small_model(), path)
+
+
+def test_a_network_of_fewer_memory_frames_than_the_file_says_so(tmp_path: Path) -> None:
+    save_weights(small_model(), tmp_path / "all.safetensors")
+    with pytest.raises(WeightsError, match="uses 3 memory frames, the model 1: "):
+        load_weights(
+            small_model(get_variant(NANO).limited_memory(1)), tmp_path / "all.safetensors"
+        )
+
+
+@pytest.mark.parametrize("text", ["4", "-1", "one", "1.0", ""])
+def test_impossible_memory_frames_in_the_header_are_refused(text: str, tmp_path: Path) -> None:
+    state = small_model().state_dict()
+    save_file(state, tmp_path / "a.safetensors", metadata={"memory_frames": text})
+    with pytest.raises(WeightsError, match=r"says memory_frames '.*'; allowed are 0 to 3"):
+        describe_weights(tmp_path / "a.safetensors")
 
 
 def test_another_class_count_is_named_with_the_remedy(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from tdnet import (
     StreamingSegmenter,
     create_model,
     describe_weights,
+    get_variant,
     load_weights,
+    save_weights,
 )
 from tdnet.network import SegmentationNetwork
 from tdnet.official_layout import official_names
@@ -167,3 +169,21 @@ def test_a_mistake_is_one_line_and_exit_status_2(
     assert captured.out == ""
     assert not list(tmp_path.glob("out.*"))
     assert not Path("executed").exists()
+
+
+def test_fewer_memory_frames_stay_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = create_model(get_variant("td4-psp18-nano").limited_memory(1), input_size=SIZE)
+    given, written = tmp_path / "few.safetensors", tmp_path / "again.safetensors"
+    save_weights(few, given)
+    assert main(["convert", str(given), str(written), *VARIANT]) == 0
+    capsys.readouterr()
+    assert describe_weights(written).memory_frames == 1
+    costs = []
+    save_weights(create_model("td4-psp18-nano", input_size=SIZE), tmp_path / "all.safetensors")
+    for path in (written, tmp_path / "all.safetensors"):
+        assert main(["info", str(path)]) == 0
+        (line,) = (
+            line for line in capsys.readouterr().out.splitlines() if line.startswith("cost:")
+        )
+        costs.append(line)
+    assert costs[0] != costs[1]

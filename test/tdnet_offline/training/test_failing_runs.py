@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import resource
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,8 +20,16 @@ import pytest
 import torch
 from support.labelled import write_labels
 from support.media import write_image
-from support.training import changed, little_config, little_recipe, write_little
+from support.training import (
+    CLASS_MAP,
+    SIZE,
+    changed,
+    little_config,
+    little_recipe,
+    write_little,
+)
 
+from tdnet import ClassMap, create_model, describe_weights, save_weights
 from tdnet.checkpoint_file import read_checkpoint
 from tdnet.errors import TdnetError
 from tdnet_offline.command import main
@@ -159,3 +170,96 @@ def test_a_checkpoint_of_another_variant_is_refused(little: Path, tmp_path: Path
     )
     with pytest.raises(TdnetError, match="it fits variant 'td4-psp18-nano'"):
         run_training(changed(other, output=str(tmp_path / "other")))
+
+
+def test_workers_read_large_frames(tmp_path: Path) -> None:
+    """OpenCV shares large pictures among threads, which a forked process would wait for."""
+    data, smooth = tmp_path / "data", np.zeros((1024, 2048, 3), np.uint8)
+    for index in range(2):
+        write_image(data / "frames" / "v0" / f"{index}.png", smooth)
+        write_labels(data / "labels" / "v0" / f"{index}.png", smooth[..., 0])
+    (data / "class_map.yaml").write_text(CLASS_MAP, encoding="utf-8")
+    keys = {"network__variant": "psp18-nano", "data__frame_size": [33, 65], "data__workers": 2}
+    recipe = little_recipe(tmp_path / "recipe.yaml", data, optimisation__iterations=1, **keys)
+    threads = "import cv2, sys; cv2.setNumThreads(4); from tdnet_offline.command import main"
+    command = [sys.executable, "-c", f"{threads}; sys.exit(main(['train', {str(recipe)!r}]))"]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        try:
+            assert process.wait(timeout=60) == 0
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_float16_that_overflows_is_not_written(little: Path, tmp_path: Path) -> None:
+    """A variance that float32 holds and float16 does not."""
+    network = create_model("psp18-nano", 3, (33, 65))
+    for name, item in network.state_dict().items():
+        if name.endswith("running_var"):
+            item.fill_(1e6)
+    class_map = ClassMap.from_yaml(CLASS_MAP, "little")
+    save_weights(network, tmp_path / "large.safetensors", class_map=class_map)
+    config = little_config(
+        tmp_path,
+        little,
+        network__variant="psp18-nano",
+        init__weights=str(tmp_path / "large.safetensors"),
+        optimisation__iterations=1,
+        checkpoint__precision="float16",
+    )
+    with pytest.raises(TrainingError, match="in float16: .*checkpoint.precision=float32"):
+        run_training(config)
+    assert not (tmp_path / "run" / "last.safetensors").exists()
+
+
+def write_void(root: Path, known: tuple[int, int] | None = None) -> Path:
+    """Write the little data set with at most one labelled pixel a frame."""
+    data = write_little(root)
+    labels = np.full(SIZE, 255, np.uint8)
+    if known is not None:
+        labels[known] = 1
+    for path in (data / "labels").rglob("*.png"):
+        write_labels(path, labels)
+    return data
+
+
+def test_validation_without_truth_is_refused(
+    little: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = little_recipe(tmp_path / "recipe.yaml", little)
+    source = f"folder:{write_void(tmp_path / 'void')}"
+    assert main(["train", str(recipe), f"data.validation={source}"]) == 2
+    message = capsys.readouterr().err
+    assert f"{source}: no labelled pixel in any frame to validate on" in message
+    assert message.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_without_truth_is_said(
+    little: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = f"folder:{write_void(tmp_path / 'void')}"
+    keys = {"data__validation": f"folder:{little}", "optimisation__iterations": 1}
+    recipe = little_recipe(tmp_path / "recipe.yaml", little, **keys)
+    assert main(["train", str(recipe), f"data.train={source}"]) == 0
+    assert f"{source}: no labelled pixel in any frame looked at" in capsys.readouterr().err
+    assert main(["train", str(recipe), "output=" + str(tmp_path / "good")]) == 0
+    assert "no labelled pixel" not in capsys.readouterr().err
+
+
+def test_truth_that_is_lost_on_the_way_gives_no_score(
+    little: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The one labelled pixel is in a row that the network's smaller size leaves out."""
+    sampled = {int((row + 0.5) * SIZE[0] / 33) for row in range(33)}
+    row = min(set(range(SIZE[0])) - sampled)
+    source = f"folder:{write_void(tmp_path / 'void', known=(row, 0))}"
+    recipe = little_recipe(tmp_path / "recipe.yaml", little, data__validation=source)
+    assert main(["train", str(recipe), "optimisation.iterations=1"]) == 0
+    captured = capsys.readouterr()
+    assert "no labelled pixel was validated" in captured.err
+    assert captured.out.endswith("last.safetensors: 1 iterations, not validated\n")
+    metadata = describe_weights(tmp_path / "run" / "last.safetensors").metadata
+    assert metadata is not None
+    assert json.loads(metadata["metrics"]) == {"iteration": 1, "mean_iou": None}
+    assert "NaN" not in metadata["metrics"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from support.training import changed, little_config, little_recipe, logged
 
 from tdnet.checkpoint_file import read_checkpoint
 from tdnet.errors import InputError
+from tdnet_offline.command import main
 from tdnet_offline.training.recipe import load_recipe
 from tdnet_offline.training.runner import run_training
 
@@ -56,6 +59,7 @@ def test_a_stopped_run_goes_on_to_the_bit(
         assert re.search(r"stopped after iteration \d; resume=true goes on\n", errors)
         assert errors.splitlines()[-1].startswith("tdnet: interrupted")
     stopped = logged(tmp_path / "run")
+    time.sleep(1)  # TensorBoard orders the files of a run by the second in their names.
     run = run_training(changed(load_recipe(str(recipe)), resume=True)).folder
 
     assert set(stopped) < {2, 4, 6, 8} == set(logged(run))
@@ -85,12 +89,95 @@ def test_a_run_does_not_overwrite_another(little: Path, tmp_path: Path) -> None:
         run_training(config)
 
 
-def test_another_network_is_refused_and_nothing_lost(little: Path, tmp_path: Path) -> None:
-    run_training(little_config(tmp_path, little, optimisation__iterations=1))
-    state = (tmp_path / "run" / "last.state.pt").read_bytes()
-    with pytest.raises(InputError, match="another network than psp18-nano with 3 classes"):
-        run_training(little_config(tmp_path, little, network__variant="psp18-nano", resume=True))
-    assert (tmp_path / "run" / "last.state.pt").read_bytes() == state
+@pytest.mark.parametrize(
+    "name", ["best.safetensors", "last.safetensors", "last.state.pt", "recipe.yaml"]
+)
+def test_any_file_of_a_run_is_kept(little: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "run" / name
+    path.parent.mkdir()
+    path.write_bytes(b"of before")
+    with pytest.raises(InputError, match=f"holds a run already.*{name}"):
+        run_training(little_config(tmp_path, little, optimisation__iterations=1))
+    assert path.read_bytes() == b"of before"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.fixture(scope="module")
+def short(little: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run of one iteration leaves; not to be changed."""
+    folder = tmp_path_factory.mktemp("short")
+    return run_training(little_config(folder, little, optimisation__iterations=1)).folder
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("network__variant", "psp18-nano"),
+        ("network__input_size", [65, 129]),
+        ("network__shared_paths", True),
+        ("loss__auxiliary", 0),
+        ("optimisation__ema", 0.9),
+        ("optimisation__optimizer", "adamw"),
+    ],
+)
+def test_what_a_state_cannot_go_on_with_is_refused_and_nothing_lost(
+    little: Path, tmp_path: Path, short: Path, key: str, value: object
+) -> None:
+    shutil.copytree(short, tmp_path / "run")
+    before = {name: (short / name).read_bytes() for name in ("last.state.pt", "recipe.yaml")}
+    keys = {"resume": True, "optimisation__iterations": 2, key: value}
+    with pytest.raises(InputError, match="is of another network or optimiser") as caught:
+        run_training(little_config(tmp_path, little, **keys))
+    assert f"(changed: {key.replace('__', '.')})" in str(caught.value)
+    assert {name: (tmp_path / "run" / name).read_bytes() for name in before} == before
+
+
+def test_changed_settings_hold_after_resuming(little: Path, tmp_path: Path, short: Path) -> None:
+    shutil.copytree(short, tmp_path / "run")
+    keys = {"optimisation__weight_decay": 0.5, "optimisation__momentum": 0.125}
+    config = little_config(tmp_path, little, resume=True, optimisation__iterations=2, **keys)
+    run_training(config)
+    state = torch.load(tmp_path / "run" / "last.state.pt", weights_only=True)
+    groups = state["optimizer"]["param_groups"]
+    assert [group["weight_decay"] for group in groups] == [0.5, 0.0]
+    assert [group["momentum"] for group in groups] == [0.125, 0.125]
+    assert state["optimizer"]["state"]
+
+
+def test_a_run_goes_on_without_its_recipe(little: Path, tmp_path: Path, short: Path) -> None:
+    shutil.copytree(short, tmp_path / "run")
+    (tmp_path / "run" / "recipe.yaml").unlink()
+    config = little_config(tmp_path, little, resume=True, optimisation__iterations=2)
+    assert run_training(config).progress.iteration == 2
+
+
+def test_fewer_iterations_than_there_were_is_a_finished_run(
+    little: Path, tmp_path: Path, short: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where none of them was validated."""
+    shutil.copytree(short, tmp_path / "run")
+    path = tmp_path / "run" / "last.state.pt"
+    state = torch.load(path, weights_only=True)
+    torch.save({**state, "progress": {"iteration": 2}}, path)
+    recipe = little_recipe(tmp_path / "recipe.yaml", little, optimisation__iterations=1)
+    assert main(["train", str(recipe), "resume=true"]) == 0
+    assert capsys.readouterr().out.endswith("last.safetensors: 2 iterations, not validated\n")
+
+
+def test_a_signal_to_all_processes_still_saves(little: Path, tmp_path: Path) -> None:
+    """As torchrun, systemd and schedulers send it: to the data workers too."""
+    keys = {"data__workers": 2, "optimisation__iterations": 5000, "checkpoint__every": 5000}
+    recipe = little_recipe(tmp_path / "recipe.yaml", little, **keys)
+    with subprocess.Popen(
+        [*COMMAND, str(recipe)], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stderr is not None
+        assert any(line.startswith("iteration 1 of 5000") for line in process.stderr)
+        os.killpg(process.pid, signal.SIGTERM)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert re.search(r"stopped after iteration \d+; resume=true goes on\n", errors)
+    assert (tmp_path / "run" / "last.state.pt").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"no state", None])

@@ -11,7 +11,7 @@ from support.training import CLASS_MAP
 
 from tdnet import ClassMap, create_model, load_weights, save_weights
 from tdnet.checkpoint_file import read_checkpoint
-from tdnet.errors import TdnetError
+from tdnet.errors import TdnetError, WeightsError
 from tdnet.network import TDNet
 from tdnet_offline.training.auxiliary import auxiliary_heads, official_auxiliary_state
 from tdnet_offline.training.configuration import (
@@ -35,6 +35,21 @@ classes:
   - {id: 3, name: gull, color: [7, 7, 7]}
 """,
     "test",
+)
+
+TURNED = ClassMap.from_yaml(
+    """
+name: turned
+network: 3
+classes:
+  - {id: 0, name: sky, color: [70, 130, 180]}
+  - {id: 1, name: road, color: [128, 64, 128]}
+  - {id: 2, name: tree, color: [107, 142, 35]}
+""",
+    "test",
+)
+FOREIGN = ClassMap.from_yaml(
+    CLASS_MAP.replace("tree", "boat").replace("little", "foreign"), "test"
 )
 
 
@@ -86,6 +101,56 @@ def test_paths_and_their_auxiliary_heads_start_from_a_single_frame_network(singl
         assert torch.equal(state[f"paths.{path}.backbone.stem.0.conv.weight"], stem)
         head = official_auxiliary_state(learner.auxiliary)[f"auxlayer{path + 1}.conv5.4.weight"]
         assert torch.equal(head, read_checkpoint(single).tensors["auxlayer1.conv5.4.weight"])
+
+
+def test_a_single_frame_network_of_the_same_classes_in_another_order_is_put_into_ours(
+    tmp_path: Path,
+) -> None:
+    torch.manual_seed(2)
+    network, path = create_model("psp18-nano", 3, SIZE), tmp_path / "turned.safetensors"
+    heads = official_auxiliary_state(auxiliary_heads(network))
+    save_weights(network, path, class_map=TURNED, unused=heads)
+    init = InitConfig(single=str(path), pass_through=True)
+    loss = LossConfig(distillation="full", teacher=str(path))
+    learner = prepare_learner(config(init=init, loss=loss), MAP)
+    given = network.state_dict()["head.classifier.weight"]
+    ours = learner.network.state_dict()["paths.2.head.classifier.weight"]
+    assert torch.equal(ours, given[[1, 2, 0]])
+    assert learner.auxiliary is not None
+    head = official_auxiliary_state(learner.auxiliary)["auxlayer3.conv5.4.bias"]
+    assert torch.equal(head, heads["auxlayer1.conv5.4.bias"][[1, 2, 0]])
+    frames = torch.randn(1, 3, *SIZE)
+    assert learner.teacher is not None
+    with torch.no_grad():
+        expected = network(frames)[:, [1, 2, 0]]  # type: ignore[operator]
+        torch.testing.assert_close(learner.teacher(frames).full, expected, rtol=1e-4, atol=1e-4)
+    assert learner.notes == []
+
+
+def test_channels_of_other_classes_are_never_taken_by_their_number(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.safetensors"
+    network = create_model("psp18-nano", 3, SIZE)
+    heads = official_auxiliary_state(auxiliary_heads(network))
+    save_weights(network, path, class_map=FOREIGN, unused=heads)
+    init = InitConfig(single=str(path), pass_through=True)
+    learner = prepare_learner(config(init=init), MAP)
+    assert learner.notes == [
+        "classifier keeps its random numbers: psp18-nano has other classes",
+        f"auxiliary heads keep their random numbers: {path} has other classes",
+    ]
+    given = network.state_dict()["head.classifier.weight"]
+    ours = learner.network.state_dict()["paths.0.head.classifier.weight"]
+    assert not torch.equal(ours, given)
+    loss = LossConfig(distillation="full", teacher=str(path))
+    with pytest.raises(WeightsError, match="classes of class map 'foreign', .*those of 'little'"):
+        prepare_learner(config(loss=loss), MAP)
+
+
+def test_a_single_frame_network_without_auxiliary_head_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "bare.safetensors"
+    save_weights(create_model("psp18-nano", 3, SIZE), path, class_map=MAP)
+    learner = prepare_learner(config(init=InitConfig(single=str(path))), MAP)
+    assert learner.notes == [f"auxiliary heads keep their random numbers: {path} has none"]
 
 
 def test_pass_through_copies_the_classifier(single: Path) -> None:

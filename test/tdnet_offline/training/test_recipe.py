@@ -103,6 +103,17 @@ def test_a_recipe_may_start_from_another(tmp_path: Path) -> None:
     assert (config.seed, config.optimisation.iterations, config.optimisation.power) == (4, 8, 1)
 
 
+def test_a_section_without_keys_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "low.yaml").write_text("data: {train: 'street:1', workers: 3}\n")
+    (tmp_path / "high.yaml").write_text("base: low.yaml\ndata:\nloss:\n")
+    config = load_recipe(str(tmp_path / "high.yaml"), ["data.topic=/x", "loss.sub=2"])
+    assert (config.data.train, config.data.workers, config.data.topic) == ("street:1", 3, "/x")
+    assert config.loss.sub == 2
+    assert load_recipe(str(tmp_path / "high.yaml")).loss == TrainingConfig().loss
+    (tmp_path / "alone.yaml").write_text("data:\n")
+    assert load_recipe(str(tmp_path / "alone.yaml"), ["data.train=x"]).data.train == "x"
+
+
 def test_what_a_recipe_leaves_out_has_its_default(tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").write_text("optimisation: {}")
     config = load_recipe(str(tmp_path / "empty.yaml"))
@@ -134,6 +145,14 @@ def test_keys_are_listed_with_their_section() -> None:
         ("data.spacings=[]", "data.spacings is '[]'"),
         ("augmentation.flip=1", "augmentation.flip is '1'; allowed is true or false"),
         ("loss.sub=", "loss.sub is ''; allowed is a number from 0 to 1000"),
+        ("optimisation.warm_up_start=0", "optimisation.warm_up_start is '0'; allowed is a number"),
+        (f"optimisation.learning_rate={'9' * 400}", "allowed is a number from 0 to 100"),
+        (f"loss.sub=0x{'f' * 6000}", "loss.sub is a number of thousands of digits; allowed is"),
+        ("augmentation.scale=[2, 0.5]", "numbers from 0.1 to 10, the smallest first"),
+        ("data.frame_size=[0, 0]", "data.frame_size is '[0, 0]'; allowed is a list of 2 whole"),
+        ("data.frame_size=[-5, 10]", "whole numbers from 1 to 8193, or null"),
+        ("data.frame_size=[100000, 100000]", "whole numbers from 1 to 8193, or null"),
+        ("network.input_size=[32, 64]", "whole numbers from 33 to 8193, or null"),
         ("loss=3", "loss is '3'; it is a section of keys"),
         ("output=[1]", "output is '[1]'; allowed is a text"),
         ("seed", "write KEY=VALUE"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -22,12 +23,15 @@ from tdnet.version import __version__
 from tdnet_offline.command import main
 from tdnet_offline.datasets import ClipDataset, open_dataset
 from tdnet_offline.provenance import git_commit
-from tdnet_offline.training.configuration import OptimisationConfig
-from tdnet_offline.training.data import clip_loader
+from tdnet_offline.training.data import Position, clip_loader
 from tdnet_offline.training.recipe import load_recipe
 from tdnet_offline.training.runner import TrainingSummary, run_training
-from tdnet_offline.training.validation import mean_iou, streamed_confusion, validation_batches
-from tdnet_offline.training.world import World
+from tdnet_offline.training.validation import (
+    mean_iou,
+    overlap_notes,
+    streamed_confusion,
+    validation_batches,
+)
 
 SIZE = (33, 65)
 
@@ -94,14 +98,14 @@ def test_the_weights_segment_as_they_are(learnt: TrainingSummary) -> None:
 
 
 def test_the_validated_score_is_that_of_streaming(learnt: TrainingSummary, little: Path) -> None:
-    """Each clip through the segmenter of the node; the paths as validation takes them."""
+    """Each clip through the segmenter of the node; the paths take turns from clip to clip."""
     network = create_model("td4-psp18-nano", 3, SIZE)
     load_weights(network, learnt.weights)
     clips = open_dataset(f"folder:{little}")
     items = [(video, index) for video in clips.videos for index in range(3, video.num_frames)]
     counts = torch.zeros(3, 3, dtype=torch.int64)
     for number, (video, last) in enumerate(items):
-        path = number // 4 % 4  # batches of four clips take turns
+        path = number % 4
         segmenter = StreamingSegmenter(network)
         for _ in range((path + 1) % 4):
             segmenter.step(video.frame(0).image)
@@ -161,11 +165,13 @@ def test_other_networks_train_too(little: Path, tmp_path: Path, keys: dict[str, 
     config = little_config(tmp_path, little, optimisation__iterations=2, **keys)
     summary = run_training(config)
     assert summary.progress.iteration == 2
-    network = create_model(
-        "psp18-nano" if "network__variant" in keys else "td4-psp18-nano", 3, SIZE
-    )
-    if "network__memory_frames" not in keys:
-        load_weights(network, summary.weights)
+    variant = str(keys.get("network__variant", "td4-psp18-nano"))
+    assert describe_weights(summary.weights).variant == variant
+    segmenter = SegmenterSettings(variant=variant, weights=str(summary.weights)).build()
+    for image in drive(4):
+        used = segmenter.step(image).memory_frames
+    most = 0 if variant == "psp18-nano" else 3
+    assert used == keys.get("network__memory_frames", most)
 
 
 @pytest.mark.parametrize("distillation", ["full", "grouped"])
@@ -193,8 +199,12 @@ def test_a_teacher_teaches(little: Path, tmp_path: Path, distillation: str) -> N
     assert total == pytest.approx(full + 0.5 * sub + 0.1 * auxiliary + values[1], rel=1e-5)
 
 
-def test_two_processes_train_as_one_does_in_two_parts(little: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shared", [False, True], ids=["paths", "shared-paths"])
+def test_two_processes_train_as_one_does_in_two_parts(
+    little: Path, tmp_path: Path, shared: bool
+) -> None:
     keys = {
+        "network__shared_paths": shared,
         "optimisation__batch_size": 4,
         "optimisation__iterations": 3,
         "optimisation__warm_up": 0,
@@ -233,25 +243,41 @@ def test_validation_is_shared_out_and_adds_up(little: Path) -> None:
     network = create_model("td4-psp18-nano", 3, SIZE)
     clips = ClipDataset(open_dataset(f"folder:{little}"), 4, (1,))
 
-    def counted(rank: int, processes: int) -> torch.Tensor:
-        world = World(rank=rank, processes=processes)
-        position = world.position(OptimisationConfig(batch_size=2 * processes), synchronised=False)
-        batches = validation_batches(len(clips), 5, position)
+    def counted(rank: int, processes: int, size: int) -> torch.Tensor:
+        position = Position(rank, processes, clips=size, parts=1)
+        shares = validation_batches(len(clips), 5, 4, position)
         return streamed_confusion(
             network,
-            clip_loader(clips, batches, workers=0, pin_memory=False),
+            clip_loader(clips, [share.items for share in shares], workers=0, pin_memory=False),
             device=torch.device("cpu"),
             dtype=torch.float32,
-            first_path=rank,
-            path_step=processes,
+            paths=[share.path for share in shares],
         )
 
-    whole = counted(0, 1)
+    whole = counted(0, 1, 1)
     assert int(whole.sum()) > 0
-    assert torch.equal(whole, counted(0, 2) + counted(1, 2))
-    assert torch.equal(
-        whole, sum((counted(rank, 4) for rank in range(4)), torch.zeros_like(whole))
-    )
+    assert torch.equal(whole, counted(0, 1, 2))
+    assert torch.equal(whole, counted(0, 2, 2) + counted(1, 2, 2))
+    parts = (counted(rank, 4, 1) for rank in range(4))
+    assert torch.equal(whole, sum(parts, torch.zeros_like(whole)))
+
+
+@pytest.mark.parametrize("size", [1, 4, 8])
+@pytest.mark.parametrize("wanted", [0, 6])
+def test_every_path_is_validated(size: int, wanted: int) -> None:
+    shares = validation_batches(24, wanted, 4, Position(0, 1, clips=size, parts=1))
+    by_clip = {index: share.path for share in shares for index, _ in share.items}
+    assert [by_clip[index] for index in sorted(by_clip)] == [n % 4 for n in range(wanted or 24)]
+    assert all(len(share.items) <= size for share in shares)
+
+
+def test_validation_on_what_is_learnt_is_said(little: Path) -> None:
+    learnt = open_dataset(f"folder:{little}", "train")
+    (note,) = overlap_notes(learnt, open_dataset(f"folder:{little}", "val"))
+    assert note.startswith("validates on what it learns from: 12 of the 12 labelled frames")
+    one, other = (dataclasses.replace(learnt, videos=(video,)) for video in learnt.videos)
+    assert overlap_notes(one, other) == []
+    assert overlap_notes(open_dataset("street:0@40x64,frames=4"), learnt) == []
 
 
 def test_mean_iou_is_that_of_torchmetrics() -> None:
@@ -275,9 +301,10 @@ def test_the_terminal_stays_quiet(little: Path, tmp_path: Path) -> None:
     )
     assert answer.returncode == 0
     lines = answer.stderr.splitlines()
-    assert len(lines) == 3, answer.stderr
-    assert lines[0].startswith("iteration 2 of 4: full ")
-    assert lines[2].startswith("iteration 4: mean IoU ")
+    assert len(lines) == 4, answer.stderr
+    assert lines[0].startswith("validates on what it learns from: 12 of the 12 labelled frames")
+    assert lines[1].startswith("iteration 2 of 4: full ")
+    assert lines[3].startswith("iteration 4: mean IoU ")
     assert answer.stdout.count("\n") == 1
     assert {path.name for path in tmp_path.iterdir()} == {"recipe.yaml", "run"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
