@@ -62,7 +62,7 @@ EXPERIMENTS = (
     _single(
         "start",
         "psp18-nano after the first phase; all but the teacher begin with it",
-        "optimisation.iterations=3000",
+        "optimisation.iterations=2000",
         "optimisation.batch_size=8",
         "optimisation.learning_rate=0.004",
     ),
@@ -71,7 +71,7 @@ EXPERIMENTS = (
         "psp18-half, twice as wide; the labelled frames of both phases in one",
         (
             "network.variant=psp18-half",
-            "optimisation.iterations=3750",
+            "optimisation.iterations=2500",
             "optimisation.batch_size=8",
             "optimisation.learning_rate=0.004",
         ),
