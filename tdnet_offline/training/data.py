@@ -11,11 +11,11 @@ import ctypes
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from multiprocessing.sharedctypes import RawValue
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -132,7 +132,7 @@ def clip_loader(
     pin_memory: bool,
 ) -> DataLoader[ClipBatch | TdnetError]:
     """Make a loader of the batches; what cannot be read arrives as the error itself."""
-    return DataLoader(
+    return _ClipLoader(
         _Guarded(clips),  # type: ignore[arg-type]
         batch_sampler=batches,
         collate_fn=_collate,
@@ -144,12 +144,20 @@ def clip_loader(
     )
 
 
+class _ClipLoader(DataLoader["ClipBatch | TdnetError"]):
+    """Starts its workers, which are forked, while OpenCV has no threads."""
+
+    def __iter__(self) -> Any:  # noqa: ANN401
+        with _single_threaded_opencv() if self.num_workers else nullcontext():
+            return super().__iter__()
+
+
 @contextmanager
-def single_threaded_opencv() -> Iterator[None]:
+def _single_threaded_opencv() -> Iterator[None]:
     """Keep OpenCV from using threads, in this process and in those that are forked in it.
 
-    A forked process has none of the threads that OpenCV counts on, and would wait for them forever
-    where a picture is so large that they share it.
+    A forked process has none of the threads that OpenCV counts on, and would wait for them
+    forever, at the latest with a picture so large that they share it.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -175,4 +183,3 @@ def _prepare_worker(ending: ctypes.c_bool, _number: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, on_sigterm)
-    cv2.setNumThreads(1)

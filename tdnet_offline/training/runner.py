@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,7 +19,7 @@ from tdnet_offline.datasets import ClipDataset, Dataset, open_dataset
 from tdnet_offline.training import checkpoints
 from tdnet_offline.training.checkpoints import Progress
 from tdnet_offline.training.configuration import DataConfig, TrainingConfig
-from tdnet_offline.training.data import ClipSampler, Position, clip_loader, single_threaded_opencv
+from tdnet_offline.training.data import ClipSampler, Position, clip_loader
 from tdnet_offline.training.keeper import Keeper
 from tdnet_offline.training.log import TrainingLog
 from tdnet_offline.training.module import TrainingModule
@@ -77,10 +76,7 @@ def run_training(config: TrainingConfig) -> TrainingSummary:
     state = _state_to_resume(config, folder, World.of_environment())
     progress = Progress() if state is None else Progress(**state["progress"])
     if progress.iteration < config.optimisation.iterations:
-        with ExitStack() as stack:
-            if config.data.workers:
-                stack.enter_context(single_threaded_opencv())
-            progress = _train(config, folder, progress, state)
+        progress = _train(config, folder, progress, state)
     if progress.iteration < config.optimisation.iterations:
         raise KeyboardInterrupt
     return TrainingSummary(

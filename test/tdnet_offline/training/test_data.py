@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -69,3 +71,13 @@ def test_the_loader_brings_what_the_sampler_asks_for(little: Path, workers: int)
         for number, item in enumerate(items):
             assert torch.equal(batch.frames[number], clips[item].frames)
             assert torch.equal(batch.labels[number], clips[item].labels)
+
+
+def test_workers_start_beside_the_threads_of_opencv(little: Path) -> None:
+    cv2.setNumThreads(2)
+    cv2.GaussianBlur(np.zeros((2048, 2048, 3), np.uint8), (9, 9), 3)
+    clips = ClipDataset(open_dataset(f"folder:{little}"), 3, (1,))
+    loader = clip_loader(clips, [[(0, 0)], [(1, 0)]], workers=2, pin_memory=False)
+    for _ in range(2):
+        assert [type(batch) for batch in loader] == [ClipBatch, ClipBatch]
+    assert cv2.getNumThreads() == 2
