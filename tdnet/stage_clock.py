@@ -14,7 +14,7 @@ class StageTimes:
 
     Attributes:
         preprocess: upload, resize and normalise.
-        network: sub-network, attention propagation, head, memory.
+        network: sub-network, attention propagation, head; the memory where it was not prepared.
         postprocess: resize of the logits, labels, confidence.
         overlay: blending and legend; 0 without an overlay.
         download: copies to the host.

@@ -129,6 +129,10 @@ class StreamingSegmenter:
         """Segment the next frame of the segmenter's own stream; see :meth:`Stream.step`."""
         return self._default_stream.step(image, options)
 
+    def prepare(self) -> None:
+        """Make the segmenter's own stream ready for its next frame; see :meth:`Stream.prepare`."""
+        self._default_stream.prepare()
+
     def reset(self) -> None:
         """Empty the memory of the segmenter's own stream."""
         self._default_stream.reset()
@@ -201,6 +205,19 @@ class Stream:
         """
         with device_errors(self._device):
             return self._step(image, options)
+
+    @torch.inference_mode()
+    def prepare(self) -> None:
+        """Do what the next frame would otherwise wait for; best right after the results are out.
+
+        The last frame is stored in the memory, and the memory's frames are chained for the next
+        one. `step` does it itself where nobody did, and a second call does nothing.
+
+        Raises:
+            DeviceError: the device failed; reset before going on.
+        """
+        with device_errors(self._device):
+            self._model.settle(self._memory)
 
     def _step(self, image: npt.NDArray[np.uint8], options: OutputOptions) -> SegmentationResult:
         clock = StageClock(self._device)

@@ -22,8 +22,37 @@ class MemoryEntry(NamedTuple):
     value: Tensor
 
 
+class FrameFeatures(NamedTuple):
+    """Of a frame just segmented, what its memory entry is made of; sampled at the memory stride.
+
+    Attributes:
+        features: (B, C, h', w') of the pyramid.
+        query: (B, d, h', w'); None where the frame asked nothing, its memory not being full.
+        value: (B, D, h', w').
+    """
+
+    features: Tensor
+    query: Tensor | None
+    value: Tensor
+
+
+class Context(NamedTuple):
+    """All of the past that the next frame asks: depends on past frames only.
+
+    Attributes:
+        key: (B, S, d) keys of the newest memory frame.
+        value: (B, S, D) values of the memory, chained through its frames and projected by W.
+    """
+
+    key: Tensor
+    value: Tensor
+
+
 class TemporalMemory:
     """A ring of fixed capacity, allocated once on the device.
+
+    A frame is counted as soon as it is segmented (`leave`), and stored when there is time
+    (`store`), at the latest before the next one.
 
     It also knows whose turn it is: sub-networks advance by processed frame, and an entry's
     place in the ring is tied to the path that left it. The storage only; whether a frame may
@@ -37,6 +66,10 @@ class TemporalMemory:
         value_channels: D, channels of values.
         device: where the buffers live.
         dtype: their number format.
+
+    Attributes:
+        left: what the newest frame left, as long as it is not stored.
+        context: what the next frame asks; None unless it has been made ready for it.
     """
 
     def __init__(
@@ -60,6 +93,8 @@ class TemporalMemory:
         self._key = allocate(key_channels)
         self._value = allocate(value_channels)
         self._processed = 0
+        self.left: FrameFeatures | None = None
+        self.context: Context | None = None
 
     @property
     def capacity(self) -> int:
@@ -86,24 +121,35 @@ class TemporalMemory:
         """Bytes of the buffers on the device."""
         return sum(buffer.nbytes for buffer in (self._query, self._key, self._value))
 
+    @property
+    def newest_path(self) -> int:
+        """The path that processed the newest frame."""
+        return (self._processed - 1) % self._paths
+
     def entries(self) -> list[MemoryEntry]:
-        """The held entries as views, oldest first."""
+        """The held entries as views, oldest first; the newest frame's must be stored."""
         first = self._processed - self.frames
         slots = [index % self.capacity for index in range(first, self._processed)]
         return [MemoryEntry(self._query[i], self._key[i], self._value[i]) for i in slots]
 
-    def append(self, entry: MemoryEntry) -> None:
-        """Copy a frame's entry over the oldest one, and give the turn to the next path."""
-        slot = self._processed % self.capacity
+    def leave(self, features: FrameFeatures | None) -> None:
+        """Count a frame, and give the turn to the next path.
+
+        Args:
+            features: to be stored later; None for a frame that leaves nothing.
+        """
+        self._processed += 1
+        self.left, self.context = features, None
+
+    def store(self, entry: MemoryEntry) -> None:
+        """Copy the newest frame's entry over the oldest one."""
+        slot = (self._processed - 1) % self.capacity
         self._query[slot].copy_(entry.query)
         self._key[slot].copy_(entry.key)
         self._value[slot].copy_(entry.value)
-        self.advance()
-
-    def advance(self) -> None:
-        """Count a processed frame that leaves nothing, as in single-frame networks."""
-        self._processed += 1
+        self.left = None
 
     def reset(self) -> None:
         """Forget everything: the next frame is processed as the first one, by path 0."""
         self._processed = 0
+        self.left = self.context = None

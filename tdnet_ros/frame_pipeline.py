@@ -18,7 +18,7 @@ from tdnet.errors import DeviceError, InputError
 from tdnet.overlay import OverlayRenderer
 from tdnet.postprocess import OutputOptions
 from tdnet.settings import SegmenterSettings
-from tdnet.streaming import StreamingSegmenter
+from tdnet.streaming import Stream, StreamingSegmenter
 from tdnet_ros.camera import ArrivedFrame, Camera
 from tdnet_ros.image_messages import image_from_message
 from tdnet_ros.log_throttle import describe, one_line
@@ -160,19 +160,35 @@ class FramePipeline:
         """Segment a frame of a camera and publish the result.
 
         A frame that cannot be used is counted and logged, and the next one starts a new memory
-        where the network was at work on it.
+        where the network was at work on it. What only the next frame needs is done last.
         """
-        camera, recipe = self._cameras[name], self.recipe
+        camera = self._cameras[name]
+        stream = self._segment(camera, frame)
+        if stream is None:
+            return
+        began = time.perf_counter()
+        try:
+            stream.prepare()
+        except Exception as error:  # the frame itself is out, and counted
+            self._empty(camera, error)
+            self._warn(camera, f"memory of {camera.input_topic}: {describe(error)}")
+            return
+        camera.busy_ms += (time.perf_counter() - began) * 1e3
+        self._device.worked()
+
+    def _segment(self, camera: Camera, frame: ArrivedFrame) -> Stream | None:
+        """Segment and publish; give the stream where the network has been at work on it."""
+        recipe = self.recipe
         started = time.perf_counter()
         try:
             image = image_from_message(frame.message)
         except InputError as error:
             self._refuse(camera, str(error))
-            return
+            return None
         # Anything else, a device error too, must not end the only inference thread.
         except Exception as error:
             self._refuse(camera, f"in the conversion, {describe(error)}")
-            return
+            return None
         converted = time.perf_counter()
         header = frame.message.header
         try:
@@ -182,29 +198,26 @@ class FramePipeline:
             )
             result = stream.step(image, recipe.options(wanted))
         except Exception as error:
-            camera.reset(ResetReason.ERROR)
+            self._empty(camera, error)
             self._refuse(camera, f"in the network, {describe(error)}")
-            if isinstance(error, DeviceError):
-                self._device.failed(error)
-            return
-        self._device.worked()
+            return None
         segmented = time.perf_counter()
         with self._publishing:
             if self._closed:
                 camera.counter.add(dropped=1)
-                return
+                return stream
             try:
                 camera.publishers.publish(header, result, wanted)
             except Exception as error:
                 self._refuse(camera, f"while publishing, {describe(error)}")
-                return
+                return stream
             times = FrameTimes(frame.arrived, started, converted, segmented, time.perf_counter())
             age = age_ms(self._clock.now().nanoseconds, stamp_ns(header))
             counts = camera.published(result, times, age)
-            if name in self._first_of_model:
+            if camera.name in self._first_of_model:
                 self._tell_gap(camera)
             if not wanted.status:
-                return
+                return stream
             try:
                 context = _context(camera, recipe, header, reason, age)
                 camera.publishers.publish_status(
@@ -212,6 +225,13 @@ class FramePipeline:
                 )
             except Exception as error:  # the frame itself is out, and counted
                 self._warn(camera, f"no status of {camera.input_topic}: {describe(error)}")
+        return stream
+
+    def _empty(self, camera: Camera, error: Exception) -> None:
+        """Let the next frame start a new memory after an error at the network."""
+        camera.reset(ResetReason.ERROR)
+        if isinstance(error, DeviceError):
+            self._device.failed(error)
 
     def _tell_gap(self, camera: Camera) -> None:
         self._first_of_model.discard(camera.name)

@@ -8,26 +8,14 @@ instead of the many results, which is the same number (specification, "Identitie
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from tdnet.temporal_memory import MemoryEntry
+from tdnet.temporal_memory import Context, MemoryEntry
 
 DROPOUT = 0.1
-
-
-class Context(NamedTuple):
-    """All of the past that the current frame asks: depends on past frames only.
-
-    Attributes:
-        key: (B, S, d) keys of the newest memory frame.
-        value: (B, S, D) values of the memory, chained through its frames and projected by W.
-    """
-
-    key: Tensor
-    value: Tensor
 
 
 class AttentionStep(nn.Module):

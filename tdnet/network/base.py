@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from tdnet.errors import InputError
 from tdnet.network.layers import ConvNorm
-from tdnet.temporal_memory import TemporalMemory
+from tdnet.temporal_memory import Context, FrameFeatures, MemoryEntry, TemporalMemory
 from tdnet.variants import Variant, feature_size
 
 MIN_SIDE = 33
@@ -76,13 +77,14 @@ class StreamingNetwork(nn.Module, ABC):
             dtype=dtype,
         )
 
-    @abstractmethod
     def step(self, frame: Tensor, memory: TemporalMemory) -> Tensor:
-        """Segment the next frame of a stream and leave its sub-features in the memory.
+        """Segment the next frame of a stream with sub-network ``memory.path``.
+
+        Nothing is done that the logits do not need; what the frame leaves is stored by `settle`.
 
         Args:
             frame: (1, 3, H, W) normalised RGB at :attr:`input_size`.
-            memory: the stream's memory; advanced by one frame.
+            memory: the stream's memory; advanced by one frame, and settled before if nobody did.
 
         Returns:
             Logits (1, K, h, w) at stride 8.
@@ -90,6 +92,44 @@ class StreamingNetwork(nn.Module, ABC):
         Raises:
             InputError: the frame has another size.
         """
+        self.check_size(frame)
+        self.settle(memory)
+        logits, left = self.segment(frame, memory.path, memory.context)
+        memory.leave(left)
+        return logits
+
+    def settle(self, memory: TemporalMemory) -> None:
+        """Do what depends on past frames only: store what the newest left, ready the context.
+
+        Nothing happens where that is done already.
+        """
+        if memory.left is not None:
+            memory.store(self.remember(memory.left, memory.newest_path))
+        if memory.capacity and memory.is_full and memory.context is None:
+            memory.context = self.ready(memory.entries(), memory.path)
+
+    @abstractmethod
+    def segment(
+        self, frame: Tensor, path: int, context: Context | None
+    ) -> tuple[Tensor, FrameFeatures | None]:
+        """Segment a frame with a sub-network.
+
+        Args:
+            frame: (1, 3, H, W) normalised RGB.
+            path: 0 to N - 1.
+            context: what `ready` made for this path; None while the memory is not full.
+
+        Returns:
+            Logits (1, K, h, w), and what the memory needs of the frame, if anything.
+        """
+
+    def remember(self, left: FrameFeatures, path: int) -> MemoryEntry:
+        """Make the memory entry of a frame that `path` segmented."""
+        raise NotImplementedError(f"{self.variant.name} remembers nothing")
+
+    def ready(self, entries: Sequence[MemoryEntry], path: int) -> Context:
+        """Chain a full memory, oldest first, for the frame that `path` will segment."""
+        raise NotImplementedError(f"{self.variant.name} remembers nothing")
 
     def check_size(self, frame: Tensor) -> None:
         """Refuse a tensor of another size than the network was created for.

@@ -8,7 +8,7 @@ from tdnet.network.base import StreamingNetwork
 from tdnet.network.head import Head
 from tdnet.network.pyramid_pooling import PyramidPooling
 from tdnet.network.resnet import ResNet
-from tdnet.temporal_memory import TemporalMemory
+from tdnet.temporal_memory import Context, FrameFeatures
 from tdnet.variants import Variant
 
 
@@ -35,8 +35,8 @@ class PSPNet(StreamingNetwork):
         self.check_size(frames)
         return self.head(self.pyramid(self.backbone(frames).layer4))
 
-    def step(self, frame: Tensor, memory: TemporalMemory) -> Tensor:
+    def segment(
+        self, frame: Tensor, path: int, context: Context | None
+    ) -> tuple[Tensor, FrameFeatures | None]:
         """Segment a frame; nothing is remembered of it."""
-        logits = self(frame)
-        memory.advance()
-        return logits
+        return self(frame), None

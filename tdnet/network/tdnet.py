@@ -8,14 +8,14 @@ from typing import NamedTuple, cast
 from torch import Tensor, nn
 
 from tdnet.errors import InputError
-from tdnet.network.attention_propagation import AttentionPropagation, Context
+from tdnet.network.attention_propagation import AttentionPropagation
 from tdnet.network.base import StreamingNetwork
 from tdnet.network.encoding import Encoding
 from tdnet.network.head import Head
 from tdnet.network.layers import SpatialLayerNorm, tokens
 from tdnet.network.pyramid_pooling import PyramidPooling
 from tdnet.network.resnet import ResNet
-from tdnet.temporal_memory import MemoryEntry, TemporalMemory
+from tdnet.temporal_memory import Context, FrameFeatures, MemoryEntry
 from tdnet.variants import Variant, feature_size
 
 
@@ -88,35 +88,36 @@ class TDNet(StreamingNetwork):
         paths = (Path(variant, index, num_classes, size) for index in range(variant.paths))
         self.paths = cast("Sequence[Path]", nn.ModuleList(paths))
 
-    def step(self, frame: Tensor, memory: TemporalMemory) -> Tensor:
-        """Segment the next frame of a stream with sub-network ``memory.path``."""
-        self.check_size(frame)
-        path = self.paths[memory.path]
-        stride = self.memory_stride
-
-        features = path.pyramid(path.backbone(frame).layer4)
-        value = path.encoding.value(features)
-        if memory.capacity == 0:
-            memory.advance()
-            return path.classify(value)
-        sampled = features[:, :, ::stride, ::stride]
-        if memory.is_full:
-            query = path.encoding.query(features)
-            context = path.propagation.context(memory.entries())
-            logits = path.classify(path.propagate(context, query, value))
-            sampled_query = query[:, :, ::stride, ::stride]
+    def segment(
+        self, frame: Tensor, path: int, context: Context | None
+    ) -> tuple[Tensor, FrameFeatures | None]:
+        """Segment a frame by a path; see `StreamingNetwork.segment`."""
+        current, stride = self.paths[path], self.memory_stride
+        features = current.pyramid(current.backbone(frame).layer4)
+        value = current.encoding.value(features)
+        query = None
+        if context is None:
+            logits = current.classify(value)
         else:
-            logits = path.classify(value)
-            sampled_query = path.encoding.query(sampled)
-
-        memory.append(
-            MemoryEntry(
-                query=tokens(sampled_query),
-                key=tokens(path.encoding.key(sampled)),
-                value=tokens(value[:, :, ::stride, ::stride]),
-            )
+            query = current.encoding.query(features)
+            logits = current.classify(current.propagate(context, query, value))
+        if self.variant.memory_capacity == 0:
+            return logits, None
+        sampled_query = None if query is None else query[:, :, ::stride, ::stride]
+        return logits, FrameFeatures(
+            features[:, :, ::stride, ::stride], sampled_query, value[:, :, ::stride, ::stride]
         )
-        return logits
+
+    def remember(self, left: FrameFeatures, path: int) -> MemoryEntry:
+        """Project what is missing of a frame's query, key and value."""
+        encoding = self.paths[path].encoding
+        query = encoding.query(left.features) if left.query is None else left.query
+        key = encoding.key(left.features)
+        return MemoryEntry(query=tokens(query), key=tokens(key), value=tokens(left.value))
+
+    def ready(self, entries: Sequence[MemoryEntry], path: int) -> Context:
+        """Run the chain u1, u2 ... with the path's own projections."""
+        return self.paths[path].propagation.context(entries)
 
     def forward_clip(self, clip: Tensor, path: int) -> ClipOutput:
         """Segment the last frame of each clip; the frames before it fill the memory.

@@ -73,6 +73,21 @@ def test_reset_equals_new(shared: StreamingSegmenter) -> None:
         assert (a.path, a.memory_frames) == (b.path, b.memory_frames)
 
 
+def test_prepared_frames_equal_others(shared: StreamingSegmenter) -> None:
+    plain, prepared = shared.open_stream(), shared.open_stream()
+    prepared.prepare()
+    for t, image in enumerate(FRAMES[:6]):
+        a, b = plain.step(image), prepared.step(image)
+        np.testing.assert_array_equal(a.labels, b.labels)
+        for _ in range(t % 3):  # not at all, once, and once more than needed
+            prepared.prepare()
+    prepared.reset()
+    prepared.prepare()
+    np.testing.assert_array_equal(
+        prepared.step(FRAMES[2]).labels, shared.open_stream().step(FRAMES[2]).labels
+    )
+
+
 def test_warm_up_leaves_no_trace() -> None:
     cold, warm = segmenter(device="cpu"), segmenter(device="cpu")
     warm.warm_up()

@@ -3,13 +3,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tdnet.temporal_memory import MemoryEntry, TemporalMemory
+from tdnet.temporal_memory import FrameFeatures, MemoryEntry, TemporalMemory
 
 
 def entry(value: float) -> MemoryEntry:
     return MemoryEntry(
         torch.full((1, 6, 4), value), torch.full((1, 6, 4), -value), torch.full((1, 6, 8), value)
     )
+
+
+def append(memory: TemporalMemory, value: float) -> None:
+    maps = torch.zeros(1, 4, 2, 3)
+    memory.leave(FrameFeatures(maps, None, maps))
+    memory.store(entry(value))
 
 
 @pytest.fixture
@@ -24,24 +30,24 @@ def test_holds_the_newest_frames_oldest_first(memory: TemporalMemory) -> None:
         assert memory.frames == min(t, 3)
         assert memory.is_full == (t >= 3)
         assert memory.path == t % 4
-        memory.append(entry(t))
+        append(memory, t)
 
 
 def test_buffers_are_allocated_once(memory: TemporalMemory) -> None:
     size = memory.nbytes
     assert size == 3 * 6 * (4 + 4 + 8) * 4
     for t in range(3):
-        memory.append(entry(t))
+        append(memory, t)
     places = {item.key.data_ptr() for item in memory.entries()}
     for t in range(3, 20):
-        memory.append(entry(t))
+        append(memory, t)
         assert {item.key.data_ptr() for item in memory.entries()} == places
     assert memory.nbytes == size
 
 
 def test_reset_gives_the_turn_to_the_first_path(memory: TemporalMemory) -> None:
     for t in range(5):
-        memory.append(entry(t))
+        append(memory, t)
     memory.reset()
     assert (memory.frames, memory.path, memory.entries()) == (0, 0, [])
 
@@ -49,5 +55,5 @@ def test_reset_gives_the_turn_to_the_first_path(memory: TemporalMemory) -> None:
 def test_single_frame_networks_remember_nothing() -> None:
     memory = TemporalMemory(paths=1, capacity=0, positions=6, key_channels=4, value_channels=8)
     for _ in range(3):
-        memory.advance()
+        memory.leave(None)
     assert (memory.frames, memory.path, memory.nbytes) == (0, 0, 0)
