@@ -11,15 +11,19 @@ import torch
 from torch import Tensor
 
 from tdnet.class_map import ClassMap
+from tdnet.cuda_graphs import CudaGraphRecorder
 from tdnet.device import device_errors, resolve_device, resolve_precision
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import SegmentationNetwork
 from tdnet.network.layers import SpatialLayerNorm
 from tdnet.postprocess import OutputOptions, Postprocessor
 from tdnet.preprocess import Preprocessor, resize_picture, upload
+from tdnet.recorded_network import RecordedNetwork
 from tdnet.stage_clock import StageClock, StageTimes
 from tdnet.temporal_memory import TemporalMemory
 from tdnet.variants import Variant
+
+RunningNetwork = SegmentationNetwork | RecordedNetwork
 
 _DEFAULT_OPTIONS = OutputOptions()
 
@@ -83,7 +87,9 @@ class StreamingSegmenter:
         self.device = resolve_device(device)
         self._dtype = resolve_precision(precision, self.device)
         with device_errors(self.device):
-            self._model = _for_inference(model, self.device, self._dtype)
+            self._model = _on_device(
+                _for_inference(model, self.device, self._dtype), self.device, self._dtype
+            )
             self._preprocess = Preprocessor(model.input_size, self.device, self._dtype)
             self._postprocess = Postprocessor(self.class_map, self.device)
             self._default_stream = self.open_stream()
@@ -121,7 +127,7 @@ class StreamingSegmenter:
         """
         with device_errors(self.device):
             memory = self._model.new_memory(self.device, self._dtype)
-        return Stream(self._model, memory, self._preprocess, self._postprocess)
+        return Stream(self._model, memory, self._preprocess, self._postprocess, self.device)
 
     def step(
         self, image: npt.NDArray[np.uint8], options: OutputOptions = _DEFAULT_OPTIONS
@@ -138,15 +144,17 @@ class StreamingSegmenter:
         self._default_stream.reset()
 
     def warm_up(self) -> None:
-        """Run every sub-network once, the last with a full memory, on a stream of its own.
+        """Run every sub-network, the last with a full memory, on a stream of its own.
 
-        The first real frame then meets loaded kernels and allocated memory. The frames are
-        larger than the network's input, so that they are resized as a camera's are.
+        The first real frame then meets loaded kernels and allocated memory; on CUDA every
+        sub-network is recorded with either state of the memory. The frames are larger than the
+        network's input, so that they are resized as a camera's are.
         """
         stream = self.open_stream()
         height, width = self.input_size
         frame = np.zeros((height + 8, width + 8, 3), np.uint8)
-        for _ in range(self.variant.paths):
+        rounds = 2 if isinstance(self._model, RecordedNetwork) else 1
+        for _ in range(rounds * self.variant.paths):
             stream.step(frame)
 
 
@@ -158,20 +166,22 @@ class Stream:
         memory: an empty memory.
         preprocess: makes network input of frames.
         postprocess: makes images of logits.
+        device: where all that is.
     """
 
     def __init__(
         self,
-        model: SegmentationNetwork,
+        model: RunningNetwork,
         memory: TemporalMemory,
         preprocess: Preprocessor,
         postprocess: Postprocessor,
+        device: torch.device,
     ) -> None:
         self._model = model
         self._memory = memory
         self._preprocess = preprocess
         self._postprocess = postprocess
-        self._device = next(model.parameters()).device
+        self._device = device
         self._size: tuple[int, int] | None = None
 
     @property
@@ -296,6 +306,15 @@ def _for_inference(
                 f"{str(dtype).removeprefix('torch.')}: use precision float32, or other weights"
             )
     return prepared
+
+
+def _on_device(
+    network: SegmentationNetwork, device: torch.device, dtype: torch.dtype
+) -> RunningNetwork:
+    """Have a GPU replay the network's work: to launch it anew takes longer than to do it."""
+    if device.type != "cuda":
+        return network
+    return RecordedNetwork(network, device, dtype, CudaGraphRecorder(device))
 
 
 def _shown_at(pixels: Tensor, size: tuple[int, int]) -> Tensor:

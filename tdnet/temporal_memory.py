@@ -49,27 +49,26 @@ class Context(NamedTuple):
 
 
 class TemporalMemory:
-    """A ring of fixed capacity, allocated once on the device.
+    """The memory of one stream: of fixed capacity, allocated once on the device.
 
-    A frame is counted as soon as it is segmented (`leave`), and stored when there is time
-    (`store`), at the latest before the next one.
+    A frame is counted as soon as it is segmented (`leave`); stored, and chained for the next one,
+    when there is time (`store`, `keep`), at the latest before that. Each buffer always holds the
+    same place of the line, oldest first, so that recorded work finds it again.
 
-    It also knows whose turn it is: sub-networks advance by processed frame, and an entry's
-    place in the ring is tied to the path that left it. The storage only; whether a frame may
-    use what is stored is decided by :class:`tdnet.continuity.ContinuityPolicy`.
+    The storage only; whether a frame may use what is stored is decided by
+    :class:`tdnet.continuity.ContinuityPolicy`.
 
     Args:
-        paths: N, the number of sub-networks.
+        paths: N, the number of sub-networks, which take turns by processed frame.
         capacity: frames that it can hold, 0 to N - 1.
         positions: S, tokens per frame.
-        key_channels: d, channels of query and key.
+        key_channels: d, channels of queries and keys.
         value_channels: D, channels of values.
         device: where the buffers live.
         dtype: their number format.
 
     Attributes:
         left: what the newest frame left, as long as it is not stored.
-        context: what the next frame asks; None unless it has been made ready for it.
     """
 
     def __init__(
@@ -86,15 +85,16 @@ class TemporalMemory:
         self._paths = paths
         self._capacity = capacity
 
-        def allocate(channels: int) -> Tensor:
-            return torch.zeros(capacity, 1, positions, channels, device=device, dtype=dtype)
+        def allocate(count: int, channels: int) -> Tensor:
+            return torch.zeros(count, 1, positions, channels, device=device, dtype=dtype)
 
-        self._query = allocate(key_channels)
-        self._key = allocate(key_channels)
-        self._value = allocate(value_channels)
+        self._query = allocate(capacity, key_channels)
+        self._key = allocate(capacity, key_channels)
+        self._value = allocate(capacity, value_channels)
+        self._chained = allocate(min(capacity, 1), value_channels)
         self._processed = 0
+        self._is_ready = False
         self.left: FrameFeatures | None = None
-        self.context: Context | None = None
 
     @property
     def capacity(self) -> int:
@@ -105,6 +105,11 @@ class TemporalMemory:
     def path(self) -> int:
         """The path, 0 to N - 1, that processes the next frame."""
         return self._processed % self._paths
+
+    @property
+    def newest_path(self) -> int:
+        """The path that processed the newest frame."""
+        return (self._processed - 1) % self._paths
 
     @property
     def frames(self) -> int:
@@ -119,18 +124,17 @@ class TemporalMemory:
     @property
     def nbytes(self) -> int:
         """Bytes of the buffers on the device."""
-        return sum(buffer.nbytes for buffer in (self._query, self._key, self._value))
+        return sum(buffer.nbytes for buffer in self._buffers)
 
     @property
-    def newest_path(self) -> int:
-        """The path that processed the newest frame."""
-        return (self._processed - 1) % self._paths
+    def context(self) -> Context | None:
+        """What the next frame asks; None while the memory is not full, or not yet chained."""
+        return Context(self._key[-1], self._chained[0]) if self._is_ready else None
 
     def entries(self) -> list[MemoryEntry]:
         """The held entries as views, oldest first; the newest frame's must be stored."""
-        first = self._processed - self.frames
-        slots = [index % self.capacity for index in range(first, self._processed)]
-        return [MemoryEntry(self._query[i], self._key[i], self._value[i]) for i in slots]
+        places = range(self.capacity - self.frames, self.capacity)
+        return [MemoryEntry(self._query[i], self._key[i], self._value[i]) for i in places]
 
     def leave(self, features: FrameFeatures | None) -> None:
         """Count a frame, and give the turn to the next path.
@@ -139,17 +143,33 @@ class TemporalMemory:
             features: to be stored later; None for a frame that leaves nothing.
         """
         self._processed += 1
-        self.left, self.context = features, None
+        self.left = features
+        self._is_ready = False
 
     def store(self, entry: MemoryEntry) -> None:
-        """Copy the newest frame's entry over the oldest one."""
-        slot = (self._processed - 1) % self.capacity
-        self._query[slot].copy_(entry.query)
-        self._key[slot].copy_(entry.key)
-        self._value[slot].copy_(entry.value)
+        """Keep the newest frame's entry in place of the oldest one."""
+        for buffer, item in zip((self._query, self._key, self._value), entry, strict=True):
+            for place in range(self.capacity - 1):
+                buffer[place].copy_(buffer[place + 1])
+            buffer[-1].copy_(item)
         self.left = None
+
+    def keep(self, context: Context) -> None:
+        """Keep what the next frame asks, made of the entries."""
+        self._chained[0].copy_(context.value)
+        self._is_ready = True
+
+    def copy_buffers(self, other: TemporalMemory) -> None:
+        """Take over what is in the buffers of another memory of the same shape."""
+        for mine, theirs in zip(self._buffers, other._buffers, strict=True):
+            mine.copy_(theirs)
 
     def reset(self) -> None:
         """Forget everything: the next frame is processed as the first one, by path 0."""
         self._processed = 0
-        self.left = self.context = None
+        self._is_ready = False
+        self.left = None
+
+    @property
+    def _buffers(self) -> tuple[Tensor, ...]:
+        return self._query, self._key, self._value, self._chained

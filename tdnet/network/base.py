@@ -106,7 +106,7 @@ class StreamingNetwork(nn.Module, ABC):
         if memory.left is not None:
             memory.store(self.remember(memory.left, memory.newest_path))
         if memory.capacity and memory.is_full and memory.context is None:
-            memory.context = self.ready(memory.entries(), memory.path)
+            memory.keep(self.ready(memory.entries(), memory.path))
 
     @abstractmethod
     def segment(

@@ -179,7 +179,8 @@ def test_cuda_memory_does_not_grow() -> None:
 def test_memory_bytes_are_those_of_the_specification() -> None:
     stream = segmenter(device="cpu")
     positions = 3 * 5  # features of 9 x 17, every fourth row and column
-    assert stream.memory_bytes == 3 * positions * (16 + 16 + 128) * 4
+    # Three frames, and their chained values.
+    assert stream.memory_bytes == positions * (3 * (16 + 16 + 128) + 128) * 4
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "gpu", "meta"])

@@ -49,7 +49,9 @@ def test_the_memory_is_part_of_the_cost() -> None:
     # Each of the three frames leaves q, k and v of every fourth row and column at stride 8.
     positions = 5 * 9
     channels = 2 * variant.key_channels + variant.value_channels
-    assert cost.memory_bytes == 3 * positions * channels * 4 == model.new_memory().nbytes
+    # Beside them, their values chained for the next frame.
+    numbers = positions * (3 * channels + variant.value_channels)
+    assert cost.memory_bytes == 4 * numbers == model.new_memory().nbytes
     attention = 17 * 33 * positions * (variant.key_channels + variant.value_channels)
     with torch.inference_mode():
         memory = model.new_memory()
