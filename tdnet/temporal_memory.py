@@ -13,7 +13,7 @@ class MemoryEntry(NamedTuple):
 
     Attributes:
         query: (B, S, d).
-        key: (B, S, d).
+        key: (B, S, d), divided by sqrt(d).
         value: (B, S, D).
     """
 
@@ -40,7 +40,7 @@ class Context(NamedTuple):
     """All of the past that the next frame asks: depends on past frames only.
 
     Attributes:
-        key: (B, S, d) keys of the newest memory frame.
+        key: (B, S, d) keys of the newest memory frame, divided by sqrt(d).
         value: (B, S, D) values of the memory, chained through its frames and projected by W.
     """
 

@@ -1,8 +1,9 @@
 """Attention propagation: sub-features of past frames carried to now (paper, section 3.2).
 
 One step is A(k, v; q) = W softmax(q k^T / sqrt(d)) v + b. The softmax weighs the positions of
-another frame by likeness, which compensates motion. W is applied to the few memory tokens
-instead of the many results, which is the same number (specification, "Identities").
+another frame by likeness, which compensates motion. W and 1 / sqrt(d) are applied to the few
+memory tokens instead of the many results, which is the same number (specification,
+"Identities").
 """
 
 from __future__ import annotations
@@ -34,15 +35,14 @@ class AttentionStep(nn.Module):
         """Apply W to the values (B, S, D) of a memory frame; the bias follows in `attend`."""
         return nn.functional.linear(value, self.projection.weight)
 
-    def attend(self, context: Context, query: Tensor) -> Tensor:
-        """Gather the projected values (B, S, D) for the queries (B, T, d): (B, T, D)."""
-        scale = query.shape[-1] ** -0.5
-        scores = (query * scale) @ context.key.transpose(1, 2)
-        weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-        result = self.dropout(weights) @ context.value
-        if self.projection.bias is not None:
-            result = result + self.projection.bias
-        return self.dropout(result)
+    def attend(self, context: Context, query: Tensor, value: Tensor) -> Tensor:
+        """Gather the projected values (B, S, D) for the queries (B, T, d), onto (B, T, D)."""
+        # Softmax computes in float32 inside, whatever it is given.
+        weights = torch.softmax(query @ context.key.transpose(1, 2), dim=-1)
+        bias: Tensor | None = self.projection.bias  # none once it is folded away
+        if bias is None:
+            return torch.baddbmm(value, weights, context.value)
+        return value + self.dropout(self.dropout(weights) @ context.value + bias)
 
 
 class AttentionPropagation(nn.Module):
@@ -66,10 +66,10 @@ class AttentionPropagation(nn.Module):
         """
         value = memory[0].value
         for step, older, newer in zip(self.steps, memory, memory[1:], strict=False):
-            carried = step.attend(Context(older.key, step.project(value)), newer.query)
-            value = carried + newer.value
+            context = Context(older.key, step.project(value))
+            value = step.attend(context, newer.query, newer.value)
         return Context(memory[-1].key, self.steps[-1].project(value))
 
-    def forward(self, context: Context, query: Tensor) -> Tensor:
-        """Carry the context over to the current frame's queries (B, T, d): (B, T, D)."""
-        return self.steps[-1].attend(context, query)
+    def forward(self, context: Context, query: Tensor, value: Tensor) -> Tensor:
+        """Add what the current frame's queries (B, T, d) find to its values (B, T, D)."""
+        return self.steps[-1].attend(context, query, value)

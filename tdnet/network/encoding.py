@@ -48,7 +48,12 @@ class Encoding(nn.Module):
                 projection(features)[:, :, ::stride, ::stride]
                 for projection in (self.query, self.key, self.value)
             )
-        return MemoryEntry(*(tokens(item) for item in maps))
+        return self.entry(*maps)
+
+    def entry(self, query: Tensor, key: Tensor, value: Tensor) -> MemoryEntry:
+        """Give sampled maps (B, d, h', w') and (B, D, h', w') as tokens, keys over sqrt(d)."""
+        scale = key.shape[1] ** -0.5
+        return MemoryEntry(tokens(query), tokens(key) * scale, tokens(value))
 
 
 def _projection(channels: int, key_channels: int) -> nn.Sequential:

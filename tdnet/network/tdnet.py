@@ -66,8 +66,8 @@ class Path(nn.Module):
 
     def propagate(self, context: Context, query: Tensor, value: Tensor) -> Tensor:
         """Add the past to the current frame's value (B, D, h, w), asked by its query maps."""
-        carried = self.propagation(context, tokens(query))
-        return value + carried.transpose(1, 2).reshape(value.shape)
+        joined = self.propagation(context, tokens(query), tokens(value))
+        return joined.transpose(1, 2).reshape(value.shape)
 
 
 class TDNet(StreamingNetwork):
@@ -113,7 +113,7 @@ class TDNet(StreamingNetwork):
         encoding = self.paths[path].encoding
         query = encoding.query(left.features) if left.query is None else left.query
         key = encoding.key(left.features)
-        return MemoryEntry(query=tokens(query), key=tokens(key), value=tokens(left.value))
+        return encoding.entry(query, key, left.value)
 
     def ready(self, entries: Sequence[MemoryEntry], path: int) -> Context:
         """Run the chain u1, u2 ... with the path's own projections."""

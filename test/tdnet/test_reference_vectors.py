@@ -82,7 +82,9 @@ def test_the_oldest_frame_matters(tmp_path: Path) -> None:
     with torch.inference_mode():
         for index, frame in enumerate(frames_of(vectors, size)[:4]):
             if index == 3:
+                model.settle(memory)
                 memory.entries()[0].value.zero_()
+                memory.keep(model.ready(memory.entries(), memory.path))
             logits = model.step(frame[None], memory)
     difference = np.abs(logits[0].numpy() - vectors["logits"][3]).max()
     assert difference > 100 * LOGITS_TOLERANCE * vectors["logits_peak"]
