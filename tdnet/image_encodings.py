@@ -105,14 +105,18 @@ def decode_compressed(format: str, data: ByteBuffer) -> npt.NDArray[np.uint8]:
         raise InputError(
             f"the format is {quoted(format)}, but the data are a {picture.kind.upper()}"
         )
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    # OpenCV before 4.10 decodes to BGR only.
+    in_rgb = getattr(cv2, "IMREAD_COLOR_RGB", None)
+    flags = (cv2.IMREAD_COLOR if in_rgb is None else in_rgb) | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(np.frombuffer(picture.data, dtype=np.uint8), flags)
     except cv2.error as error:
         raise InputError(f"the {declared.upper()} cannot be decoded: {error.err}") from error
     if image is None or image.shape[:2] != (picture.height, picture.width):
         raise InputError(f"the {declared.upper()} of {len(content)} bytes cannot be decoded")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
+    return np.asarray(
+        cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if in_rgb is None else image, np.uint8
+    )
 
 
 def _encoding_error(encoding: str) -> InputError:

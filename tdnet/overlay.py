@@ -31,6 +31,10 @@ class OverlayRenderer:
         hidden_classes: ids to leave out besides those that the class map hides.
         device: where images and labels are.
 
+    Attributes:
+        has_legend: whether the legend is drawn.
+        tables: what is blended.
+
     Raises:
         InputError: alpha is not from 0 to 1.
         UnknownNameError: the class map has no class with a hidden id.
@@ -53,14 +57,14 @@ class OverlayRenderer:
             class_map.class_by_id(class_id).id for class_id in hidden_classes
         )
         self._class_map = class_map
-        self._legend = legend
+        self.has_legend = legend
         visible = np.zeros(256, bool)
         visible[[entry.id for entry in class_map.classes if entry.id not in hidden]] = True
         self._visible = visible
 
         self._device = torch.empty(0, device=device).device
-        tables = BlendTables.create(class_map.color_table, visible, alpha)
-        self._blender = create_blender(tables, self._device)
+        self.tables = BlendTables.create(class_map.color_table, visible, alpha)
+        self._blender = create_blender(self.tables, self._device)
 
     def render(self, image: Tensor, labels: Tensor) -> npt.NDArray[np.uint8]:
         """Draws one frame.
@@ -78,11 +82,19 @@ class OverlayRenderer:
         """
         self._check(image, labels)
         picture = self._blender.blend(image.contiguous(), labels)
-        if self._legend:
-            shown = self._visible & (_class_shares(labels) >= self.legend_share)
-            present = np.flatnonzero(shown)
-            draw_legend(picture, self._class_map, present.tolist())
+        if self.has_legend:
+            self.add_legend(picture, _class_shares(labels))
         return picture
+
+    def add_legend(self, picture: npt.NDArray[np.uint8], shares: npt.NDArray[np.float64]) -> None:
+        """Draws the legend into a picture whose colours are blended.
+
+        Args:
+            picture: (H, W, 3) uint8 RGB; changed.
+            shares: (256,) of the pixels by class id.
+        """
+        shown = self._visible & (shares >= self.legend_share)
+        draw_legend(picture, self._class_map, np.flatnonzero(shown).tolist())
 
     def _check(self, image: Tensor, labels: Tensor) -> None:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != torch.uint8:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tdnet.class_map import UNLABELLED, ClassMap
 from tdnet.errors import InputError
 from tdnet.image_files import MAX_PIXELS, MAX_SIDE
-from tdnet.network.layers import resize
 
 if TYPE_CHECKING:
     from tdnet.overlay import OverlayRenderer
@@ -21,7 +23,9 @@ OutputSize = Literal["camera", "network"] | tuple[int, int]
 MAX_OUTPUT_SIDE = MAX_SIDE
 # Rows are worked on in bands of so many scores: on a CPU they stay in the processor's cache,
 # on a GPU they bound the memory for large images.
-_BAND_SCORES = {"cpu": 1 << 20, "cuda": 1 << 26}
+_BAND_SCORES = {"cpu": 1 << 18, "cuda": 1 << 26}
+# Below it the exponential is no normal number, for which processors take a hundred times as long.
+_SMALLEST_EXPONENT = -80.0
 
 
 @dataclass(frozen=True)
@@ -81,13 +85,22 @@ class LabelImages(NamedTuple):
 class Postprocessor:
     """Resize logits, take the best class, and name it by the class map.
 
+    With P pixels out and K classes, a pass over K P numbers that stay in the processor's cache
+    is what anything costs here, and there are as few of them as PyTorch allows: resize, maximum,
+    difference, mark, maximum. (`Tensor.max` with indices takes as long as twenty.)
+
     Args:
         class_map: turns the network's channels into class ids.
         device: where logits are.
     """
 
     def __init__(self, class_map: ClassMap, device: torch.device) -> None:
-        self._ids = torch.from_numpy(class_map.id_table.copy()).to(device)
+        self._classes = class_map.num_network_classes
+        ids = torch.full((self._classes + 2,), UNLABELLED, dtype=torch.uint8)
+        ids[1:-1] = torch.from_numpy(class_map.id_table[self._classes - 1 :: -1].copy())
+        codes = torch.arange(self._classes, 0, -1, dtype=torch.int32)
+        self._id_of_code = ids.to(device)
+        self._code_of_channel = codes.view(-1, 1).to(device)
 
     def __call__(
         self, logits: Tensor, size: tuple[int, int], *, confidence: bool, threshold: float
@@ -104,35 +117,88 @@ class Postprocessor:
             threshold: smallest probability, 0 to 1, of a pixel that keeps its label.
         """
         height, width = size
-        # The two axes are resized one after the other: the first here, the second row by row.
-        wide = resize(logits.float(), (logits.shape[2], width))[0]
-        above, below, weight = _row_weights(wide.shape[1], height, wide.device)
-        labels = torch.empty(height, width, dtype=torch.uint8, device=wide.device)
+        device = logits.device
+        # The two axes are resized one after the other: the first here, the second in bands.
+        rows = logits[0].transpose(0, 1).float().contiguous()  # (h, K, w)
+        wide = nn.functional.interpolate(rows, width, mode="linear", align_corners=True)
+        labels = torch.empty(height, width, dtype=torch.uint8, device=device)
         shown = torch.empty_like(labels) if confidence else None
-        scores_of_a_row = wide.shape[0] * width
-        band = max(1, _BAND_SCORES.get(wide.device.type, height) // scores_of_a_row)
-        for start in range(0, height, band):
-            rows = slice(start, start + band)
-            scores = torch.lerp(wide[:, above[rows]], wide[:, below[rows]], weight[rows])
-            best, channel = scores.max(dim=0)
-            # A network that overflowed says nothing: never let that look like class 0.
-            ids = self._ids[channel].masked_fill_(best.isfinite().logical_not_(), UNLABELLED)
-            if confidence or threshold > 0:
-                probability = scores.sub_(best).exp_().sum(dim=0).reciprocal_()
-                if threshold > 0:
-                    ids.masked_fill_(probability < threshold, UNLABELLED)
-                if shown is not None:
-                    shown[rows] = probability.nan_to_num_(0).mul_(255).round_().to(torch.uint8)
-            labels[rows] = ids
+        most = max(1, _BAND_SCORES[device.type] // (self._classes * width))
+        bands = _bands(len(wide), height, most, device)
+        buffer = wide.new_empty(max(len(band.weight) for band in bands), self._classes, width)
+        for band in bands:
+            scores = buffer[: len(band.weight)]
+            torch.lerp(wide[band.above], wide[band.below], band.weight, out=scores)
+            probability = _subtract_best(scores, probability=confidence or threshold > 0)
+            ids = labels[band.rows]
+            codes = self._best_codes(scores)
+            torch.index_select(self._id_of_code, 0, codes.view(-1), out=ids.view(-1))
+            if probability is None:
+                continue
+            if threshold > 0:
+                ids.masked_fill_(probability < threshold, UNLABELLED)
+            if shown is not None:
+                shown[band.rows] = probability.nan_to_num_(0).mul_(255).round_()
         return LabelImages(labels, shown)
 
+    def _best_codes(self, differences: Tensor) -> Tensor:
+        """Code, 1 to K, of the best class; 0 or K + 1 where a network that overflowed says none.
 
-def _row_weights(rows: int, height: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """For each output row: the rows above and below it, and the weight of the one below."""
-    if height == 1:
-        position = torch.zeros(1, device=device)
-    else:
-        position = torch.arange(height, device=device) * ((rows - 1) / (height - 1))
-    above = position.floor().long().clamp_(max=rows - 1)
-    below = (above + 1).clamp_(max=rows - 1)
-    return above, below, (position - above).unsqueeze(1)
+        Args:
+            differences: (R, K, W) to the best score, 0 for the best; overwritten. Read as
+                integers, all numbers below zero are negative, and only the best is left its code.
+                What is not a number is negative too, or larger than any code.
+        """
+        marked = differences.view(torch.int32).bitwise_or_(self._code_of_channel)
+        return marked.amax(1).clamp_(0, self._classes + 1)
+
+
+def _subtract_best(scores: Tensor, *, probability: bool) -> Tensor | None:
+    """Subtract from scores (R, K, W) the best of the classes; give its probability (R, W)."""
+    scores.sub_(scores.amax(1, keepdim=True))
+    if not probability:
+        return None
+    return scores.clamp_(min=_SMALLEST_EXPONENT).exp().sum(1).reciprocal_()
+
+
+class _Band(NamedTuple):
+    """Output rows that are made at once.
+
+    Attributes:
+        rows: which.
+        above: the logits' rows above them: one for all, or one each.
+        below: the logits' rows below them.
+        weight: (R, 1, 1) of the row below.
+    """
+
+    rows: slice
+    above: slice | Tensor
+    below: slice | Tensor
+    weight: Tensor
+
+
+@lru_cache(maxsize=16)
+def _bands(feature_rows: int, height: int, most: int, device: torch.device) -> tuple[_Band, ...]:
+    """Divide the output's rows into bands of at most so many rows.
+
+    On the CPU all rows of a band lie between the same two of the logits, which so stay in the
+    cache; on a GPU bands are few, since each is a launch of every kernel.
+    """
+    position = np.arange(height) * ((feature_rows - 1) / max(height - 1, 1))
+    above = np.minimum(position.astype(np.int64), max(feature_rows - 2, 0))
+    below = np.minimum(above + 1, feature_rows - 1)
+    weight = torch.from_numpy(position - above).float().view(-1, 1, 1).to(device)
+    on_host = device.type == "cpu"
+    edges = [0, *(np.flatnonzero(np.diff(above)) + 1 if on_host else []), height]
+    indices = [torch.from_numpy(index).to(device) for index in (above, below)]
+    bands = []
+    for begin, end in pairwise(edges):
+        for start in range(begin, end, most):
+            rows = slice(start, min(start + most, end))
+            if on_host:
+                one = slice(int(above[start]), int(above[start]) + 1)
+                next_one = slice(int(below[start]), int(below[start]) + 1)
+                bands.append(_Band(rows, one, next_one, weight[rows]))
+            else:
+                bands.append(_Band(rows, indices[0][rows], indices[1][rows], weight[rows]))
+    return tuple(bands)

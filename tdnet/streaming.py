@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from tdnet.class_map import ClassMap
 from tdnet.cuda_graphs import CudaGraphRecorder
 from tdnet.device import device_errors, resolve_device, resolve_precision
 from tdnet.errors import InputError, WeightsError
+from tdnet.frame_io import FrameIO, PlainFrameIO
+from tdnet.fused_frame_io import FusedFrameIO
+from tdnet.kernels import FusedOutputs, unavailable_reason
 from tdnet.network import SegmentationNetwork
+from tdnet.network.host_network import prepare_for_cpu
 from tdnet.network.layers import SpatialLayerNorm
 from tdnet.postprocess import OutputOptions, Postprocessor
-from tdnet.preprocess import Preprocessor, resize_picture, upload
+from tdnet.preprocess import Preprocessor
 from tdnet.recorded_network import RecordedNetwork
 from tdnet.stage_clock import StageClock, StageTimes
 from tdnet.temporal_memory import TemporalMemory
 from tdnet.variants import Variant
 
+logger = logging.getLogger(__name__)
+
 RunningNetwork = SegmentationNetwork | RecordedNetwork
 
 _DEFAULT_OPTIONS = OutputOptions()
+_OVERLAY = [field.name for field in fields(StageTimes)].index("overlay")
 
 
 @dataclass(frozen=True)
@@ -90,8 +98,7 @@ class StreamingSegmenter:
             self._model = _on_device(
                 _for_inference(model, self.device, self._dtype), self.device, self._dtype
             )
-            self._preprocess = Preprocessor(model.input_size, self.device, self._dtype)
-            self._postprocess = Postprocessor(self.class_map, self.device)
+            self._open_io = _frame_io_opener(self._model, self.class_map, self.device, self._dtype)
             self._default_stream = self.open_stream()
 
     @property
@@ -127,7 +134,7 @@ class StreamingSegmenter:
         """
         with device_errors(self.device):
             memory = self._model.new_memory(self.device, self._dtype)
-        return Stream(self._model, memory, self._preprocess, self._postprocess, self.device)
+        return Stream(self._model, memory, self._open_io(), self.device)
 
     def step(
         self, image: npt.NDArray[np.uint8], options: OutputOptions = _DEFAULT_OPTIONS
@@ -147,15 +154,20 @@ class StreamingSegmenter:
         """Run every sub-network, the last with a full memory, on a stream of its own.
 
         The first real frame then meets loaded kernels and allocated memory; on CUDA every
-        sub-network is recorded with either state of the memory. The frames are larger than the
-        network's input, so that they are resized as a camera's are.
+        sub-network is recorded with either state of the memory, and kernels are compiled for
+        what may be asked of them. The frames are larger than the network's input, so that they
+        are resized as a camera's are.
         """
-        stream = self.open_stream()
-        height, width = self.input_size
-        frame = np.zeros((height + 8, width + 8, 3), np.uint8)
-        rounds = 2 if isinstance(self._model, RecordedNetwork) else 1
-        for _ in range(rounds * self.variant.paths):
-            stream.step(frame)
+        # Compilers tell widths of a whole number of blocks from others.
+        sizes = [
+            tuple(-(-side // 16) * 16 + 16 + odd for side in self.input_size) for odd in (0, 1)
+        ]
+        recorded = isinstance(self._model, RecordedNetwork)
+        for height, width in sizes if recorded else sizes[:1]:
+            stream = self.open_stream()
+            frame = np.zeros((height, width, 3), np.uint8)
+            for number in range((2 if recorded else 1) * self.variant.paths):
+                stream.step(frame, OutputOptions(confidence=number % 2 == 0))
 
 
 class Stream:
@@ -164,8 +176,7 @@ class Stream:
     Args:
         model: the folded network on its device.
         memory: an empty memory.
-        preprocess: makes network input of frames.
-        postprocess: makes images of logits.
+        io: the stream's own way to the network and from it.
         device: where all that is.
     """
 
@@ -173,14 +184,12 @@ class Stream:
         self,
         model: RunningNetwork,
         memory: TemporalMemory,
-        preprocess: Preprocessor,
-        postprocess: Postprocessor,
+        io: FrameIO,
         device: torch.device,
     ) -> None:
         self._model = model
         self._memory = memory
-        self._preprocess = preprocess
-        self._postprocess = postprocess
+        self._io = io
         self._device = device
         self._size: tuple[int, int] | None = None
 
@@ -232,40 +241,31 @@ class Stream:
     def _step(self, image: npt.NDArray[np.uint8], options: OutputOptions) -> SegmentationResult:
         clock = StageClock(self._device)
         clock.mark()
-        pixels = upload(image, self._device)
+        frame = self._io.enter(image)
         camera_size = (image.shape[0], image.shape[1])
         self._check_size(camera_size)
-        frame = self._preprocess(pixels)
         clock.mark()
 
         path, memory_frames = self._memory.path, self._memory.frames
         logits = self._model.step(frame, self._memory)
         clock.mark()
 
-        size = self._output_size(options, camera_size)
-        images = self._postprocess(
-            logits,
-            size,
-            confidence=options.confidence,
-            threshold=options.confidence_threshold,
+        finish = self._io.leave(
+            logits, self._output_size(options, camera_size), options, clock.mark
         )
-        clock.mark()
-
-        overlay = None
-        if options.overlay is not None:
-            overlay = options.overlay.render(_shown_at(pixels, size), images.labels)
-        clock.mark()
-
-        labels = images.labels.cpu().numpy()
-        confidence = None if images.confidence is None else images.confidence.cpu().numpy()
-        clock.mark()
+        if self._device.type != "cpu":
+            # The host waits for the images anyway: meanwhile the device readies the memory.
+            self._model.settle(self._memory)
+        images = finish()
+        times = clock.milliseconds()
+        times[_OVERLAY] += images.after_download
         return SegmentationResult(
-            labels=labels,
-            confidence=confidence,
-            overlay=overlay,
+            labels=images.labels,
+            confidence=images.confidence,
+            overlay=images.overlay,
             path=path,
             memory_frames=memory_frames,
-            times=StageTimes(*clock.milliseconds()),
+            times=StageTimes(*times),
         )
 
     def _check_size(self, size: tuple[int, int]) -> None:
@@ -305,6 +305,8 @@ def _for_inference(
                 f"{name} is not finite once norms are folded and numbers are "
                 f"{str(dtype).removeprefix('torch.')}: use precision float32, or other weights"
             )
+    if device.type == "cpu":
+        prepare_for_cpu(prepared, dtype)
     return prepared
 
 
@@ -317,9 +319,16 @@ def _on_device(
     return RecordedNetwork(network, device, dtype, CudaGraphRecorder(device))
 
 
-def _shown_at(pixels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (H, W, 3) uint8 for the eye; nothing is done at the same size."""
-    if tuple(pixels.shape[:2]) == size:
-        return pixels
-    picture = resize_picture(pixels, size).round().to(torch.uint8)
-    return picture[0].permute(1, 2, 0).contiguous()
+def _frame_io_opener(
+    model: RunningNetwork, class_map: ClassMap, device: torch.device, dtype: torch.dtype
+) -> Callable[[], FrameIO]:
+    """Choose how frames come to the network and from it; what is given opens a stream's way."""
+    if isinstance(model, RecordedNetwork):
+        reason = unavailable_reason(device)
+        if reason is None:
+            outputs = FusedOutputs(class_map, device)
+            return lambda: FusedFrameIO(model.frame, outputs)
+        logger.warning("frames are resized and coloured by PyTorch, more slowly: %s", reason)
+    preprocess = Preprocessor(model.input_size, device, dtype)
+    postprocess = Postprocessor(class_map, device)
+    return lambda: PlainFrameIO(preprocess, postprocess)

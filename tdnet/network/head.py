@@ -20,7 +20,7 @@ class Head(nn.Module):
 
     def __init__(self, channels: int, hidden_channels: int, num_classes: int) -> None:
         super().__init__()
-        self.conv = ConvNorm(channels, hidden_channels, 3, activation=nn.ReLU())
+        self.conv = ConvNorm(channels, hidden_channels, 3, activation=nn.ReLU(inplace=True))
         self.dropout = nn.Dropout2d(DROPOUT)
         self.classifier = nn.Conv2d(hidden_channels, num_classes, 1)
 

@@ -50,9 +50,10 @@ class ConvNorm(nn.Module):
         self.activation = activation or nn.Identity()
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C_in, H, W) to (B, C_out, H', W')."""
-        return self.activation(self.bn(self.conv(x)))
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Map (B, C_in, H, W) to (B, C_out, H', W'); a residual is added before the activation."""
+        y = self.bn(self.conv(x))
+        return self.activation(y if residual is None else y + residual)
 
     def fold(self) -> None:
         """Move the norm's running statistics into the convolution; inference only."""

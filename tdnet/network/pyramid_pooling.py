@@ -25,7 +25,7 @@ class PyramidPooling(nn.Module):
     def __init__(self, channels: int, groups: int = 1, group: int = 0) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
-            ConvNorm(channels, channels // 4, activation=nn.ReLU()) for _ in BINS
+            ConvNorm(channels, channels // 4, activation=nn.ReLU(inplace=True)) for _ in BINS
         )
         self.kept = _slice(channels, groups, group)
         self.kept_pooled = _slice(channels // 4, groups, group)

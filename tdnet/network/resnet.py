@@ -32,15 +32,21 @@ class BasicBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.conv1 = ConvNorm(
-            in_channels, width, 3, stride=stride, dilation=dilation, activation=nn.ReLU()
+            in_channels,
+            width,
+            3,
+            stride=stride,
+            dilation=dilation,
+            activation=nn.ReLU(inplace=True),
         )
-        self.conv2 = ConvNorm(width, width, 3, dilation=layer_dilation)
+        self.conv2 = ConvNorm(
+            width, width, 3, dilation=layer_dilation, activation=nn.ReLU(inplace=True)
+        )
         self.downsample = _shortcut(in_channels, width, stride)
-        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C_in, H, W) to (B, width, H / stride, W / stride)."""
-        return self.relu(self.conv2(self.conv1(x)) + self.downsample(x))
+        return self.conv2(self.conv1(x), self.downsample(x))
 
 
 class Bottleneck(nn.Module):
@@ -54,17 +60,16 @@ class Bottleneck(nn.Module):
         super().__init__()
         del layer_dilation  # only a BasicBlock has a second 3x3, which takes it
         out_channels = width * self.expansion
-        self.conv1 = ConvNorm(in_channels, width, activation=nn.ReLU())
+        self.conv1 = ConvNorm(in_channels, width, activation=nn.ReLU(inplace=True))
         self.conv2 = ConvNorm(
-            width, width, 3, stride=stride, dilation=dilation, activation=nn.ReLU()
+            width, width, 3, stride=stride, dilation=dilation, activation=nn.ReLU(inplace=True)
         )
-        self.conv3 = ConvNorm(width, out_channels)
+        self.conv3 = ConvNorm(width, out_channels, activation=nn.ReLU(inplace=True))
         self.downsample = _shortcut(in_channels, out_channels, stride)
-        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C_in, H, W) to (B, 4 * width, H / stride, W / stride)."""
-        return self.relu(self.conv3(self.conv2(self.conv1(x))) + self.downsample(x))
+        return self.conv3(self.conv2(self.conv1(x)), self.downsample(x))
 
 
 class ResNet(nn.Module):
@@ -79,13 +84,15 @@ class ResNet(nn.Module):
         block = BasicBlock if spec.depth < 50 else Bottleneck
         width = spec.width
         if spec.depth < 50:
-            self.stem = nn.Sequential(ConvNorm(3, width, 7, stride=2, activation=nn.ReLU()))
+            self.stem = nn.Sequential(
+                ConvNorm(3, width, 7, stride=2, activation=nn.ReLU(inplace=True))
+            )
             channels = width
         else:
             self.stem = nn.Sequential(
-                ConvNorm(3, width, 3, stride=2, activation=nn.ReLU()),
-                ConvNorm(width, width, 3, activation=nn.ReLU()),
-                ConvNorm(width, 2 * width, 3, activation=nn.ReLU()),
+                ConvNorm(3, width, 3, stride=2, activation=nn.ReLU(inplace=True)),
+                ConvNorm(width, width, 3, activation=nn.ReLU(inplace=True)),
+                ConvNorm(width, 2 * width, 3, activation=nn.ReLU(inplace=True)),
             )
             channels = 2 * width
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)

@@ -13,20 +13,10 @@ import numpy.typing as npt
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from support.frames import drive as drive
+
 SECOND = 1_000_000_000
 TYPES = get_typestore(Stores.ROS2_HUMBLE)
-
-
-def drive(count: int, height: int = 48, width: int = 64) -> list[npt.NDArray[np.uint8]]:
-    """RGB frames of a pattern that moves, the same on every call."""
-    rows, columns = np.mgrid[0:height, 0:width]
-    return [
-        np.stack(
-            [(rows * 5 + t * 8) % 256, (columns * 4 - t * 8) % 256, (rows + columns + t) % 256],
-            axis=2,
-        ).astype(np.uint8)
-        for t in range(count)
-    ]
 
 
 def write_image(path: Path, image: npt.NDArray[np.uint8]) -> None:

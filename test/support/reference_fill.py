@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -46,6 +47,15 @@ def official_state(name: str, norm_size: tuple[int, int] | None = None) -> dict[
         key: _filled(index, key, norm_size if norm_size and "layer_norm" in key else shape)
         for index, (key, shape) in enumerate(entries)
     }
+
+
+def fill(shapes: Mapping[str, Sequence[int]]) -> dict[str, torch.Tensor]:
+    """Fill entries of other networks by the rule, in the order given.
+
+    Args:
+        shapes: of each entry, by its official name.
+    """
+    return {key: _filled(i, key, tuple(shape)) for i, (key, shape) in enumerate(shapes.items())}
 
 
 def _filled(index: int, key: str, shape: tuple[int, ...]) -> torch.Tensor:

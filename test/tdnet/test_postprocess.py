@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tdnet.class_map import ClassMap
 from tdnet.errors import InputError
@@ -86,6 +87,67 @@ def test_an_overflow_is_unlabelled_and_never_the_first_class(value: float) -> No
     assert images.labels[28, 32] == 255
     assert images.confidence[28, 32] == 0
     assert images.labels[60, 100] == 4
+
+
+@pytest.mark.parametrize("classes", [1, 2, 255])
+def test_any_number_of_classes(classes: int) -> None:
+    logits = torch.randn(1, classes, 5, 6, generator=torch.Generator().manual_seed(3))
+    images = Postprocessor(ClassMap.numbered(classes), CPU)(
+        logits, (23, 31), confidence=True, threshold=0.0
+    )
+    channel, probability = plain(logits, (23, 31))
+    assert (images.labels.numpy() == channel).mean() > 0.99
+    assert images.confidence is not None
+    assert np.abs(images.confidence.numpy() - 255 * probability).max() <= 0.51
+
+
+def test_of_equal_scores_the_first_class_is_taken() -> None:
+    logits = torch.zeros(1, 19, 3, 4)
+    logits[:, [4, 7, 18]] = 2.5
+    images = Postprocessor(ClassMap.load("cityscapes"), CPU)(
+        logits, (20, 30), confidence=False, threshold=0.0
+    )
+    assert np.unique(images.labels.numpy()).tolist() == [4]
+
+
+def test_scores_far_apart() -> None:
+    logits = torch.full((1, 19, 3, 4), -1000.0)
+    logits[:, 5] = -7.0
+    images = Postprocessor(ClassMap.load("cityscapes"), CPU)(
+        logits, (20, 30), confidence=True, threshold=0.5
+    )
+    assert images.confidence is not None
+    assert np.unique(images.labels.numpy()).tolist() == [5]
+    assert np.unique(images.confidence.numpy()).tolist() == [255]
+
+
+class LargestFloat(TorchDispatchMode):
+    """Notes how many numbers the largest float tensor holds that an operation gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+        self.operations = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+        result = operation(*args, **(kwargs or {}))
+        self.operations += 1
+        if isinstance(result, torch.Tensor) and result.is_floating_point():
+            self.numbers = max(self.numbers, result.numel())
+        return result
+
+
+@pytest.mark.parametrize("confidence", [False, True])
+def test_no_float_image_of_the_full_size(confidence: bool) -> None:
+    """Between two rows of logits 32 rows of labels are made at once, in a dozen operations."""
+    logits = torch.randn(1, 19, 33, 17)
+    postprocess = Postprocessor(ClassMap.load("cityscapes"), CPU)
+    size = (1024, 128)
+    postprocess(logits, size, confidence=confidence, threshold=0.0)
+    with LargestFloat() as noted:
+        postprocess(logits, size, confidence=confidence, threshold=0.0)
+    assert noted.numbers <= 19 * 1024 * 128 / 16
+    assert noted.operations <= 32 * (32 if confidence else 24) + 20
 
 
 @pytest.mark.parametrize(

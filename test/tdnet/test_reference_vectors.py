@@ -10,6 +10,7 @@ import torch
 from support.reference_fill import REFERENCE, official_state
 
 from tdnet.network import SegmentationNetwork, TDNet, create_model
+from tdnet.network.host_network import prepare_for_cpu
 from tdnet.network.layers import resize
 from tdnet.preprocess import Preprocessor
 from tdnet.weights import load_weights
@@ -34,14 +35,16 @@ def frames_of(vectors: np.lib.npyio.NpzFile, size: tuple[int, int]) -> torch.Ten
     return torch.cat([preprocess(torch.from_numpy(frame)) for frame in vectors["frames"]])
 
 
-@pytest.mark.parametrize("folded", [False, True], ids=["plain", "folded"])
+@pytest.mark.parametrize("kind", ["plain", "folded", "prepared for the CPU"])
 @pytest.mark.parametrize("stream", STREAMS)
-def test_streaming_reproduces_the_vectors(stream: str, folded: bool, tmp_path: Path) -> None:
+def test_streaming_reproduces_the_vectors(stream: str, kind: str, tmp_path: Path) -> None:
     vectors = np.load(REFERENCE / f"{stream}.npz")
     size = vectors["frames"].shape[1:3]
     model = filled(stream.split(".")[0], size, tmp_path)
-    if folded:
-        model.fold()
+    if kind != "plain":
+        model.requires_grad_(False).fold()
+    if kind == "prepared for the CPU":
+        prepare_for_cpu(model, torch.float32)
     memory = model.new_memory()
     wrong = 0
     with torch.inference_mode():

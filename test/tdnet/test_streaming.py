@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from support.media import drive
+from support.frames import drive
 
 from tdnet import ClassMap, OutputOptions, OverlayRenderer, StreamingSegmenter, create_model
 from tdnet.errors import DeviceError, InputError, UnknownNameError
@@ -145,7 +145,7 @@ def test_the_input_is_left_as_it_was(shared: StreamingSegmenter) -> None:
 
 
 def test_bfloat16_agrees_with_float32() -> None:
-    exact, quick = segmenter(device="cpu"), segmenter(device="cpu", precision="bfloat16")
+    exact, quick = (segmenter(device="cpu", precision=name) for name in ("float32", "bfloat16"))
     assert (exact.precision, quick.precision) == ("float32", "bfloat16")
     for image in FRAMES[:6]:
         agreement = (exact.step(image).labels == quick.step(image).labels).mean()
@@ -157,7 +157,7 @@ def test_bfloat16_agrees_with_float32() -> None:
     ("precision", "agreement"), [("float32", 0.999), ("float16", 0.95), ("bfloat16", 0.9)]
 )
 def test_cuda_agrees_with_the_cpu(precision: str, agreement: float) -> None:
-    host = segmenter(device="cpu")
+    host = segmenter(device="cpu", precision="float32")
     device = segmenter(device="cuda", precision=precision)
     for image in FRAMES:
         equal = (host.step(image).labels == device.step(image).labels).mean()
@@ -177,7 +177,7 @@ def test_cuda_memory_does_not_grow() -> None:
 
 
 def test_memory_bytes_are_those_of_the_specification() -> None:
-    stream = segmenter(device="cpu")
+    stream = segmenter(device="cpu", precision="float32")
     positions = 3 * 5  # features of 9 x 17, every fourth row and column
     # Three frames, and their chained values.
     assert stream.memory_bytes == positions * (3 * (16 + 16 + 128) + 128) * 4

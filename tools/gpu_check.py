@@ -1,0 +1,257 @@
+"""What `tools/gpu_check.sh` does: every test that needs a GPU, then benchmarks, within a time.
+
+Each step is a process of its own with a limit, so that none takes the time of those after it. A
+step whose package is not installed is skipped, and the summary says which package that is.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parents[1]
+TOTAL_SECONDS = 460
+EXIT_FAILED, EXIT_NO_GPU = 1, 2
+# Without these nothing runs.
+NEEDED = ("torch", "numpy", "cv2", "yaml", "safetensors", "pytest", "hypothesis", "rich")
+# PyTorch for CUDA brings Triton along; the rest is what single tests import.
+WANTED = ("triton", "av", "rosbags", "rclpy", "torchmetrics", "scipy", "lightning", "kornia")
+PACKAGES = ("torch", "triton", "numpy", "opencv-python-headless", "safetensors")
+CITYSCAPES = ["--input-size", "769", "1537", "--camera-size", "1024", "2048"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A process to run.
+
+    Attributes:
+        name: of the step.
+        command: arguments of the Python interpreter.
+        seconds: that it may take at most.
+    """
+
+    name: str
+    command: list[str]
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a step.
+
+    Attributes:
+        name: of the step.
+        status: ``"passed"``, ``"failed"`` or ``"skipped"``.
+        reason: why it failed or was skipped; empty where it passed.
+        seconds: that it took.
+        command: arguments of the Python interpreter.
+    """
+
+    name: str
+    status: str
+    reason: str
+    seconds: float
+    command: list[str]
+
+
+def steps(results: Path) -> list[Step]:
+    """Everything, most wanted first."""
+    test = ROOT / "test"
+    marked = [
+        path.relative_to(test)
+        for package in ("tdnet", "tdnet_ros", "tdnet_offline")
+        for path in sorted((test / package).rglob("test_*.py"))
+        if "mark.cuda" in path.read_text(encoding="utf-8")
+    ]
+    found = []
+    # A folder each: what one lacks stops the collection of all others in the same process.
+    for folder in dict.fromkeys(path.parent for path in marked):
+        name = "-".join(("tests", *folder.parts))
+        files = [f"test/{path}" for path in marked if path.parent == folder]
+        options = ["-m", "cuda", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
+        xml = f"--junitxml={results / f'{name}.xml'}"
+        found.append(Step(name, ["-m", "pytest", *options, xml, *files], seconds=120))
+    benchmark = ["-m", "tdnet_offline.command", "benchmark", "--device", "cuda"]
+
+    def measure(name: str, variants: list[str], options: list[str], seconds: int) -> Step:
+        output = ["--json", str(results / f"{name}.json")]
+        return Step(name, [*benchmark, "--variant", *variants, *options, *output], seconds)
+
+    own = [step for step in found if step.name in ("tests-tdnet", "tests-tdnet-kernels")]
+    return [
+        *own,
+        measure("benchmark-td4-psp18", ["td4-psp18"], CITYSCAPES, 150),
+        measure("benchmark-nano", ["td4-psp18-nano"], ["--accuracy"], 90),
+        *(step for step in found if step not in own),
+        measure(
+            "benchmark-others",
+            ["td2-psp50", "psp101"],
+            [*CITYSCAPES, "--precision", "float16"],
+            120,
+        ),
+    ]
+
+
+def run(step: Step, results: Path, seconds: float) -> Outcome:
+    """Run a step for at most so many seconds; what it says is added to the log."""
+    path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}
+    began = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [sys.executable, *step.command],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code: int | None = process.wait(timeout=min(seconds, step.seconds))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            code = None
+        output.seek(0)
+        said = output.read().decode("utf-8", errors="replace")
+    with (results / "log.txt").open("a", encoding="utf-8") as log:
+        log.write(f"== {step.name}\n{said}\n")
+    status, reason = judge(code, said)
+    return Outcome(step.name, status, reason, round(time.monotonic() - began, 1), step.command)
+
+
+def judge(code: int | None, log: str) -> tuple[str, str]:
+    """Status and reason of a process that ended with a code, or None for one out of time.
+
+    A package that is not installed is the reason to skip only where nothing else went wrong.
+    """
+    if code is None:
+        return "failed", "out of time"
+    if code == 0:
+        return "passed", ""
+    if code == 5:
+        return "skipped", "no test is left"
+    lacking = sorted(set(re.findall(r"ModuleNotFoundError: No module named '([\w.]+)'", log)))
+    absent = [name for name in lacking if importlib.util.find_spec(name.split(".")[0]) is None]
+    other = re.search(r"^FAILED |^ERROR .* - (?!ModuleNotFoundError)", log, re.MULTILINE)
+    if absent and len(absent) == len(lacking) and other is None:
+        return "skipped", f"in whole or part, without {', '.join(absent)}"
+    return "failed", f"status {code}"
+
+
+def collect_tests(results: Path) -> list[dict[str, Any]]:
+    """Make one list of what pytest wrote, and remove its files."""
+    tests = []
+    for path in sorted(results.glob("tests-*.xml")):
+        for case in ElementTree.parse(path).iter("testcase"):
+            trouble = next(iter(case), None)
+            outcome = "passed" if trouble is None else trouble.tag
+            tests.append(
+                {
+                    "name": f"{case.get('classname')}::{case.get('name')}",
+                    "outcome": outcome,
+                    "seconds": float(case.get("time", 0)),
+                    "message": "" if trouble is None else trouble.get("message", ""),
+                }
+            )
+        path.unlink()
+    return tests
+
+
+def machine() -> dict[str, Any]:
+    """Hardware and versions."""
+    import torch
+
+    properties = torch.cuda.get_device_properties(0)
+    versions = {name: _version(name) for name in PACKAGES}
+    return {
+        "gpu": properties.name,
+        "memory_bytes": properties.total_memory,
+        "multiprocessors": properties.multi_processor_count,
+        "capability": f"{properties.major}.{properties.minor}",
+        "driver": _answer("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"),
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+        "python": sys.version.split()[0],
+        "commit": _answer("git", "describe", "--always", "--dirty", "--abbrev=40"),
+        **versions,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _answer(*command: str) -> str | None:
+    try:
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=20
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def lacking(names: tuple[str, ...]) -> list[str]:
+    """Those of the modules that are not installed."""
+    return [name for name in names if importlib.util.find_spec(name) is None]
+
+
+def main(results: Path) -> int:
+    """Run everything and write the results."""
+    if missing := lacking(NEEDED):
+        print(
+            f"gpu_check: {sys.executable} lacks {', '.join(missing)}: install them, or set PYTHON"
+        )
+        return EXIT_NO_GPU
+    import torch
+
+    if not torch.cuda.is_available():
+        print(f"gpu_check: PyTorch {torch.__version__} finds no CUDA GPU here")
+        return EXIT_NO_GPU
+    results = results.resolve()
+    results.mkdir(parents=True, exist_ok=True)
+    began, started = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    summary: dict[str, Any] = {"started": started, "machine": machine()}
+    summary["not_installed"] = lacking(WANTED)
+    print(json.dumps(summary, indent=1))
+    outcomes: list[Outcome] = []
+    tests: list[dict[str, Any]] = []
+    (results / "log.txt").unlink(missing_ok=True)
+    for step in steps(results):
+        left = TOTAL_SECONDS - (time.monotonic() - began)
+        if left > 5:
+            outcome = run(step, results, left)
+        else:
+            outcome = Outcome(step.name, "skipped", "no time is left", 0.0, step.command)
+        outcomes.append(outcome)
+        print(f"{outcome.name}: {outcome.status} {outcome.reason} ({outcome.seconds} s)")
+        # After each, so that what there is is there when somebody ends this.
+        summary["seconds"] = round(time.monotonic() - began, 1)
+        summary["steps"] = [asdict(outcome) for outcome in outcomes]
+        _write(results / "summary.json", summary)
+        tests += collect_tests(results)
+        _write(results / "tests.json", tests)
+    return EXIT_FAILED if any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+def _write(path: Path, document: object) -> None:
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
