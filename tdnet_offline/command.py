@@ -16,6 +16,7 @@ from typing import NoReturn
 from tdnet.errors import TdnetError, one_line
 from tdnet.version import __version__
 from tdnet_offline.commands import (
+    benchmark,
     check,
     convert,
     evaluate,
@@ -26,7 +27,7 @@ from tdnet_offline.commands import (
     train,
 )
 
-COMMANDS = (predict, evaluate, check, extract, convert, info, synthesize, train)
+COMMANDS = (predict, evaluate, benchmark, check, extract, convert, info, synthesize, train)
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 

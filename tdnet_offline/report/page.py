@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-
-import jinja2
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from tdnet import __version__
 from tdnet_offline.evaluation.result import Evaluation
@@ -24,6 +18,7 @@ from tdnet_offline.report.curves import make_curves
 from tdnet_offline.report.gallery import make_gallery
 from tdnet_offline.report.latency import make_latency
 from tdnet_offline.report.runs import Run, name_runs
+from tdnet_offline.report.self_contained import render
 from tdnet_offline.report.summary import setting_rows, summary_table
 from tdnet_offline.report.table import number_of
 
@@ -37,18 +32,13 @@ def render_page(evaluations: Sequence[Evaluation]) -> str:
     runs = name_runs(evaluations)
     galleries = [make_gallery(run) for run in runs]
     confusions = [make_confusion(run) for run in runs]
-    plotly, script = get_plotlyjs(), _text("page.js")
     classes = class_table(runs)
     has_truth = any(row.note for row in classes.rows)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(_text("page.html")).render(
+    return render(
+        Path(__file__).parent / "page.html",
         title=_title(runs),
         subtitle=_subtitle(runs),
         version=__version__,
-        policy=_policy(plotly, script),
-        style=Markup(_text("page.css")),
-        plotly=Markup(plotly),
-        script=Markup(script),
         runs=runs,
         summary=summary_table(runs),
         classes=classes,
@@ -62,24 +52,7 @@ def render_page(evaluations: Sequence[Evaluation]) -> str:
         galleries=[one for one in galleries if one is not None],
         videos=video_table(runs),
         setting=setting_rows(runs),
-        embedded=_embedded,
     )
-
-
-def _text(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
-
-
-def _embedded(figure: str) -> Markup:
-    """JSON that nothing in a user's names can end before its time."""
-    return Markup(figure.replace("<", "\\u003c"))
-
-
-def _policy(*scripts: str) -> str:
-    """Allow the page its own scripts and pictures, and nothing from anywhere else."""
-    hashes = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
-    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
 
 
 def _title(runs: Sequence[Run]) -> str:

@@ -1,0 +1,171 @@
+"""A whole benchmark: frames and weights, a process for every run, and the accuracy."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+
+from tdnet.errors import DeviceError
+from tdnet.settings import SegmenterSettings
+from tdnet_offline import provenance
+from tdnet_offline.benchmark.accuracy import (
+    STREET,
+    Video,
+    first_frames,
+    measure_accuracy,
+    videos_of,
+)
+from tdnet_offline.benchmark.camera_frames import Frames, read_frames, street_frames, usual_camera
+from tdnet_offline.benchmark.measuring import Job
+from tdnet_offline.benchmark.plan import Place, Size
+from tdnet_offline.benchmark.result import Accuracy, Benchmark, Setting
+from tdnet_offline.benchmark.running import run_jobs
+from tdnet_offline.benchmark.weights import RANDOM, find_weights
+from tdnet_offline.datasets import Dataset, open_dataset
+
+_SPLIT = "val"
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """How is measured what is measured.
+
+    Attributes:
+        weights: file of the only variant; None: the packaged ones, or random numbers.
+        images: folder of images, video or bag with the frames; None: a synthetic street.
+        topic: the bag's image topic.
+        camera_size: height and width of the frames; None: as they are, of the street as usual for
+            the network's input.
+        num_frames: of each measurement; None: as many as fit into some seconds.
+        profile: folder for profiles; None: none.
+        accuracy: data set for the precisions' accuracy; empty: `images`, or held-out streets;
+            None: it is not measured.
+    """
+
+    weights: Path | None = None
+    images: str | None = None
+    topic: str | None = None
+    camera_size: Size | None = None
+    num_frames: int | None = None
+    profile: Path | None = None
+    accuracy: str | None = None
+
+
+def run_benchmark(
+    places: Sequence[Place],
+    options: BenchmarkOptions,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Benchmark:
+    """Measure networks.
+
+    Args:
+        places: at least one.
+        options: how.
+        tell: shows what is being done.
+
+    Raises:
+        TdnetError: the frames or the data set cannot be used, or not one run came to an end.
+        OSError: a profile cannot be written.
+    """
+    started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    with tempfile.TemporaryDirectory(prefix="tdnet-benchmark-") as folder:
+        tell("making frames and weights ready")
+        inputs = _Inputs(options, Path(folder))
+        jobs = [job for place in places for job in inputs.jobs(place)]
+        dataset = inputs.labelled()
+
+        def say(job: Job) -> None:
+            setting, number = job.setting, jobs.index(job) + 1
+            what = f"{setting.variant} on {setting.device} in {setting.precision}"
+            tell(f"{number} of {len(jobs)}: {what}")
+
+        runs, failed = run_jobs(jobs, say)
+        if not runs:
+            raise DeviceError(failed[0].reason)
+        accuracy: list[Accuracy] = []
+        if options.accuracy is not None:
+            tell("accuracy")
+            for place in places:
+                accuracy += inputs.accuracy(place, dataset)
+    return Benchmark(
+        hardware=provenance.hardware(),
+        versions=provenance.versions(),
+        git_commit=provenance.git_commit(),
+        started=started,
+        frames=options.images or "synthetic street",
+        runs=runs,
+        failed=failed,
+        accuracy=tuple(accuracy),
+    )
+
+
+class _Inputs:
+    """Frames and weights as files, made when they are first asked for."""
+
+    def __init__(self, options: BenchmarkOptions, folder: Path) -> None:
+        self._options = options
+        self._folder = folder
+        self._frames: dict[Size | None, Frames] = {}
+
+    def jobs(self, place: Place) -> list[Job]:
+        """Give a job for each precision."""
+        frames = self._frames_for(place)
+        height, width = frames.shape[1:3]
+        path = self._folder / f"{height}x{width}.npy"
+        if not path.exists():
+            np.save(path, frames)
+        weights, name = self._weights(place)
+        return [
+            Job(
+                Setting(
+                    place.variant, name, place.input_size, (height, width), place.device, precision
+                ),
+                weights,
+                path,
+                self._options.num_frames,
+                self._options.profile,
+            )
+            for precision in place.precisions
+        ]
+
+    def labelled(self) -> Dataset | None:
+        """Open the data set of the accuracy; None if there is none."""
+        source = self._options.accuracy
+        if source is None or (not source and self._options.images):
+            return None
+        return open_dataset(source or STREET, _SPLIT)
+
+    def accuracy(self, place: Place, dataset: Dataset | None) -> list[Accuracy]:
+        """Compare the precisions of a place."""
+        weights, name = self._weights(place)
+        videos: Iterable[Video] = [[(image, None) for image in self._frames_for(place)]]
+        if dataset is not None:
+            # What random weights make of a street has nothing to do with its labels.
+            videos = [first_frames(dataset)] if name == RANDOM else videos_of(dataset)
+        settings = SegmenterSettings(
+            place.variant, str(weights), device=place.device, input_size=place.input_size
+        )
+        source = self._options.accuracy or self._options.images or STREET
+        return measure_accuracy(
+            settings, place.precisions, videos, weights=name, source=source, dataset=dataset
+        )
+
+    def _frames_for(self, place: Place) -> Frames:
+        given, size = self._options.images, self._options.camera_size
+        if given is None:
+            size = size or usual_camera(place.input_size)
+            if size not in self._frames:
+                self._frames[size] = street_frames(size)
+        elif size not in self._frames:
+            self._frames[size] = read_frames(given, self._options.topic, size)
+        return self._frames[size]
+
+    def _weights(self, place: Place) -> tuple[Path, str]:
+        frames = self._frames_for(place)
+        given = self._options.weights
+        return find_weights(place.variant, given, place.input_size, frames, self._folder)

@@ -1,0 +1,95 @@
+"""The frames that are segmented: a synthetic street as the camera sees it, or one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from tdnet.errors import InputError
+from tdnet_offline.frames import RefusedFrame, open_source
+from tdnet_offline.street import StreetDrive
+
+Frames = npt.NDArray[np.uint8]
+
+STREET_SEED = 1_000_000
+DISTINCT = 8
+"""Frames that differ; they are shown to and fro, so that the view moves without a jump."""
+_SMALL = (480, 640)
+_LARGE = (1024, 2048)
+_SIDES = (32, 4096)
+
+
+def usual_camera(input_size: tuple[int, int]) -> tuple[int, int]:
+    """Give the size of frames: 1024 x 2048, or 480 x 640 for inputs that are no larger."""
+    return _SMALL if input_size[0] * input_size[1] <= _SMALL[0] * _SMALL[1] else _LARGE
+
+
+def street_frames(size: tuple[int, int]) -> Frames:
+    """Render neighbouring frames of the street.
+
+    Args:
+        size: height and width of the camera.
+
+    Returns:
+        (DISTINCT, H, W, 3) uint8 RGB.
+    """
+    drive = StreetDrive(STREET_SEED, size)
+    return np.stack([drive.frame(index).image for index in range(DISTINCT)])
+
+
+def check_camera_size(size: tuple[int, int]) -> None:
+    """Refuse what no camera here can be.
+
+    Raises:
+        InputError: a side is out of range.
+    """
+    if not all(_SIDES[0] <= side <= _SIDES[1] for side in size):
+        raise InputError(
+            f"camera size {size[0]} x {size[1]}; allowed are sides of {_SIDES[0]} to {_SIDES[1]} "
+            "pixels"
+        )
+
+
+def read_frames(source: str, topic: str | None, size: tuple[int, int] | None) -> Frames:
+    """Read the first frames of a folder of images, a video or a bag.
+
+    Args:
+        source: its path.
+        topic: the bag's image topic; None if it has only one.
+        size: height and width to resize them to; None: as they are.
+
+    Returns:
+        (F, H, W, 3) uint8 RGB, F being at most `DISTINCT`.
+
+    Raises:
+        InputError: there is no readable frame, or they differ in size.
+    """
+    frames: list[npt.NDArray[np.uint8]] = []
+    for item in open_source(source, topic):
+        if isinstance(item, RefusedFrame):
+            continue
+        height, width = size or item.image.shape[:2]
+        if frames and frames[0].shape[:2] != (height, width):
+            raise InputError(
+                f"{source}: frame {item.name} is {height} x {width}, those before it "
+                f"{frames[0].shape[0]} x {frames[0].shape[1]}; give --camera-size"
+            )
+        image = cv2.resize(item.image, (width, height), interpolation=cv2.INTER_AREA)
+        frames.append(np.asarray(image, np.uint8))
+        if len(frames) == DISTINCT:
+            break
+    if not frames:
+        raise InputError(f"{source}: there is no frame in it that can be read")
+    return np.stack(frames)
+
+
+def to_and_fro(frames: Frames) -> Iterator[npt.NDArray[np.uint8]]:
+    """Show frames without end: forwards, backwards, and again."""
+    there = list(range(len(frames)))
+    order = there + there[-2:0:-1]
+    while True:
+        for index in order:
+            yield frames[index]

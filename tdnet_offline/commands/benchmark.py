@@ -1,0 +1,174 @@
+"""`tdnet benchmark`: how fast the networks are here, and how much faster than written plainly."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tdnet.errors import InputError
+from tdnet.settings import SegmenterSettings
+from tdnet_offline.arguments import MODEL_OPTIONS, Subparsers, size_or_none
+
+EXIT_SOME_FAILED = 1
+MAX_FRAMES = 1_000_000
+FILE_WIDTH = 120
+"""Characters of a line where no terminal says how many it has."""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "benchmark",
+        help="measure latency, memory and start, against a plain formulation",
+        description=(
+            "Measures every variant with every size, device and precision, each in a new process: "
+            "start, latency by stage, throughput, memory, and how many times as fast it is as the "
+            "same network written plainly, in float32, frame by frame in turns. Exit status 1 if "
+            "something could not be measured. docs/benchmark.md defines every number."
+        ),
+    )
+    network = parser.add_argument_group("network")
+    network.add_argument(
+        "--variant",
+        nargs="+",
+        metavar="V",
+        default=[SegmenterSettings.variant],
+        help=f"{MODEL_OPTIONS['variant']['help']} (default: {SegmenterSettings.variant})",
+    )
+    network.add_argument(
+        "--weights",
+        type=Path,
+        metavar="W",
+        help="weights file, of a single variant; without it the packaged ones, or random numbers",
+    )
+    network.add_argument(
+        "--input-size",
+        action="append",
+        nargs=2,
+        type=int,
+        metavar=("H", "W"),
+        default=[],
+        help="size of the network input; may be given several times (default: the variant's own)",
+    )
+    network.add_argument(
+        "--device",
+        nargs="+",
+        metavar="D",
+        default=["auto"],
+        help=f"{MODEL_OPTIONS['device']['help']} (default: auto)",
+    )
+    network.add_argument(
+        "--precision",
+        nargs="+",
+        metavar="P",
+        default=[],
+        help=f"{MODEL_OPTIONS['precision']['help']} (default: all that are of use on the device)",
+    )
+    frames = parser.add_argument_group("frames")
+    frames.add_argument(
+        "--camera-size",
+        nargs=2,
+        type=int,
+        metavar=("H", "W"),
+        help="size of frames and labels (default: 1024 2048, or 480 640 for small inputs)",
+    )
+    frames.add_argument(
+        "--images",
+        metavar="SOURCE",
+        help="folder of images, video or bag to take frames from (default: a synthetic street)",
+    )
+    frames.add_argument("--topic", help="image topic of a bag (default: its only one)")
+    frames.add_argument(
+        "--frames",
+        type=_count,
+        metavar="N",
+        help="frames of each measurement (default: as many as fit into some seconds, 8 at least)",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--accuracy",
+        nargs="?",
+        const="",
+        metavar="SOURCE",
+        help="also compare the labels of each precision with those of float32, and with the true "
+        "ones of a data set (default: the frames of --images, else held-out streets)",
+    )
+    output.add_argument("--json", type=Path, metavar="OUT", help="write everything there")
+    output.add_argument("--plot", type=Path, metavar="OUT.html", help="write a page with figures")
+    output.add_argument(
+        "--profile",
+        type=Path,
+        metavar="DIR",
+        help="write traces there, and tables of the dearest operators",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Raises:
+        TdnetError: a choice is not possible, or nothing could be measured.
+        OSError: an output cannot be written.
+    """
+    from rich.console import Console
+
+    from tdnet_offline.benchmark.benchmarking import BenchmarkOptions, run_benchmark
+    from tdnet_offline.benchmark.camera_frames import check_camera_size
+    from tdnet_offline.benchmark.json_file import save_benchmark
+    from tdnet_offline.benchmark.plan import plan
+    from tdnet_offline.benchmark.table import print_benchmark
+
+    camera = size_or_none(args.camera_size)
+    if args.weights is not None and len({*args.variant}) > 1:
+        raise InputError("--weights is for a single variant; leave it out, or give one --variant")
+    if camera is not None:
+        check_camera_size(camera)
+    sizes = [(height, width) for height, width in args.input_size]
+    places = plan(args.variant, sizes, args.device, args.precision)
+    # Now, rather than after some minutes, a place that cannot be written to is found out.
+    for folder in (args.json and args.json.parent, args.plot and args.plot.parent, args.profile):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    options = BenchmarkOptions(
+        weights=args.weights,
+        images=args.images,
+        topic=args.topic,
+        camera_size=camera,
+        num_frames=args.frames,
+        profile=args.profile,
+        accuracy=args.accuracy,
+    )
+    with _progress() as tell:
+        benchmark = run_benchmark(places, options, tell)
+    print_benchmark(benchmark, Console(width=None if sys.stdout.isatty() else FILE_WIDTH))
+    if args.json is not None:
+        save_benchmark(benchmark, args.json)
+    if args.plot is not None:
+        from tdnet_offline.benchmark.page import write_page
+
+        write_page(benchmark, args.plot)
+    return EXIT_SOME_FAILED if benchmark.failed else 0
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Shows what is being done, where somebody looks; gives what changes it."""
+    from rich.console import Console
+    from rich.text import Text
+
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with Console(stderr=True).status("") as status:
+        yield lambda text: status.update(Text(text))
+
+
+def _count(text: str) -> int:
+    """Reads a number of frames from 1; for argparse."""
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_FRAMES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MAX_FRAMES}")
+    return int(text)

@@ -1,0 +1,167 @@
+"""What a benchmark is made of: its plan, frames, weights, memory, and runs that fail."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.media import drive, folder_of, write_image
+
+from tdnet import SegmenterSettings, get_variant
+from tdnet.errors import InputError
+from tdnet.variants import Backbone
+from tdnet_offline.benchmark.accuracy import first_frames, measure_accuracy, videos_of
+from tdnet_offline.benchmark.arithmetic import peak_multiply_adds
+from tdnet_offline.benchmark.camera_frames import (
+    read_frames,
+    street_frames,
+    to_and_fro,
+    usual_camera,
+)
+from tdnet_offline.benchmark.measuring import Job
+from tdnet_offline.benchmark.plan import plan
+from tdnet_offline.benchmark.resources import measure_memory, resident_bytes
+from tdnet_offline.benchmark.result import Setting
+from tdnet_offline.benchmark.running import run_jobs
+from tdnet_offline.benchmark.weights import find_weights, random_network
+from tdnet_offline.datasets import open_dataset
+from tdnet_offline.evaluation.evaluating import evaluate
+from tdnet_offline.evaluation.metrics import mean_iou, total_confusion
+
+CPU = torch.device("cpu")
+SIZE = (65, 129)
+
+
+def test_everything_is_combined_once() -> None:
+    places = plan(
+        ["psp18-nano", "psp18-nano"], [], ["cpu", "cpu"], ["auto", "float32", "bfloat16"]
+    )
+    assert [(p.variant, p.input_size, p.device) for p in places] == [
+        ("psp18-nano", (257, 513), "cpu")
+    ]
+    assert places[0].precisions == ("float32", "bfloat16")
+    sizes = [(65, 129), (97, 193)]
+    assert [p.input_size for p in plan(["psp18-nano"], sizes, ["cpu"], [])] == sizes
+
+
+def test_the_street_moves_on_and_cameras_fit_the_network() -> None:
+    frames = street_frames((48, 80))
+    assert frames.shape == (8, 48, 80, 3)
+    assert all((a != b).any() for a, b in itertools.pairwise(frames))
+    assert usual_camera((257, 513)) == (480, 640)
+    assert usual_camera((769, 1537)) == (1024, 2048)
+
+
+def test_frames_come_to_and_fro() -> None:
+    frames = np.arange(4, dtype=np.uint8)[:, None]
+    seen = [int(frame[0]) for frame in itertools.islice(to_and_fro(frames), 9)]
+    assert seen == [0, 1, 2, 3, 2, 1, 0, 1, 2]
+    alone = [int(frame[0]) for frame in itertools.islice(to_and_fro(frames[:1]), 3)]
+    assert alone == [0, 0, 0]
+
+
+def test_own_frames_are_read_and_resized(tmp_path: Path) -> None:
+    images = drive(3, 40, 60)
+    folder = folder_of(tmp_path / "images", images)
+    np.testing.assert_array_equal(read_frames(str(folder), None, None), np.stack(images))
+    assert read_frames(str(folder), None, (20, 30)).shape == (3, 20, 30, 3)
+    write_image(folder / "z.png", drive(1, 41, 60)[0])
+    with pytest.raises(InputError, match=r"z is 41 x 60, those before it 40 x 60.*--camera-size"):
+        read_frames(str(folder), None, None)
+
+
+def test_frames_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG no more")
+    with pytest.raises(InputError, match="no frame in it that can be read"):
+        read_frames(str(tmp_path), None, None)
+
+
+def test_random_weights_stay_in_the_range_of_float16(tmp_path: Path) -> None:
+    """Those that PyTorch draws do not, in a network this deep."""
+    deep = replace(get_variant("psp101"), backbone=Backbone(101, width=8), head_channels=16)
+    frames = street_frames((48, 80))
+    model = random_network(deep, SIZE, frames)
+    largest = [0.0]
+
+    def note(_: Any, __: Any, output: torch.Tensor) -> None:
+        largest.append(float(output.abs().max()))
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.BatchNorm2d):
+            module.register_forward_hook(note)
+    with torch.inference_mode():
+        logits = model.step(torch.randn(1, 3, *SIZE), model.new_memory())
+    assert 1 < max(largest) < 6e4
+    assert len(logits.argmax(1).unique()) > 1
+
+
+def test_weights_are_given_packaged_or_random(tmp_path: Path) -> None:
+    frames = street_frames((48, 80))
+    given = tmp_path / "mine.pkl"
+    assert find_weights("psp18-nano", given, SIZE, frames, tmp_path) == (given, "mine.pkl")
+    path, name = find_weights("td4-psp18-nano", None, SIZE, frames, tmp_path)
+    assert (name, path.name) == ("packaged", "td4-psp18-nano.safetensors")
+    path, name = find_weights("psp18-nano", None, SIZE, frames, tmp_path)
+    assert name == "random"
+    settings = SegmenterSettings("psp18-nano", str(path), device="cpu")
+    assert settings.build().input_size == SIZE
+
+
+def test_resident_memory_follows_what_is_used() -> None:
+    before = resident_bytes()
+    block = np.ones(64 << 20, np.uint8)
+    held = measure_memory(CPU, before)
+    assert held.host_steady - before > 60 << 20
+    assert held.host_peak >= held.host_steady
+    del block
+    after = measure_memory(CPU, before)
+    assert after.host_steady < held.host_steady
+    assert after.host_peak > held.host_steady - (1 << 20)  # the kernel counts in batches
+
+
+def test_the_peak_leaves_the_settings_of_convolutions() -> None:
+    before = torch.backends.cuda.matmul.allow_tf32
+    assert peak_multiply_adds(CPU, "float32") > 1e6
+    assert torch.backends.cuda.matmul.allow_tf32 == before
+
+
+class Deadly:
+    """Ends the process that reads it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os._exit, (3,)
+
+
+def test_a_run_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
+    setting = Setting("psp18-nano", "mine", SIZE, (48, 80), "cpu", "float32")
+    killed = Job(setting, Deadly(), tmp_path, 1, None)  # type: ignore[arg-type]
+    missing = Job(setting, tmp_path / "none.pkl", tmp_path, 1, None)
+    started = []
+    runs, failed = run_jobs([killed, missing], started.append)
+    assert runs == ()
+    assert started == [killed, missing]
+    assert "ended from outside" in failed[0].reason
+    assert "none.pkl: does not exist" in failed[1].reason
+    assert failed[0].setting == setting
+
+
+def test_accuracy_scores_as_the_evaluation_does(weights: Path) -> None:
+    dataset = open_dataset("street:1000009@72x128,frames=5")
+    settings = SegmenterSettings("td4-psp18-nano", str(weights), device="cpu")
+    words = {"source": "street", "dataset": dataset}
+    exact, _ = measure_accuracy(
+        settings, ["bfloat16"], videos_of(dataset), weights="small", **words
+    )
+    expected = evaluate(dataset, settings.build())
+    assert exact.mean_iou == pytest.approx(mean_iou(total_confusion(expected)))
+    assert exact.frames == 5
+    (random,) = measure_accuracy(
+        settings, ["float32"], [first_frames(dataset)], weights="random", **words
+    )
+    assert (random.mean_iou, random.label_agreement) == (None, 1.0)

@@ -1,0 +1,82 @@
+"""The plain formulation gives the numbers of the published code, and those of our network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.media import drive
+from support.reference_fill import REFERENCE, fill, official_state
+
+from tdnet import ClassMap, StreamingSegmenter, create_model, get_variant, load_weights
+from tdnet.network import SegmentationNetwork
+from tdnet.official_layout import official_names
+from tdnet.variants import Backbone, Variant
+from tdnet_offline.benchmark.plain_network import PlainNetwork
+from tdnet_offline.benchmark.plain_segmenter import PlainSegmenter
+
+SIZE = (33, 65)
+NANO = get_variant("td4-psp18-nano")
+VARIANTS = [
+    NANO,
+    replace(NANO, name="td4 of two frames", memory_frames=2),
+    replace(NANO, name="td4 of one frame", memory_frames=0),
+    replace(NANO, name="td2 with bottlenecks", backbone=Backbone(50, width=8), paths=2),
+    get_variant("psp18-nano"),
+]
+CPU = torch.device("cpu")
+
+
+def plain_segmenter(model: SegmentationNetwork) -> PlainSegmenter:
+    network = PlainNetwork(model.variant, model.num_classes, model.input_size)
+    network.load(model.state_dict())
+    return PlainSegmenter(network, ClassMap.numbered(19), model.input_size, CPU)
+
+
+def filled(variant: Variant, folder: Path) -> SegmentationNetwork:
+    """Our network with the specification's rule for its parameters."""
+    model = create_model(variant, input_size=SIZE)
+    names = official_names(variant, model.state_dict())
+    shapes = {names[name]: item.shape for name, item in model.state_dict().items()}
+    torch.save(fill(shapes), folder / "filled.pth")
+    load_weights(model, folder / "filled.pth")
+    return model
+
+
+@pytest.mark.parametrize("name", ["td4-psp18", "td2-psp50"])
+def test_reproduces_the_vectors_of_the_published_code(name: str) -> None:
+    """An official state dict loads by its own names, so nothing of ours is in between."""
+    vectors = np.load(REFERENCE / f"{name}.97x193.npz")
+    size = vectors["frames"].shape[1:3]
+    network = PlainNetwork(get_variant(name), 19, size)
+    state = official_state(name, (13, 25))
+    unused = [key for key in state if ".fc.weight" in key or ".fc.bias" in key]
+    network.load_state_dict({key: state[key] for key in state if key not in unused})
+    plain = PlainSegmenter(network, ClassMap.numbered(19), size, CPU)
+    for frame, expected in zip(vectors["frames"], vectors["logits"], strict=True):
+        logits = plain.segment(torch.from_numpy(plain.preprocess(frame)))[0].numpy()
+        assert np.abs(logits - expected).max() <= 5e-5 * vectors["logits_peak"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+def test_labels_equal_those_of_our_network(variant: Variant, tmp_path: Path) -> None:
+    """Frames with an empty, a growing and a full memory, which two rounds of the paths meet."""
+    model = filled(variant, tmp_path)
+    ours = StreamingSegmenter(model, device="cpu", precision="float32")
+    plain = plain_segmenter(model)
+    for image in drive(2 * variant.paths, *SIZE):  # at the network's size neither resizes it
+        labels = plain.step(image)
+        assert (ours.step(image).labels == labels).mean() > 0.999
+        assert len(np.unique(labels)) > 3
+
+
+def test_labels_come_at_the_size_of_the_camera_and_stages_are_timed() -> None:
+    plain = plain_segmenter(create_model("psp18-nano", input_size=SIZE))
+    labels = plain.step(drive(1, 48, 80)[0])
+    assert labels.shape == (48, 80)
+    assert labels.dtype == np.uint8
+    assert list(plain.stages_ms) == ["preprocess", "network", "postprocess"]
+    assert min(plain.stages_ms.values()) > 0
