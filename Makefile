@@ -3,6 +3,8 @@
 #   make test [ARGS="-k name"]
 #   make soak [MINUTES=60] [RATE=5]     the node under faults, every frame accounted for
 #   make study [ARGS="--seeds 1"]   what each part of TDNet brings: some hours on two processors
+#   make benchmark [ARGS="--device cpu"]   latency, memory and start, against a plain formulation: five minutes
+#   make node-benchmark [ARGS="--sizes 1920x1080"]   a frame's way through the node, stage by stage: five minutes
 #   make transport          how many full-HD frames arrive, with and without the DDS profile
 #   make test ROS=jazzy     on another ROS 2 than Kilted: see scripts/setup
 
@@ -16,7 +18,7 @@ ifeq ($(ROS_DISTRO),humble) # which knows no discovery range
 export ROS_LOCALHOST_ONLY := 1
 endif
 
-.PHONY: setup demo test soak transport study lint clean
+.PHONY: setup demo test soak transport study benchmark node-benchmark lint clean
 
 setup:
 	@scripts/setup
@@ -40,8 +42,18 @@ transport: setup
 study: setup
 	@$(IN_ENVIRONMENT) python -m study --output study-output $(ARGS)
 
+benchmark: setup
+	@$(IN_ENVIRONMENT) mkdir -p benchmark-output && \
+	  tdnet benchmark --variant td4-psp18-nano td4-psp18 --accuracy \
+	  --json benchmark-output/benchmark.json --plot benchmark-output/benchmark.html $(ARGS) \
+	  | tee benchmark-output/benchmark.txt
+
+node-benchmark: setup
+	@$(IN_ENVIRONMENT) $(ISOLATED) python -m node_benchmark --output node-benchmark-output $(ARGS)
+
 lint: setup
 	@$(IN_ENVIRONMENT) ruff check . && ruff format --check . && mypy
 
 clean:
-	rm -rf .venv .venv-* .ros .ros-* build install log demo-output soak-output study-output
+	rm -rf .venv .venv-* .ros .ros-* build install log demo-output soak-output study-output benchmark-output \
+	  node-benchmark-output

@@ -1,1 +1,1 @@
-"""Runs the node's process from outside: what the demo and the soak share."""
+"""Runs the node's process from outside: what the demo, the soak and the benchmark share."""

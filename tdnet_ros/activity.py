@@ -12,11 +12,13 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from tdnet.continuity import ResetReason
+from tdnet.errors import InputError
 from tdnet.mailbox import Mailbox
 from tdnet_ros.camera import ArrivedFrame, Camera
 from tdnet_ros.frame_pipeline import DeviceWatch, FramePipeline, Recipe
 from tdnet_ros.inference_thread import InferenceThread
-from tdnet_ros.log_throttle import LogThrottle, describe
+from tdnet_ros.log_throttle import LogThrottle, describe, one_line
+from tdnet_ros.serialized_images import read_compressed_image, read_image
 from tdnet_ros.stamp_age import stamp_ns
 
 
@@ -97,8 +99,17 @@ class Activity:
     def _subscribe(
         self, camera: Camera, message_type: type[Image] | type[CompressedImage]
     ) -> Subscription:
-        def receive(message: Image | CompressedImage) -> None:
-            self._receive(camera, message)
+        read = read_compressed_image if message_type is CompressedImage else read_image
+
+        def receive(wire: bytes) -> None:
+            arrived = time.perf_counter()
+            camera.counter.add(received=1)
+            try:
+                frame = ArrivedFrame(read(wire), arrived)
+            except InputError as error:
+                self._refuse(camera, error)
+                return
+            self._receive(camera, frame)
 
         return self._node.create_subscription(
             message_type,
@@ -109,12 +120,17 @@ class Activity:
                 camera.input_topic, camera.loss.lose
             ),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            raw=True,
         )
 
-    def _receive(self, camera: Camera, message: Image | CompressedImage) -> None:
-        frame = ArrivedFrame(message, time.perf_counter())
-        camera.counter.add(received=1)
-        camera.loss.received(frame.arrived, stamp_ns(message.header))
+    def _refuse(self, camera: Camera, error: InputError) -> None:
+        text = one_line(f"frame of {camera.input_topic} refused: {error}")
+        camera.refuse(text)
+        if camera.throttle.allows(text):
+            self._node.get_logger().warning(text)
+
+    def _receive(self, camera: Camera, frame: ArrivedFrame) -> None:
+        camera.loss.received(frame.arrived, stamp_ns(frame.message.header))
         settings = self._settings
         if settings.idle_without_subscribers and not camera.publishers.wanted().any:
             # Who subscribes later must not get what an old view left behind.

@@ -6,10 +6,9 @@ import math
 import threading
 from dataclasses import dataclass
 
-from sensor_msgs.msg import CompressedImage, Image
-
 from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
 from tdnet.streaming import SegmentationResult, Stream, StreamingSegmenter
+from tdnet_ros.image_messages import CameraMessage
 from tdnet_ros.log_throttle import LogThrottle
 from tdnet_ros.output_gaps import OutputGaps
 from tdnet_ros.publishers import CameraPublishers
@@ -23,7 +22,7 @@ from tdnet_ros.transport_loss import TransportLoss
 class ArrivedFrame:
     """A camera message and when it arrived: seconds of `time.perf_counter`."""
 
-    message: Image | CompressedImage
+    message: CameraMessage
     arrived: float
 
 
@@ -190,9 +189,14 @@ class Camera:
         """
         self.statistics.add(times, result.times, age_ms)
         self.gaps.published(times.published)
-        self.busy_ms += result.times.total
+        self.worked(result.times.total)
         self.memory_use = MemoryUse(result.path, result.memory_frames)
         return self.counter.add(segmented=1)
+
+    def worked(self, milliseconds: float) -> None:
+        """Count time that the network took; from any thread."""
+        with self._lock:
+            self.busy_ms += milliseconds
 
     def refuse(self, text: str) -> None:
         """Count a frame that could not be used and remember why."""

@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import partial
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
@@ -18,12 +19,13 @@ from tdnet.errors import DeviceError, InputError
 from tdnet.overlay import OverlayRenderer
 from tdnet.postprocess import OutputOptions
 from tdnet.settings import SegmenterSettings
-from tdnet.streaming import Stream, StreamingSegmenter
+from tdnet.streaming import SegmentationResult, Stream, StreamingSegmenter
 from tdnet_ros.camera import ArrivedFrame, Camera
 from tdnet_ros.image_messages import image_from_message
 from tdnet_ros.log_throttle import describe, one_line
 from tdnet_ros.publishers import Wanted
 from tdnet_ros.settings import NodeSettings
+from tdnet_ros.side_thread import SideThread
 from tdnet_ros.stamp_age import age_ms, stamp_ns
 from tdnet_ros.status import FrameTimes, SegmentedFrame, status_message
 
@@ -117,8 +119,23 @@ class DeviceWatch(Protocol):
         """Note that the device failed on a frame."""
 
 
+class _GoesOut(NamedTuple):
+    """A frame whose raw images are out."""
+
+    camera: Camera
+    recipe: Recipe
+    header: Header
+    reset_reason: ResetReason | None
+    result: SegmentationResult
+    wanted: Wanted
+    times: FrameTimes
+
+
 class FramePipeline:
     """Segments frames and publishes the results, one at a time.
+
+    PNG and JPEG are made beside the next frame's network, one frame's at a time: nobody who wants
+    raw images waits for them, and they come in the order of the frames.
 
     Args:
         node: publishes, and gives clock and log.
@@ -141,10 +158,12 @@ class FramePipeline:
         self._logger = node.get_logger()
         self._cameras = cameras
         self._publishing = threading.Lock()
+        self._beside = SideThread("encoding")
         self._closed = False
 
     def use(self, recipe: Recipe) -> None:
         """Segment the next frame with another recipe; between two frames only."""
+        self._beside.wait()
         if recipe.segmenter is not self.recipe.segmenter:
             self._first_of_model = set(self._cameras)
             for camera in self._cameras.values():
@@ -152,9 +171,10 @@ class FramePipeline:
         self.recipe = recipe
 
     def close(self) -> None:
-        """Publish nothing from now on, also not of the frame at work; waits while it goes out."""
+        """Publish nothing from now on, also not of the frame at work; waits while one goes out."""
         with self._publishing:
             self._closed = True
+        self._beside.close()
 
     def process(self, name: str, frame: ArrivedFrame) -> None:
         """Segment a frame of a camera and publish the result.
@@ -173,7 +193,7 @@ class FramePipeline:
             self._empty(camera, error)
             self._warn(camera, f"memory of {camera.input_topic}: {describe(error)}")
             return
-        camera.busy_ms += (time.perf_counter() - began) * 1e3
+        camera.worked((time.perf_counter() - began) * 1e3)
         self._device.worked()
 
     def _segment(self, camera: Camera, frame: ArrivedFrame) -> Stream | None:
@@ -207,25 +227,51 @@ class FramePipeline:
                 camera.counter.add(dropped=1)
                 return stream
             try:
-                camera.publishers.publish(header, result, wanted)
+                sent = camera.publishers.publish(header, result, wanted)
             except Exception as error:
                 self._refuse(camera, f"while publishing, {describe(error)}")
                 return stream
-            times = FrameTimes(frame.arrived, started, converted, segmented, time.perf_counter())
-            age = age_ms(self._clock.now().nanoseconds, stamp_ns(header))
-            counts = camera.published(result, times, age)
-            if camera.name in self._first_of_model:
-                self._tell_gap(camera)
-            if not wanted.status:
-                return stream
-            try:
-                context = _context(camera, recipe, header, reason, age)
-                camera.publishers.publish_status(
-                    status_message(context, result, times, counts, recipe.segmenter.class_map)
-                )
-            except Exception as error:  # the frame itself is out, and counted
-                self._warn(camera, f"no status of {camera.input_topic}: {describe(error)}")
+            times = FrameTimes(
+                arrived=frame.arrived,
+                started=started,
+                converted=converted,
+                segmented=segmented,
+                published=time.perf_counter(),
+                labels_out=sent.labels,
+                making=sent.making,
+            )
+            goes_out = _GoesOut(camera, recipe, header, reason, result, wanted, times)
+            if wanted.any_encoded:
+                self._beside.start(partial(self._finish, goes_out))
+            else:
+                # What is told of the frames has their order.
+                self._beside.wait()
+                self._finish(goes_out)
         return stream
+
+    def _finish(self, frame: _GoesOut) -> None:
+        """Publish what must be encoded, count the frame and tell of it."""
+        camera, wanted, times, result = frame.camera, frame.wanted, frame.times, frame.result
+        if wanted.any_encoded:
+            try:
+                making = camera.publishers.publish_encoded(frame.header, result, wanted)
+            except Exception as error:
+                self._refuse(camera, f"while publishing, {describe(error)}")
+                return
+            times = replace(times, published=time.perf_counter(), making=times.making + making)
+        age = age_ms(self._clock.now().nanoseconds, stamp_ns(frame.header))
+        counts = camera.published(result, times, age)
+        if camera.name in self._first_of_model:
+            self._tell_gap(camera)
+        if not wanted.status:
+            return
+        try:
+            class_map = frame.recipe.segmenter.class_map
+            camera.publishers.publish_status(
+                status_message(_context(frame, age), result, times, counts, class_map)
+            )
+        except Exception as error:  # the frame itself is out, and counted
+            self._warn(camera, f"no status of {camera.input_topic}: {describe(error)}")
 
     def _empty(self, camera: Camera, error: Exception) -> None:
         """Let the next frame start a new memory after an error at the network."""
@@ -255,14 +301,12 @@ def _frame_info(header: Header, image: np.ndarray) -> FrameInfo:
     return FrameInfo(stamp_ns(header), (image.shape[0], image.shape[1]), header.frame_id)
 
 
-def _context(
-    camera: Camera, recipe: Recipe, header: Header, reason: ResetReason | None, age_ms: float
-) -> SegmentedFrame:
+def _context(frame: _GoesOut, age_ms: float) -> SegmentedFrame:
     return SegmentedFrame(
-        header=header,
-        camera=camera.name,
-        variant=recipe.segmenter.variant.name,
-        memory_capacity=recipe.segmenter.memory_capacity,
-        reset_reason=reason,
+        header=frame.header,
+        camera=frame.camera.name,
+        variant=frame.recipe.segmenter.variant.name,
+        memory_capacity=frame.recipe.segmenter.memory_capacity,
+        reset_reason=frame.reset_reason,
         age_ms=age_ms,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import array
 import sys
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -11,6 +11,10 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from tdnet.errors import InputError, UnsupportedEncodingError
 from tdnet.image_encodings import decode_compressed, decode_raw
+from tdnet_ros.serialized_images import ReceivedFile, ReceivedImage
+
+PixelMessage: TypeAlias = Image | ReceivedImage
+CameraMessage: TypeAlias = PixelMessage | CompressedImage | ReceivedFile
 
 # Characters of a frame id, which is copied into every output; no tf tree has longer names.
 MAX_FRAME_ID = 256
@@ -42,7 +46,7 @@ _BRIDGED = {
 _OLDER_NAMES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
 
 
-def image_from_message(message: Image | CompressedImage) -> np.ndarray:
+def image_from_message(message: CameraMessage) -> np.ndarray:
     """Gives the pixels of a camera message as RGB.
 
     Args:
@@ -61,7 +65,7 @@ def image_from_message(message: Image | CompressedImage) -> np.ndarray:
             f"a frame id of {len(message.header.frame_id)} characters; allowed are "
             f"{MAX_FRAME_ID}: set a shorter one in the driver"
         )
-    if isinstance(message, CompressedImage):
+    if isinstance(message, (CompressedImage, ReceivedFile)):
         return decode_compressed(message.format, message.data)
     try:
         return decode_raw(
@@ -80,17 +84,7 @@ def image_from_message(message: Image | CompressedImage) -> np.ndarray:
         raise InputError(str(error)) from None
 
 
-def byte_array(image: np.ndarray) -> array.array[int]:
-    """Copy a uint8 array into the type that a message holds its data in.
-
-    It is the one type that the setter of a message takes as it is; others it checks byte by byte.
-    """
-    data = array.array("B")
-    data.frombytes(np.ascontiguousarray(image).data)
-    return data
-
-
-def _narrowed(message: Image) -> Image:
+def _narrowed(message: PixelMessage) -> Image:
     samples = _WIDE[message.encoding]
     wide = _rows(message, 2 * samples).view(np.uint16)
     if bool(message.is_bigendian) != (sys.byteorder == "big"):
@@ -99,7 +93,7 @@ def _narrowed(message: Image) -> Image:
     return _packed(message, message.encoding.replace("16", "8"), narrow)
 
 
-def _bridged(message: Image) -> np.ndarray:
+def _bridged(message: PixelMessage) -> np.ndarray:
     # Some versions of cv_bridge misread padded rows.
     rows = _rows(message, _BRIDGED[message.encoding])
     packed = _packed(message, _OLDER_NAMES.get(message.encoding, message.encoding), rows)
@@ -122,7 +116,7 @@ def _bridged(message: Image) -> np.ndarray:
         ) from error
 
 
-def _rows(message: Image, pixel_bytes: int) -> np.ndarray:
+def _rows(message: PixelMessage, pixel_bytes: int) -> np.ndarray:
     """Give (H, W * pixel_bytes) uint8 without the padding."""
     row = message.width * pixel_bytes
     if message.step < row:
@@ -134,12 +128,14 @@ def _rows(message: Image, pixel_bytes: int) -> np.ndarray:
     return np.ascontiguousarray(rows[:, :row])
 
 
-def _packed(message: Image, encoding: str, rows: np.ndarray) -> Image:
-    return Image(
+def _packed(message: PixelMessage, encoding: str, rows: np.ndarray) -> Image:
+    packed = Image(
         height=message.height,
         width=message.width,
         encoding=encoding,
         is_bigendian=int(sys.byteorder == "big"),
         step=rows.shape[1],
-        data=byte_array(rows),
     )
+    # Data given to the constructor are copied, and on some distributions checked byte by byte.
+    packed.data.frombytes(np.ascontiguousarray(rows).data)
+    return packed

@@ -1,11 +1,13 @@
-"""Arrays to messages: the outputs of one camera, only those that someone subscribes to."""
+"""The output topics of one camera; only what someone subscribes to goes out."""
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -14,13 +16,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from tdnet.streaming import SegmentationResult
-from tdnet_ros.image_messages import byte_array
 from tdnet_ros.msg import SegmentationStatus
+from tdnet_ros.output_messages import ImageMessage, jpeg_message, png_message
 from tdnet_ros.qos_events import QosIncidents
-
-JPEG_QUALITY = 90
-# Label images are flat areas: a higher level takes several times as long for little.
-PNG_LEVEL = 1
 
 
 @dataclass(frozen=True)
@@ -46,9 +44,37 @@ class Wanted:
         return self.confidence or self.confidence_compressed
 
     @property
+    def any_encoded(self) -> bool:
+        """Whether a PNG or a JPEG must be made."""
+        return self.labels_compressed or self.confidence_compressed or self.overlay_compressed
+
+    @property
     def any_overlay(self) -> bool:
         """Whether the overlay must be drawn."""
         return self.overlay or self.overlay_compressed
+
+
+@dataclass(frozen=True)
+class Publication:
+    """When the images of a frame went out.
+
+    Attributes:
+        labels: the raw label image was out: seconds of `time.perf_counter`; NaN where nobody
+            subscribes to it.
+        making: seconds that building and encoding the messages took.
+    """
+
+    labels: float
+    making: float
+
+
+class _ImageTopic(NamedTuple):
+    publisher: LifecyclePublisher
+    make: Callable[[Header, np.ndarray], Image | CompressedImage]
+
+    @property
+    def has_subscriber(self) -> bool:
+        return bool(self.publisher.get_subscription_count())
 
 
 class CameraPublishers:
@@ -64,42 +90,60 @@ class CameraPublishers:
         self._node = node
         self._incidents = incidents
         self._publishers: list[LifecyclePublisher] = []
-        self._labels = self._create(Image, f"{prefix}/labels")
-        self._labels_compressed = self._create(CompressedImage, f"{prefix}/labels/compressed")
-        self._confidence = self._create(Image, f"{prefix}/confidence")
-        self._confidence_compressed = self._create(
-            CompressedImage, f"{prefix}/confidence/compressed"
-        )
-        self._overlay = self._create(Image, f"{prefix}/overlay")
-        self._overlay_compressed = self._create(CompressedImage, f"{prefix}/overlay/compressed")
+        self._labels = self._raw(f"{prefix}/labels")
+        self._confidence = self._raw(f"{prefix}/confidence")
+        self._overlay = self._raw(f"{prefix}/overlay")
+        self._labels_compressed = self._compressed(f"{prefix}/labels", png_message)
+        self._confidence_compressed = self._compressed(f"{prefix}/confidence", png_message)
+        self._overlay_compressed = self._compressed(f"{prefix}/overlay", jpeg_message)
         self._status = self._create(SegmentationStatus, f"{prefix}/status")
 
     def wanted(self) -> Wanted:
         """Ask which outputs have a subscriber now."""
         return Wanted(
-            labels=_has_subscriber(self._labels),
-            labels_compressed=_has_subscriber(self._labels_compressed),
-            confidence=_has_subscriber(self._confidence),
-            confidence_compressed=_has_subscriber(self._confidence_compressed),
-            overlay=_has_subscriber(self._overlay),
-            overlay_compressed=_has_subscriber(self._overlay_compressed),
-            status=_has_subscriber(self._status),
+            labels=self._labels.has_subscriber,
+            labels_compressed=self._labels_compressed.has_subscriber,
+            confidence=self._confidence.has_subscriber,
+            confidence_compressed=self._confidence_compressed.has_subscriber,
+            overlay=self._overlay.has_subscriber,
+            overlay_compressed=self._overlay_compressed.has_subscriber,
+            status=bool(self._status.get_subscription_count()),
         )
 
-    def publish(self, header: Header, result: SegmentationResult, wanted: Wanted) -> None:
-        """Publish the wanted outputs of a frame, under the header of the camera's message."""
+    def publish(self, header: Header, result: SegmentationResult, wanted: Wanted) -> Publication:
+        """Publish the wanted images of a frame that need not be encoded, the labels first.
+
+        Args:
+            header: of the camera's message; all outputs get it.
+            result: what the frame became.
+            wanted: which outputs.
+        """
+        labels_out, making = math.nan, 0.0
         if wanted.labels:
-            self._labels.publish(image_message(header, result.labels))
+            making += _send(self._labels, header, result.labels)
+            labels_out = time.perf_counter()
+        if wanted.confidence:
+            making += _send(self._confidence, header, result.confidence)
+        if wanted.overlay:
+            making += _send(self._overlay, header, result.overlay)
+        return Publication(labels_out, making)
+
+    def publish_encoded(self, header: Header, result: SegmentationResult, wanted: Wanted) -> float:
+        """Publish the wanted PNG and JPEG of a frame; see `publish`.
+
+        Nearly all of the time is spent in OpenCV, with the interpreter free for others.
+
+        Returns:
+            Seconds that encoding took.
+        """
+        making = 0.0
         if wanted.labels_compressed:
-            self._labels_compressed.publish(png_message(header, result.labels))
-        if result.confidence is not None and wanted.confidence:
-            self._confidence.publish(image_message(header, result.confidence))
-        if result.confidence is not None and wanted.confidence_compressed:
-            self._confidence_compressed.publish(png_message(header, result.confidence))
-        if result.overlay is not None and wanted.overlay:
-            self._overlay.publish(image_message(header, result.overlay))
-        if result.overlay is not None and wanted.overlay_compressed:
-            self._overlay_compressed.publish(jpeg_message(header, result.overlay))
+            making += _send(self._labels_compressed, header, result.labels)
+        if wanted.confidence_compressed:
+            making += _send(self._confidence_compressed, header, result.confidence)
+        if wanted.overlay_compressed:
+            making += _send(self._overlay_compressed, header, result.overlay)
+        return making
 
     def publish_status(self, status: SegmentationStatus) -> None:
         """Publish the status of a frame."""
@@ -110,6 +154,14 @@ class CameraPublishers:
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()
+
+    def _raw(self, topic: str) -> _ImageTopic:
+        return _ImageTopic(self._create(Image, topic), ImageMessage().fill)
+
+    def _compressed(
+        self, base: str, encode: Callable[[Header, np.ndarray], CompressedImage]
+    ) -> _ImageTopic:
+        return _ImageTopic(self._create(CompressedImage, f"{base}/compressed"), encode)
 
     def _create(self, message_type: type[Any], topic: str) -> LifecyclePublisher:
         # Reliable serves subscribers of both kinds: RViz asks for reliable, Nav2 for best effort.
@@ -127,41 +179,12 @@ class CameraPublishers:
         return publisher
 
 
-def _has_subscriber(publisher: LifecyclePublisher) -> bool:
-    return bool(publisher.get_subscription_count())
-
-
-def image_message(header: Header, image: np.ndarray) -> Image:
-    """Give an array as a message without padding.
-
-    Args:
-        header: of the camera's message.
-        image: (H, W) uint8, published as mono8, or (H, W, 3) uint8 RGB, published as rgb8.
-    """
-    height, width = image.shape[:2]
-    return Image(
-        header=header,
-        height=height,
-        width=width,
-        encoding="mono8" if image.ndim == 2 else "rgb8",
-        is_bigendian=0,
-        step=image.size // height,
-        data=byte_array(image),
-    )
-
-
-def png_message(header: Header, image: np.ndarray) -> CompressedImage:
-    """Give a (H, W) uint8 image as a message with a PNG, which keeps every value."""
-    _, encoded = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
-    return CompressedImage(
-        header=header, format="mono8; png compressed ", data=byte_array(encoded)
-    )
-
-
-def jpeg_message(header: Header, image: np.ndarray) -> CompressedImage:
-    """Give a (H, W, 3) uint8 RGB image as a message with a JPEG."""
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return CompressedImage(
-        header=header, format="rgb8; jpeg compressed bgr8", data=byte_array(encoded)
-    )
+def _send(topic: _ImageTopic, header: Header, image: np.ndarray | None) -> float:
+    """Publish an image where there is one; gives the seconds that the message took."""
+    if image is None:
+        return 0.0
+    began = time.perf_counter()
+    message = topic.make(header, image)
+    making = time.perf_counter() - began
+    topic.publisher.publish(message)
+    return making

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import array
 import sys
+import tracemalloc
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage, Image
 
 from tdnet.errors import InputError
+from tdnet.preprocess import upload
 from tdnet_ros.image_messages import image_from_message
 
 COLOR = np.random.default_rng(0).integers(0, 256, (6, 10, 3), np.uint8)
@@ -60,6 +63,57 @@ def test_rgb8_is_a_view_of_the_message() -> None:
     image = image_from_message(sent)
     sent.data[0] ^= 255
     assert image[0, 0, 0] == COLOR[0, 0, 0] ^ 255
+
+
+@pytest.mark.parametrize("padding", [0, 6])
+def test_rgb8_reaches_the_network_without_a_copy(padding: int) -> None:
+    """On the CPU: what the first stage reads are the bytes of the message, padded or not."""
+    sent = message(COLOR, "rgb8", padding)
+    pixels = upload(image_from_message(sent), torch.device("cpu")).numpy()
+    assert np.shares_memory(pixels, np.frombuffer(sent.data, np.uint8))
+    np.testing.assert_array_equal(pixels, COLOR)
+
+
+@pytest.mark.parametrize("padding", [0, 6])
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8", "jpeg", "png"])
+def test_a_frame_is_copied_at_most_once(encoding: str, padding: int) -> None:
+    """The bytes that conversion and upload take: those of one picture where colours must move."""
+    height, width = 240, 320
+    rgb = cv2.resize(COLOR, (width, height))
+    sent: Image | CompressedImage
+    if encoding in ("jpeg", "png"):
+        _, file = cv2.imencode(f".{encoding}", rgb)
+        sent = CompressedImage(format=encoding, data=file.tobytes())
+    else:
+        channels = {"mono8": 1, "rgba8": 4, "bgra8": 4}.get(encoding, 3)
+        sent = message(np.dstack((rgb, rgb))[:, :, :channels].copy(), encoding, padding)
+    image_from_message(sent)
+    tracemalloc.start()
+    try:
+        upload(image_from_message(sent), torch.device("cpu"))
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    least = 0 if encoding == "rgb8" else rgb.nbytes
+    # A PNG is put together anew from the parts that are needed.
+    file_bytes = len(sent.data) if encoding == "png" else 0
+    assert least <= taken < least + file_bytes + 16_384
+
+
+def test_pictures_are_the_same_where_opencv_decodes_to_bgr_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    smooth = cv2.resize(COLOR, (64, 48))
+    files = {"png": smooth, "jpeg": smooth, "jpg": smooth[:, :, 0]}
+    sent = [
+        CompressedImage(format=kind, data=cv2.imencode(f".{kind}", image)[1].tobytes())
+        for kind, image in files.items()
+    ]
+    new = [image_from_message(each) for each in sent]
+    monkeypatch.delattr(cv2, "IMREAD_COLOR_RGB", raising=False)
+    for picture, each in zip(new, sent, strict=True):
+        np.testing.assert_array_equal(image_from_message(each), picture)
+    np.testing.assert_array_equal(new[0], smooth[:, :, ::-1])
 
 
 @pytest.mark.parametrize("padding", [0, 2])

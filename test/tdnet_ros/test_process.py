@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -179,3 +181,22 @@ def test_missing_weights_leave_it_waiting_to_be_mended(start_process: Start) -> 
     lines = lines_until(process, "cannot configure")
     assert "nowhere.safetensors" in lines[-1]
     end(process, signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")]
+)
+def test_threads_of_the_network_sleep_while_they_wait(
+    given: dict[str, str], expected: str
+) -> None:
+    """As PyTorch's OpenMP says when it is loaded, unless somebody else decides."""
+    left = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import tdnet_ros.segment_node"],
+        env={**left, "OMP_DISPLAY_ENV": "TRUE", **given},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(rf"OMP_WAIT_POLICY\s*=\s*'{expected}'", done.stderr), done.stderr

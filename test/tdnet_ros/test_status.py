@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tdnet import ClassMap
-from tdnet_ros.status import FrameCounter, FrameCounts, class_shares
+from tdnet_ros.status import FrameCounter, FrameCounts, FrameTimes, class_shares
 
 CITYSCAPES = ClassMap.load("cityscapes")
 
@@ -28,3 +30,17 @@ def test_counts_add_up() -> None:
     sums = FrameCounts(received=2, segmented=1, dropped=1, refused=0, overtaken=1)
     assert counter.add(segmented=1) == sums
     assert counter.counts == sums
+
+
+def test_times_are_told_from_the_arrival_on() -> None:
+    marks = {
+        "arrived": 1.0,
+        "started": 1.01,
+        "converted": 1.03,
+        "segmented": 1.1,
+        "published": 1.2,
+    }
+    times = FrameTimes(**marks, labels_out=1.15, making=0.02)
+    told = (times.wait_ms, times.convert_ms, times.publish_ms, times.labels_ms, times.total_ms)
+    assert told == pytest.approx((10, 20, 100, 150, 200))
+    assert math.isnan(FrameTimes(**marks).labels_ms)  # nobody subscribes to the labels

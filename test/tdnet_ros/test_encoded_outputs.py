@@ -1,0 +1,90 @@
+"""PNG and JPEG are made beside the next frame's network, and nobody can tell but by the time."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
+from support.ros_graph import Listener, RosGraph, image_message, pixels_of, wait_for
+
+from tdnet_ros.msg import SegmentationStatus
+from tdnet_ros.stamp_age import stamp_ns
+
+FRAMES = 6
+# Their files take longer than their network.
+SIZE = (600, 800)
+
+
+def stamps(listener: Listener) -> list[int]:
+    return [stamp_ns(message.header) for message in listener.messages]
+
+
+def decoded(message: CompressedImage) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def frames(count: int) -> list[np.ndarray]:
+    """Noise, so that there is much to encode."""
+    generator = np.random.default_rng(0)
+    return [generator.integers(0, 256, (*SIZE, 3), np.uint8) for _ in range(count)]
+
+
+def listen(graph: RosGraph) -> tuple[list[Listener], Listener]:
+    """To all outputs, and to the status."""
+    kinds = {
+        **{f"/tdnet/{name}": Image for name in ("labels", "confidence", "overlay")},
+        **{
+            f"/tdnet/{name}/compressed": CompressedImage
+            for name in ("labels", "confidence", "overlay")
+        },
+    }
+    outputs = [graph.listen(kind, topic) for topic, kind in kinds.items()]
+    return outputs, graph.listen(SegmentationStatus, "/tdnet/status")
+
+
+def test_every_output_of_every_frame_comes_and_in_order(active: RosGraph) -> None:
+    outputs, status = listen(active)
+    camera = active.camera()
+    for number, image in enumerate(frames(FRAMES), start=1):
+        camera.publish(image_message(image, number / 10))
+        # While this one is still being encoded the next one comes.
+        outputs[0].wait(number)
+    told = status.wait(FRAMES)
+    for listener in outputs:
+        listener.wait(FRAMES)
+        assert stamps(listener) == stamps(status)
+    assert stamps(status) == sorted(stamps(status))
+    labels, confidence, _, labels_png, confidence_png, overlay_jpeg = outputs
+    for raw, png in ((labels, labels_png), (confidence, confidence_png)):
+        for each, file in zip(raw.messages, png.messages, strict=True):
+            np.testing.assert_array_equal(decoded(file), pixels_of(each))
+    assert all(decoded(file).shape == (*SIZE, 3) for file in overlay_jpeg.messages)
+    for number, each in enumerate(told, start=1):
+        assert (each.segmented, each.dropped, each.refused) == (number, 0, 0)
+        assert each.path == (number - 1) % 4
+        assert 0 < each.labels_ms < each.total_ms
+        assert 0 < each.message_ms < each.publish_ms
+        assert each.total_ms - each.labels_ms >= each.message_ms / 2
+
+
+def test_after_deactivation_nothing_comes_and_no_frame_is_half_out(active: RosGraph) -> None:
+    outputs, status = listen(active)
+    labels, png = outputs[0], outputs[3]
+    camera = active.camera()
+    images = frames(3)
+    for activation in range(3):
+        heard = len(labels.messages)
+        for number, image in enumerate(images):
+            camera.publish(image_message(image, activation + number / 10))
+        labels.wait(heard + 1)
+        assert active.transition("deactivate")
+        # What was published before the transition's answer may still be on its way to us.
+        wait_for(lambda: len(png.messages) == len(labels.messages), "the PNG of the last labels")
+        out = [stamps(listener) for listener in outputs]
+        assert all(each == out[0] for each in out[1:])
+        assert stamps(status) == out[0]
+        counts = status.messages[-1]
+        assert counts.received >= counts.segmented + counts.dropped + counts.refused
+        assert active.transition("activate")
+        wait_for(lambda: camera.get_subscription_count() == 1, "the node to listen again")
+    assert [stamps(listener) for listener in outputs] == out
