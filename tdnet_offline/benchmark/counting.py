@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from tdnet_offline.benchmark.result import Counts
 
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 _READS_A_VALUE = torch.ops.aten._local_scalar_dense.default
 
 
@@ -35,11 +36,11 @@ class OperatorCounter(TorchDispatchMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
         """Run an operator and count it."""
-        # In inference mode what consists of other operators comes here in one piece.
-        with self:
-            parts = func.decompose(*args, **(kwargs or {}))
-        if parts is not NotImplemented:
-            return parts
+        # In inference mode what consists of other operators comes here in one piece. It is taken
+        # apart as it runs; `decompose` may know another way, which is for compilers.
+        if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE):
+            with self:
+                return func._op_dk(_COMPOSITE, *args, **(kwargs or {}))
         result = func(*args, **(kwargs or {}))
         given, returned = _tensors((args, kwargs)), _tensors(result)
         known = {_storage(tensor) for tensor in given}

@@ -1,0 +1,158 @@
+"""What a frame makes PyTorch do does not grow unseen: counts, with what each of them is for.
+
+They are of td4-psp18-nano with a full memory, 129 x 257 from a camera of 256 x 512, and do not
+depend on the machine's speed. They are upper bounds: who comes below one lowers it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tdnet.class_map import ClassMap
+from tdnet.network import create_model
+from tdnet.network.fused_convolution import FusedConvolution
+from tdnet.postprocess import OutputOptions, Postprocessor
+from tdnet.preprocess import Preprocessor, upload
+from tdnet.streaming import StreamingSegmenter
+from tdnet_offline.benchmark.counting import count
+from tdnet_offline.benchmark.result import Counts
+
+CPU = torch.device("cpu")
+SIZE, CAMERA, CLASSES = (129, 257), (256, 512), 19
+FRAMES = np.random.default_rng(3).integers(0, 256, (3, *CAMERA, 3), np.uint8)
+LABELS_ONLY = OutputOptions(confidence=False)
+# The size of the logits of a frame in float32, which must nowhere be as large as the camera's.
+FULL_LOGITS = 4 * CLASSES * CAMERA[0] * CAMERA[1]
+
+RESIZE = (
+    18  # 9 strips of the camera's rows to float, and each to rows of the network
+    + 17  # 17 strips of its columns to columns of the network, and normalised
+)
+NETWORK = (
+    25  # convolutions: 20 of the encoder, 3 that encode, 2 of the head; norm, sum, ReLU in them
+    + 1  # maximum pooling
+    + 15  # pyramid pooling: all means in one product, and a product, a ReLU and a product a level
+    + 3  # attention: scores, softmax, sum with the frame's own features
+    + 17  # layer norm of 9 x 17 positions, in float32
+    + 1  # logits side by side in memory
+)
+LABELS = (
+    1  # columns of all logits
+    + 1  # their codes
+    + 16 * 7  # in 16 strips of rows: rows, largest, ids
+)
+CONFIDENCE = 16 * 8  # per strip: exponentials, their sum, threshold, to 8 bit
+NEXT_FRAME = (
+    2  # convolutions that encode what is stored, at every fourth row and column
+    + 12  # scaled, as rows, and into the memory, from which the oldest frame goes
+    + 3 * 1  # values of three past frames, weighted
+    + 2 * 3  # their chain: scores, softmax, sum with the values of the frame before
+    + 1  # into its place
+)
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> StreamingSegmenter:
+    model = create_model("td4-psp18-nano", input_size=SIZE)
+    running = StreamingSegmenter(model, device="cpu", precision="float32")
+    for frame in (*FRAMES, *FRAMES):
+        running.step(frame)
+        running.prepare()
+    return running
+
+
+@torch.inference_mode()
+def test_a_frame_is_resized_in_strips() -> None:
+    preprocess = Preprocessor(SIZE, CPU, torch.float32)
+    preprocess(upload(FRAMES[0], CPU))  # its weights are made for the first frame of a size
+    spent = count(lambda: preprocess(upload(FRAMES[1], CPU)))
+    assert spent.operators <= RESIZE
+    # The strips of the camera's frame in float, some rows in two of them, and both results.
+    rows, result = 4 * 3 * SIZE[0] * CAMERA[1], 4 * 3 * SIZE[0] * SIZE[1]
+    assert spent.bytes_allocated <= 1.1 * FRAMES[1].nbytes * 4 + rows + result
+    assert (spent.transfers, spent.synchronisations) == (0, 0)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("confidence", "operators", "logits"),
+    [
+        (False, LABELS, 0.3),  # columns, rows of one strip, ids
+        (True, LABELS + CONFIDENCE, 1.4),  # the exponentials of one strip after the other, too
+    ],
+)
+def test_labels_take_no_logits_of_the_cameras_size(
+    confidence: bool, operators: int, logits: float
+) -> None:
+    postprocess = Postprocessor(ClassMap.numbered(CLASSES), CPU)
+    scores = torch.randn(1, CLASSES, 17, 33)
+    postprocess(scores, CAMERA, confidence=confidence, threshold=0.0)
+    spent = count(lambda: postprocess(scores, CAMERA, confidence=confidence, threshold=0.0))
+    assert spent.operators <= operators
+    assert spent.bytes_allocated <= logits * FULL_LOGITS
+    assert (spent.transfers, spent.synchronisations) == (0, 0)
+
+
+@pytest.mark.parametrize("confidence", [False, True])
+def test_a_frame_is_no_more_than_its_parts(
+    segmenter: StreamingSegmenter, confidence: bool
+) -> None:
+    options = OutputOptions(confidence=confidence)
+    spent = count(lambda: segmenter.step(FRAMES[0], options))
+    segmenter.prepare()
+    assert spent.operators <= RESIZE + NETWORK + LABELS + confidence * CONFIDENCE
+    assert (spent.transfers, spent.synchronisations) == (0, 0)
+
+
+def test_what_only_the_next_frame_needs_is_done_after_the_labels(
+    segmenter: StreamingSegmenter,
+) -> None:
+    segmenter.prepare()
+    first = count(lambda: segmenter.step(FRAMES[0], LABELS_ONLY))
+    after = count(segmenter.prepare)
+    assert 0 < after.operators <= NEXT_FRAME
+    # At 5 x 9 stored positions: query and key of 16 numbers, each also as rows; values of 128, as
+    # rows, weighted and summed for the frames before; scores of two pairs of frames and their
+    # softmax.
+    assert after.bytes_allocated <= 4 * 45 * (4 * 16 + 6 * 128 + 4 * 45)
+    assert count(segmenter.prepare) == Counts(0, 0, 0, 0)
+    # Whoever does not prepare finds it on the path of the next frame.
+    segmenter.step(FRAMES[1], LABELS_ONLY)
+    assert count(lambda: segmenter.step(FRAMES[2], LABELS_ONLY)).operators > first.operators
+
+
+def test_every_frame_spends_the_same(segmenter: StreamingSegmenter) -> None:
+    segmenter.prepare()
+
+    def cycle() -> None:
+        for image in FRAMES:
+            segmenter.step(image, LABELS_ONLY)
+            segmenter.prepare()
+
+    assert count(cycle) == count(cycle) == count(cycle)
+
+
+def test_a_convolution_is_one_operator() -> None:
+    layer = FusedConvolution(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU())
+    image = torch.randn(1, 3, 9, 9).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        assert count(lambda: layer(image)).operators == 1
+
+
+@pytest.mark.cuda
+def test_on_a_gpu_a_frame_goes_up_once_and_comes_down_once() -> None:
+    model = create_model("td4-psp18-nano", input_size=SIZE)
+    segmenter = StreamingSegmenter(model, device="cuda")
+    segmenter.warm_up()
+    for frame in (*FRAMES, *FRAMES, *FRAMES):
+        segmenter.step(frame)
+    spent = count(lambda: segmenter.step(FRAMES[0]))
+    # The path's graph and the kernels are no operators: the frame into pinned memory is NumPy's,
+    # then up, and labels with confidence down. The host waits for an event, not for a value.
+    assert (spent.transfers, spent.synchronisations) == (2, 0)
+    assert spent.operators <= 4
+    # The images, which are the caller's own.
+    assert spent.bytes_allocated <= 2 * CAMERA[0] * CAMERA[1] + 512
