@@ -23,7 +23,7 @@ def images() -> Iterator[npt.NDArray[np.uint8]]:
 
 
 def test_the_labels_agree_if_the_weights_do(weights: Path, tmp_path: Path) -> None:
-    segmenter = SegmenterSettings(weights=str(weights), device="cpu").build()
+    segmenter = SegmenterSettings(weights=str(weights), device="cpu", precision="float32").build()
     ours = Ours(segmenter.open_stream(), segmenter.device)
     plain = plain_formulation(segmenter, weights)
     assert label_agreement(ours, plain, images(), 4, SIZE) > 0.999
