@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
+
+# PyTorch records one graph at a time.
+_recording = threading.Lock()
+
+
+@cache
+def _recording_stream(device: torch.device) -> torch.cuda.Stream:
+    """The stream that graphs of a device are recorded on.
+
+    PyTorch's own is of the device of the first graph of the process; on another one a graph
+    would stay empty. Libraries keep working memory for every stream, so that one serves all.
+    """
+    return torch.cuda.Stream(device)
 
 
 class CudaGraphRecorder:
@@ -36,10 +51,18 @@ class CudaGraphRecorder:
             RuntimeError: the work, or the device, cannot be recorded.
         """
         graph = torch.cuda.CUDAGraph()
-        # Another thread may load a model meanwhile; what it does is none of the graph's business.
         with (
+            _recording,
             torch.cuda.device(self._device),
-            torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"),
+            # Where recording fails, PyTorch leaves the thread on the stream that it recorded on.
+            torch.cuda.stream(torch.cuda.current_stream(self._device)),
+            torch.cuda.graph(
+                graph,
+                pool=self._pool,
+                stream=_recording_stream(self._device),
+                # Another thread may segment meanwhile; that is none of the graph's business.
+                capture_error_mode="thread_local",
+            ),
         ):
             work()
         self._pool = graph.pool()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
 import torch
 
-from tdnet.errors import DeviceError, UnknownNameError
+from tdnet.errors import DeviceError, UnknownNameError, first_line
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -21,11 +21,13 @@ PRECISIONS = {
 def resolve_device(name: str | torch.device) -> torch.device:
     """Return the device of that name; ``"auto"`` is the CUDA GPU if there is one, else the CPU.
 
+    A GPU without a number is the current one, now: another thread may have another.
+
     Raises:
         DeviceError: no device has that name, or this machine lacks it.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -34,11 +36,14 @@ def resolve_device(name: str | torch.device) -> torch.device:
         raise DeviceError(f"device {name!r}; allowed are auto, cpu, cuda, cuda:0 ...")
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if (device.index or 0) >= count:
+        index: int | None = device.index
+        if (index or 0) >= count:
             raise DeviceError(
                 f"device {name!r}: this machine offers {count} CUDA devices to PyTorch "
                 f"{torch.__version__}; use 'cpu' or 'auto', or install a CUDA build and driver"
             )
+        if index is None:
+            device = torch.device("cuda", torch.cuda.current_device())
     return device
 
 
@@ -81,15 +86,18 @@ def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 
 
 @contextmanager
-def device_errors(device: torch.device) -> Iterator[None]:
-    """Turn what PyTorch raises for a device, such as too little memory, into one clear error.
+def working_on(device: torch.device) -> Iterator[None]:
+    """Have PyTorch's current device be this one, and turn what it raises into one clear error.
+
+    Events and pinned memory are of the current device, whatever device their tensors are on.
 
     Raises:
         DeviceError: PyTorch raised in the block; the original error is its cause.
     """
     try:
-        yield
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            yield
     except (RuntimeError, MemoryError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         remedy = "a smaller input_size, another device or variant may help"
         raise DeviceError(f"device {device} failed: {reason}; {remedy}") from error

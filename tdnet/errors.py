@@ -68,6 +68,11 @@ def one_line(text: object, length: int = MAX_LINE) -> str:
     return shown if len(shown) <= length else f"{shown[: length - 4]} ..."
 
 
+def first_line(error: BaseException) -> str:
+    """Give what an error says first; libraries add traces of their own below it."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def quoted(text: str) -> str:
     """Give a stranger's text as an error shows it: in quotes, escaped, at most the start of it."""
     return repr(text) if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]!r}..."

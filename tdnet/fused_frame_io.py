@@ -71,7 +71,7 @@ class FusedFrameIO:
         brought = self._new_buffers(*wanted, on_host=True)
         brought.storage.copy_(made.storage, non_blocking=True)
         if self._done is not None:
-            self._done.record()
+            self._done.record(torch.cuda.current_stream(self._device))
         mark()
 
         def finish() -> FrameImages:
@@ -92,10 +92,12 @@ class FusedFrameIO:
         return finish
 
     def _meet(self, size: tuple[int, int]) -> None:
-        self._plan = FramePlan(size, (self._frame.shape[2], self._frame.shape[3]), self._device)
+        plan = FramePlan(size, (self._frame.shape[2], self._frame.shape[3]), self._device)
         shape = (*size, 3)
-        self._staging = torch.empty(shape, dtype=torch.uint8, pin_memory=self._is_gpu)
-        self._pixels = torch.empty(shape, dtype=torch.uint8, device=self._device)
+        staging = torch.empty(shape, dtype=torch.uint8, pin_memory=self._is_gpu)
+        pixels = torch.empty(shape, dtype=torch.uint8, device=self._device)
+        # All or nothing: what has failed for want of memory is tried again with the next frame.
+        self._plan, self._staging, self._pixels = plan, staging, pixels
 
     def _buffers_for(
         self, size: tuple[int, int], confidence: bool, overlay: bool, counts: bool

@@ -126,10 +126,12 @@ class Postprocessor:
         most = max(1, _BAND_SCORES[device.type] // (self._classes * width))
         bands = _bands(len(wide), height, most, device)
         buffer = wide.new_empty(max(len(band.weight) for band in bands), self._classes, width)
+        # What the confidence is made of; the codes are made of the differences themselves.
+        kept = torch.empty_like(buffer) if confidence or threshold > 0 else None
         for band in bands:
             scores = buffer[: len(band.weight)]
             torch.lerp(wide[band.above], wide[band.below], band.weight, out=scores)
-            probability = _subtract_best(scores, probability=confidence or threshold > 0)
+            probability = _subtract_best(scores, kept)
             ids = labels[band.rows]
             codes = self._best_codes(scores)
             torch.index_select(self._id_of_code, 0, codes.view(-1), out=ids.view(-1))
@@ -153,12 +155,18 @@ class Postprocessor:
         return marked.amax(1).clamp_(0, self._classes + 1)
 
 
-def _subtract_best(scores: Tensor, *, probability: bool) -> Tensor | None:
-    """Subtract from scores (R, K, W) the best of the classes; give its probability (R, W)."""
+def _subtract_best(scores: Tensor, exponentials: Tensor | None) -> Tensor | None:
+    """Subtract from scores (R, K, W) the best of the classes; give its probability (R, W).
+
+    Args:
+        scores: overwritten.
+        exponentials: takes at least as many numbers; None: no probability is wanted.
+    """
     scores.sub_(scores.amax(1, keepdim=True))
-    if not probability:
+    if exponentials is None:
         return None
-    return scores.clamp_(min=_SMALLEST_EXPONENT).exp().sum(1).reciprocal_()
+    scores.clamp_(min=_SMALLEST_EXPONENT)
+    return torch.exp(scores, out=exponentials[: len(scores)]).sum(1).reciprocal_()
 
 
 class _Band(NamedTuple):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from tdnet.errors import first_line
 from tdnet.network import SegmentationNetwork
 from tdnet.temporal_memory import FrameFeatures, TemporalMemory
 from tdnet.variants import Variant
@@ -111,20 +112,34 @@ class RecordedNetwork:
         return self._logits
 
     def settle(self, memory: TemporalMemory) -> None:
-        """Store and chain what the newest frame left; see `StreamingNetwork.settle`."""
+        """Store and chain what the newest frame left; see `StreamingNetwork.settle`.
+
+        What moved out has been settled before.
+        """
+        if self._moved_in() is memory:
+            self._settle(memory)
+
+    def _settle(self, resident: TemporalMemory) -> None:
         step, self._unsettled = self._unsettled, None
-        if step is not None and step.settle is not None:
+        if step is None or step.settle is None:
+            return
+        try:
             step.settle()
+        except Exception:
+            # It counts a frame that is not there.
+            resident.reset()
+            self._resident = None
+            raise
 
     def _new_step(self, path: int, full: bool) -> _Step:
-        network, memory = self.network, self._memory
+        network, memory, frame, held = self.network, self._memory, self.frame, self._logits
         fills = full or path == memory.capacity - 1
         left: FrameFeatures | None = None
 
         def segment() -> None:
             nonlocal left
-            logits, left = network.segment(self.frame, path, memory.context if full else None)
-            self._logits.copy_(logits)
+            logits, left = network.segment(frame, path, memory.context if full else None)
+            held.copy_(logits)
 
         def settle() -> None:
             nonlocal left
@@ -142,21 +157,35 @@ class RecordedNetwork:
             segment = self._record(step.segment)
             return _Step(segment, step.settle and self._record(step.settle))
         except RuntimeError as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            logger.warning("frames are segmented without CUDA graphs, more slowly: %s", reason)
+            # What ends a recording fails, too, where something within it has failed.
+            logger.warning(
+                "frames are segmented without CUDA graphs, more slowly: %s",
+                first_line(error.__context__ or error),
+            )
             self._record = _do_anew
             return step
 
     def _move_in(self, memory: TemporalMemory) -> None:
-        resident = None if self._resident is None else self._resident()
+        resident = self._moved_in()
         if resident is memory:
             return
         if resident is not None:
-            self.settle(resident)
-            resident.copy_buffers(self._memory)
+            self._move_out(resident)
         self._unsettled = None
         self._memory.copy_buffers(memory)
         self._resident = weakref.ref(memory)
+
+    def _move_out(self, resident: TemporalMemory) -> None:
+        try:
+            self._settle(resident)
+        except RuntimeError as error:
+            # Not the fault of the stream whose turn it is; a device that is gone tells it itself.
+            logger.warning("a stream starts with an empty memory: %s", first_line(error))
+        else:
+            resident.copy_buffers(self._memory)
+
+    def _moved_in(self) -> TemporalMemory | None:
+        return None if self._resident is None else self._resident()
 
 
 def _do_anew(work: Work) -> Work:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 
@@ -35,6 +36,8 @@ class StageTimes:
 class StageClock:
     """Marks the ends of stages, without waiting for the device in between.
 
+    One clock serves all frames of a stream; its events are made with the first.
+
     Args:
         device: where the stages run.
     """
@@ -42,22 +45,29 @@ class StageClock:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._events: list[torch.cuda.Event] = []
+        self._marks = 0
         self._seconds: list[float] = []
 
+    def begin(self) -> None:
+        """Begin the first stage of a frame."""
+        self._marks = 0
+        self._seconds.clear()
+        self.mark()
+
     def mark(self) -> None:
-        """End a stage and begin the next; the first mark only begins."""
+        """End a stage and begin the next."""
         if self._device.type == "cuda":
-            event = torch.cuda.Event(enable_timing=True)
-            event.record(torch.cuda.current_stream(self._device))
-            self._events.append(event)
+            if self._marks == len(self._events):
+                self._events.append(torch.cuda.Event(enable_timing=True))
+            self._events[self._marks].record(torch.cuda.current_stream(self._device))
+            self._marks += 1
         else:
             self._seconds.append(time.perf_counter())
 
     def milliseconds(self) -> list[float]:
         """Duration of each stage; on CUDA this waits for the last mark."""
         if self._device.type == "cuda":
-            self._events[-1].synchronize()
-            pairs = zip(self._events, self._events[1:], strict=False)
-            return [begin.elapsed_time(end) for begin, end in pairs]
-        spans = zip(self._seconds, self._seconds[1:], strict=False)
-        return [(end - begin) * 1e3 for begin, end in spans]
+            events = self._events[: self._marks]
+            events[-1].synchronize()
+            return [begin.elapsed_time(end) for begin, end in pairwise(events)]
+        return [(end - begin) * 1e3 for begin, end in pairwise(self._seconds)]

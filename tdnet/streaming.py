@@ -13,7 +13,7 @@ import torch
 
 from tdnet.class_map import ClassMap
 from tdnet.cuda_graphs import CudaGraphRecorder
-from tdnet.device import device_errors, resolve_device, resolve_precision
+from tdnet.device import resolve_device, resolve_precision, working_on
 from tdnet.errors import InputError, WeightsError
 from tdnet.frame_io import FrameIO, PlainFrameIO
 from tdnet.fused_frame_io import FusedFrameIO
@@ -22,7 +22,7 @@ from tdnet.network import SegmentationNetwork
 from tdnet.network.host_network import prepare_for_cpu
 from tdnet.network.layers import SpatialLayerNorm
 from tdnet.postprocess import OutputOptions, Postprocessor
-from tdnet.preprocess import Preprocessor
+from tdnet.preprocess import Preprocessor, check_picture
 from tdnet.recorded_network import RecordedNetwork
 from tdnet.stage_clock import StageClock, StageTimes
 from tdnet.temporal_memory import TemporalMemory
@@ -38,7 +38,7 @@ _OVERLAY = [field.name for field in fields(StageTimes)].index("overlay")
 
 @dataclass(frozen=True)
 class SegmentationResult:
-    """What one frame became.
+    """What one frame became; from a GPU its images are parts of one block of pinned memory.
 
     Attributes:
         labels: (H, W) uint8 class ids, 255 = unlabelled.
@@ -94,7 +94,7 @@ class StreamingSegmenter:
             )
         self.device = resolve_device(device)
         self._dtype = resolve_precision(precision, self.device)
-        with device_errors(self.device):
+        with working_on(self.device):
             self._model = _on_device(
                 _for_inference(model, self.device, self._dtype), self.device, self._dtype
             )
@@ -132,7 +132,7 @@ class StreamingSegmenter:
         Raises:
             DeviceError: the device cannot hold it.
         """
-        with device_errors(self.device):
+        with working_on(self.device):
             memory = self._model.new_memory(self.device, self._dtype)
         return Stream(self._model, memory, self._open_io(), self.device)
 
@@ -191,6 +191,7 @@ class Stream:
         self._memory = memory
         self._io = io
         self._device = device
+        self._clock = StageClock(device)
         self._size: tuple[int, int] | None = None
 
     @property
@@ -222,7 +223,7 @@ class Stream:
             InputError: no such image, or of another size than the frames before it.
             DeviceError: the device failed, for want of memory perhaps; reset before going on.
         """
-        with device_errors(self._device):
+        with working_on(self._device):
             return self._step(image, options)
 
     @torch.inference_mode()
@@ -235,15 +236,16 @@ class Stream:
         Raises:
             DeviceError: the device failed; reset before going on.
         """
-        with device_errors(self._device):
+        with working_on(self._device):
             self._model.settle(self._memory)
 
     def _step(self, image: npt.NDArray[np.uint8], options: OutputOptions) -> SegmentationResult:
-        clock = StageClock(self._device)
-        clock.mark()
-        frame = self._io.enter(image)
+        check_picture(image)
         camera_size = (image.shape[0], image.shape[1])
         self._check_size(camera_size)
+        clock = self._clock
+        clock.begin()
+        frame = self._io.enter(image)
         clock.mark()
 
         path, memory_frames = self._memory.path, self._memory.frames

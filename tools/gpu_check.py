@@ -225,13 +225,15 @@ def main(results: Path) -> int:
         return EXIT_NO_GPU
     results = results.resolve()
     results.mkdir(parents=True, exist_ok=True)
+    if any(results.iterdir()):
+        print(f"gpu_check: {results} is not empty: results of one run each; give another folder")
+        return EXIT_NO_GPU
     began, started = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     summary: dict[str, Any] = {"started": started, "machine": machine()}
     summary["not_installed"] = lacking(WANTED)
     print(json.dumps(summary, indent=1))
     outcomes: list[Outcome] = []
     tests: list[dict[str, Any]] = []
-    (results / "log.txt").unlink(missing_ok=True)
     for step in steps(results):
         left = TOTAL_SECONDS - (time.monotonic() - began)
         if left > 5:

@@ -31,6 +31,12 @@ class AttentionStep(nn.Module):
         self.projection = nn.Linear(value_channels, value_channels)
         self.dropout = nn.Dropout(DROPOUT)
 
+    @property
+    def is_folded(self) -> bool:
+        """Whether the norm after it has taken the bias away."""
+        bias: Tensor | None = self.projection.bias
+        return bias is None
+
     def project(self, value: Tensor) -> Tensor:
         """Apply W to the values (B, S, D) of a memory frame; the bias follows in `attend`."""
         return nn.functional.linear(value, self.projection.weight)
@@ -39,10 +45,10 @@ class AttentionStep(nn.Module):
         """Gather the projected values (B, S, D) for the queries (B, T, d), onto (B, T, D)."""
         # Softmax computes in float32 inside, whatever it is given.
         weights = torch.softmax(query @ context.key.transpose(1, 2), dim=-1)
-        bias: Tensor | None = self.projection.bias  # none once it is folded away
-        if bias is None:
+        if self.is_folded:
             return torch.baddbmm(value, weights, context.value)
-        return value + self.dropout(self.dropout(weights) @ context.value + bias)
+        found = self.dropout(weights) @ context.value + self.projection.bias
+        return value + self.dropout(found)
 
 
 class AttentionPropagation(nn.Module):

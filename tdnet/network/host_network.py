@@ -7,9 +7,11 @@ import logging
 import torch
 from torch import nn
 
+from tdnet.network.attention_propagation import AttentionStep
 from tdnet.network.base import StreamingNetwork
 from tdnet.network.channels_last_norm import ChannelsLastNorm
 from tdnet.network.fused_convolution import FusedConvolution, why_not_fused
+from tdnet.network.host_attention import HostAttention
 from tdnet.network.host_pyramid_pooling import HostPyramidPooling, PyramidMatrices
 from tdnet.network.layers import ConvNorm, SpatialLayerNorm
 from tdnet.network.pyramid_pooling import PyramidPooling
@@ -40,6 +42,8 @@ def _replace(parent: nn.Module, matrices: PyramidMatrices, *, fused: bool) -> No
             setattr(parent, name, ChannelsLastNorm(child))
         elif isinstance(child, PyramidPooling):
             setattr(parent, name, HostPyramidPooling(child, matrices))
+        elif isinstance(child, AttentionStep) and child.is_folded:
+            setattr(parent, name, HostAttention(child))
         elif fused and isinstance(child, ConvNorm):
             setattr(parent, name, FusedConvolution(child.conv, child.activation))
         elif fused and isinstance(child, nn.Conv2d):

@@ -58,7 +58,7 @@ class PlainSegmenter:
             (H, W) uint8 class ids.
         """
         clock = StageClock(self._device)
-        clock.mark()
+        clock.begin()
         frame = torch.from_numpy(self.preprocess(image)).to(self._device)
         clock.mark()
         logits = self.segment(frame)

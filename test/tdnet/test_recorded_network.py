@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -133,3 +135,71 @@ def test_where_recording_fails_it_goes_on_and_says_so_once(
         "frames are segmented without CUDA graphs, more slowly: "
         "operation not permitted when stream is capturing"
     ]
+
+
+class Fails:
+    """Does work anew; every second one, which stores and chains, fails while it is told to."""
+
+    def __init__(self) -> None:
+        self.recorded = 0
+        self.broken = False
+
+    def __call__(self, work: Work) -> Work:
+        self.recorded += 1
+        stores = self.recorded % 2 == 0
+
+        def again() -> None:
+            if stores and self.broken:
+                raise RuntimeError("CUDA out of memory\nmore of it")
+            work()
+
+        return again
+
+
+@torch.inference_mode()
+def test_what_one_stream_could_not_store_is_not_told_to_another(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    record = Fails()
+    machine = Machine("td4", "cpu", record)
+    frames = machine.frames(10)
+    one, other, plain = machine.memory(), machine.memory(), machine.memory()
+    for frame in frames[:8]:
+        machine.check(frame, plain, one)
+        machine.recorded.step(frame, other)
+    machine.recorded.step(frames[8], other)
+    record.broken = True
+    with caplog.at_level(logging.WARNING):
+        machine.recorded.settle(one)  # has moved out, and was settled then
+        machine.check(frames[8], plain, one)
+    assert [record.getMessage() for record in caplog.records] == [
+        "a stream starts with an empty memory: CUDA out of memory"
+    ]
+    assert other.frames == 0
+    with pytest.raises(RuntimeError, match="out of memory"):
+        machine.recorded.settle(one)
+    assert one.frames == 0
+    record.broken = False
+    for memory in (one, other):
+        fresh = machine.memory()
+        for frame in frames:
+            machine.check(frame, fresh, memory)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("works", [True, False])
+def test_a_model_that_goes_gives_its_memory_back_at_once(works: bool) -> None:
+    def record(work: Work) -> Work:
+        if not works:
+            raise RuntimeError("no graphs here")
+        return work
+
+    machine = Machine("td4", "cpu", record)
+    machine.recorded.step(machine.frames(1)[0], machine.memory())
+    gone = weakref.ref(machine.recorded)
+    gc.disable()
+    try:
+        del machine
+        assert gone() is None
+    finally:
+        gc.enable()

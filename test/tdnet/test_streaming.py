@@ -222,3 +222,36 @@ def test_too_little_memory_is_one_clear_error() -> None:
 def test_class_map_of_another_class_count_is_refused() -> None:
     with pytest.raises(InputError, match="11 network classes, the model has 19"):
         segmenter(class_map=ClassMap.load("camvid"))
+
+
+def test_a_network_that_overflows_labels_nothing() -> None:
+    model = create_model("td4-psp18-nano", num_classes=5, input_size=SIZE)
+    with torch.no_grad():
+        for path in model.paths:
+            path.backbone.layer2[0].conv1.conv.weight.mul_(3e4)
+    # In float16, where sums of such weights are infinite, and differences of those no numbers.
+    stream = StreamingSegmenter(model, device="cpu", precision="float16")
+    for image in FRAMES[:5]:
+        result = stream.step(image)
+        assert (result.labels == 255).all()
+        assert result.confidence is not None
+        assert not result.confidence.any()
+
+
+def test_a_frame_of_another_size_is_refused_before_it_is_resized() -> None:
+    stream = segmenter(device="cpu")
+    stream.step(FRAMES[0])
+    entered: list[object] = []
+    io = stream._default_stream._io
+    enter = io.enter
+
+    def noted(image: np.ndarray) -> torch.Tensor:
+        entered.append(image)
+        return enter(image)
+
+    io.enter = noted  # type: ignore[method-assign]
+    with pytest.raises(InputError, match="after images of"):
+        stream.step(FRAMES[0][:-1])
+    assert not entered
+    stream.step(FRAMES[1])
+    assert len(entered) == 1

@@ -127,6 +127,23 @@ def test_another_camera_size_is_met(ways: Ways) -> None:
         assert same(fused.labels, plain.labels)
 
 
+def test_a_size_that_found_no_memory_is_tried_again(
+    ways: Ways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = drive(1, *CAMERA)[0]
+
+    def full(*_: object, **__: object) -> torch.Tensor:
+        raise RuntimeError("CUDA out of memory")
+
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(torch, "empty", full)
+            with pytest.raises(RuntimeError, match="out of memory"):
+                ways.fused.enter(image)
+    fused, plain = ways.both(image, OutputOptions(), CAMERA)
+    assert same(fused.labels, plain.labels)
+
+
 @pytest.mark.parametrize(
     "image", [np.zeros((4, 5), np.uint8), np.zeros((4, 5, 3), np.float32)], ids=["grey", "float"]
 )

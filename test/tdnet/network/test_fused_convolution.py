@@ -92,6 +92,7 @@ def test_the_trial_leaves_the_random_state() -> None:
 
 
 def test_formats_without_fused_convolutions_are_told() -> None:
-    reason = why_not_fused(torch.float64)
-    assert reason
-    assert "\n" not in reason
+    for dtype in (torch.float64, torch.float16):
+        reason = why_not_fused(dtype)
+        assert reason
+        assert "\n" not in reason

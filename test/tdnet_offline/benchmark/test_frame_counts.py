@@ -81,7 +81,7 @@ def test_a_frame_is_resized_in_strips() -> None:
     ("confidence", "operators", "logits"),
     [
         (False, LABELS, 0.3),  # columns, rows of one strip, ids
-        (True, LABELS + CONFIDENCE, 1.4),  # the exponentials of one strip after the other, too
+        (True, LABELS + CONFIDENCE, 0.4),  # and the exponentials of one strip
     ],
 )
 def test_labels_take_no_logits_of_the_cameras_size(
