@@ -22,7 +22,7 @@ def folded_step(channels: int) -> AttentionStep:
     # One band; many, and a last one that is shorter; more positions than a band has scores.
     [(35, 6), (1100, 2000), (2, 300_000)],
 )
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 2e-2)])
 def test_bands_change_nothing(
     queries: int, memory: int, dtype: torch.dtype, tolerance: float
 ) -> None:
