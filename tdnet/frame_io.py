@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from tdnet.postprocess import OutputOptions, Postprocessor
@@ -65,7 +67,7 @@ class FrameIO(Protocol):
 
 
 class PlainFrameIO:
-    """One PyTorch operation after the other, on any device.
+    """One PyTorch operation after the other, on any device; on a CPU by one thread.
 
     Args:
         preprocess: makes network input of frames.
@@ -79,13 +81,21 @@ class PlainFrameIO:
 
     def enter(self, image: Array) -> Tensor:
         """See `FrameIO.enter`."""
-        self._pixels = upload(image, self._preprocess.device)
-        return self._preprocess(self._pixels)
+        with _one_host_thread(self._preprocess.device):
+            self._pixels = upload(image, self._preprocess.device)
+            return self._preprocess(self._pixels)
 
     def leave(
         self, logits: Tensor, size: tuple[int, int], options: OutputOptions, mark: Mark
     ) -> Callable[[], FrameImages]:
         """See `FrameIO.leave`."""
+        with _one_host_thread(logits.device):
+            result = self._images(logits, size, options, mark)
+        return lambda: result
+
+    def _images(
+        self, logits: Tensor, size: tuple[int, int], options: OutputOptions, mark: Mark
+    ) -> FrameImages:
         pixels, self._pixels = self._pixels, None
         images = self._postprocess(
             logits,
@@ -102,7 +112,27 @@ class PlainFrameIO:
         confidence = None if images.confidence is None else images.confidence.cpu().numpy()
         result = FrameImages(images.labels.cpu().numpy(), confidence, overlay)
         mark()
-        return lambda: result
+        return result
+
+
+@contextmanager
+def _one_host_thread(device: torch.device) -> Iterator[None]:
+    """Have one thread do it on a CPU.
+
+    Pictures are worked on in hundreds of small operations on what the cache holds. Threads that
+    wait for each other after each of them gain little where the processors are idle, and on a
+    robot they never are: with another process at work two threads take two to three times as
+    long as one.
+    """
+    if device.type != "cpu":
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def shown_at(pixels: Tensor, size: tuple[int, int]) -> Tensor:
