@@ -30,7 +30,7 @@ SIZES = ((480, 640), (720, 1280), (1080, 1920), (1024, 2048))
 # The camera shows them to and fro.
 _IMAGES = 6
 _SEED = 1_000_321
-# What says how the network's threads work; empty: the defaults of PyTorch and the node.
+# What tells the node's process how the network's threads work; empty: PyTorch's own defaults.
 _OPENMP = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
@@ -105,15 +105,16 @@ def _run(args: argparse.Namespace) -> int:
     load = os.getloadavg()[0]
     console.print(f"node-benchmark: {hardware()}, load average {load:.1f}, ROS_DOMAIN_ID={domain}")
     images = output / "frames.npy"
-    _draw(images, args.sizes)
     plan = Plan(args.frames, args.rate, images, output)
     runs: list[Run] = []
     try:
+        _draw(images, args.sizes)
         for size in args.sizes:
             for run in measure(size, plan):
                 runs.append(run)
                 console.print(_said(run))
     finally:
+        images.unlink(missing_ok=True)
         remove_orphans()
     _save(output / "node-benchmark.json", runs, load)
     for table in (rate_table(runs), latency_table(runs), stage_table(runs)):

@@ -15,7 +15,7 @@ def rate_table(runs: Sequence[Run]) -> Table:
         "Node kept busy",
         (
             "camera",
-            *("sent/s", "published/s", "processors", "resident MiB", "own MiB", "grown"),
+            *("asked/s", "published/s", "processors", "resident MiB", "own MiB", "grown"),
             *("age ms p50", "p95", "p99"),
         ),
         tuple(
@@ -37,10 +37,13 @@ def rate_table(runs: Sequence[Run]) -> Table:
 
 def latency_table(runs: Sequence[Run]) -> Table:
     """How long a frame is under way that need not wait for another."""
-    measured = ("labels", "total", "overhead", "overhead_of_all")
+    measured = ("labels", "total", "overhead", "overhead_of_all", "age")
     return Table(
         "Arrival to publish call, ms, at half the rate: p50 / p95 / p99",
-        ("camera", "labels", "last image", "overhead of labels", "overhead of last image"),
+        (
+            *("camera", "labels", "last image", "overhead of labels", "overhead of last image"),
+            "age of last image",
+        ),
         tuple(
             (_name(run), *(" / ".join(_texts(getattr(run, name))) for name in measured))
             for run in runs

@@ -104,6 +104,7 @@ class Activity:
         def receive(wire: bytes) -> None:
             arrived = time.perf_counter()
             camera.counter.add(received=1)
+            camera.loss.arrived(arrived)
             try:
                 frame = ArrivedFrame(read(wire), arrived)
             except InputError as error:

@@ -82,7 +82,7 @@ class Camera:
         counter: what became of those that did.
         statistics: how long the published ones took.
         gaps: how long nothing was published.
-        busy_ms: time that the stages of the network took for the published ones, in all.
+        busy_ms: time that the stages of the network took, in all.
         memory_use: of the newest published frame.
         resets: times that the memory was emptied.
         last_reset: why it was emptied the last time.
@@ -189,7 +189,6 @@ class Camera:
         """
         self.statistics.add(times, result.times, age_ms)
         self.gaps.published(times.published)
-        self.worked(result.times.total)
         self.memory_use = MemoryUse(result.path, result.memory_frames)
         return self.counter.add(segmented=1)
 

@@ -159,6 +159,7 @@ class FramePipeline:
         self._cameras = cameras
         self._publishing = threading.Lock()
         self._beside = SideThread("encoding")
+        self._encoded: Camera | None = None
         self._closed = False
 
     def use(self, recipe: Recipe) -> None:
@@ -222,10 +223,11 @@ class FramePipeline:
             self._refuse(camera, f"in the network, {describe(error)}")
             return None
         segmented = time.perf_counter()
+        camera.worked(result.times.total)
         with self._publishing:
             if self._closed:
                 camera.counter.add(dropped=1)
-                return stream
+                return None
             try:
                 sent = camera.publishers.publish(header, result, wanted)
             except Exception as error:
@@ -243,33 +245,34 @@ class FramePipeline:
             goes_out = _GoesOut(camera, recipe, header, reason, result, wanted, times)
             if wanted.any_encoded:
                 self._beside.start(partial(self._finish, goes_out))
+                self._encoded = camera
             else:
-                # What is told of the frames has their order.
-                self._beside.wait()
+                if self._encoded is camera:
+                    # What is told of a camera's frames has their order.
+                    self._beside.wait()
                 self._finish(goes_out)
         return stream
 
     def _finish(self, frame: _GoesOut) -> None:
-        """Publish what must be encoded, count the frame and tell of it."""
-        camera, wanted, times, result = frame.camera, frame.wanted, frame.times, frame.result
-        if wanted.any_encoded:
-            try:
-                making = camera.publishers.publish_encoded(frame.header, result, wanted)
-            except Exception as error:
-                self._refuse(camera, f"while publishing, {describe(error)}")
-                return
-            times = replace(times, published=time.perf_counter(), making=times.making + making)
-        age = age_ms(self._clock.now().nanoseconds, stamp_ns(frame.header))
-        counts = camera.published(result, times, age)
-        if camera.name in self._first_of_model:
-            self._tell_gap(camera)
-        if not wanted.status:
+        """Publish what must be encoded, count the frame and tell of it; raises nothing."""
+        camera, wanted, times = frame.camera, frame.wanted, frame.times
+        try:
+            if wanted.any_encoded:
+                making = camera.publishers.publish_encoded(frame.header, frame.result, wanted)
+                times = replace(times, published=time.perf_counter(), making=times.making + making)
+            age = age_ms(self._clock.now().nanoseconds, stamp_ns(frame.header))
+            counts = camera.published(frame.result, times, age)
+        except Exception as error:
+            self._refuse(camera, f"while publishing, {describe(error)}")
             return
         try:
-            class_map = frame.recipe.segmenter.class_map
-            camera.publishers.publish_status(
-                status_message(_context(frame, age), result, times, counts, class_map)
-            )
+            if camera.name in self._first_of_model:
+                self._tell_gap(camera)
+            if wanted.status:
+                class_map = frame.recipe.segmenter.class_map
+                camera.publishers.publish_status(
+                    status_message(_context(frame, age), frame.result, times, counts, class_map)
+                )
         except Exception as error:  # the frame itself is out, and counted
             self._warn(camera, f"no status of {camera.input_topic}: {describe(error)}")
 

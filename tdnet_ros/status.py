@@ -6,6 +6,7 @@ import math
 import threading
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from std_msgs.msg import Header
 
@@ -13,6 +14,9 @@ from tdnet.class_map import ClassMap
 from tdnet.continuity import ResetReason
 from tdnet.streaming import SegmentationResult
 from tdnet_ros.msg import SegmentationStatus
+
+# Shorter runs than this, on average, are not worth counting.
+_RUN_PIXELS = 10
 
 
 @dataclass(frozen=True)
@@ -185,10 +189,20 @@ def class_shares(labels: np.ndarray, class_map: ClassMap) -> tuple[list[int], li
     Returns:
         Ascending ids; shares of all pixels, 0 to 1.
     """
-    # Whole runs of a class are counted: label images are flat, and one of full HD has far fewer
-    # runs than pixels. A histogram of the pixels takes five times as long.
-    flat = labels.ravel()
-    ends = np.append(np.flatnonzero(flat[1:] != flat[:-1]), flat.size - 1)
-    histogram = np.bincount(flat[ends], weights=np.diff(ends, prepend=-1), minlength=256)
+    histogram = _histogram(labels.ravel())
     ids = [entry.id for entry in class_map.classes if histogram[entry.id] > 0]
-    return ids, [float(histogram[id_] / flat.size) for id_ in ids]
+    return ids, [float(histogram[id_] / labels.size) for id_ in ids]
+
+
+def _histogram(labels: np.ndarray) -> np.ndarray:
+    """Count each id of (P,) uint8.
+
+    Label images are flat, mostly: then whole runs of a class are counted, of which one of full HD
+    has far fewer than pixels, in a fifth of the time that the pixels take. Speckled ones, by
+    noise or a threshold, would take thirty times as long by runs.
+    """
+    changes = labels[1:] != labels[:-1]
+    if np.count_nonzero(changes) > labels.size // _RUN_PIXELS:
+        return cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
+    ends = np.append(np.flatnonzero(changes), labels.size - 1)
+    return np.bincount(labels[ends], weights=np.diff(ends, prepend=-1), minlength=256)

@@ -74,10 +74,15 @@ class TransportLoss:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._arrivals: deque[tuple[float, int]] = deque(maxlen=STAMPS)
+        self._last_arrival: float | None = None
         self._lost = 0
 
+    def arrived(self, now: float) -> None:
+        """Note that a frame arrived, whatever it is: seconds of a steady clock."""
+        self._last_arrival = now
+
     def received(self, now: float, stamp_ns: int) -> None:
-        """Note a frame that arrived: seconds of a steady clock, nanoseconds."""
+        """Note the stamp of a frame that arrived: seconds of a steady clock, nanoseconds."""
         with self._lock:
             self._arrivals.append((now, stamp_ns))
 
@@ -94,8 +99,7 @@ class TransportLoss:
     @property
     def last_arrival(self) -> float | None:
         """When the newest frame arrived; None: none did."""
-        with self._lock:
-            return self._arrivals[-1][0] if self._arrivals else None
+        return self._last_arrival
 
     def estimate(self, now: float) -> tuple[int, int]:
         """Give how many of the latest frames are missing as their stamps tell, and arrived.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 
-from tdnet.errors import DeviceError
+from tdnet.errors import DeviceError, TdnetError
 from tdnet.settings import SegmenterSettings
 from tdnet_offline import provenance
 from tdnet_offline.benchmark.accuracy import (
@@ -23,7 +23,7 @@ from tdnet_offline.benchmark.accuracy import (
 from tdnet_offline.benchmark.camera_frames import Frames, read_frames, street_frames, usual_camera
 from tdnet_offline.benchmark.measuring import Job
 from tdnet_offline.benchmark.plan import Place, Size
-from tdnet_offline.benchmark.result import Accuracy, Benchmark, Setting
+from tdnet_offline.benchmark.result import Accuracy, Benchmark, FailedRun, Setting
 from tdnet_offline.benchmark.running import run_jobs
 from tdnet_offline.benchmark.weights import RANDOM, find_weights
 from tdnet_offline.datasets import Dataset, open_dataset
@@ -91,7 +91,13 @@ def run_benchmark(
         if options.accuracy is not None:
             tell("accuracy")
             for place in places:
-                accuracy += inputs.accuracy(place, dataset)
+                try:
+                    accuracy += inputs.accuracy(_without_failed(place, failed), dataset)
+                except TdnetError as error:
+                    failed += tuple(
+                        FailedRun(job.setting, f"accuracy: {error}")
+                        for job in inputs.jobs(place)[:1]
+                    )
     return Benchmark(
         hardware=provenance.hardware(),
         versions=provenance.versions(),
@@ -102,6 +108,17 @@ def run_benchmark(
         failed=failed,
         accuracy=tuple(accuracy),
     )
+
+
+def _without_failed(place: Place, failed: Sequence[FailedRun]) -> Place:
+    """Leave out the precisions that a place cannot be measured in."""
+    lost = {
+        run.setting.precision
+        for run in failed
+        if (run.setting.variant, run.setting.input_size, run.setting.device)
+        == (place.variant, place.input_size, place.device)
+    }
+    return replace(place, precisions=tuple(p for p in place.precisions if p not in lost))
 
 
 class _Inputs:

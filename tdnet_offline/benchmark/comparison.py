@@ -108,7 +108,9 @@ def compare(
     ours.reset()
     agreement = label_agreement(ours, plain, images, paths, segmenter.input_size)
     for _ in range(paths):
-        ours.step(next(images))
+        image = next(images)
+        ours.step(image)
+        plain.step(image)
     times, plain_times = take_turns(ours, plain, images, num_frames, seconds)
     mine, theirs = (percentiles(each.frame_to_labels) for each in (times, plain_times))
     return Versus(

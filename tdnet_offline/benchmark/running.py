@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
-from tdnet.errors import DeviceError, TdnetError
+from tdnet.errors import DeviceError, TdnetError, first_line, one_line
 from tdnet_offline.benchmark.measuring import Job, measure
 from tdnet_offline.benchmark.result import FailedRun, Run
 
@@ -49,6 +49,11 @@ def _in_new_process(job: Job) -> Run:
 def _measure(job: Job, started: float) -> Run:
     try:
         return measure(job, started)
+    except OSError:
+        raise
+    # Some errors take more than their message to be made anew in the other process; and what
+    # PyTorch and NumPy raise for want of memory has no common base.
     except TdnetError as error:
-        # Some errors take more than their message to be made anew in the other process.
         raise DeviceError(str(error)) from None
+    except Exception as error:
+        raise DeviceError(f"{type(error).__name__}: {one_line(first_line(error))}") from None

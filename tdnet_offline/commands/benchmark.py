@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -133,6 +134,11 @@ def run(args: argparse.Namespace) -> int:
     for folder in (args.json and args.json.parent, args.plot and args.plot.parent, args.profile):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK):
+                raise InputError(f"{folder}: cannot be written to; choose another folder")
+    for file in (args.json, args.plot):
+        if file is not None and file.is_dir():
+            raise InputError(f"{file}: is a folder; give the name of a file")
     options = BenchmarkOptions(
         weights=args.weights,
         images=args.images,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
+import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from support.ros_graph import Listener, RosGraph, image_message, pixels_of, wait_for
 
+from tdnet_ros.camera import Camera
 from tdnet_ros.msg import SegmentationStatus
 from tdnet_ros.stamp_age import stamp_ns
 
@@ -69,7 +73,7 @@ def test_every_output_of_every_frame_comes_and_in_order(active: RosGraph) -> Non
 
 def test_after_deactivation_nothing_comes_and_no_frame_is_half_out(active: RosGraph) -> None:
     outputs, status = listen(active)
-    labels, png = outputs[0], outputs[3]
+    labels = outputs[0]
     camera = active.camera()
     images = frames(3)
     for activation in range(3):
@@ -79,12 +83,52 @@ def test_after_deactivation_nothing_comes_and_no_frame_is_half_out(active: RosGr
         labels.wait(heard + 1)
         assert active.transition("deactivate")
         # What was published before the transition's answer may still be on its way to us.
-        wait_for(lambda: len(png.messages) == len(labels.messages), "the PNG of the last labels")
+        wait_for(
+            lambda: all(len(each.messages) == len(labels.messages) for each in (*outputs, status)),
+            "all of the last frame",
+        )
         out = [stamps(listener) for listener in outputs]
         assert all(each == out[0] for each in out[1:])
         assert stamps(status) == out[0]
-        counts = status.messages[-1]
-        assert counts.received >= counts.segmented + counts.dropped + counts.refused
         assert active.transition("activate")
         wait_for(lambda: camera.get_subscription_count() == 1, "the node to listen again")
     assert [stamps(listener) for listener in outputs] == out
+
+
+def test_a_frame_that_fails_beside_the_network_is_refused_and_no_other(
+    active: RosGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs, status = listen(active)
+    camera, segmented = active.camera(), Camera.published
+    failures = [MemoryError("no memory for the statistics")]
+
+    def fail_once(self: Camera, *arguments: Any) -> Any:
+        if failures and self.counter.counts.received == 2:
+            raise failures.pop()
+        return segmented(self, *arguments)
+
+    monkeypatch.setattr(Camera, "published", fail_once)
+    for number, image in enumerate(frames(4), start=1):
+        camera.publish(image_message(image, number / 10))
+        for listener in outputs:
+            listener.wait(number)
+    told = status.wait(3)
+    counts = told[-1]
+    assert not failures
+    assert (counts.received, counts.segmented, counts.dropped, counts.refused) == (4, 3, 0, 1)
+    assert [round(stamp / 1e8) for stamp in stamps(status)] == [1, 3, 4]
+
+
+def test_every_frame_is_counted_when_the_node_is_deactivated(
+    graph: RosGraph, weights: str
+) -> None:
+    node = graph.start(weights=weights, device="cpu")
+    wait_for(lambda: graph.state() == "active", "the node to be active")
+    outputs, _ = listen(graph)
+    camera = graph.camera()
+    for number, image in enumerate(frames(4), start=1):
+        camera.publish(image_message(image, number / 10))
+    outputs[0].wait(1)
+    assert graph.transition("deactivate")
+    (counts,) = (each.counter.counts for each in node._cameras.values())
+    assert counts.received == counts.segmented + counts.dropped + counts.refused

@@ -48,20 +48,36 @@ def test_the_end_waits_for_the_job_at_work(done: list[str]) -> None:
     assert not any(thread.name.startswith("beside") for thread in threading.enumerate())
 
 
-def test_without_a_job_there_is_no_thread() -> None:
+def test_without_a_job_nothing_waits() -> None:
     before = threading.active_count()
     side = SideThread("beside")
     side.wait()
-    assert threading.active_count() == before
     side.close()
+    assert threading.active_count() == before
 
 
-def test_what_a_job_raises_comes_out_once(done: list[str]) -> None:
+def test_a_job_that_fails_keeps_none_after_it(done: list[str]) -> None:
     side = SideThread("beside")
     side.start(lambda: done.pop())
-    with pytest.raises(IndexError):
-        side.start(lambda: done.append("lost"))
-    side.start(lambda: done.append("next"))
+    side.start(lambda: done.append("second"))
+    side.start(lambda: done.append("third"))
     side.wait()
-    assert done == ["next"]
+    assert done == ["second", "third"]
     side.close()
+
+
+def test_no_job_waits_for_a_thread_that_cannot_be_started(
+    monkeypatch: pytest.MonkeyPatch, done: list[str]
+) -> None:
+    side = SideThread("beside")
+
+    def fail(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    side.start(lambda: done.append("done"))
+    side.wait()
+    assert done == ["done"]
+    side.close()
+    with pytest.raises(RuntimeError, match="start new thread"):
+        SideThread("another")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
 from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import Image
 from support.diagnosis import Diagnosis
@@ -88,6 +89,14 @@ def unknown_encoding(graph: RosGraph, images: list[np.ndarray]) -> Step:
     return lambda: camera.publish(image_message(images[0], encoding="rgb9"))
 
 
+def cut_off(graph: RosGraph, images: list[np.ndarray]) -> Step:
+    graph.set_parameters(diagnostics__silence_warn=0.3)
+    graph.listen(SegmentationStatus, "/tdnet/status")
+    camera = graph.camera()
+    whole = bytes(serialize_message(image_message(images[0])))
+    return lambda: camera.publish(whole[: len(whole) // 2])
+
+
 def every_third_missing(graph: RosGraph, images: list[np.ndarray]) -> Step:
     graph.listen(SegmentationStatus, "/tdnet/status")
     camera = graph.camera()
@@ -104,6 +113,7 @@ def every_third_missing(graph: RosGraph, images: list[np.ndarray]) -> Step:
         pytest.param(demanding_subscriber, WARN, "asks for an incompatible", id="subscriber QoS"),
         pytest.param(no_subscriber, OK, "nobody subscribes", id="no subscriber"),
         pytest.param(unknown_encoding, WARN, "unknown encoding 'rgb9'", id="encoding"),
+        pytest.param(cut_off, WARN, "the message is cut off", id="cut off"),
         pytest.param(every_third_missing, WARN, "are missing, as their stamps tell", id="loss"),
     ],
 )

@@ -24,6 +24,15 @@ def test_shares_are_those_of_the_classes_present(labels: np.ndarray) -> None:
     assert shares == pytest.approx([float((labels == i).mean()) for i in ids])
 
 
+def test_shares_of_speckled_labels_are_the_same_numbers() -> None:
+    noise = np.random.default_rng(1).integers(0, 23, (60, 80), np.uint8)
+    flat = np.repeat(np.repeat(noise[:6, :5], 40, axis=0), 40, axis=1)
+    for labels in (noise, flat, np.vstack([noise, flat[:60, :80]])):
+        ids, shares = class_shares(labels, CITYSCAPES)
+        assert ids == [i for i in range(19) if (labels == i).any()]
+        assert shares == pytest.approx([float((labels == i).mean()) for i in ids])
+
+
 def test_counts_add_up() -> None:
     counter = FrameCounter()
     counter.add(received=2, dropped=1, overtaken=1)

@@ -113,5 +113,5 @@ def test_what_the_middleware_counts_adds_up() -> None:
     assert (loss.lost, loss.last_arrival) == (0, None)
     loss.lose(2)
     loss.lose(3)
-    loss.received(4.5, 0)
+    loss.arrived(4.5)
     assert (loss.lost, loss.last_arrival) == (5, 4.5)

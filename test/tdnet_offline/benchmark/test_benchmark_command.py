@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -50,6 +53,24 @@ def run(document: dict[str, Any]) -> dict[str, Any]:
     (found,) = document["runs"]
     assert isinstance(found, dict)
     return found
+
+
+def test_the_installed_command_measures(tmp_path: Path) -> None:
+    """A process for each run imports the command's own file again."""
+    command = shutil.which("tdnet") or shutil.which("tdnet", path=str(Path(sys.executable).parent))
+    assert command is not None
+    output = tmp_path / "out.json"
+    done = subprocess.run(
+        [
+            *(command, "benchmark", "--device", "cpu", "--precision", "float32", "--frames", "2"),
+            *("--input-size", "33", "65", "--camera-size", "32", "64", "--json", str(output)),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(output.read_text())["runs"]) == 1
 
 
 def test_says_what_was_measured_where(document: dict[str, Any], run: dict[str, Any]) -> None:

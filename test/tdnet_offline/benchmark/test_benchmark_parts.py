@@ -141,7 +141,8 @@ class Deadly:
 def test_a_run_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
     setting = Setting("psp18-nano", "mine", SIZE, (48, 80), "cpu", "float32")
     killed = Job(setting, Deadly(), tmp_path, 1, None)  # type: ignore[arg-type]
-    missing = Job(setting, tmp_path / "none.pkl", tmp_path, 1, None)
+    np.save(tmp_path / "frames.npy", np.zeros((8, 48, 80, 3), np.uint8))
+    missing = Job(setting, tmp_path / "none.pkl", tmp_path / "frames.npy", 1, None)
     started = []
     runs, failed = run_jobs([killed, missing], started.append)
     assert runs == ()
