@@ -86,6 +86,7 @@ def test_what_is_told_of_published_frames(
     for number in range(3):
         stream, _ = camera.stream_for(frame(number * 0.1), segmenter, 1.0)
         result = stream.step(image)
+        camera.worked(result.times.total)
         busy += result.times.total
         at = float(number)
         times = FrameTimes(at, at + 0.1, at + 0.2, at + 0.3, at + 0.5)

@@ -15,6 +15,7 @@ import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
+from support.precisions import precision_of_a_cpu
 from support.ros_graph import RosGraph, image_message, pixels_of, wait_for
 from torch.nn.modules.module import register_module_forward_pre_hook
 
@@ -203,7 +204,7 @@ def test_the_cpu_stands_in_for_a_device_that_is_gone(
     assert stands_in is model.recipe
     assert stands_in.stands_in
     assert stands_in.segmenter.device == torch.device("cpu")
-    assert stands_in.segmenter.precision == "float32"
+    assert stands_in.segmenter.precision == precision_of_a_cpu()
     assert stands_in.settings == broken.settings
     assert stands_in.segmenter.step(images[0]).memory_frames == 0
     (problem,) = recovery.problems

@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import Image
 from support.diagnosis import Diagnosis
+from support.precisions import precision_of_a_cpu
 from support.ros_graph import RosGraph, diagnostic_values, image_message, stamp, wait_for
 
 from tdnet_ros.diagnostics import NodeView, explain_state
@@ -73,7 +74,7 @@ def test_the_model(active: RosGraph) -> None:
     assert values["state"] == "active"
     assert values["variant"] == "td4-psp18-nano"
     assert values["class map"] == "cityscapes"
-    assert (values["device"], values["precision"]) == ("cpu", "float32")
+    assert (values["device"], values["precision"]) == ("cpu", precision_of_a_cpu())
     assert values["input size"] == "65 x 129"
     assert float(values["memory of a camera MiB"]) > 0.01
     assert float(values["host memory MiB"]) > 50
