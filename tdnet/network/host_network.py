@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import nn
@@ -30,16 +32,16 @@ def prepare_for_cpu(network: StreamingNetwork, dtype: torch.dtype) -> None:
     reason = why_not_fused(dtype)
     if reason is not None:
         logger.warning("convolutions run unfused, more slowly: %s", reason)
-    matrices = PyramidMatrices.create(network.feature_size, dtype)
+    matrices = cache(lambda: PyramidMatrices.create(network.feature_size, dtype))
     _replace(network, matrices, fused=reason is None)
 
 
-def _replace(parent: nn.Module, matrices: PyramidMatrices, *, fused: bool) -> None:
+def _replace(parent: nn.Module, matrices: Callable[[], PyramidMatrices], *, fused: bool) -> None:
     for name, child in parent.named_children():
         if isinstance(child, SpatialLayerNorm):
             setattr(parent, name, ChannelsLastNorm(child))
         elif isinstance(child, PyramidPooling):
-            setattr(parent, name, HostPyramidPooling(child, matrices))
+            setattr(parent, name, HostPyramidPooling(child, matrices()))
         elif fused and isinstance(child, ConvNorm):
             setattr(parent, name, FusedConvolution(child.conv, child.activation))
         elif fused and isinstance(child, nn.Conv2d):

@@ -12,7 +12,7 @@ from support.reference_fill import REFERENCE
 
 from tdnet import create_model, save_weights
 from tdnet.errors import WeightsError
-from tdnet.network import PSPNet, SegmentationNetwork, TDNet
+from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet
 from tdnet.variants import Backbone, get_variant
 from tdnet_offline.training.initialisation import (
     load_imagenet_backbones,
@@ -139,10 +139,10 @@ class TestImageNet:
 
 
 @pytest.fixture(scope="module")
-def single() -> PSPNet:
+def single() -> SingleFrameNetwork:
     torch.manual_seed(6)
     network = create_model("psp18-nano", num_classes=5, input_size=SIZE)
-    assert isinstance(network, PSPNet)
+    assert isinstance(network, SingleFrameNetwork)
     return network
 
 
@@ -156,22 +156,19 @@ def new_paths(**changes: object) -> TDNet:
 
 class TestPaths:
     def test_together_two_neighbouring_paths_are_the_single_frame_network(
-        self, single: PSPNet
+        self, single: SingleFrameNetwork
     ) -> None:
         """Each sees half of the pyramid; the halves of the 3x3 convolution add up to the whole."""
         network = new_paths()
         assert start_paths(network, single) == []
         with torch.no_grad():
-            features = single.pyramid(single.backbone(frames()).layer4)
+            features = single.pyramid(*single.backbone(frames()).scales)
             whole = single.head.conv.conv(features)
-            halves = [
-                path.head.conv.conv(path.pyramid(path.backbone(frames()).layer4))
-                for path in network.paths
-            ]
+            halves = [path.head.conv.conv(path.features(frames())) for path in network.paths]
         for one, other in ((0, 1), (2, 3), (1, 2)):
             torch.testing.assert_close(halves[one] + halves[other], whole, rtol=1e-3, atol=1e-3)
 
-    def test_the_rest_keeps_its_random_numbers(self, single: PSPNet) -> None:
+    def test_the_rest_keeps_its_random_numbers(self, single: SingleFrameNetwork) -> None:
         network, twin = new_paths(), new_paths()
         start_paths(network, single)
         for path, other in zip(network.paths, twin.paths, strict=True):
@@ -185,19 +182,19 @@ class TestPaths:
                     assert torch.equal(item, own)
 
     def test_passed_through_features_are_classified_as_in_the_single_frame_network(
-        self, single: PSPNet
+        self, single: SingleFrameNetwork
     ) -> None:
         network = new_paths()
         assert start_paths(network, single, pass_through=True) == []
         with torch.no_grad():
             for path in network.paths:
-                features = path.pyramid(path.backbone(frames()).layer4)
+                features = path.features(frames())
                 torch.testing.assert_close(path.encoding.value(features), features)
                 half = path.head.conv.conv(features)
                 expected = single.head.classifier(torch.relu(single.head.conv.bn(half)))
                 torch.testing.assert_close(path.head(features), expected)
 
-    def test_what_has_another_shape_is_said_once(self, single: PSPNet) -> None:
+    def test_what_has_another_shape_is_said_once(self, single: SingleFrameNetwork) -> None:
         network = new_paths(value_channels=64, head_channels=16)
         notes = start_paths(network, single, pass_through=True)
         assert [note.split(" keeps")[0] for note in notes] == [
@@ -209,14 +206,14 @@ class TestPaths:
         path = network.paths[3]
         assert torch.equal(path.backbone.stem[0].conv.weight, single.backbone.stem[0].conv.weight)
 
-    def test_another_backbone_is_refused(self, single: PSPNet) -> None:
+    def test_another_backbone_is_refused(self, single: SingleFrameNetwork) -> None:
         network = new_paths(backbone=Backbone(18, width=32))
-        with pytest.raises(WeightsError, match="width 16, not ResNet-18 of width 32"):
+        with pytest.raises(WeightsError, match="width 16, not dilated ResNet-18 of width 32"):
             start_paths(network, single)
 
 
 class TestSingleFrame:
-    def test_the_file_says_what_it_is(self, single: PSPNet, tmp_path: Path) -> None:
+    def test_the_file_says_what_it_is(self, single: SingleFrameNetwork, tmp_path: Path) -> None:
         save_weights(single, tmp_path / "a.safetensors")
         loaded = load_single_frame(tmp_path / "a.safetensors")
         assert (loaded.variant.name, loaded.num_classes) == ("psp18-nano", 5)
