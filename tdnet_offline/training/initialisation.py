@@ -41,6 +41,8 @@ def load_imagenet_backbones(network: SegmentationNetwork, path: str | Path) -> l
     own = modules[0].backbone.state_dict()
     names = official_backbone_names(network.variant, own)
     notes: list[str] = []
+    if len(names) < len(own):
+        notes.append(f"{path}: has no spatial path; that one keeps its random numbers")
     if "conv1.weight" in tensors and "conv1.weight" not in names.values():
         names = {ours: name for ours, name in names.items() if not name.startswith(_STEM)}
         notes.append(
