@@ -15,6 +15,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
+_ACTIVATIONS = (nn.Identity, nn.ReLU, nn.LeakyReLU)
 _TRIAL_ERROR = {torch.float32: 1e-4}
 _ROUGH_TRIAL_ERROR = 0.1
 
@@ -58,6 +59,11 @@ class FusedConvolution(nn.Module):
             self._scalars,
             None,
         )
+
+
+def can_fuse(conv: nn.Conv2d, activation: nn.Module | None = None) -> bool:
+    """Whether a convolution, and an activation after it, have a fused form."""
+    return conv.groups == 1 and (activation is None or isinstance(activation, _ACTIVATIONS))
 
 
 @cache

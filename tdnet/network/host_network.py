@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from functools import cache
 
 import torch
 from torch import nn
 
 from tdnet.network.base import StreamingNetwork
 from tdnet.network.channels_last_norm import ChannelsLastNorm
-from tdnet.network.fused_convolution import FusedConvolution, why_not_fused
+from tdnet.network.fused_convolution import FusedConvolution, can_fuse, why_not_fused
 from tdnet.network.host_pyramid_pooling import HostPyramidPooling, PyramidMatrices
 from tdnet.network.layers import ConvNorm, SpatialLayerNorm
 from tdnet.network.pyramid_pooling import PyramidPooling
@@ -22,6 +20,7 @@ logger = logging.getLogger(__name__)
 def prepare_for_cpu(network: StreamingNetwork, dtype: torch.dtype) -> None:
     """Replace a network's parts by those that a CPU computes in fewer passes over memory.
 
+    What it does not know stays as it is.
     For inference only: the network cannot be trained, saved or copied afterwards. Where this
     PyTorch or processor has no fused convolutions, they stay as they are, and a log line says so.
 
@@ -32,19 +31,28 @@ def prepare_for_cpu(network: StreamingNetwork, dtype: torch.dtype) -> None:
     reason = why_not_fused(dtype)
     if reason is not None:
         logger.warning("convolutions run unfused, more slowly: %s", reason)
-    matrices = cache(lambda: PyramidMatrices.create(network.feature_size, dtype))
+    matrices = PyramidMatrices.create(network.feature_size, dtype)
     _replace(network, matrices, fused=reason is None)
 
 
-def _replace(parent: nn.Module, matrices: Callable[[], PyramidMatrices], *, fused: bool) -> None:
+def _replace(parent: nn.Module, matrices: PyramidMatrices, *, fused: bool) -> None:
     for name, child in parent.named_children():
         if isinstance(child, SpatialLayerNorm):
             setattr(parent, name, ChannelsLastNorm(child))
         elif isinstance(child, PyramidPooling):
-            setattr(parent, name, HostPyramidPooling(child, matrices()))
+            setattr(parent, name, HostPyramidPooling(child, matrices))
         elif fused and isinstance(child, ConvNorm):
-            setattr(parent, name, FusedConvolution(child.conv, child.activation))
-        elif fused and isinstance(child, nn.Conv2d):
+            setattr(parent, name, _fused(child))
+        elif fused and isinstance(child, nn.Conv2d) and can_fuse(child):
             setattr(parent, name, FusedConvolution(child, nn.Identity()))
         else:
             _replace(child, matrices, fused=fused)
+
+
+def _fused(layer: ConvNorm) -> nn.Module:
+    """A folded layer in one operation; where oneDNN lacks the activation, the convolution is."""
+    if can_fuse(layer.conv, layer.activation):
+        return FusedConvolution(layer.conv, layer.activation)
+    if can_fuse(layer.conv):
+        layer.add_module("conv", FusedConvolution(layer.conv, nn.Identity()))
+    return layer
