@@ -15,7 +15,6 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-_ACTIVATIONS = (nn.Identity, nn.ReLU, nn.LeakyReLU)
 _TRIAL_ERROR = {torch.float32: 1e-4}
 _ROUGH_TRIAL_ERROR = 0.1
 
@@ -36,6 +35,12 @@ class FusedConvolution(nn.Module):
         )
         self._bias = None if conv.bias is None else conv.bias.detach()
         self._activation, self._scalars = _attribute(activation)
+
+    @staticmethod
+    def exists_for(conv: nn.Conv2d, activation: nn.Module | None = None) -> bool:
+        """Whether a convolution, and an activation after it if there is one, can be fused."""
+        known = activation is None or isinstance(activation, nn.Identity | nn.ReLU | nn.LeakyReLU)
+        return conv.groups == 1 and known
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """Map (B, C_in, H, W) to (B, C_out, H', W'); a residual is added before the activation.
@@ -59,11 +64,6 @@ class FusedConvolution(nn.Module):
             self._scalars,
             None,
         )
-
-
-def can_fuse(conv: nn.Conv2d, activation: nn.Module | None = None) -> bool:
-    """Whether a convolution, and an activation after it, have a fused form."""
-    return conv.groups == 1 and (activation is None or isinstance(activation, _ACTIVATIONS))
 
 
 @cache

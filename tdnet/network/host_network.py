@@ -9,7 +9,7 @@ from torch import nn
 
 from tdnet.network.base import StreamingNetwork
 from tdnet.network.channels_last_norm import ChannelsLastNorm
-from tdnet.network.fused_convolution import FusedConvolution, can_fuse, why_not_fused
+from tdnet.network.fused_convolution import FusedConvolution, why_not_fused
 from tdnet.network.host_pyramid_pooling import HostPyramidPooling, PyramidMatrices
 from tdnet.network.layers import ConvNorm, SpatialLayerNorm
 from tdnet.network.pyramid_pooling import PyramidPooling
@@ -43,7 +43,7 @@ def _replace(parent: nn.Module, matrices: PyramidMatrices, *, fused: bool) -> No
             setattr(parent, name, HostPyramidPooling(child, matrices))
         elif fused and isinstance(child, ConvNorm):
             setattr(parent, name, _fused(child))
-        elif fused and isinstance(child, nn.Conv2d) and can_fuse(child):
+        elif fused and isinstance(child, nn.Conv2d) and FusedConvolution.exists_for(child):
             setattr(parent, name, FusedConvolution(child, nn.Identity()))
         else:
             _replace(child, matrices, fused=fused)
@@ -51,8 +51,8 @@ def _replace(parent: nn.Module, matrices: PyramidMatrices, *, fused: bool) -> No
 
 def _fused(layer: ConvNorm) -> nn.Module:
     """A folded layer in one operation; where oneDNN lacks the activation, the convolution is."""
-    if can_fuse(layer.conv, layer.activation):
+    if FusedConvolution.exists_for(layer.conv, layer.activation):
         return FusedConvolution(layer.conv, layer.activation)
-    if can_fuse(layer.conv):
+    if FusedConvolution.exists_for(layer.conv):
         layer.add_module("conv", FusedConvolution(layer.conv, nn.Identity()))
     return layer
