@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 
@@ -167,19 +168,21 @@ class VariantSuite:
         for number, image in enumerate(drive(self.variant.paths + 1, 60, 90)):
             result = segmenter.step(image)
             assert result.labels.shape == (60, 90)
-            assert int(result.labels.max()) < CLASSES
+            found = set(np.unique(result.labels))
+            assert len(found) > 1
+            assert found <= set(range(CLASSES))
             assert result.path == number % self.variant.paths
             assert result.memory_frames == min(number, self.variant.memory_capacity)
 
     @pytest.mark.cuda
-    @pytest.mark.parametrize(("precision", "share"), [("float32", 0.999), ("float16", 0.9)])
-    def test_a_gpu_agrees_with_the_cpu(self, precision: str, share: float) -> None:
+    @pytest.mark.parametrize("precision", ["float32", "float16"])
+    def test_a_gpu_agrees_with_the_cpu(self, precision: str) -> None:
         model = self.filled()
         cpu = StreamingSegmenter(model, device="cpu", precision="float32")
         gpu = StreamingSegmenter(model, device="cuda", precision=precision)
         for image in drive(2 * self.variant.paths, *SIZE):
-            same = cpu.step(image).labels == gpu.step(image).labels
-            assert same.mean() >= share
+            # A GPU multiplies in TF32; float16 on a CPU agrees on 99 to 100 %.
+            assert (cpu.step(image).labels == gpu.step(image).labels).mean() >= 0.98
 
     def _frames(self, count: int) -> Iterator[torch.Tensor]:
         generator = torch.Generator().manual_seed(1)
