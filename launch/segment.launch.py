@@ -17,10 +17,16 @@ CONFIG = Path(get_package_share_directory("tdnet_ros")) / "config"
 VARIANTS = (
     "td4-psp18",
     "td2-psp50",
+    "td2-fa18",
+    "td4-bise18",
+    "td4-psp34",
     "td4-psp18-nano",
     "psp18",
+    "psp34",
     "psp50",
     "psp101",
+    "fa18",
+    "bise18",
     "psp18-nano",
     "psp18-half",
 )

@@ -229,7 +229,8 @@ def _share_paths(learner: Learner) -> None:
     for path in network.paths[1:]:
         for name in ("backbone", "encoding", "propagation", "norm", "head"):
             setattr(path, name, getattr(first, name))
-        path.pyramid.branches = first.pyramid.branches
+        for name, part in first.pyramid.named_children():
+            setattr(path.pyramid, name, part)
     if learner.auxiliary is not None:
         for index in range(1, len(learner.auxiliary)):
             learner.auxiliary[index] = learner.auxiliary[0]

@@ -8,62 +8,9 @@ import torch
 from tdnet.errors import InputError, UnknownNameError
 from tdnet.network import TDNet, create_model
 from tdnet.network.layers import ConvNorm
-from tdnet.variants import get_variant, list_variants
+from tdnet.variants import Backbone, get_variant
 
 SIZE = (65, 129)
-SMALL = [name for name in list_variants() if "101" not in name and "50" not in name]
-STREAMING = ["td4-psp18-nano", "td4-psp18"]
-
-
-@pytest.mark.parametrize("name", list_variants())
-@pytest.mark.parametrize("size", [None, (97, 130)], ids=["native", "odd"])
-def test_logits_have_an_eighth_of_the_frame(name: str, size: tuple[int, int] | None) -> None:
-    with torch.device("meta"):
-        model = create_model(name, num_classes=7, input_size=size)
-        memory = model.new_memory("meta")
-        height, width = model.input_size
-        for _ in range(model.variant.paths):
-            logits = model.step(torch.empty(1, 3, height, width), memory)
-    assert logits.shape == (1, 7, -(-height // 8), -(-width // 8))
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_gradients_reach_every_parameter(name: str) -> None:
-    torch.manual_seed(0)
-    model = create_model(name, num_classes=5, input_size=SIZE).train()
-    if isinstance(model, TDNet):
-        count = model.variant.paths
-        clip = torch.randn(2, count, 3, *SIZE)
-        loss = sum(
-            output.full.square().mean() + output.sub.square().mean()
-            for output in (model.forward_clip(clip, path) for path in range(count))
-        )
-    else:
-        loss = model(torch.randn(2, 3, *SIZE)).square().mean()
-    assert isinstance(loss, torch.Tensor)
-    loss.backward()
-    assert [key for key, item in model.named_parameters() if item.grad is None] == []
-
-
-@pytest.mark.parametrize("memory_frames", [None, 0, 1, 2])
-@pytest.mark.parametrize("name", STREAMING)
-def test_stream_equals_clip(name: str, memory_frames: int | None) -> None:
-    torch.manual_seed(0)
-    variant = replace(get_variant(name), memory_frames=memory_frames)
-    model = create_model(variant, input_size=SIZE)
-    assert isinstance(model, TDNet)
-    count = variant.clip_frames
-    frames = torch.randn(2 * variant.paths + 1, 3, *SIZE)
-    memory = model.new_memory()
-    with torch.inference_mode():
-        for t, frame in enumerate(frames):
-            path = memory.path
-            assert memory.frames == min(t, variant.memory_capacity)
-            streamed = model.step(frame[None], memory)
-            if t >= count - 1:
-                clip = frames[t - count + 1 : t + 1][None]
-                recomputed = model.forward_clip(clip, path).full
-                torch.testing.assert_close(streamed, recomputed, rtol=1e-4, atol=1e-5)
 
 
 def test_folding_removes_norms_and_biases_and_keeps_the_result() -> None:
@@ -135,3 +82,8 @@ def test_nano_has_a_quarter_of_the_width() -> None:
     assert 4 * nano.value_channels == full.value_channels
     assert 4 * nano.head_channels == full.head_channels
     assert (nano.paths, nano.pyramid_groups) == (full.paths, full.pyramid_groups)
+
+
+def test_a_depth_that_no_resnet_has_is_refused() -> None:
+    with pytest.raises(InputError, match="a ResNet of 19 layers; allowed are 18, 34, 50, 101"):
+        Backbone(19)
