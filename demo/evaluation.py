@@ -16,6 +16,7 @@ from demo.session import Session
 from demo.subject import Subject
 from tdnet import ClassMap
 from tdnet.continuity import ResetReason
+from tdnet.file_hash import sha256
 from tdnet.weights import packaged_weights
 from tdnet_offline import provenance
 from tdnet_offline.evaluation import metrics
@@ -133,7 +134,7 @@ def _setting(subject: Subject, session: Session, class_map: ClassMap) -> Setting
         mode=MODE,
         variant=variant,
         weights=Path(subject.weights).name if subject.weights else PACKAGED,
-        weights_sha256=provenance.sha256(Path(weights)) if weights else "",
+        weights_sha256=sha256(Path(weights)) if weights else "",
         input_size=(height, width),
         device=model.get("device", ""),
         precision=model.get("precision", ""),

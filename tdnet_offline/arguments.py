@@ -20,7 +20,11 @@ Subparsers = Any  # argparse has no public name for it
 # Fields of SegmenterSettings, which knows the defaults.
 MODEL_OPTIONS: dict[str, dict[str, Any]] = {
     "variant": {"metavar": "V", "help": f"the network: {', '.join(list_variants())}"},
-    "weights": {"metavar": "W", "help": "weights file; without it the variant's packaged ones"},
+    "weights": {
+        "metavar": "W",
+        "help": "weights file, without it the variant's packaged ones; or folder of exported "
+        "graphs",
+    },
     "class_map": {
         "metavar": "C",
         "help": "packaged class map or YAML file; without it the one stored with the weights",
@@ -32,6 +36,10 @@ MODEL_OPTIONS: dict[str, dict[str, Any]] = {
         "type": int,
         "metavar": ("H", "W"),
         "help": "height and width of the network input; without it what the weights are made for",
+    },
+    "runtime": {
+        "metavar": "R",
+        "help": "torch; onnxruntime or tensorrt for a folder that `tdnet export` wrote",
     },
 }
 

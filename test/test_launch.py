@@ -23,6 +23,7 @@ ARGUMENTS = (
     "class_map",
     "device",
     "precision",
+    "runtime",
     "params_file",
     "namespace",
     "image_transport",
@@ -167,6 +168,7 @@ def test_arguments_reach_the_node(start: Callable[..., dict[str, Any]], tmp_path
         "variant:=psp18",
         "weights:=/data/own: new.pkl",
         "precision:=float32",
+        "runtime:=torch",
         f"params_file:={own}",
         "namespace:=robot",
         "use_sim_time:=true",
@@ -179,6 +181,7 @@ def test_arguments_reach_the_node(start: Callable[..., dict[str, Any]], tmp_path
         "variant": "psp18",
         "weights": "/data/own: new.pkl",
         "precision": "float32",
+        "runtime": "torch",
         "use_sim_time": True,
     }
 
@@ -204,6 +207,7 @@ def test_the_node_gets_the_dds_profile(
     [
         ("variant", "td4-psp18-nano"),
         ("precision", "bfloat16"),
+        ("runtime", "onnxruntime"),
         ("image_transport", "compressed"),
         ("use_sim_time", "false"),
         ("log_level", "fatal"),

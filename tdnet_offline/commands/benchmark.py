@@ -68,6 +68,14 @@ def add_parser(subparsers: Subparsers) -> None:
         default=[],
         help=f"{MODEL_OPTIONS['precision']['help']} (default: all that are of use on the device)",
     )
+    network.add_argument(
+        "--runtime",
+        nargs="+",
+        metavar="R",
+        default=[SegmenterSettings.runtime],
+        help="torch, onnxruntime, tensorrt; for the last two the network is exported beforehand, "
+        "in float32, float16 or int8 (default: torch)",
+    )
     frames = parser.add_argument_group("frames")
     frames.add_argument(
         "--camera-size",
@@ -129,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
     if camera is not None:
         check_camera_size(camera)
     sizes = [(height, width) for height, width in args.input_size]
-    places = plan(args.variant, sizes, args.device, args.precision)
+    places = plan(args.variant, sizes, args.device, args.precision, args.runtime)
     # Now, rather than after some minutes, a place that cannot be written to is found out.
     for folder in (args.json and args.json.parent, args.plot and args.plot.parent, args.profile):
         if folder is not None:

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tdnet.errors import InputError
+from tdnet.json_value import JsonValue
 from tdnet.regular_files import file_problem
-from tdnet_offline.evaluation.json_value import JsonValue
 from tdnet_offline.evaluation.result import Counts, Evaluation, FrameRecord, Setting, WorstFrame
 from tdnet_offline.writers.atomic_files import replacing
 

@@ -85,6 +85,7 @@ def test_says_what_was_measured_where(document: dict[str, Any], run: dict[str, A
         "camera_size": [96, 160],
         "device": "cpu",
         "precision": "bfloat16",
+        "runtime": "torch",
     }
 
 

@@ -14,7 +14,7 @@ import torch
 from support.media import drive, folder_of, write_image
 
 from tdnet import SegmenterSettings, get_variant
-from tdnet.errors import InputError
+from tdnet.errors import InputError, UnknownNameError
 from tdnet.variants import Backbone
 from tdnet_offline.benchmark.accuracy import first_frames, measure_accuracy, videos_of
 from tdnet_offline.benchmark.arithmetic import peak_multiply_adds
@@ -48,6 +48,27 @@ def test_everything_is_combined_once() -> None:
     assert places[0].precisions == ("float32", "bfloat16")
     sizes = [(65, 129), (97, 193)]
     assert [p.input_size for p in plan(["psp18-nano"], sizes, ["cpu"], [])] == sizes
+
+
+def test_every_runtime_takes_the_precisions_that_it_has() -> None:
+    def precisions(names: list[str]) -> list[tuple[str, tuple[str, ...]]]:
+        places = plan(["psp18-nano"], [], ["cpu"], names, ["torch", "onnxruntime", "torch"])
+        return [(place.runtime, place.precisions) for place in places]
+
+    assert precisions([]) == [
+        ("torch", ("float32", "bfloat16")),
+        ("onnxruntime", ("float32", "int8")),
+    ]
+    assert precisions(["float32", "bfloat16", "int8"]) == [
+        ("torch", ("float32", "bfloat16")),
+        ("onnxruntime", ("float32", "int8")),
+    ]
+    with pytest.raises(InputError, match="onnxruntime has none of the precisions bfloat16"):
+        precisions(["bfloat16"])
+    with pytest.raises(UnknownNameError, match="torch, onnxruntime, tensorrt"):
+        plan(["psp18-nano"], [], ["cpu"], [], ["caffe"])
+    with pytest.raises(UnknownNameError, match="float9"):
+        precisions(["float9"])
 
 
 def test_the_street_moves_on_and_cameras_fit_the_network() -> None:
