@@ -173,8 +173,7 @@ def test_turns_are_fair_when_the_device_is_the_bottleneck(
         shares = wait_for(lambda: shares_in(diagnostics), "the shares", 60)
     segmented = {name: len(status.messages) for name, status in statuses.items()}
     assert min(segmented.values()) > 0.5 * max(segmented.values()), segmented
-    front = statuses["front"].messages[-1]
-    assert front.dropped > 3 * front.segmented
+    assert all(status.messages[-1].dropped > 0 for status in statuses.values())
     assert sum(shares.values()) == pytest.approx(1, abs=0.03)
     assert min(shares.values()) > 0.15, shares
 
