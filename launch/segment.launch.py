@@ -12,24 +12,10 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from tdnet import list_variants
+
 CONFIG = Path(get_package_share_directory("tdnet_ros")) / "config"
 
-VARIANTS = (
-    "td4-psp18",
-    "td2-psp50",
-    "td2-fa18",
-    "td4-bise18",
-    "td4-psp34",
-    "td4-psp18-nano",
-    "psp18",
-    "psp34",
-    "psp50",
-    "psp101",
-    "fa18",
-    "bise18",
-    "psp18-nano",
-    "psp18-half",
-)
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 RUNTIMES = ("torch", "onnxruntime", "tensorrt")
 IMAGE_TRANSPORTS = ("raw", "compressed")
@@ -70,7 +56,11 @@ def _argument(
 
 ARGUMENTS = (
     _argument("image", "Topic of the camera's images.", default="image"),
-    _argument("variant", "Network, see `tdnet info`. Empty: as in params_file.", choices=VARIANTS),
+    _argument(
+        "variant",
+        "Network, see `tdnet info`. Empty: as in params_file.",
+        choices=list_variants(),
+    ),
     _argument(
         "weights",
         "Weights file of the network, or folder of exported graphs. Empty: as in params_file.",

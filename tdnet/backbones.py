@@ -25,6 +25,8 @@ class Backbone:
         leaky: whether stem and blocks have leaky ReLUs before the residual sum.
         scales: the layers, of 1 to 4, whose outputs the features are made of.
         has_auxiliary: whether an auxiliary head classifies layer3 in training.
+        trains_in_float16: whether what training sums up stays in its range.
+        has_groups: whether what joins the scales can be divided into groups of channels.
     """
 
     depth: int
@@ -37,9 +39,13 @@ class Backbone:
     leaky: ClassVar[bool] = False
     scales: ClassVar[tuple[int, ...]] = (4,)
     has_auxiliary: ClassVar[bool] = True
+    trains_in_float16: ClassVar[bool] = True
+    has_groups: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Checks the depth."""
+        """Checks depth and width."""
+        if self.width < 1 or self.width % 2:
+            raise InputError(f"width is {self.width}; allowed are even numbers from 2")
         if self.depth not in BLOCKS:
             allowed = ", ".join(map(str, BLOCKS))
             raise InputError(f"a ResNet of {self.depth} layers; allowed are {allowed}")
@@ -78,6 +84,8 @@ class FanetBackbone(Backbone):
     leaky: ClassVar[bool] = True
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
     has_auxiliary: ClassVar[bool] = False
+    trains_in_float16: ClassVar[bool] = False
+    has_groups: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
@@ -92,3 +100,4 @@ class BisenetBackbone(Backbone):
     dilations: ClassVar[tuple[int, int, int, int]] = (1, 1, 1, 1)
     multi_grid: ClassVar[tuple[int, ...]] = ()
     scales: ClassVar[tuple[int, ...]] = (3, 4)
+    has_groups: ClassVar[bool] = False

@@ -24,6 +24,9 @@ __all__ = [
 ]
 
 
+_CHANNELS = ("key_channels", "value_channels", "head_channels")
+
+
 @dataclass(frozen=True)
 class HeadStyle:
     """How a head classifies: 3x3 convolution, norm, activation, dropout, 1x1 convolution.
@@ -77,7 +80,24 @@ class Variant:
     head: HeadStyle = HeadStyle()
 
     def __post_init__(self) -> None:
-        """Checks what attention propagation rests on."""
+        """Checks what would fail within the network.
+
+        Raises:
+            InputError: with the field.
+        """
+        for name in ("paths", *_CHANNELS, "memory_stride", "pyramid_groups"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; allowed are numbers from 1")
+        if not self.backbone.has_groups and self.pyramid_groups > 1:
+            raise InputError(
+                f"pyramid_groups is {self.pyramid_groups}; allowed is 1, {self.backbone} has no "
+                "pyramid pooling to divide"
+            )
+        if self.backbone.out_channels // 4 % self.pyramid_groups:
+            raise InputError(
+                f"pyramid_groups is {self.pyramid_groups}; allowed are numbers that divide "
+                f"{self.backbone.out_channels // 4}, the channels of each grid of the pyramid"
+            )
         if not 0 <= self.memory_capacity < self.paths:
             raise InputError(
                 f"memory_frames is {self.memory_frames}; allowed are 0 to {self.paths - 1} with "

@@ -143,7 +143,7 @@ def load_weights(model: SegmentationNetwork, path: str | Path | CheckpointFile) 
         ignored=ignored,
         notes=tuple(notes),
         metadata=checkpoint.metadata,
-        memory_frames=stored_memory_frames(checkpoint),
+        memory_frames=stored_memory_frames(checkpoint, model.variant.paths),
     )
 
 
@@ -189,8 +189,12 @@ def stored_class_map(checkpoint: CheckpointFile) -> ClassMap | None:
     return ClassMap.from_yaml(text, f"{checkpoint.path} (class_map)") if text else None
 
 
-def stored_memory_frames(checkpoint: CheckpointFile) -> int | None:
+def stored_memory_frames(checkpoint: CheckpointFile, paths: int = 1) -> int | None:
     """Past frames that a checkpoint's network uses, by its header; None: all that it can.
+
+    Args:
+        checkpoint: the file.
+        paths: of the network that it is for, where that may be none of the list.
 
     Raises:
         WeightsError: the header is not readable.
@@ -198,7 +202,7 @@ def stored_memory_frames(checkpoint: CheckpointFile) -> int | None:
     text = checkpoint.metadata.get("memory_frames")
     if text is None:
         return None
-    most = max(variant.paths for variant in VARIANTS) - 1
+    most = max(paths, *(variant.paths for variant in VARIANTS)) - 1
     if text not in map(str, range(most + 1)):
         raise WeightsError(
             f"{checkpoint.path}: its header says memory_frames {text!r}; allowed are 0 to {most}"

@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 import yaml
 
-from tdnet.variants import list_variants
-
 ROOT = Path(__file__).parents[1]
 LAUNCH_FILE = ROOT / "launch" / "segment.launch.py"
 ARGUMENTS = (
@@ -114,7 +112,6 @@ def option(process: dict[str, Any], flag: str) -> list[str]:
 
 def test_choices_are_those_of_the_node() -> None:
     settings = pytest.importorskip("tdnet_ros.settings", reason="needs ROS 2: use `make test`")
-    assert sorted(constant("VARIANTS")) == sorted(list_variants())
     assert constant("PRECISIONS") == settings.PRECISION_NAMES
     assert constant("IMAGE_TRANSPORTS") == settings.IMAGE_TRANSPORTS
     assert set(constant("PARAMETERS")) < set(settings.NodeSettings().to_values())

@@ -17,9 +17,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tdnet.official_layout import official_backbone_names, official_names
-from tdnet.variants import Backbone, BisenetBackbone, Variant, feature_size
+from tdnet.variants import (
+    Backbone,
+    BisenetBackbone,
+    FanetBackbone,
+    HeadStyle,
+    Variant,
+    feature_size,
+)
 from tdnet_offline.benchmark.plain_families import Pyramid, plain_family
-from tdnet_offline.benchmark.plain_layers import SLOPE, ConvNorm, ResNet, conv1x1, conv3x3
+from tdnet_offline.benchmark.plain_layers import SLOPE, ConvNorm, ResNet, conv3x3
 
 
 class Remembered(NamedTuple):
@@ -82,18 +89,24 @@ class _LayerNorm(nn.Module):
         return cast("Tensor", self.ln(x))
 
 
+def _activation(style: HeadStyle) -> nn.Module:
+    return nn.LeakyReLU(SLOPE) if style.leaky else nn.ReLU()
+
+
 class _Head(nn.Module):
     """Specification, "Output"; a single-frame network has its pyramid in front of it."""
 
-    def __init__(self, channels: int, hidden: int, classes: int, *before: nn.Module) -> None:
+    def __init__(
+        self, channels: int, hidden: int, classes: int, style: HeadStyle, *before: nn.Module
+    ) -> None:
         super().__init__()
         self.conv5 = nn.Sequential(
             *before,
             conv3x3(channels, hidden),
             nn.BatchNorm2d(hidden),
-            nn.ReLU(),
-            nn.Dropout2d(0.1),
-            nn.Conv2d(hidden, classes, 1),
+            _activation(style),
+            nn.Dropout2d(style.dropout),
+            nn.Conv2d(hidden, classes, 1, bias=style.bias),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -101,12 +114,12 @@ class _Head(nn.Module):
 
 
 class _FanetHead(nn.Module):
-    """Specification, "td2-fa18": leaky ReLU, no dropout, no bias."""
+    """Specification, "td2-fa18": other names."""
 
-    def __init__(self, channels: int, hidden: int, classes: int) -> None:
+    def __init__(self, channels: int, hidden: int, classes: int, style: HeadStyle) -> None:
         super().__init__()
-        self.conv = ConvNorm(conv3x3(channels, hidden), nn.LeakyReLU(SLOPE))
-        self.conv_out = conv1x1(hidden, classes)
+        self.conv = ConvNorm(conv3x3(channels, hidden), _activation(style))
+        self.conv_out = nn.Conv2d(hidden, classes, 1, bias=style.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return cast("Tensor", self.conv_out(self.conv(x)))
@@ -165,7 +178,8 @@ class PlainNetwork(nn.Module):
             backbone = variant.backbone
             channels = backbone.out_channels
             self.pretrained = ResNet(backbone.depth, backbone.width)
-            self.head = _Head(2 * channels, variant.head_channels, num_classes, Pyramid(channels))
+            hidden = variant.head_channels
+            self.head = _Head(2 * channels, hidden, num_classes, variant.head, Pyramid(channels))
         for p in range(1, variant.paths + 1) if not self._is_pspnet else ():
             for name, part in self._family.parts(p).items():
                 self.add_module(name, part)
@@ -176,8 +190,9 @@ class PlainNetwork(nn.Module):
                     self.add_module(name, _Attention(variant.value_channels))
                 self.add_module(f"layer_norm{p}", _LayerNorm(feature_size(input_size)))
                 channels = variant.value_channels
-            kind = _FanetHead if variant.head.leaky else _Head
-            self.add_module(f"head{p}", kind(channels, variant.head_channels, num_classes))
+            kind = _FanetHead if isinstance(variant.backbone, FanetBackbone) else _Head
+            head = kind(channels, variant.head_channels, num_classes, variant.head)
+            self.add_module(f"head{p}", head)
         self.eval().requires_grad_(False)
 
     @property

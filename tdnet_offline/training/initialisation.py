@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -40,6 +41,12 @@ def load_imagenet_backbones(network: SegmentationNetwork, path: str | Path) -> l
     modules = network.paths if isinstance(network, TDNet) else [network]
     own = modules[0].backbone.state_dict()
     names = official_backbone_names(network.variant, own)
+    deeper = _blocks(tensors) - _blocks(names.values())
+    if deeper:
+        raise WeightsError(
+            f"{path} is no backbone of {network.variant.name}: it has {min(deeper)}, too; give an "
+            f"ImageNet ResNet-{network.variant.backbone.depth} in torchvision's names"
+        )
     notes: list[str] = []
     if len(names) < len(own):
         notes.append(f"{path}: has no spatial path; that one keeps its random numbers")
@@ -73,6 +80,12 @@ def load_imagenet_backbones(network: SegmentationNetwork, path: str | Path) -> l
     for module in modules:
         module.backbone.load_state_dict({**own, **fitted})
     return notes
+
+
+def _blocks(names: Iterable[str]) -> set[str]:
+    """The residual blocks, such as ``layer3.1``, that names are of."""
+    found = (re.match(r"layer\d+\.\d+(?=\.)", name) for name in names)
+    return {match[0] for match in found if match}
 
 
 def load_single_frame(path: str | Path) -> SingleFrameNetwork:

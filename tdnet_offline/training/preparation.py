@@ -253,7 +253,7 @@ def _teacher(
             "are none and full"
         )
     # All groups together are the whole network, however many there are.
-    groups = network.variant.paths if isinstance(network, TDNet) else 2
+    groups = network.variant.paths if loss.distillation == "grouped" else 2
     return load_teacher(
         loss.teacher, groups=groups, num_classes=network.num_classes, class_map=class_map
     )

@@ -79,7 +79,7 @@ class GroupedTeacher(nn.Module):
         """Make the teacher of a PSPNet, which keeps its own copy of the numbers.
 
         Raises:
-            InputError: no PSPNet, or `groups` is neither 2 nor 4.
+            InputError: `groups` is neither 2 nor 4.
         """
         teacher = cls(network.variant, groups, network.num_classes)
         teacher.backbone.load_state_dict(network.backbone.state_dict())
@@ -131,9 +131,14 @@ def load_teacher(
     Raises:
         WeightsError: the file cannot be read, holds no single-frame network, or one of other
             classes.
-        InputError: no PSPNet, or `groups` is neither 2 nor 4.
+        InputError: `groups` is neither 2 nor 4.
     """
     network = load_single_frame(path)
+    if type(network.variant.backbone) is not Backbone:
+        raise WeightsError(
+            f"{path} holds {network.variant.name}; teachers are single-frame PSPNets: give the "
+            "weights of psp101"
+        )
     if network.num_classes != num_classes:
         raise WeightsError(
             f"{path} has {network.num_classes} classes, the network to be taught {num_classes}; "

@@ -78,8 +78,15 @@ class VariantSuite:
             losses = [model(torch.randn(2, 3, *SIZE)).square().mean()]
         torch.stack(losses).sum().backward()
         without = [name for name, item in model.named_parameters() if item.grad is None]
-        assert without == []
-        assert all(bool(torch.isfinite(item.grad).all()) for item in model.parameters())
+        # Nobody asks for, nor is asked by, a frame that is not remembered.
+        unused = ".encoding.query.", ".encoding.key."
+        remembers = self.variant.memory_capacity > 0 or self.variant.paths == 1
+        assert [name for name in without if remembers or not any(u in name for u in unused)] == []
+        assert all(
+            bool(torch.isfinite(item.grad).all())
+            for item in model.parameters()
+            if item.grad is not None
+        )
 
     def test_the_stream_equals_clips(self) -> None:
         for memory_frames in range(self.variant.paths):
@@ -158,7 +165,7 @@ class VariantSuite:
         stride = self.variant.memory_stride
         rows, columns = (len(range(0, side, stride)) for side in model.feature_size)
         d, values = self.variant.key_channels, self.variant.value_channels
-        capacity = self.variant.paths - 1
+        capacity = self.variant.memory_capacity
         chained = values if capacity else 0
         assert memory.nbytes == 4 * rows * columns * (capacity * (2 * d + values) + chained)
 
@@ -173,6 +180,18 @@ class VariantSuite:
             assert found <= set(range(CLASSES))
             assert result.path == number % self.variant.paths
             assert result.memory_frames == min(number, self.variant.memory_capacity)
+
+    @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+    def test_half_precision_agrees_with_float32(self, precision: str) -> None:
+        model = self.filled()
+        full = StreamingSegmenter(model, device="cpu", precision="float32")
+        half = StreamingSegmenter(model, device="cpu", precision=precision)
+        # Scores that are rounded to a few bits change order where random weights score alike.
+        least = 0.95 if precision == "float16" else 0.7
+        for image in drive(self.variant.paths + 2, *SIZE):
+            labels = half.step(image).labels
+            assert labels.max() < CLASSES
+            assert (labels == full.step(image).labels).mean() >= least
 
     @pytest.mark.cuda
     @pytest.mark.parametrize("precision", ["float32", "float16"])

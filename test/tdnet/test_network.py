@@ -8,7 +8,7 @@ import torch
 from tdnet.errors import InputError, UnknownNameError
 from tdnet.network import TDNet, create_model
 from tdnet.network.layers import ConvNorm
-from tdnet.variants import Backbone, get_variant
+from tdnet.variants import Backbone, BisenetBackbone, FanetBackbone, get_variant
 
 SIZE = (65, 129)
 
@@ -73,6 +73,32 @@ def test_impossible_networks_are_refused(options: dict, message: str) -> None:
 def test_memory_that_the_paths_cannot_fill_is_refused(memory_frames: int) -> None:
     with pytest.raises(InputError, match=r"allowed are 0 to 3 with 4 paths"):
         replace(get_variant("td4-psp18"), memory_frames=memory_frames)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"paths": 0}, "paths is 0"),
+        ({"key_channels": 0}, "key_channels is 0"),
+        ({"value_channels": -1}, "value_channels is -1"),
+        ({"head_channels": 0}, "head_channels is 0"),
+        ({"memory_stride": 0}, "memory_stride is 0"),
+        ({"pyramid_groups": 0}, "pyramid_groups is 0"),
+        ({"pyramid_groups": 3}, "pyramid_groups is 3; allowed are numbers that divide 128"),
+        ({"backbone": FanetBackbone(18)}, "pyramid_groups is 2; allowed is 1, FANet's ResNet-18"),
+        ({"backbone": BisenetBackbone(18)}, "pyramid_groups is 2; allowed is 1, BiSeNet's"),
+    ],
+    ids=str,
+)
+def test_a_description_that_no_network_has_is_refused(changes: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(get_variant("td4-psp18"), **changes)
+
+
+@pytest.mark.parametrize("width", [0, -4, 3])
+def test_a_width_that_no_resnet_has_is_refused(width: int) -> None:
+    with pytest.raises(InputError, match=f"width is {width}; allowed are even numbers"):
+        Backbone(18, width=width)
 
 
 def test_nano_has_a_quarter_of_the_width() -> None:

@@ -15,7 +15,7 @@ from tdnet import ClassMap, StreamingSegmenter, create_model, get_variant, load_
 from tdnet.errors import InputError
 from tdnet.network import SegmentationNetwork
 from tdnet.official_layout import is_unused, official_names
-from tdnet.variants import Backbone, Variant, feature_size
+from tdnet.variants import FANET_HEAD, Backbone, HeadStyle, Variant, feature_size
 from tdnet_offline.benchmark.plain_network import PlainNetwork
 from tdnet_offline.benchmark.plain_segmenter import PlainSegmenter
 
@@ -41,6 +41,10 @@ VARIANTS = [
     narrow("fa18"),
     narrow("td4-bise18"),
     narrow("bise18"),
+    replace(narrow("td2-fa18"), name="fanet with psp's head", head=HeadStyle()),
+    replace(NANO, name="psp with fanet's head", head=FANET_HEAD),
+    replace(get_variant("psp18-nano"), name="psp without bias", head=HeadStyle(bias=False)),
+    replace(narrow("bise18"), name="bisenet with fanet's head", head=FANET_HEAD),
 ]
 CPU = torch.device("cpu")
 

@@ -9,11 +9,12 @@ import torch
 from support.training import CLASS_MAP
 
 from tdnet import ClassMap, create_model, save_weights
-from tdnet.errors import InputError
+from tdnet.errors import InputError, WeightsError
 from tdnet_offline.training.configuration import TrainingConfig
 from tdnet_offline.training.objective import Objective
 from tdnet_offline.training.preparation import clip_length, prepare_learner
 from tdnet_offline.training.recipe import load_recipe
+from tdnet_offline.training.trainer import training_precision
 
 SIZE = (33, 65)
 MAP = ClassMap.from_yaml(CLASS_MAP, "test")
@@ -63,6 +64,20 @@ def test_an_iteration_gives_every_term_its_gradient(name: str, teacher: Path) ->
 def test_auxiliary_heads_of_a_network_without_are_refused() -> None:
     with pytest.raises(InputError, match=r"fa18 is trained without .*: set loss.auxiliary=0"):
         prepare_learner(recipe("fa18-cityscapes", "loss.auxiliary=0.4"), MAP)
+
+
+def test_a_teacher_of_another_family_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "fa18.safetensors"
+    save_weights(create_model("fa18", 3, SIZE), path, class_map=MAP)
+    with pytest.raises(WeightsError, match=r"fa18.safetensors holds fa18; .*weights of psp101"):
+        prepare_learner(recipe("td2-fa18-cityscapes", f"loss.teacher={path}"), MAP)
+
+
+def test_float16_is_refused_where_sums_leave_its_range() -> None:
+    cuda = torch.device("cuda")
+    assert training_precision(recipe("psp18-cityscapes", "precision=float16"), cuda) == "float16"
+    with pytest.raises(InputError, match="FANet's ResNet-18 of width 64 can leave its range"):
+        training_precision(recipe("fa18-cityscapes", "precision=float16"), cuda)
 
 
 @pytest.mark.parametrize("name", ["td2-fa18-cityscapes", "td4-bise18-cityscapes"])

@@ -103,6 +103,15 @@ class TestImageNet:
         assert torch.equal(context.layer4[1].conv2.conv.weight, weight)
         assert torch.equal(network.backbone.spatial[0].conv.weight, before)
 
+    @pytest.mark.parametrize("name", ["psp18", "bise18", "td2-fa18"])
+    def test_a_deeper_resnet_of_the_same_shapes_is_refused(
+        self, name: str, resnet18: State, tmp_path: Path
+    ) -> None:
+        third = {"layer1.2.conv1.weight": resnet18["layer1.1.conv1.weight"]}
+        torch.save({**resnet18, **third}, tmp_path / "resnet34.pth")
+        with pytest.raises(WeightsError, match=r"has layer1\.2, too; give an ImageNet ResNet-18"):
+            load_imagenet_backbones(create_model(name, input_size=SIZE), tmp_path / "resnet34.pth")
+
     def test_old_files_without_counters_load(self, resnet18: State, tmp_path: Path) -> None:
         state = {name: item for name, item in resnet18.items() if "num_batches" not in name}
         torch.save(state, tmp_path / "resnet18.pth")

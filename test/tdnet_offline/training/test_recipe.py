@@ -40,13 +40,16 @@ def test_every_published_network_has_a_recipe_for_every_data_set() -> None:
 def test_packaged_recipes_are_valid(name: str) -> None:
     config = load_recipe(name)
     variant = get_variant(config.network.variant).name
-    assert name.startswith(variant) or name not in PUBLISHED
+    assert name.startswith(f"{variant}-") or name not in PUBLISHED | OTHERS
     assert config.output == f"runs/{name}"
     # What a run starts from is what another recipe leaves.
     for path in (config.init.single, config.loss.teacher):
         if path:
             assert Path(path).parts[0] == "runs"
             assert Path(path).parts[1] in recipe_names()
+    if config.init.single:
+        single = load_recipe(Path(config.init.single).parts[1]).network.variant
+        assert get_variant(single).backbone == get_variant(variant).backbone
     assert load_recipe(str(config_dir() / "train" / f"{name}.yaml")) == config
 
 
@@ -67,6 +70,13 @@ def test_the_published_settings_are_those_of_the_specification() -> None:
     assert varied.scale == (0.75, 2)
     single = load_recipe("psp101-cityscapes")
     assert (single.loss.auxiliary, single.loss.distillation) == (0.4, "none")
+
+
+@pytest.mark.parametrize("name", ["fa18", "td2-fa18"])
+def test_fanet_trains_at_a_size_that_halves_six_times(name: str) -> None:
+    config = load_recipe(f"{name}-cityscapes")
+    assert config.network.input_size == get_variant(name).input_size == (768, 1536)
+    assert config.loss.auxiliary == 0
 
 
 def test_words_change_keys() -> None:
