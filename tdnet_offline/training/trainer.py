@@ -50,7 +50,8 @@ def training_precision(config: TrainingConfig, device: torch.device) -> str:
     backbone = get_variant(config.network.variant).backbone
     if config.precision == "float16" and not backbone.trains_in_float16:
         raise InputError(
-            f"precision is float16; sums of {backbone} can leave its range: use bfloat16 or float32"
+            f"precision is float16; sums of {backbone} can leave its range: use bfloat16 or "
+            "float32"
         )
     if config.precision != "auto":
         return config.precision
