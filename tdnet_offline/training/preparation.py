@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tdnet.checkpoint_file import CheckpointFile, read_checkpoint
 from tdnet.class_map import ClassMap
@@ -32,6 +34,8 @@ from tdnet_offline.training.initialisation import (
     start_paths,
 )
 from tdnet_offline.training.teacher import GroupedTeacher, load_teacher
+
+_STEP = re.compile(r"(\.propagation\.steps\.)(\d+)")
 
 PACKAGED = "packaged"
 """Instead of the path of a checkpoint: the one that comes with the variant."""
@@ -166,8 +170,10 @@ def _weights_file(config: TrainingConfig) -> str:
 def _go_on_from(learner: Learner, checkpoint: CheckpointFile, class_map: ClassMap) -> None:
     """Load a checkpoint; of another class map, the classes that both have by name.
 
+    One of fewer memory frames is loaded, too: the attention that it lacks adds nothing at first.
+
     Raises:
-        WeightsError: it holds another variant.
+        WeightsError: it holds another variant, or one of more memory frames.
     """
     network = learner.network
     found = describe_weights(checkpoint.path)
@@ -175,45 +181,67 @@ def _go_on_from(learner: Learner, checkpoint: CheckpointFile, class_map: ClassMa
     same = found.num_classes == network.num_classes and (
         theirs is None or channel_names(theirs) == channel_names(class_map)
     )
-    if same or found.variant != network.variant.name or found.num_classes is None:
+    known = network.variant.limited_memory(found.memory_frames)
+    missing = network.variant.memory_capacity - known.memory_capacity
+    other = found.variant != network.variant.name or found.num_classes is None
+    if same and learner.auxiliary is not None and not other:
+        load_auxiliary_heads(learner.auxiliary, checkpoint.tensors)
+    if other or (same and not missing):
         load_weights(network, checkpoint)  # or its error, which says what does not fit
-        if learner.auxiliary is not None:
-            load_auxiliary_heads(learner.auxiliary, checkpoint.tensors)
         return
-    donor = create_model(
-        network.variant, found.num_classes, network.input_size, network.memory_stride
-    )
+    assert found.num_classes is not None
+    donor = create_model(known, found.num_classes, network.input_size, network.memory_stride)
     load_weights(donor, checkpoint)
-    learner.notes.append(_take_over(network, donor, class_map, theirs))
+    if same:
+        rows = {channel: channel for channel in range(network.num_classes)}
+    else:
+        rows, note = _rows_by_name(class_map, theirs)
+        learner.notes.append(note)
+    state = _taken_over(network, donor, rows)
+    if missing:
+        state |= _silent_steps(network, missing)
+        learner.notes.append(f"attention to the {missing} oldest frames is new, and adds nothing")
+    network.load_state_dict(state)
 
 
-def _take_over(
-    network: SegmentationNetwork,
-    donor: SegmentationNetwork,
-    class_map: ClassMap,
-    theirs: ClassMap | None,
-) -> str:
-    """Copy all but the classifier, and its rows of the classes that have the same name."""
-    state, given = network.state_dict(), donor.state_dict()
+def _rows_by_name(class_map: ClassMap, theirs: ClassMap | None) -> tuple[dict[int, int], str]:
+    """Give the channel of a checkpoint for each of ours of the same name, and what that means."""
     known = channel_names(theirs) if theirs else {}
     rows = {name: channel for channel, name in known.items()}
-    pairs = {
-        channel: rows[name] for channel, name in channel_names(class_map).items() if name in rows
-    }
-    for name, item in given.items():
-        if ".classifier." not in f".{name}":
-            state[name] = item
-            continue
-        for channel, row in pairs.items():
-            state[name][channel] = item[row]
-    network.load_state_dict(state)
     names = channel_names(class_map)
+    pairs = {channel: rows[name] for channel, name in names.items() if name in rows}
     kept = [names[channel] for channel in pairs]
     new = [name for channel, name in names.items() if channel not in pairs]
-    return (
+    return pairs, (
         f"classes taken over by name: {', '.join(kept) or 'none'}; "
         f"new, with random weights: {', '.join(new) or 'none'}"
     )
+
+
+def _taken_over(
+    network: SegmentationNetwork, donor: SegmentationNetwork, rows: Mapping[int, int]
+) -> dict[str, Tensor]:
+    """Give the network's state with all of the donor's, and those rows of its classifiers.
+
+    A step of attention is the same one as seen from the newest frame.
+    """
+    state = network.state_dict()
+    missing = network.variant.memory_capacity - donor.variant.memory_capacity
+    for name, item in donor.state_dict().items():
+        if ".classifier." in f".{name}":
+            for channel, row in rows.items():
+                state[name][channel] = item[row]
+        else:
+            ours = _STEP.sub(lambda found: f"{found[1]}{int(found[2]) + missing}", name)
+            state[ours] = item
+    return state
+
+
+def _silent_steps(network: SegmentationNetwork, count: int) -> dict[str, Tensor]:
+    """Give zeros for the attention to the oldest frames."""
+    steps = ((name, _STEP.search(name)) for name in network.state_dict())
+    new = [name for name, found in steps if found and int(found[2]) < count]
+    return {name: torch.zeros_like(network.state_dict()[name]) for name in new}
 
 
 def _share_paths(learner: Learner) -> None:

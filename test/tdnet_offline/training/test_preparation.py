@@ -13,6 +13,7 @@ from tdnet import ClassMap, create_model, load_weights, save_weights
 from tdnet.checkpoint_file import read_checkpoint
 from tdnet.errors import TdnetError, WeightsError
 from tdnet.network import TDNet
+from tdnet.variants import get_variant
 from tdnet_offline.training.auxiliary import auxiliary_heads, official_auxiliary_state
 from tdnet_offline.training.configuration import (
     InitConfig,
@@ -75,6 +76,36 @@ def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
     heads = official_auxiliary_state(auxiliary_heads(network))
     save_weights(network, path, class_map=MAP, unused=heads)
     return path
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2])
+def test_more_memory_frames_add_nothing_at_first(frames: int, tmp_path: Path) -> None:
+    """And the attention that there was is still to the newest frames."""
+    path = tmp_path / "few.safetensors"
+    torch.manual_seed(4)
+    variant = get_variant("td4-psp18-nano").limited_memory(frames)
+    few = create_model(variant, 3, SIZE, memory_stride=3)
+    save_weights(few, path, class_map=MAP)
+    learner = prepare_learner(config(init=InitConfig(weights=str(path))), MAP)
+    many = learner.network
+    missing = 3 - frames
+    assert learner.notes == [f"attention to the {missing} oldest frames is new, and adds nothing"]
+    assert isinstance(many, TDNet)
+    assert isinstance(few, TDNet)
+    clip = torch.randn(1, 4, 3, *SIZE, generator=torch.Generator().manual_seed(5))
+    for path_index in range(4):
+        with torch.no_grad():
+            expected = few.eval().forward_clip(clip[:, missing:], path_index)
+            given = many.eval().forward_clip(clip, path_index)
+        torch.testing.assert_close(given.full, expected.full)
+        torch.testing.assert_close(given.sub, expected.sub)
+
+
+def test_fewer_memory_frames_than_the_checkpoint_has_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "all.safetensors"
+    save_weights(create_model("td4-psp18-nano", 3, SIZE), path, class_map=MAP)
+    with pytest.raises(WeightsError, match="network.memory_frames=3 in a recipe"):
+        prepare_learner(config(init=InitConfig(weights=str(path)), memory_frames=1), MAP)
 
 
 def weights_of(learner: Learner) -> dict[str, torch.Tensor]:

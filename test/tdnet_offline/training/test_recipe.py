@@ -18,15 +18,14 @@ from tdnet_offline.training.recipe import (
     write_recipe,
 )
 
+OF_THE_PAPER = ("td4-psp18", "td2-psp50", "td2-fa18", "td4-bise18")
+SINGLE_FRAME = ("psp18", "psp50", "psp101", "fa18", "bise18")
 PUBLISHED = {
     f"{variant}-{data}"
-    for variant in ("td4-psp18", "td2-psp50", "psp18", "psp50", "psp101")
+    for variant in (*OF_THE_PAPER, *SINGLE_FRAME)
     for data in ("cityscapes", "camvid", "nyudv2")
 }
-OTHERS = {
-    f"{variant}-cityscapes"
-    for variant in ("td2-fa18", "fa18", "td4-bise18", "bise18", "td4-psp34", "psp34")
-}
+OTHERS = {"td4-psp34-cityscapes", "psp34-cityscapes"}
 
 
 def test_every_published_network_has_a_recipe_for_every_data_set() -> None:
@@ -77,6 +76,36 @@ def test_fanet_trains_at_a_size_that_halves_six_times(name: str) -> None:
     config = load_recipe(f"{name}-cityscapes")
     assert config.network.input_size == get_variant(name).input_size == (768, 1536)
     assert config.loss.auxiliary == 0
+
+
+@pytest.mark.parametrize("variant", [*OF_THE_PAPER, *SINGLE_FRAME])
+@pytest.mark.parametrize(("data", "crop"), [("camvid", (720, 960)), ("nyudv2", (480, 640))])
+def test_other_data_sets_change_the_crop_and_nothing_of_the_schedule(
+    variant: str, data: str, crop: tuple[int, int]
+) -> None:
+    config = load_recipe(f"{variant}-{data}")
+    changed = changed_keys(load_recipe(f"{variant}-cityscapes"), config)
+    files = {"init.single", "loss.teacher"} if variant in OF_THE_PAPER else set()
+    assert set(changed) == {"output", "network.input_size", "data.train", *files}
+    assert config.network.variant == variant
+    assert config.network.input_size == crop
+    assert config.data.train == f"{data}:data/{data}"
+
+
+@pytest.mark.parametrize("data", ["cityscapes", "camvid", "nyudv2"])
+@pytest.mark.parametrize("variant", OF_THE_PAPER)
+def test_paths_start_from_their_single_frame_network_on_the_same_data(
+    variant: str, data: str
+) -> None:
+    config = load_recipe(f"{variant}-{data}")
+    single, teacher = (
+        load_recipe(Path(path).parts[1]) for path in (config.init.single, config.loss.teacher)
+    )
+    paths, start = get_variant(variant), get_variant(single.network.variant)
+    assert (start.paths, start.backbone) == (1, paths.backbone)
+    assert teacher.network.variant == "psp101"
+    assert single.data == teacher.data == config.data
+    assert (single.loss.auxiliary > 0) == (config.loss.auxiliary > 0) == (variant != "td2-fa18")
 
 
 def test_words_change_keys() -> None:
