@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from tdnet.device import resolve_device
-from tdnet.errors import DeviceError, MissingPackageError, WeightsError
+from tdnet.errors import DeviceError, WeightsError
+from tdnet.packages import require
 from tdnet.runtimes.description import ExportDescription
 from tdnet.runtimes.exported_network import ExportedNetwork
 
@@ -113,9 +114,8 @@ def runtime_device(name: str) -> torch.device:
 
 
 def _import() -> ModuleType:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingPackageError("runtime onnxruntime", "onnxruntime", "onnxruntime") from error
-    module: ModuleType = onnxruntime
-    return module
+    return require(
+        "onnxruntime",
+        "runtime onnxruntime",
+        install="pip install onnxruntime, or onnxruntime-gpu for CUDA",
+    )

@@ -12,7 +12,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tdnet.errors import DeviceError, MissingPackageError, WeightsError
+from tdnet.errors import DeviceError, WeightsError
+from tdnet.packages import require
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -24,14 +25,15 @@ def import_tensorrt() -> ModuleType:
     """Import TensorRT.
 
     Raises:
-        MissingPackageError: it is not installed; a Jetson has it with JetPack.
+        MissingPackageError: it is not installed, or older than 10.
     """
-    try:
-        import tensorrt
-    except ImportError as error:
-        raise MissingPackageError("runtime tensorrt", "tensorrt", "tensorrt") from error
-    module: ModuleType = tensorrt
-    return module
+    return require(
+        "tensorrt",
+        "runtime tensorrt",
+        least="10",
+        install='pip install "tensorrt>=10"; on a Jetson it comes with JetPack 6.1 or later, and '
+        "a virtual environment must be made with --system-site-packages",
+    )
 
 
 def cached_engine_path(graph_sha256: str, gpu: str, capability: str, version: str) -> Path:
