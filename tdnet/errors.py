@@ -57,18 +57,16 @@ class DeviceError(TdnetError):
 
 
 class MissingPackageError(TdnetError):
-    """A Python package that a choice needs is not installed.
+    """A Python package that a choice needs is not installed, or too old.
 
     Args:
         needed_by: the choice, such as ``"runtime onnxruntime"``.
-        package: as it is imported.
-        extra: of this project, which installs it.
+        package: what is needed.
+        remedy: how to get it.
     """
 
-    def __init__(self, needed_by: str, package: str, extra: str) -> None:
-        super().__init__(
-            f'{needed_by} needs the Python package {package}: pip install "tdnet_ros[{extra}]"'
-        )
+    def __init__(self, needed_by: str, package: str, remedy: str) -> None:
+        super().__init__(f"{needed_by} needs the Python package {package}: {remedy}")
 
 
 def one_line(text: object, length: int = MAX_LINE) -> str:

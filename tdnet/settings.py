@@ -28,7 +28,8 @@ class SegmenterSettings:
         class_map: packaged name or path of a YAML file; empty for the one stored with the
             weights, or else ``cityscapes``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
-        precision: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+        precision: ``auto``, ``float32``, ``bfloat16`` or ``float16``; of exported graphs
+            ``auto`` or what they were exported in.
         input_size: height and width of the network input; None for the size that the weights
             were made for, or else the variant's native one.
         runtime: ``torch``, or what runs a folder of exported graphs: ``onnxruntime`` or
@@ -55,13 +56,13 @@ class SegmenterSettings:
         from tdnet.streaming import StreamingSegmenter
 
         get_variant(self.variant)
-        resolve_precision(self.precision, resolve_device(self.device))
         if self.runtime != "torch":
             from tdnet.runtimes.opening import open_exported
 
             network, description = open_exported(self)
             class_map = ClassMap.load(self.class_map) if self.class_map else description.class_map
             return StreamingSegmenter(network, class_map=class_map)
+        resolve_precision(self.precision, resolve_device(self.device))
         model, class_map = self.load_model()
         return StreamingSegmenter(
             model, class_map=class_map, device=self.device, precision=self.precision

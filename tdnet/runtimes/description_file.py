@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
-import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from tdnet.class_map import ClassMap
 from tdnet.errors import InputError, WeightsError, quoted
 from tdnet.json_value import JsonValue
-from tdnet.network.base import MAX_PIXELS, MIN_SIDE
+from tdnet.network.base import MAX_PIXELS, MAX_SIDE, MIN_SIDE
 from tdnet.regular_files import file_problem
 from tdnet.runtimes.description import (
     BATCH,
     DESCRIPTION_NAME,
     FORMAT_VERSION,
+    LABELS,
+    LOGITS,
     ExportDescription,
     GraphFile,
     TensorSpec,
 )
-from tdnet.variants import list_variants
+from tdnet.runtimes.tensors import described, input_tensors, memory_entry
+from tdnet.variants import feature_size, list_variants
 
 _FIELDS = (
     *("format_version", "format", "variant", "num_classes", "input_size", "precision", "opset"),
@@ -29,13 +32,17 @@ _FIELDS = (
     "made_with",
 )
 MAX_BYTES = 1 << 20
-MAX_NUMBERS = 1 << 28
-"""Of a tensor; those of the largest network have half as many."""
 _MOST = 1 << 24
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _HASH = re.compile(r"[0-9a-f]{64}")
-_MEMORY = re.compile(r"(query|key|value)_(\d{1,2})")
-_DTYPES = ("float32", "float16", "uint8")
+_TENSORS = {
+    "float32": "float32",
+    "float16": "float16",
+    "int8": "float32",
+    "int8-tensorrt": "float32",
+}
+"""Number type of the tensors of each precision, but for labels."""
+_DTYPES = (*dict.fromkeys(_TENSORS.values()), "uint8")
 
 
 def read_description(folder: Path) -> ExportDescription:
@@ -73,7 +80,7 @@ def _read(document: dict[str, Any], source: str) -> ExportDescription:
             "tuple[int, int]",
             field["input_size"].tuple_of(2, lambda side: side.integer(1, _MOST)),
         ),
-        precision=_one_of(field["precision"], ("float32", "float16", "int8", "int8-tensorrt")),
+        precision=_one_of(field["precision"], tuple(_TENSORS)),
         opset=field["opset"].optional(lambda value: value.integer(1, 99)),
         graphs=tuple(_graph(item) for item in cycle["graphs"].items()),
         inputs=tuple(_tensor(item) for item in field["inputs"].items()),
@@ -96,10 +103,11 @@ def _check(description: ExportDescription) -> None:
         InputError: with what is wrong.
     """
     height, width = description.input_size
-    if min(height, width) < MIN_SIDE or height * width > MAX_PIXELS:
+    fits = all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width))
+    if not fits or height * width > MAX_PIXELS:
         raise InputError(
-            f"input_size is {height} x {width}; allowed are sides from {MIN_SIDE}, and "
-            f"{MAX_PIXELS >> 20} megapixels"
+            f"input_size is {height} x {width}; allowed are sides of {MIN_SIDE} to {MAX_SIDE} "
+            f"pixels, and {MAX_PIXELS >> 20} megapixels"
         )
     variant = description.network
     if variant.memory_capacity != description.memory_frames:
@@ -108,16 +116,28 @@ def _check(description: ExportDescription) -> None:
         raise InputError(f"{len(description.graphs)} graphs; {variant.name} has {variant.paths}")
     if description.class_map.num_network_classes != description.num_classes:
         raise InputError(f"class_map is not for {description.num_classes} network classes")
-    by_output = {spec.name: (spec.shape, spec.dtype) for spec in description.outputs}
-    for spec in description.inputs:
-        memory = _MEMORY.fullmatch(spec.name)
-        if memory is None:
-            if spec.name != "frame" or spec.shape[1:] != (3, *description.input_size):
-                raise InputError(f"input {spec.name} of shape {list(spec.shape)} is unknown")
-        elif int(memory[2]) >= description.memory_frames:
-            raise InputError(f"input {spec.name} is of more than memory_frames frames")
-        elif by_output.get(memory[1]) != (spec.shape, spec.dtype):
-            raise InputError(f"input {spec.name} is not like the output {memory[1]}")
+    if len({graph.file for graph in description.graphs}) != variant.paths:
+        raise InputError("cycle.graphs names a file twice; each path has its own")
+    dtype = _TENSORS[description.precision]
+    size, inputs, outputs = description.input_size, description.inputs, description.outputs
+    batch = BATCH if inputs and inputs[0].shape[:1] == (BATCH,) else 1
+    _check_tensors("inputs", inputs, input_tensors(variant, size, dtype, batch))
+    first = TensorSpec(LOGITS, (batch, description.num_classes, *feature_size(size)), dtype)
+    if outputs and outputs[0].name == LABELS:
+        first = TensorSpec(LABELS, (batch, *size), "uint8")
+    wanted = (first, *memory_entry(variant, size, dtype, batch))
+    _check_tensors("outputs", outputs, wanted)
+
+
+def _check_tensors(field: str, given: Sequence[TensorSpec], wanted: Sequence[TensorSpec]) -> None:
+    for place, (own, spec) in enumerate(zip(given, wanted, strict=False)):
+        if own != spec:
+            raise InputError(
+                f"{field}[{place}] is {quoted(own.name)}, {described(own)}, not {spec.name}, "
+                f"{described(spec)}"
+            )
+    if len(given) != len(wanted):
+        raise InputError(f"{field} are {len(given)}; the variant has {len(wanted)}")
 
 
 def _graph(value: JsonValue) -> GraphFile:
@@ -133,8 +153,6 @@ def _tensor(value: JsonValue) -> TensorSpec:
             shape.append(_one_of(side, (BATCH,)))
         else:
             shape.append(side.integer(1, _MOST))
-    if math.prod(side for side in shape if isinstance(side, int)) > MAX_NUMBERS:
-        raise InputError(f"{field['shape'].name} is of more than {MAX_NUMBERS} numbers")
     return TensorSpec(field["name"].text(), tuple(shape), _one_of(field["dtype"], _DTYPES))
 
 

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from tdnet.device import resolve_device
-from tdnet.errors import DeviceError, MissingPackageError, WeightsError
-from tdnet.runtimes.description import ExportDescription
+from tdnet.errors import DeviceError, WeightsError
+from tdnet.packages import require
+from tdnet.runtimes.description import ExportDescription, TensorSpec
 from tdnet.runtimes.exported_network import ExportedNetwork
+from tdnet.runtimes.tensors import check_graph
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -23,8 +25,10 @@ logger = logging.getLogger(__name__)
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
-_ERRORS_ONLY = 3
+_FATAL_ONLY = 4
+"""What it raises it would write to the console too, in several coloured lines."""
 _NUMBERS = {torch.float32: np.float32, torch.float16: np.float16}
+_NAMES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
 
 class OnnxRuntimeNetwork(ExportedNetwork):
@@ -39,7 +43,7 @@ class OnnxRuntimeNetwork(ExportedNetwork):
 
     Raises:
         MissingPackageError: onnxruntime is not installed.
-        WeightsError: a graph cannot be loaded.
+        WeightsError: a graph cannot be loaded, or has other tensors than the description says.
         DeviceError: ONNX Runtime does not get the device.
         InputError: the graphs give labels instead of logits.
     """
@@ -48,17 +52,25 @@ class OnnxRuntimeNetwork(ExportedNetwork):
 
     def __init__(self, folder: Path, description: ExportDescription, device: torch.device) -> None:
         super().__init__(description, device)
-        self._sessions = [self._session(folder / graph.file) for graph in description.graphs]
+        self._sessions = []
+        for graph in description.graphs:
+            session = self._session(folder / graph.file)
+            for found, wanted in (
+                (session.get_inputs(), description.inputs),
+                (session.get_outputs(), description.outputs),
+            ):
+                check_graph(folder / graph.file, map(_tensor, found), wanted)
+            self._sessions.append(session)
 
     def _run(self, path: int, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
         session = self._sessions[path]
         binding = session.io_binding()
         kind, index = self.device.type, self.device.index or 0
-        for tensors, bind in ((inputs, binding.bind_input), (outputs, binding.bind_output)):
-            for name, tensor in tensors.items():
-                number = _NUMBERS[tensor.dtype]
-                bind(name, kind, index, number, tuple(tensor.shape), tensor.data_ptr())
         try:
+            for tensors, bind in ((inputs, binding.bind_input), (outputs, binding.bind_output)):
+                for name, tensor in tensors.items():
+                    number = _NUMBERS[tensor.dtype]
+                    bind(name, kind, index, number, tuple(tensor.shape), tensor.data_ptr())
             if self.device.type == "cpu":
                 session.run_with_iobinding(binding)
                 return
@@ -71,7 +83,7 @@ class OnnxRuntimeNetwork(ExportedNetwork):
     def _session(self, path: Path) -> Any:  # noqa: ANN401
         runtime = _import()
         options = runtime.SessionOptions()
-        options.log_severity_level = _ERRORS_ONLY
+        options.log_severity_level = _FATAL_ONLY
         options.intra_op_num_threads = torch.get_num_threads()
         # Threads that wait for the next frame would take the processor from the rest of it.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -112,10 +124,14 @@ def runtime_device(name: str) -> torch.device:
     raise DeviceError(f"device {name!r}: {lacks}: pip install onnxruntime-gpu, or use cpu")
 
 
+def _tensor(found: Any) -> TensorSpec:  # noqa: ANN401
+    shape = (side if isinstance(side, int) else str(side) for side in found.shape)
+    return TensorSpec(found.name, tuple(shape), _NAMES.get(found.type, found.type))
+
+
 def _import() -> ModuleType:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingPackageError("runtime onnxruntime", "onnxruntime", "onnxruntime") from error
-    module: ModuleType = onnxruntime
-    return module
+    return require(
+        "onnxruntime",
+        "runtime onnxruntime",
+        install="pip install onnxruntime, or onnxruntime-gpu for CUDA",
+    )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
+from tdnet.device import working_on
 from tdnet.errors import InputError, UnknownNameError, WeightsError
 from tdnet.file_hash import sha256
 from tdnet.regular_files import file_problem
@@ -20,8 +24,9 @@ def open_exported(settings: SegmenterSettings) -> tuple[ExportedNetwork, ExportD
     """Load the graphs of the folder that `settings.weights` names into a runtime.
 
     Raises:
-        TdnetError: the runtime or its package is missing, the folder cannot be used, or it was
-            exported for another variant, size or precision; with what to do.
+        TdnetError: the runtime or its package is missing, the folder cannot be used, it was
+            exported for another variant, size or precision, or the device cannot hold it; with
+            what to do.
     """
     if settings.runtime not in RUNTIMES:
         raise UnknownNameError("runtime", settings.runtime, RUNTIMES)
@@ -36,13 +41,21 @@ def open_exported(settings: SegmenterSettings) -> tuple[ExportedNetwork, ExportD
     _check_fits(settings, description, folder)
     for graph in description.graphs:
         _check_whole(folder / graph.file, graph.sha256)
+    kind, device = _runtime(settings)
+    with working_on(device):
+        return kind(folder, description, device), description
+
+
+def _runtime(
+    settings: SegmenterSettings,
+) -> tuple[Callable[[Path, ExportDescription, torch.device], ExportedNetwork], torch.device]:
     if settings.runtime == "tensorrt":
         from tdnet.runtimes.tensorrt_network import TensorRtNetwork, cuda_device
 
-        return TensorRtNetwork(folder, description, cuda_device(settings.device)), description
+        return TensorRtNetwork, cuda_device(settings.device)
     from tdnet.runtimes.onnxruntime_network import OnnxRuntimeNetwork, runtime_device
 
-    return OnnxRuntimeNetwork(folder, description, runtime_device(settings.device)), description
+    return OnnxRuntimeNetwork, runtime_device(settings.device)
 
 
 def _check_fits(settings: SegmenterSettings, description: ExportDescription, folder: Path) -> None:
@@ -69,7 +82,7 @@ def _check_fits(settings: SegmenterSettings, description: ExportDescription, fol
     if settings.precision not in ("auto", description.precision):
         raise InputError(
             f"{folder} was exported in {description.precision}, precision is "
-            f"{settings.precision}: set it to auto, or export with --precision"
+            f"{settings.precision}: set it to auto or leave it out, or export with --precision"
         )
 
 

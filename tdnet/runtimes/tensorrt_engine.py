@@ -1,4 +1,4 @@
-"""TensorRT engines: built from ONNX files once for each GPU, and kept.
+"""TensorRT engines: built from ONNX files once for each GPU, and ready to run.
 
 Written against the documented Python API of TensorRT 10 and 11. Networks are strongly typed, the
 only kind that 11 has: a graph computes in the numbers that it was exported in.
@@ -7,12 +7,17 @@ only kind that 11 has: a graph computes in the numbers that it was exported in.
 from __future__ import annotations
 
 import logging
-import os
-import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tdnet.errors import DeviceError, MissingPackageError, WeightsError
+from torch import Tensor
+
+from tdnet.errors import DeviceError, WeightsError
+from tdnet.packages import require
+from tdnet.runtimes.description import ExportDescription, TensorSpec
+from tdnet.runtimes.engine_files import keep, read_kept
+from tdnet.runtimes.tensors import check_graph
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -24,94 +29,130 @@ def import_tensorrt() -> ModuleType:
     """Import TensorRT.
 
     Raises:
-        MissingPackageError: it is not installed; a Jetson has it with JetPack.
+        MissingPackageError: it is not installed, or older than 10.
     """
-    try:
-        import tensorrt
-    except ImportError as error:
-        raise MissingPackageError("runtime tensorrt", "tensorrt", "tensorrt") from error
-    module: ModuleType = tensorrt
-    return module
+    return require(
+        "tensorrt",
+        "runtime tensorrt",
+        least="10",
+        install='pip install "tensorrt>=10"; on a Jetson it comes with JetPack 6.1 or later, and '
+        "a virtual environment must be made with --system-site-packages",
+    )
 
 
-def cached_engine_path(graph_sha256: str, gpu: str, capability: str, version: str) -> Path:
-    """Where an engine is kept: another graph, GPU or version of TensorRT has another place.
+class EngineMaker:
+    """Gives what runs a graph on the current CUDA device, of an engine that is kept if one is.
 
     Args:
-        graph_sha256: of the ONNX file.
-        gpu: name of the GPU.
-        capability: its compute capability, such as ``8.7``.
-        version: of TensorRT.
-    """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    where = re.sub(r"[^A-Za-z0-9.]+", "-", f"{gpu} {capability}")
-    return cache / "tdnet" / "tensorrt" / f"{where}-{version}-{graph_sha256}.engine"
-
-
-def load_or_build(runtime: ModuleType, graph: Path, kept: Path) -> Any:  # noqa: ANN401
-    """Give the engine of a graph on the current CUDA device, from where it is kept if it is.
-
-    Args:
-        runtime: the module `tensorrt`.
-        graph: ONNX file.
-        kept: the engine's file.
+        tensorrt: the module.
+        description: of the graphs.
 
     Raises:
-        WeightsError: TensorRT cannot make an engine of the graph.
-        DeviceError: it cannot load the engine that it has just made.
+        DeviceError: TensorRT cannot use the GPU.
     """
-    log = runtime.Logger(runtime.Logger.WARNING)
-    loader = runtime.Runtime(log)
-    if kept.is_file():
-        engine = loader.deserialize_cuda_engine(kept.read_bytes())
-        if engine is not None:
-            return engine
-        logger.warning("%s cannot be used and is built anew", kept)
-    logger.warning("TensorRT builds an engine of %s, which takes minutes the first time", graph)
-    plan = bytes(_build(runtime, log, graph))
-    keep(plan, kept)
-    engine = loader.deserialize_cuda_engine(plan)
-    if engine is None:
-        raise DeviceError(f"TensorRT cannot load the engine that it made of {graph}")
-    return engine
+
+    def __init__(self, tensorrt: ModuleType, description: ExportDescription) -> None:
+        self._tensorrt = tensorrt
+        self._description = description
+        self._log = tensorrt.Logger(tensorrt.Logger.WARNING)
+        self._loader = self._created(tensorrt.Runtime)
+        numbers = tensorrt.DataType
+        self._names = {numbers.FLOAT: "float32", numbers.HALF: "float16"}
+
+    def context(self, graph: Path, kept: Path) -> Any:  # noqa: ANN401
+        """Give the execution context of a graph, its input shapes set.
+
+        Args:
+            graph: ONNX file.
+            kept: the engine's file; written where there is none, or none that can be used.
+
+        Raises:
+            WeightsError: TensorRT cannot make an engine of the graph, or its tensors are others
+                than described.
+            DeviceError: the device lacks memory for it, or TensorRT cannot use the GPU.
+        """
+        plan = read_kept(kept)
+        if plan is not None:
+            try:
+                return self._open(plan, graph)
+            except WeightsError as error:
+                logger.warning("%s cannot be used and is built anew (%s)", kept, error)
+        logger.warning("TensorRT builds an engine of %s, which takes minutes", graph)
+        plan = bytes(self._build(graph))
+        keep(plan, kept)
+        return self._open(plan, graph)
+
+    def _open(self, plan: bytes, graph: Path) -> Any:  # noqa: ANN401
+        engine = self._loader.deserialize_cuda_engine(plan)
+        if engine is None:
+            raise WeightsError(f"{graph}: TensorRT cannot load its engine; its log says why")
+        context = engine.create_execution_context()
+        if context is None:
+            raise DeviceError(
+                f"{graph}: TensorRT cannot make a context of its engine, most likely for lack of "
+                "device memory: a smaller --input-size or another variant may help"
+            )
+        for spec in self._description.inputs:
+            if not context.set_input_shape(spec.name, spec.of_batch(1)):
+                raise WeightsError(
+                    f"{graph}: its engine takes no {spec.name} of {spec.of_batch(1)}: export the "
+                    "network again"
+                )
+        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+        tensors = [self._tensor(engine, context, name) for name in names]
+        check_graph(graph, tensors, (*self._description.inputs, *self._description.outputs))
+        return context
+
+    def _tensor(self, engine: Any, context: Any, name: str) -> TensorSpec:  # noqa: ANN401
+        # Only the context has the sides that the engine leaves open.
+        shape = tuple(int(side) for side in context.get_tensor_shape(name))
+        number = engine.get_tensor_dtype(name)
+        return TensorSpec(name, shape, self._names.get(number, str(number)))
+
+    def _build(self, graph: Path) -> Any:  # noqa: ANN401
+        tensorrt = self._tensorrt
+        builder = self._created(tensorrt.Builder)
+        typed = 1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+        network = builder.create_network(typed)
+        parser = tensorrt.OnnxParser(network, self._log)
+        if not parser.parse(graph.read_bytes()):
+            reasons = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
+            raise WeightsError(
+                f"{graph}: TensorRT {tensorrt.__version__} cannot read it: {reasons}"
+            )
+        config = builder.create_builder_config()
+        profile = builder.create_optimization_profile()
+        for tensor in (network.get_input(i) for i in range(network.num_inputs)):
+            if any(side < 0 for side in tensor.shape):
+                one = tuple(1 if side < 0 else side for side in tensor.shape)
+                profile.set_shape(tensor.name, one, one, one)
+        config.add_optimization_profile(profile)
+        plan = builder.build_serialized_network(network, config)
+        if plan is None:
+            raise WeightsError(
+                f"{graph}: TensorRT {tensorrt.__version__} cannot build an engine of it; its log "
+                "says why"
+            )
+        return plan
+
+    def _created(self, kind: Any) -> Any:  # noqa: ANN401
+        try:
+            return kind(self._log)
+        # So its binding says that the library made nothing.
+        except TypeError as error:
+            raise DeviceError(
+                f"TensorRT {self._tensorrt.__version__} cannot use the GPU: most likely the "
+                "driver is too old for its CUDA; install the TensorRT made for yours, or set "
+                "runtime to onnxruntime"
+            ) from error
 
 
-def keep(plan: bytes, path: Path) -> None:
-    """Write an engine for the next start, whole or not at all; only the user may read it.
+def bind(context: Any, tensors: Mapping[str, Tensor]) -> None:  # noqa: ANN401
+    """Tell a context where its tensors are.
 
-    Where that is not possible the log says so, and the next start builds it again.
+    Raises:
+        DeviceError: it does not take them.
     """
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        partial.touch(mode=0o600)
-        partial.write_bytes(plan)
-        partial.replace(path)
-    except OSError as error:
-        logger.warning("%s: the engine is not kept (%s)", path, error.strerror)
-        if partial.exists():
-            partial.unlink()
-
-
-def _build(runtime: ModuleType, log: Any, graph: Path) -> Any:  # noqa: ANN401
-    builder = runtime.Builder(log)
-    typed = 1 << int(runtime.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-    network = builder.create_network(typed)
-    parser = runtime.OnnxParser(network, log)
-    if not parser.parse(graph.read_bytes()):
-        reasons = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
-        raise WeightsError(f"{graph}: TensorRT {runtime.__version__} cannot read it: {reasons}")
-    config = builder.create_builder_config()
-    profile = builder.create_optimization_profile()
-    for tensor in (network.get_input(i) for i in range(network.num_inputs)):
-        if any(side < 0 for side in tensor.shape):
-            one = tuple(1 if side < 0 else side for side in tensor.shape)
-            profile.set_shape(tensor.name, one, one, one)
-    config.add_optimization_profile(profile)
-    plan = builder.build_serialized_network(network, config)
-    if plan is None:
-        raise WeightsError(
-            f"{graph}: TensorRT {runtime.__version__} cannot build an engine of it; its log says "
-            "why"
-        )
-    return plan
+    for name, tensor in tensors.items():
+        if not context.set_tensor_address(name, tensor.data_ptr()):
+            raise DeviceError(f"TensorRT does not take the address of {name}; its log says why")

@@ -11,8 +11,9 @@ from torch import Tensor
 from tdnet.device import resolve_device
 from tdnet.errors import DeviceError
 from tdnet.runtimes.description import ExportDescription
+from tdnet.runtimes.engine_files import cached_engine_path
 from tdnet.runtimes.exported_network import ExportedNetwork
-from tdnet.runtimes.tensorrt_engine import cached_engine_path, import_tensorrt, load_or_build
+from tdnet.runtimes.tensorrt_engine import EngineMaker, bind, import_tensorrt
 
 
 class TensorRtNetwork(ExportedNetwork):
@@ -24,9 +25,11 @@ class TensorRtNetwork(ExportedNetwork):
         device: as `cuda_device` gave it.
 
     Raises:
-        MissingPackageError: tensorrt is not installed.
-        WeightsError: TensorRT cannot make an engine of a graph.
-        InputError: the graphs give labels instead of logits.
+        MissingPackageError: tensorrt is not installed, or too old.
+        WeightsError: TensorRT cannot make an engine of a graph, or its tensors are others than
+            described.
+        DeviceError: TensorRT cannot use the GPU, or the device lacks memory.
+        InputError: the graphs give labels instead of logits, or the user has no home folder.
     """
 
     runtime = "tensorrt"
@@ -35,22 +38,20 @@ class TensorRtNetwork(ExportedNetwork):
         super().__init__(description, device)
         tensorrt = import_tensorrt()
         gpu = torch.cuda.get_device_properties(device)
-        capability = f"{gpu.major}.{gpu.minor}"
-        self._engines, self._contexts = [], []
+        place = (gpu.name, f"{gpu.major}.{gpu.minor}", gpu.multi_processor_count)
         with torch.cuda.device(device):
-            for graph in description.graphs:
-                kept = cached_engine_path(graph.sha256, gpu.name, capability, tensorrt.__version__)
-                engine = load_or_build(tensorrt, folder / graph.file, kept)
-                context = engine.create_execution_context()
-                for spec in description.inputs:
-                    context.set_input_shape(spec.name, spec.of_batch(1))
-                self._engines.append(engine)  # a context does not keep its engine alive
-                self._contexts.append(context)
+            maker = EngineMaker(tensorrt, description)
+            self._contexts = [
+                maker.context(
+                    folder / graph.file,
+                    cached_engine_path(graph.sha256, *place, tensorrt.__version__),
+                )
+                for graph in description.graphs
+            ]
 
     def _run(self, path: int, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
         context = self._contexts[path]
-        for name, tensor in {**inputs, **outputs}.items():
-            context.set_tensor_address(name, tensor.data_ptr())
+        bind(context, {**inputs, **outputs})
         with self._side_stream() as stream:
             if not context.execute_async_v3(stream.cuda_stream):
                 raise DeviceError(f"TensorRT failed on {self.device}; its log says why")
@@ -60,7 +61,7 @@ def cuda_device(name: str) -> torch.device:
     """Return the CUDA device of that name; ``"auto"`` is the first.
 
     Raises:
-        MissingPackageError: tensorrt is not installed.
+        MissingPackageError: tensorrt is not installed, or too old.
         DeviceError: it is no CUDA device, or this machine lacks it.
     """
     import_tensorrt()

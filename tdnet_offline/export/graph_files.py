@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tdnet.errors import InputError, MissingPackageError
+from tdnet.errors import InputError
+from tdnet.packages import require
 from tdnet.runtimes.description import BATCH, TensorSpec
 from tdnet_offline.export.path_graph import PathGraph, example_inputs
 
@@ -25,16 +26,15 @@ SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "aoti": ".pt2"}
 
 
 def check_packages(format: str) -> None:
-    """Find out at once whether the packages that a format needs are installed.
+    """Find out at once whether the packages that a format needs are installed, and new enough.
 
     Raises:
         MissingPackageError: one is not.
     """
+    choice = f"--format {format}"
+    require("torch", choice, least="2.6")
     for package in ("onnx", "onnxscript") if format == "onnx" else ():
-        try:
-            __import__(package)
-        except ImportError as error:
-            raise MissingPackageError("--format onnx", package, "export") from error
+        require(package, choice, install="pip install onnx onnxscript")
 
 
 def trace(graph: PathGraph, inputs: Sequence[TensorSpec]) -> ExportedProgram:

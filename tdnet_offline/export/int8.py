@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tdnet.errors import InputError, MissingPackageError
+from tdnet.errors import InputError
 from tdnet.network import SegmentationNetwork
+from tdnet.packages import require
 from tdnet.preprocess import Preprocessor, upload
 from tdnet.runtimes.description import ENTRY
 from tdnet_offline.export.path_graph import PathGraph, input_specs, output_specs
@@ -30,10 +31,7 @@ def check_quantisation() -> None:
     Raises:
         MissingPackageError: it is not.
     """
-    try:
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        raise MissingPackageError("--precision int8", "onnxruntime", "onnxruntime") from error
+    require("onnxruntime", "--precision int8")
 
 
 @torch.inference_mode()

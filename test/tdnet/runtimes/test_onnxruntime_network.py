@@ -160,6 +160,7 @@ def changed(exported_nano: Path, tmp_path: Path) -> Callable[[Callable[[Any], ob
     return change
 
 
+MORE = {"name": "more", "shape": [1, 16384, 16384], "dtype": "float32"}
 CHANGES: list[tuple[Callable[[Any], object], str]] = [
     (lambda d: d.clear(), "format_version"),
     (lambda d: d.update(format_version=2), "format_version is 2, not 1"),
@@ -170,14 +171,33 @@ CHANGES: list[tuple[Callable[[Any], object], str]] = [
     (lambda d: d["cycle"]["graphs"].pop(), "3 graphs"),
     (lambda d: d["cycle"]["graphs"][0].update(file="../path0.onnx"), "no export writes"),
     (lambda d: d["cycle"]["graphs"][1].update(sha256="0" * 64), "copy the whole folder"),
-    (lambda d: d["cycle"].update(memory_frames=2), "more than memory_frames"),
+    (lambda d: d["cycle"]["graphs"][1].update(d["cycle"]["graphs"][0]), "a file twice"),
+    (lambda d: d["cycle"].update(memory_frames=2), "inputs are 9; the variant has 6"),
     (lambda d: d["cycle"].update(memory_frames=9), "memory_frames is 9"),
     (lambda d: d["inputs"][1].update(shape=[1, 10**9, 16]), "inputs[1].shape[1]"),
-    (lambda d: d["outputs"][0].update(shape=[1, 2**20, 2**20]), "more than 268435456 numbers"),
-    (lambda d: d.update(input_size=[8192, 8192]), "4 megapixels"),
-    (lambda d: d["inputs"][1].update(shape=[1, 15, 128]), "not like the output key"),
+    (lambda d: d["outputs"][0].update(shape=[1, 2**20, 2**20]), "outputs[0] is 'logits'"),
+    (lambda d: d["outputs"][0].update(shape=[1, 7, 9, 17]), "not logits, float32 (1, 19, 9, 17)"),
+    (lambda d: d["outputs"][0].update(dtype="uint8"), "not logits, float32"),
+    (lambda d: d["outputs"][0].update(name="labels"), "not labels, uint8 (1, 65, 129)"),
+    (lambda d: d["outputs"].extend([MORE] * 9000), "outputs are 9004; the variant has 4"),
+    (lambda d: d["outputs"].pop(0), "outputs[0] is 'query'"),
+    (lambda d: d["outputs"].pop(), "outputs are 3; the variant has 4"),
+    (lambda d: d["outputs"].clear(), "outputs are 0"),
+    (lambda d: d["outputs"][2].update(shape=[15]), "not key, float32 (1, 15, 16)"),
+    (lambda d: d["outputs"][3].update(dtype="uint8"), "outputs[3] is 'value', uint8"),
+    (lambda d: d["inputs"].pop(3), "inputs[3] is"),
+    (lambda d: d["inputs"].clear(), "inputs are 0"),
+    (lambda d: d["inputs"].append(d["inputs"][-1]), "inputs are 10; the variant has 9"),
+    (lambda d: d["inputs"][1].update(name="key_00"), "inputs[1] is 'key_00'"),
+    (lambda d: d["inputs"][1].update(name="key_\u0660"), "not key_0"),
+    (lambda d: d["inputs"][0].update(dtype="uint8"), "inputs[0] is 'frame', uint8"),
+    (lambda d: d["inputs"][0].update(shape=[5, 3, 65, 129]), "not frame, float32 (1, 3, 65, 129)"),
+    (lambda d: d["inputs"][0].update(shape=["batch", 3, 65, 129]), "inputs[1] is 'key_0'"),
+    (lambda d: d["inputs"][1].update(shape=[1, 15, 128]), "not key_0, float32 (1, 15, 16)"),
     (lambda d: d["inputs"][1].update(dtype="object"), "dtype is 'object'"),
-    (lambda d: d["outputs"].pop(0), "no logits: export with --outputs logits"),
+    (lambda d: d.update(precision="float16"), "not frame, float16"),
+    (lambda d: d.update(input_size=[8192, 8192]), "4 megapixels"),
+    (lambda d: d.update(input_size=[33, 100000]), "33 to 8193 pixels"),
     (lambda d: d["class_map"].update(classes=[]), "class_map"),
     (lambda d: d.update(format="aoti"), "takes onnx"),
 ]
@@ -213,6 +233,102 @@ def test_a_graph_that_is_none_is_refused(
         settings(folder).build()
 
 
+def test_a_graph_that_makes_other_tensors_than_described_is_refused(
+    changed: Callable[[Callable[[Any], object]], Path], exported_nano: Path, tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    for alter, part in (
+        (lambda g: doubled(onnx, g), r"logits is float32 \(1, 38, 9, 17\), by its"),
+        (lambda g: retyped(onnx, g), "logits is float16"),
+        (lambda g: g.output.pop(), "has no tensor value"),
+        (lambda g: g.output.append(g.input[0]), "lacks the tensor 'frame'"),
+    ):
+        model = onnx.load(exported_nano / "path0.onnx")
+        alter(model.graph)
+        folder = with_graph(changed, tmp_path, model.SerializeToString())
+        with pytest.raises(WeightsError, match=part):
+            settings(folder).build()
+
+
+def with_graph(
+    changed: Callable[[Callable[[Any], object]], Path], folder: Path, graph: bytes
+) -> Path:
+    """Give the folder with another graph for path 0, and the hash of it."""
+    digest = hashlib.sha256(graph).hexdigest()
+    changed(lambda d: d["cycle"]["graphs"][0].update(sha256=digest))
+    (folder / "path0.onnx").unlink()
+    (folder / "path0.onnx").write_bytes(graph)
+    return folder
+
+
+def rename_logits(graph: Any, name: str) -> None:
+    made = next(node for node in graph.node if "logits" in node.output)
+    made.output[list(made.output).index("logits")] = name
+
+
+def doubled(onnx: Any, graph: Any) -> None:
+    """Have a graph give twice as many logits."""
+    rename_logits(graph, "half")
+    graph.node.append(onnx.helper.make_node("Concat", ["half"] * 2, ["logits"], axis=1))
+    graph.output[0].type.tensor_type.shape.dim[1].dim_value *= 2
+
+
+def retyped(onnx: Any, graph: Any) -> None:
+    """Have a graph give its logits in float16."""
+    rename_logits(graph, "wide")
+    graph.node.append(onnx.helper.make_node("Cast", ["wide"], ["logits"], to=10))
+    graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+
+
+def test_a_graph_that_fails_is_one_error_and_nothing_else(
+    changed: Callable[[Callable[[Any], object]], Path],
+    exported_nano: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(exported_nano / "path0.onnx")
+    graph, make = model.graph, onnx.helper.make_node
+    rename_logits(graph, "sound")
+    # The place that the frame's largest number names: there is no such one.
+    graph.node.extend(
+        [
+            make("ReduceMax", ["frame"], ["largest"], keepdims=0),
+            make("Cast", ["largest"], ["place"], to=onnx.TensorProto.INT64),
+            make("Gather", ["sound", "place"], ["one"], axis=0),
+            make("Add", ["sound", "one"], ["logits"]),
+        ]
+    )
+    folder = with_graph(changed, tmp_path, model.SerializeToString())
+    network, _ = open_exported(settings(folder))
+    memory = network.new_memory(network.device, network.dtype)
+    with pytest.raises(DeviceError, match="ONNX Runtime failed on cpu: .*out of data bounds"):
+        network.step(torch.full((1, 3, *SIZE), 1e6), memory)
+    assert memory.frames == 0
+    assert "Gather" not in "".join(capfd.readouterr())
+
+
+def test_lack_of_memory_is_one_clear_error(
+    exported_nano: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(*size: object, **options: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(torch, "zeros", none_left)
+    with pytest.raises(DeviceError, match="device cpu failed: CUDA out of memory"):
+        settings(exported_nano).build()
+
+
+def test_the_precision_of_an_int8_folder_is_its_own(
+    changed: Callable[[Callable[[Any], object]], Path],
+) -> None:
+    folder = changed(lambda d: d.update(precision="int8"))
+    for precision in ("auto", "int8"):
+        assert settings(folder, precision=precision).build().precision == "int8"
+    with pytest.raises(InputError, match="exported in int8, precision is float32: .* leave it"):
+        settings(folder, precision="float32").build()
+
+
 def test_a_frame_of_another_size_is_refused(exported_nano: Path) -> None:
     network, _ = open_exported(settings(exported_nano))
     memory = network.new_memory(network.device, network.dtype)
@@ -221,11 +337,11 @@ def test_a_frame_of_another_size_is_refused(exported_nano: Path) -> None:
     assert memory.frames == 0
 
 
-def test_a_missing_package_names_its_extra(
+def test_a_missing_package_is_named_with_what_to_install(
     exported_nano: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(TdnetError, match=r'pip install "tdnet_ros\[onnxruntime\]"'):
+    with pytest.raises(TdnetError, match="pip install onnxruntime, or onnxruntime-gpu"):
         settings(exported_nano).build()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from support.frames import drive
 
 from tdnet import ClassMap, packaged_weights
@@ -119,11 +120,24 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_missing_packages_name_their_extra(
+def test_a_missing_package_is_named_with_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for package in ("onnx", "onnxscript"):
         monkeypatch.setitem(sys.modules, package, None)
     assert main(["export", *NANO, "--output", str(tmp_path / "new")]) == 2
-    assert 'pip install "tdnet_ros[export]"' in capsys.readouterr().err
+    assert "package onnx: pip install onnx onnxscript" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("format", ["onnx", "torch", "aoti"])
+def test_an_old_pytorch_is_refused_with_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    format: str,
+) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.4.1+cu121")
+    assert main(["export", *NANO, "--format", format, "--output", str(tmp_path / "new")]) == 2
+    assert "torch 2.6 or later (found 2.4.1+cu121)" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
