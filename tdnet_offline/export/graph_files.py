@@ -12,29 +12,38 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tdnet.errors import InputError, MissingPackageError
+from tdnet.errors import InputError
 from tdnet.runtimes.description import BATCH, TensorSpec
 from tdnet_offline.export.path_graph import PathGraph, example_inputs
+from tdnet_offline.packages import check_package
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
+LEAST_TORCH = (2, 6)
+"""Whose exporters take what is exported here; the networks themselves run with an older one."""
 OPSET = 18
 MAX_BATCH = 64
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "aoti": ".pt2"}
 
 
 def check_packages(format: str) -> None:
-    """Find out at once whether the packages that a format needs are installed.
+    """Find out at once whether what a format needs is installed.
 
     Raises:
-        MissingPackageError: one is not.
+        MissingPackageError: a package is not.
+        InputError: PyTorch is too old.
     """
+    # Builds that come with a machine have versions such as 2.6.0a0+ab12cd.
+    major, minor = (int(number) for number in torch.__version__.split(".")[:2])
+    if (major, minor) < LEAST_TORCH:
+        least = ".".join(map(str, LEAST_TORCH))
+        raise InputError(
+            f"PyTorch is {torch.__version__}; export needs {least} or later: "
+            f'pip install "torch>={least}"'
+        )
     for package in ("onnx", "onnxscript") if format == "onnx" else ():
-        try:
-            __import__(package)
-        except ImportError as error:
-            raise MissingPackageError("--format onnx", package, "export") from error
+        check_package("--format onnx", package, "export")
 
 
 def trace(graph: PathGraph, inputs: Sequence[TensorSpec]) -> ExportedProgram:
@@ -47,7 +56,9 @@ def trace(graph: PathGraph, inputs: Sequence[TensorSpec]) -> ExportedProgram:
     shapes: Any = None
     if inputs[0].shape[0] == BATCH:
         batch = torch.export.Dim(BATCH, min=1, max=MAX_BATCH)
-        shapes = ({0: batch}, tuple({0: batch} for _ in inputs[1:]))
+        # What a path takes of memory is one argument, which single-frame networks have not.
+        memory = tuple({0: batch} for _ in inputs[1:])
+        shapes = ({0: batch}, memory) if memory else ({0: batch},)
     with _quiet(), torch.no_grad():
         program = torch.export.export(
             graph, example_inputs(inputs), dynamic_shapes=shapes, strict=False
