@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from tdnet import SegmenterSettings
 from tdnet.preprocess import Preprocessor
 from tdnet.runtimes import RUNTIMES
 from tdnet_offline.command import _parser, main
+from tdnet_offline.export.graph_files import LEAST_TORCH
 
-PAGE = (Path(__file__).parents[1] / "docs" / "export.md").read_text(encoding="utf-8")
+PAGE_PATH = Path(__file__).parents[1] / "docs" / "export.md"
+PAGE = PAGE_PATH.read_text(encoding="utf-8")
 SIZE, SMALL = (65, 129), (33, 49)
 
 
@@ -54,6 +57,20 @@ def check_the_lines(folder: Path, size: tuple[int, int], dtype: type, error: flo
         expected = network.step(preprocess(torch.from_numpy(frame)), memory).numpy()
         assert logits.dtype == dtype
         assert np.abs(logits - expected).max() < error * np.abs(expected).max()
+
+
+def test_the_packages_to_install_are_those_of_the_extras() -> None:
+    config = ConfigParser()
+    config.read(PAGE_PATH.parents[1] / "setup.cfg", encoding="utf-8")
+    extras = config["options.extras_require"]
+    said = " ".join(re.findall(r"pip install ([^#\n`]*)", PAGE)).replace('"', "").split()
+    names = {re.split(r"[<>=]", word)[0] for word in said}
+    for extra in ("export", "onnxruntime", "tensorrt"):
+        for requirement in extras[extra].split():
+            assert re.split(r"[<>=]", requirement)[0] in names
+    (torch_needed,) = (word for word in extras["export"].split() if word.startswith("torch"))
+    assert torch_needed in said
+    assert torch_needed == "torch>=" + ".".join(map(str, LEAST_TORCH))
 
 
 def test_options_and_runtimes_are_those_of_the_command() -> None:

@@ -42,7 +42,7 @@ def check_packages(format: str) -> None:
             f"PyTorch is {torch.__version__}; export needs {least} or later: "
             f'pip install "torch>={least}"'
         )
-    for package in ("onnx", "onnxscript") if format == "onnx" else ():
+    for package in ("onnx", "onnx_ir", "onnxscript") if format == "onnx" else ():
         check_package("--format onnx", package, "export")
 
 

@@ -188,7 +188,7 @@ def test_what_a_machine_came_with_is_new_enough(monkeypatch: pytest.MonkeyPatch)
 def test_missing_packages_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for package in ("onnxscript", "onnx"):
+    for package in ("onnxscript", "onnx_ir", "onnx"):
         monkeypatch.setitem(sys.modules, package, None)
         assert main(["export", *NANO, "--output", str(tmp_path / "new")]) == 2
         said = capsys.readouterr().err
