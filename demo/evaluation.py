@@ -14,7 +14,7 @@ from demo.recorder import LABELS
 from demo.recording import FrameStatus, Recording
 from demo.session import Session
 from demo.subject import Subject
-from tdnet import ClassMap
+from tdnet import ClassMap, SegmenterSettings
 from tdnet.continuity import ResetReason
 from tdnet.file_hash import sha256
 from tdnet.weights import packaged_weights
@@ -145,4 +145,5 @@ def _setting(subject: Subject, session: Session, class_map: ClassMap) -> Setting
         git_commit=provenance.git_commit(),
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         processes=1,
+        runtime=model.get("runtime", SegmenterSettings.runtime),
     )

@@ -18,6 +18,12 @@ FORMAT_VERSION = 1
 BATCH = "batch"
 """Stands in shapes for a number of frames that the caller chooses."""
 LOGITS, LABELS = "logits", "labels"
+POSTPROCESSING = {
+    LOGITS: "logits are resized to the wanted size (bilinear, corners aligned); the best channel "
+    "is the class of class_map that names it under 'from' (or as its id)",
+    LABELS: "labels are ids of class_map, at the size of the frames",
+}
+"""What is left to do with the first output."""
 ENTRY = ("query", "key", "value")
 """Outputs that are the frame's memory entry, as `tdnet.temporal_memory.MemoryEntry` has them."""
 
@@ -142,10 +148,7 @@ class ExportDescription:
                     "then (scale * pixel - mean) / std"
                 ),
             },
-            "postprocessing": (
-                "logits are resized to the wanted size (bilinear, corners aligned); the best "
-                "channel is the class of class_map that names it under 'from' (or as its id)"
-            ),
+            "postprocessing": POSTPROCESSING[self.outputs[0].name],
             "class_map": yaml.safe_load(self.class_map.to_yaml()),
             "weights": {"file": self.weights, "sha256": self.weights_sha256},
             "made_with": dict(self.made_with),

@@ -81,7 +81,7 @@ class OnnxRuntimeNetwork(ExportedNetwork):
             raise DeviceError(f"ONNX Runtime failed on {self.device}: {error}") from error
 
     def _session(self, path: Path) -> Any:  # noqa: ANN401
-        runtime = _import()
+        runtime = import_onnxruntime()
         options = runtime.SessionOptions()
         options.log_severity_level = _FATAL_ONLY
         options.intra_op_num_threads = torch.get_num_threads()
@@ -115,7 +115,7 @@ def runtime_device(name: str) -> torch.device:
         DeviceError: no device has that name, or this machine or ONNX Runtime lacks it.
     """
     device = resolve_device(name)
-    if device.type == "cpu" or CUDA in _import().get_available_providers():
+    if device.type == "cpu" or CUDA in import_onnxruntime().get_available_providers():
         return device
     lacks = "ONNX Runtime is installed without CUDA"
     if name == "auto":
@@ -129,7 +129,12 @@ def _tensor(found: Any) -> TensorSpec:  # noqa: ANN401
     return TensorSpec(found.name, tuple(shape), _NAMES.get(found.type, found.type))
 
 
-def _import() -> ModuleType:
+def import_onnxruntime() -> ModuleType:
+    """Import ONNX Runtime.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
     return require(
         "onnxruntime",
         "runtime onnxruntime",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from tdnet.settings import SegmenterSettings
 from tdnet_offline.benchmark.camera_frames import DISTINCT
+from tdnet_offline.benchmark.plan import TORCH
 from tdnet_offline.benchmark.result import Accuracy
 from tdnet_offline.benchmark.timed_frames import OPTIONS
 from tdnet_offline.benchmark.weights import RANDOM
@@ -52,14 +54,15 @@ def measure_accuracy(
     weights: str,
     source: str,
     dataset: Dataset | None = None,
-    exported: Mapping[str, Path] | None = None,
+    exported: Mapping[str, Path] = MappingProxyType({}),
 ) -> list[Accuracy]:
     """Segment videos in several precisions, each video from an empty memory.
 
     Args:
         settings: of the network; its precision is of no effect.
         precisions: names, without ``auto``; float32 in PyTorch is what they are compared with,
-            and is among the results of that runtime whether it is there or not.
+            and is among the results of that runtime whether it is there or not; without any, there
+            are no results.
         videos: frames with their labels, (H, W, 3) and (H, W) uint8.
         weights: how they are called; ``random`` ones are not scored.
         source: what the frames are, in words.
@@ -70,12 +73,15 @@ def measure_accuracy(
         TdnetError: the network cannot be loaded, the device failed, or the true labels are of
             other classes.
     """
-    others = [name for name in precisions if exported or name != REFERENCE]
+    if not precisions:
+        return []
+    over_torch = settings.runtime == TORCH
+    others = [name for name in precisions if not over_torch or name != REFERENCE]
     names = [REFERENCE, *others]
-    segmenters = [replace(settings, precision=REFERENCE, runtime="torch").build()]
+    segmenters = [replace(settings, precision=REFERENCE, runtime=TORCH).build()]
     for name in others:
         chosen = replace(settings, precision=name)
-        if exported:
+        if not over_torch:
             chosen = replace(settings, precision="auto", weights=str(exported[name]))
         segmenters.append(chosen.build())
     if dataset is not None:
@@ -114,4 +120,4 @@ def measure_accuracy(
             names, segmenters, equal, scored, strict=True
         )
     ]
-    return results[1:] if exported else results
+    return results if over_torch else results[1:]

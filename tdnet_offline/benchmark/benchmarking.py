@@ -93,7 +93,7 @@ def run_benchmark(
             tell("accuracy")
             for place in places:
                 try:
-                    accuracy += inputs.accuracy(_without_failed(place, failed), dataset)
+                    accuracy += inputs.accuracy(place.without_failed(failed), dataset)
                 except TdnetError as error:
                     failed += tuple(
                         FailedRun(job.setting, f"accuracy: {error}")
@@ -109,17 +109,6 @@ def run_benchmark(
         failed=failed,
         accuracy=tuple(accuracy),
     )
-
-
-def _without_failed(place: Place, failed: Sequence[FailedRun]) -> Place:
-    """Leave out the precisions that a place cannot be measured in."""
-    lost = {
-        run.setting.precision
-        for run in failed
-        if (run.setting.variant, run.setting.input_size, run.setting.device)
-        == (place.variant, place.input_size, place.device)
-    }
-    return replace(place, precisions=tuple(p for p in place.precisions if p not in lost))
 
 
 class _Inputs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tdnet_offline.evaluation.metrics import Percentiles
+from tdnet_offline.evaluation.result import numbers_text
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,6 @@ class Setting:
         device = self.device.replace(":", "")
         numbers = self.numbers.replace(", ", "-")
         return f"{self.variant}-{height}x{width}-{device}-{numbers}"
-
-
-def numbers_text(precision: str, runtime: str) -> str:
-    """Name a precision, and the runtime if it is not PyTorch."""
-    return precision if runtime == "torch" else f"{precision}, {runtime}"
 
 
 @dataclass(frozen=True)

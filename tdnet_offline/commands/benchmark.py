@@ -11,7 +11,12 @@ from pathlib import Path
 
 from tdnet.errors import InputError
 from tdnet.settings import SegmenterSettings
-from tdnet_offline.arguments import MODEL_OPTIONS, Subparsers, size_or_none
+from tdnet_offline.arguments import (
+    MODEL_OPTIONS,
+    Subparsers,
+    check_weights_file,
+    size_or_none,
+)
 
 EXIT_SOME_FAILED = 1
 MAX_FRAMES = 1_000_000
@@ -134,6 +139,8 @@ def run(args: argparse.Namespace) -> int:
     camera = size_or_none(args.camera_size)
     if args.weights is not None and len({*args.variant}) > 1:
         raise InputError("--weights is for a single variant; leave it out, or give one --variant")
+    if args.weights is not None:
+        check_weights_file(args.weights)
     if camera is not None:
         check_camera_size(camera)
     sizes = [(height, width) for height, width in args.input_size]

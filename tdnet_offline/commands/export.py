@@ -10,13 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tdnet.settings import SegmenterSettings
-from tdnet_offline.arguments import MODEL_OPTIONS, Subparsers, size_or_none
+from tdnet_offline.arguments import (
+    MODEL_OPTIONS,
+    WEIGHTS_FILE,
+    Subparsers,
+    check_weights_file,
+    size_or_none,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from tdnet_offline.frames import FrameSource
+
+MOST_FRAMES = 128
+"""To calibrate with: all are kept in memory, with what each meets there."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -32,8 +41,8 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     network = parser.add_argument_group("network")
     network.add_argument("--variant", required=True, **MODEL_OPTIONS["variant"])
-    for name in ("weights", "class_map"):
-        network.add_argument(f"--{name.replace('_', '-')}", default="", **MODEL_OPTIONS[name])
+    network.add_argument("--weights", default="", metavar="W", help=WEIGHTS_FILE)
+    network.add_argument("--class-map", default="", **MODEL_OPTIONS["class_map"])
     network.add_argument("--input-size", **MODEL_OPTIONS["input_size"])
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -68,10 +77,10 @@ def add_parser(subparsers: Subparsers) -> None:
     output.add_argument("--topic", help="image topic of a bag (default: its only one)")
     output.add_argument(
         "--frames",
-        type=int,
+        type=_count,
         default=32,
         metavar="N",
-        help="frames to calibrate with (default: %(default)s)",
+        help=f"frames to calibrate with, {MOST_FRAMES} at most (default: %(default)s)",
     )
     output.add_argument(
         "--dynamic-batch",
@@ -93,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
     from tdnet_offline.export.exporting import ExportOptions, export_network
     from tdnet_offline.frames import open_source
 
+    if args.weights:
+        check_weights_file(Path(args.weights))
     settings = SegmenterSettings(
         variant=args.variant,
         weights=args.weights,
@@ -120,4 +131,11 @@ def _first_images(source: FrameSource, count: int) -> Iterator[npt.NDArray[np.ui
     from tdnet_offline.frames import Frame
 
     frames = (frame.image for frame in source if isinstance(frame, Frame))
-    return islice(frames, max(count, 0))
+    return islice(frames, count)
+
+
+def _count(text: str) -> int:
+    """Reads a number of frames to calibrate with; for argparse."""
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_FRAMES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_FRAMES}")
+    return int(text)

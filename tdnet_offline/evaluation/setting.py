@@ -67,6 +67,7 @@ def describe_setting(
         git_commit=provenance.git_commit(),
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         processes=processes,
+        runtime=segmenter.runtime,
     )
 
 

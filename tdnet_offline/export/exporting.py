@@ -12,6 +12,7 @@ from tdnet.class_map import ClassMap
 from tdnet.errors import InputError
 from tdnet.file_hash import sha256
 from tdnet.network import SegmentationNetwork
+from tdnet.packages import require
 from tdnet.runtimes.description import (
     BATCH,
     DESCRIPTION_NAME,
@@ -32,7 +33,6 @@ from tdnet_offline.export.graph_files import (
 from tdnet_offline.export.int8 import (
     Image,
     calibration_inputs,
-    check_quantisation,
     quantise,
 )
 from tdnet_offline.export.path_graph import PathGraph, for_export, input_specs, output_specs
@@ -109,12 +109,12 @@ def export_network(
     """
     check_packages(options.format)
     if options.is_int8:
-        check_quantisation()
+        require("onnxruntime", "--precision int8")
     if options.is_int8 != (calibration is not None):
         raise InputError("--calibrate SOURCE and --precision int8 go together")
     check_new(folder)
     model, class_map = settings.load_model()
-    with new_folder(folder) as place:
+    with new_folder(folder, last=DESCRIPTION_NAME) as place:
         graphs = _write_paths(model, class_map, place, options, tell, calibration)
         batch = BATCH if options.dynamic_batch else 1
         description = ExportDescription(
@@ -150,7 +150,7 @@ def _write_paths(
     inputs = input_specs(network, options.dtype, batch)
     outputs = output_specs(network, options.dtype, batch, options.output)
     seen = None if calibration is None else calibration_inputs(network, calibration)
-    ids = torch.from_numpy(class_map.id_table).int() if options.output == LABELS else None
+    ids = torch.tensor(class_map.id_table, dtype=torch.int32) if options.output == LABELS else None
     graphs = []
     for path in range(model.variant.paths):
         tell(f"path {path + 1} of {model.variant.paths}")

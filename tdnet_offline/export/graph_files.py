@@ -20,21 +20,24 @@ from tdnet_offline.export.path_graph import PathGraph, example_inputs
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
+LEAST_TORCH = "2.6"
+ONNX_PACKAGES = ("onnx", "onnx_ir", "onnxscript")
+"""Whose exporters take what is exported here; the networks themselves run with an older one."""
 OPSET = 18
 MAX_BATCH = 64
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "aoti": ".pt2"}
 
 
 def check_packages(format: str) -> None:
-    """Find out at once whether the packages that a format needs are installed, and new enough.
+    """Find out at once whether what a format needs is installed.
 
     Raises:
-        MissingPackageError: one is not.
+        MissingPackageError: a package is not, or PyTorch is too old.
     """
     choice = f"--format {format}"
-    require("torch", choice, least="2.6")
-    for package in ("onnx", "onnxscript") if format == "onnx" else ():
-        require(package, choice, install="pip install onnx onnxscript")
+    require("torch", choice, least=LEAST_TORCH)
+    for package in ONNX_PACKAGES if format == "onnx" else ():
+        require(package, choice, install=f"pip install {' '.join(ONNX_PACKAGES)}")
 
 
 def trace(graph: PathGraph, inputs: Sequence[TensorSpec]) -> ExportedProgram:
@@ -47,7 +50,9 @@ def trace(graph: PathGraph, inputs: Sequence[TensorSpec]) -> ExportedProgram:
     shapes: Any = None
     if inputs[0].shape[0] == BATCH:
         batch = torch.export.Dim(BATCH, min=1, max=MAX_BATCH)
-        shapes = ({0: batch}, tuple({0: batch} for _ in inputs[1:]))
+        # What a path takes of memory is one argument, which single-frame networks have not.
+        memory = tuple({0: batch} for _ in inputs[1:])
+        shapes = ({0: batch}, memory) if memory else ({0: batch},)
     with _quiet(), torch.no_grad():
         program = torch.export.export(
             graph, example_inputs(inputs), dynamic_shapes=shapes, strict=False

@@ -27,6 +27,17 @@ SIZE = (49, 81)
 CLASSES = 5
 
 
+def few_channels(variant: Variant) -> Variant:
+    """Give the network with as many layers and paths, but few channels."""
+    return replace(
+        variant,
+        backbone=replace(variant.backbone, width=8),
+        key_channels=4,
+        value_channels=16,
+        head_channels=8,
+    )
+
+
 class VariantSuite:
     """Inherit it as ``TestMine``, and set `variant`.
 
@@ -38,13 +49,7 @@ class VariantSuite:
     @property
     def small(self) -> Variant:
         """The variant with as many layers and paths, but few channels."""
-        return replace(
-            self.variant,
-            backbone=replace(self.variant.backbone, width=8),
-            key_channels=4,
-            value_channels=16,
-            head_channels=8,
-        )
+        return few_channels(self.variant)
 
     def filled(self, variant: Variant | None = None) -> SegmentationNetwork:
         """A small network with parameters and statistics by the specification's rule."""

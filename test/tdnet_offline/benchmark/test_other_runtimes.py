@@ -51,6 +51,13 @@ def test_labels_are_compared_with_those_of_pytorch(exported_nano: Path) -> None:
     assert row.label_agreement > 0.9999
 
 
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+def test_a_runtime_whose_every_run_failed_has_no_accuracy(runtime: str) -> None:
+    settings = SegmenterSettings(device="cpu", input_size=SIZE, runtime=runtime)
+    video = [(image, None) for image in drive(1, 72, 96)]
+    assert measure_accuracy(settings, [], [video], weights="packaged", source="drive") == []
+
+
 @pytest.mark.parametrize(("precision", "agreement"), [("float16", 0.98), ("int8", 0.8)])
 def test_a_precision_is_exported_once(precision: str, agreement: float, tmp_path: Path) -> None:
     for package in ("onnx", "onnxscript", "onnxruntime"):

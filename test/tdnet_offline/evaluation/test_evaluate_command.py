@@ -74,7 +74,7 @@ def test_table_and_files(
 
 
 def test_exported_graphs_are_named_by_their_description(
-    exported_nano: Path, tmp_path: Path
+    exported_nano: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [STREET, "--runtime", "onnxruntime", "--weights", exported_nano, "--device", "cpu"]
     report = ["--report", tmp_path, "--worst", "0"]
@@ -83,6 +83,8 @@ def test_exported_graphs_are_named_by_their_description(
     digest = hashlib.sha256((exported_nano / "export.json").read_bytes()).hexdigest()
     assert (setting.weights, setting.weights_sha256) == ("nano", digest)
     assert (setting.precision, setting.input_size) == ("float32", (65, 129))
+    assert setting.runtime == "onnxruntime"
+    assert rows(capsys.readouterr().out)["device"] == ["cpu, float32, onnxruntime"]
 
 
 def test_a_bag_with_labels_for_some_frames(

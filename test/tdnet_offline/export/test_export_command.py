@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import cv2
@@ -13,10 +14,11 @@ import pytest
 import torch
 from support.frames import drive
 
-from tdnet import ClassMap, packaged_weights
+from tdnet import ClassMap, create_model, packaged_weights, save_weights
 from tdnet.preprocess import MEAN, STD
 from tdnet.runtimes.description_file import read_description
 from tdnet_offline.command import main
+from tdnet_offline.export.graph_files import check_packages
 
 PICTURES = Path(__file__).parents[3] / "docs" / "images"
 NANO = ["--variant", "td4-psp18-nano", "--input-size", "65", "129"]
@@ -69,6 +71,36 @@ def test_a_description_survives_the_way_through_its_file(exported_nano: Path) ->
     assert description.to_json() == (exported_nano / "export.json").read_text(encoding="utf-8")
 
 
+def test_labels_of_a_batch_of_any_size(tmp_path: Path) -> None:
+    """A single-frame network, whose graph takes no memory."""
+    for package in ("onnx", "onnxscript"):
+        pytest.importorskip(package)
+    runtime = pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    model = create_model("psp18-nano", input_size=(33, 49)).requires_grad_(False)
+    save_weights(model, tmp_path / "w.safetensors", class_map=ClassMap.load("cityscapes"))
+    words = ["--variant", "psp18-nano", "--weights", str(tmp_path / "w.safetensors")]
+    words += ["--outputs", "labels", "--dynamic-batch", "--output", str(tmp_path / "new")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert main(["export", *words]) == 0
+    document = json.loads((tmp_path / "new" / "export.json").read_text(encoding="utf-8"))
+    assert document["inputs"][0]["shape"] == ["batch", 3, 33, 49]
+    assert document["postprocessing"].startswith("labels are ids of class_map")
+    frames = torch.randn(3, 3, 33, 49)
+    session = runtime.InferenceSession(
+        str(tmp_path / "new" / "path0.onnx"), providers=["CPUExecutionProvider"]
+    )
+    (labels,) = session.run(["labels"], {"frame": frames.numpy()})
+    assert labels.shape == (3, 33, 49)
+    for number in range(3):
+        logits = model.step(frames[number : number + 1], model.new_memory())
+        wide = torch.nn.functional.interpolate(
+            logits, (33, 49), mode="bilinear", align_corners=True
+        )
+        assert (labels[number] == wide.argmax(1).numpy()).mean() > 0.99
+
+
 def test_predict_over_onnx_runtime_equals_predict_over_pytorch(
     exported_nano: Path, tmp_path: Path
 ) -> None:
@@ -97,6 +129,7 @@ def test_predict_over_onnx_runtime_equals_predict_over_pytorch(
         (["--precision", "int8", "--format", "torch"], "for --format onnx only"),
         (["--precision", "int8", "--calibrate", "nothing"], "nothing"),
         (["--weights", "none.pkl"], "none.pkl"),
+        (["--weights", str(PICTURES)], "is a folder: give the weights file"),
         (["--variant", "td9"], "td4-psp18"),
         (["--input-size", "5", "5"], "33"),
         (["--output", "."], "is not empty"),
@@ -120,24 +153,44 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_missing_package_is_named_with_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("count", ["0", "-1", "129", "1e3"])
+def test_frames_to_calibrate_with_have_a_limit(
+    count: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for package in ("onnx", "onnxscript"):
-        monkeypatch.setitem(sys.modules, package, None)
-    assert main(["export", *NANO, "--output", str(tmp_path / "new")]) == 2
-    assert "package onnx: pip install onnx onnxscript" in capsys.readouterr().err
+    words = ["--precision", "int8", "--calibrate", str(PICTURES), "--frames", count]
+    with pytest.raises(SystemExit, match="2"):
+        main(["export", *NANO, "--output", str(tmp_path / "new"), *words])
+    assert f"{count!r} is not a whole number from 1 to 128" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("format", ["onnx", "torch", "aoti"])
-def test_an_old_pytorch_is_refused_with_one_line(
+@pytest.mark.parametrize("format", ["onnx", "torch"])
+def test_an_old_pytorch_is_named(
+    format: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    format: str,
 ) -> None:
-    monkeypatch.setattr(torch, "__version__", "2.4.1+cu121")
-    assert main(["export", *NANO, "--format", format, "--output", str(tmp_path / "new")]) == 2
-    assert "torch 2.6 or later (found 2.4.1+cu121)" in capsys.readouterr().err
+    monkeypatch.setattr(torch, "__version__", "2.5.1+cpu")
+    words = ["--format", format, "--output", str(tmp_path / "new")]
+    assert main(["export", *NANO, *words]) == 2
+    said = capsys.readouterr().err
+    assert "torch 2.6 or later (found 2.5.1+cpu)" in said
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_machine_came_with_is_new_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.6.0a0+df5bbc09d1.nv24.12")
+    check_packages("torch")
+
+
+def test_missing_packages_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for package in ("onnxscript", "onnx_ir", "onnx"):
+        monkeypatch.setitem(sys.modules, package, None)
+        assert main(["export", *NANO, "--output", str(tmp_path / "new")]) == 2
+        said = capsys.readouterr().err
+        assert f"--format onnx needs the Python package {package}: pip install " in said
     assert list(tmp_path.iterdir()) == []

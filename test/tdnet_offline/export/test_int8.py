@@ -54,8 +54,13 @@ def test_both_kinds_are_close_to_float32(tmp_path: Path) -> None:
         used = [points[node.input[2]] for node in quantised if node.input[2] in points]
         assert used
         assert {tensor.data_type for tensor in used} == {kind}
-        if signed:  # TensorRT takes no other zero than zero
+        if signed:  # TensorRT takes no other zero than zero, and dequantises no 32-bit integers
             assert not any(onnx.numpy_helper.to_array(tensor).any() for tensor in used)
+            kinds = {tensor.name: tensor.data_type for tensor in loaded.graph.initializer}
+            given_back = [n for n in loaded.graph.node if n.op_type == "DequantizeLinear"]
+            assert {kinds[n.input[0]] for n in given_back if n.input[0] in kinds} == {
+                onnx.TensorProto.INT8
+            }
 
 
 def test_too_few_frames_are_refused() -> None:
