@@ -14,8 +14,9 @@ from demo.recorder import LABELS
 from demo.recording import FrameStatus, Recording
 from demo.session import Session
 from demo.subject import Subject
-from tdnet import ClassMap
+from tdnet import ClassMap, SegmenterSettings
 from tdnet.continuity import ResetReason
+from tdnet.file_hash import sha256
 from tdnet.weights import packaged_weights
 from tdnet_offline import provenance
 from tdnet_offline.evaluation import metrics
@@ -133,7 +134,7 @@ def _setting(subject: Subject, session: Session, class_map: ClassMap) -> Setting
         mode=MODE,
         variant=variant,
         weights=Path(subject.weights).name if subject.weights else PACKAGED,
-        weights_sha256=provenance.sha256(Path(weights)) if weights else "",
+        weights_sha256=sha256(Path(weights)) if weights else "",
         input_size=(height, width),
         device=model.get("device", ""),
         precision=model.get("precision", ""),
@@ -144,4 +145,5 @@ def _setting(subject: Subject, session: Session, class_map: ClassMap) -> Setting
         git_commit=provenance.git_commit(),
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         processes=1,
+        runtime=model.get("runtime", SegmenterSettings.runtime),
     )

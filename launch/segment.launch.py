@@ -12,19 +12,12 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from tdnet import list_variants
+
 CONFIG = Path(get_package_share_directory("tdnet_ros")) / "config"
 
-VARIANTS = (
-    "td4-psp18",
-    "td2-psp50",
-    "td4-psp18-nano",
-    "psp18",
-    "psp50",
-    "psp101",
-    "psp18-nano",
-    "psp18-half",
-)
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+RUNTIMES = ("torch", "onnxruntime", "tensorrt")
 IMAGE_TRANSPORTS = ("raw", "compressed")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 YES_NO = ("true", "false")
@@ -33,7 +26,15 @@ YES_NO = ("true", "false")
 RESPAWN_DELAY = 2.0
 
 # Parameters of the node that have a launch argument of the same name.
-PARAMETERS = ("variant", "weights", "class_map", "device", "precision", "image_transport")
+PARAMETERS = (
+    "variant",
+    "weights",
+    "class_map",
+    "device",
+    "precision",
+    "runtime",
+    "image_transport",
+)
 
 # The variable that names the profile was renamed with Fast DDS 3, after Jazzy.
 PROFILE_VARIABLE = (
@@ -55,8 +56,15 @@ def _argument(
 
 ARGUMENTS = (
     _argument("image", "Topic of the camera's images.", default="image"),
-    _argument("variant", "Network, see `tdnet info`. Empty: as in params_file.", choices=VARIANTS),
-    _argument("weights", "Weights file of the network. Empty: as in params_file."),
+    _argument(
+        "variant",
+        "Network, see `tdnet info`. Empty: as in params_file.",
+        choices=list_variants(),
+    ),
+    _argument(
+        "weights",
+        "Weights file of the network, or folder of exported graphs. Empty: as in params_file.",
+    ),
     _argument(
         "class_map",
         "Packaged class map (cityscapes, camvid, nyudv2) or path of a YAML file. "
@@ -67,6 +75,11 @@ ARGUMENTS = (
         "precision",
         "Numbers that the network computes with. Empty: as in params_file.",
         choices=PRECISIONS,
+    ),
+    _argument(
+        "runtime",
+        "torch, or what runs the exported graphs that weights names. Empty: as in params_file.",
+        choices=RUNTIMES,
     ),
     _argument(
         "params_file",

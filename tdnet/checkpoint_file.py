@@ -14,9 +14,9 @@ from tdnet.errors import WeightsError
 from tdnet.pytorch_file import read_pytorch
 from tdnet.regular_files import file_problem
 
-# The largest network has 66 million numbers: in float64, with the two states of an optimiser for
-# each, they take 1.5 GiB.
-MAX_BYTES = 2 << 30
+# The largest network has 93 million numbers: in float64, with the two states of an optimiser for
+# each, they take 2.1 GiB.
+MAX_BYTES = 3 << 30
 # Of a safetensors file's header, in which it takes about 0.1 MB to name a network's tensors.
 MAX_HEADER_BYTES = 1 << 20
 

@@ -56,6 +56,19 @@ class DeviceError(TdnetError):
     """A device or precision that this machine does not have."""
 
 
+class MissingPackageError(TdnetError):
+    """A Python package that a choice needs is not installed, or too old.
+
+    Args:
+        needed_by: the choice, such as ``"runtime onnxruntime"``.
+        package: what is needed.
+        remedy: how to get it.
+    """
+
+    def __init__(self, needed_by: str, package: str, remedy: str) -> None:
+        super().__init__(f"{needed_by} needs the Python package {package}: {remedy}")
+
+
 def one_line(text: object, length: int = MAX_LINE) -> str:
     r"""Give a text as one line of at most so many characters that no terminal acts upon.
 

@@ -8,15 +8,17 @@ name (specification, "Files" and the sections on each part).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from tdnet.variants import Variant
+from tdnet.variants import Backbone, FanetBackbone, Variant
 
 _UNUSED = re.compile(
     r"""
       pretrained\d*\.fc\.(weight|bias)      # classifier of the ImageNet backbone
     | aux(layer|_layer)?\d*\..*             # auxiliary heads, training only
     | head_aux\d*\..*
+    | ffm_(8|32)_\d+\.smooth\..*         # all four levels of FANet have the same form
+    | ffm_4_\d+\.up\..*
     """,
     re.VERBOSE,
 )
@@ -31,6 +33,8 @@ _STEM_DEEP = {
     "2.bn": "bn1",
 }
 _CONV_NORM = {"conv": "0", "bn": "1"}
+_FAST_ATTENTION = {"query": "w_qs", "key": "w_ks", "value": "w_vs", "mix": "latlayer3"}
+_FANET_LEVELS = {"attention": (4, 8, 16, 32), "up": (8, 16, 32), "smooth": (4, 16)}
 
 
 def is_unused(name: str) -> bool:
@@ -39,24 +43,31 @@ def is_unused(name: str) -> bool:
 
 
 def official_names(variant: Variant, names: Iterable[str]) -> dict[str, str]:
-    """Map each of our state-dict names to its official one.
+    """Map each of our state-dict names to its official one; nothing if there is no such layout.
 
     Args:
         variant: the network that the names belong to.
         names: keys of its state dict.
     """
-    rename = _single_frame_name if variant.paths == 1 else _path_name
-    return {name: rename(variant, name) for name in names}
+    rename = _LAYOUTS.get((type(variant.backbone), variant.paths > 1))
+    return {} if rename is None else {name: rename(variant, name) for name in names}
 
 
 def official_backbone_names(variant: Variant, names: Iterable[str]) -> dict[str, str]:
     """Map each name of a backbone's state dict to its official one, which is torchvision's.
 
+    BiSeNet's spatial path has none.
+
     Args:
         variant: a network with that backbone.
         names: keys of the backbone's state dict.
     """
-    return {name: _backbone_name(variant, name) for name in names}
+    context = {name: name.removeprefix("context.") for name in names}
+    return {
+        name: _backbone_name(variant, rest)
+        for name, rest in context.items()
+        if not rest.startswith("spatial.")
+    }
 
 
 def _single_frame_name(variant: Variant, name: str) -> str:
@@ -75,6 +86,26 @@ def _path_name(variant: Variant, name: str) -> str:
         return f"pretrained{path}.{_backbone_name(variant, rest)}"
     if part == "pyramid":
         return f"psp{path}.{_pyramid_name(rest)}"
+    if part == "head":
+        return f"head{path}.conv5.{_head_name(rest, conv='0', norm='1', classifier='4')}"
+    return _shared_name(variant, path, part, rest)
+
+
+def _fanet_path_name(variant: Variant, name: str) -> str:
+    _, index, part, rest = name.split(".", 3)
+    path = int(index) + 1
+    if part == "backbone":
+        return f"pretrained{path}.{_backbone_name(variant, rest)}"
+    if part == "pyramid":
+        return _fast_attention_name(path, rest)
+    if part == "head":
+        official = rest.replace("classifier.", "conv_out.")
+        return f"head{path}.{official}"
+    return _shared_name(variant, path, part, rest)
+
+
+def _shared_name(variant: Variant, path: int, part: str, rest: str) -> str:
+    """The parts of a path that all families name alike."""
     if part == "encoding":
         return f"enc{path}.{_encoding_name(rest)}"
     if part == "propagation":
@@ -82,9 +113,7 @@ def _path_name(variant: Variant, name: str) -> str:
         source = (path - 1 - variant.memory_capacity + int(step)) % variant.paths + 1
         pair = f"{path}_{source}" if variant.paths > 2 else f"{path}"
         return f"atn{pair}.fc.0.conv.{parameter}"
-    if part == "norm":
-        return f"layer_norm{path}.ln.{rest}"
-    return f"head{path}.conv5.{_head_name(rest, conv='0', norm='1', classifier='4')}"
+    return f"layer_norm{path}.ln.{rest}"
 
 
 def _backbone_name(variant: Variant, rest: str) -> str:
@@ -103,6 +132,15 @@ def _pyramid_name(rest: str) -> str:
     return f"conv{int(branch) + 1}.{_CONV_NORM[kind]}.{parameter}"
 
 
+def _fast_attention_name(path: int, rest: str) -> str:
+    part, index, tail = rest.split(".", 2)
+    if part != "attention":
+        return f"ffm_{_FANET_LEVELS[part][int(index)]}_{path}.{part}.{tail}"
+    projection, tail = tail.split(".", 1)
+    level = _FANET_LEVELS[part][int(index)]
+    return f"ffm_{level}_{path}.{_FAST_ATTENTION[projection]}.{tail}"
+
+
 def _encoding_name(rest: str) -> str:
     if rest.startswith("value."):
         return f"w_vs.0.conv.{rest.removeprefix('value.')}"
@@ -117,3 +155,11 @@ def _head_name(rest: str, *, conv: str, norm: str, classifier: str) -> str:
         return f"{classifier}.{rest.removeprefix('classifier.')}"
     _, kind, parameter = rest.split(".")
     return f"{conv if kind == 'conv' else norm}.{parameter}"
+
+
+_LAYOUTS: dict[tuple[type[Backbone], bool], Callable[[Variant, str], str]] = {
+    (Backbone, False): _single_frame_name,
+    (Backbone, True): _path_name,
+    (FanetBackbone, True): _fanet_path_name,
+}
+"""By family, and whether there are several paths."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tdnet.class_map import ClassMap
@@ -10,6 +11,7 @@ from tdnet.errors import WeightsError
 from tdnet.variants import get_variant
 
 if TYPE_CHECKING:
+    from tdnet.network import SegmentationNetwork
     from tdnet.streaming import StreamingSegmenter
 
 DEFAULT_CLASS_MAP = "cityscapes"
@@ -21,13 +23,17 @@ class SegmenterSettings:
 
     Attributes:
         variant: a name of :func:`tdnet.list_variants`.
-        weights: path of a weights file; empty for those packaged with the project.
+        weights: path of a weights file; empty for those packaged with the project. Of a folder
+            that `tdnet export` wrote, for the runtimes that take one.
         class_map: packaged name or path of a YAML file; empty for the one stored with the
             weights, or else ``cityscapes``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
-        precision: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+        precision: ``auto``, ``float32``, ``bfloat16`` or ``float16``; of exported graphs
+            ``auto`` or what they were exported in.
         input_size: height and width of the network input; None for the size that the weights
             were made for, or else the variant's native one.
+        runtime: ``torch``, or what runs a folder of exported graphs: ``onnxruntime`` or
+            ``tensorrt``.
     """
 
     variant: str = "td4-psp18-nano"
@@ -36,33 +42,71 @@ class SegmenterSettings:
     device: str = "auto"
     precision: str = "auto"
     input_size: tuple[int, int] | None = None
+    runtime: str = "torch"
 
     def build(self) -> StreamingSegmenter:
         """Create the network, load its weights, and put it on the device.
 
         Raises:
             TdnetError: an unknown name, a file that cannot be used, a class map that does not
-                fit, or a device that this machine lacks; the message says what to do.
+                fit, a runtime that is not installed, or a device that this machine lacks; the
+                message says what to do.
+        """
+        from tdnet.device import resolve_device, resolve_precision
+        from tdnet.streaming import StreamingSegmenter
+
+        get_variant(self.variant)
+        if self.runtime != "torch":
+            from tdnet.runtimes.opening import open_exported
+
+            network, description = open_exported(self)
+            class_map = ClassMap.load(self.class_map) if self.class_map else description.class_map
+            return StreamingSegmenter(network, class_map=class_map)
+        resolve_precision(self.precision, resolve_device(self.device))
+        model, class_map = self.load_model()
+        return StreamingSegmenter(
+            model, class_map=class_map, device=self.device, precision=self.precision
+        )
+
+    @property
+    def weights_path(self) -> Path:
+        """The weights file: the one given, or the one packaged with the variant.
+
+        Raises:
+            WeightsError: there is neither.
+        """
+        from tdnet.weights import packaged_weights
+
+        path = self.weights or packaged_weights(self.variant)
+        if not path:
+            raise WeightsError(
+                f"no weights given, and none are packaged for {self.variant}: set `weights` to a "
+                "checkpoint of that variant"
+            )
+        return Path(path)
+
+    def load_model(self) -> tuple[SegmentationNetwork, ClassMap]:
+        """Create the network, on the CPU, and load its weights; give its class map too.
+
+        Raises:
+            TdnetError: an unknown name, a file that cannot be used, or a class map that does not
+                fit; the message says what to do.
         """
         from tdnet.checkpoint_file import read_checkpoint
-        from tdnet.device import resolve_device, resolve_precision
         from tdnet.network import create_model
-        from tdnet.streaming import StreamingSegmenter
         from tdnet.weights import (
             load_weights,
-            packaged_weights,
             stored_class_map,
             stored_input_size,
             stored_memory_frames,
         )
 
         variant = get_variant(self.variant)
-        resolve_precision(self.precision, resolve_device(self.device))
-        path = self.weights or packaged_weights(variant.name)
-        if not path:
+        path = self.weights_path
+        if path.is_dir():
             raise WeightsError(
-                f"no weights given, and none are packaged for {variant.name}: set `weights` to a "
-                "checkpoint of that variant"
+                f"{path} is a folder: give a weights file, or for exported graphs set runtime to "
+                "onnxruntime or tensorrt"
             )
         checkpoint = read_checkpoint(path)
         if self.class_map:
@@ -75,6 +119,4 @@ class SegmenterSettings:
             input_size=self.input_size or stored_input_size(checkpoint),
         )
         load_weights(model, checkpoint)
-        return StreamingSegmenter(
-            model, class_map=class_map, device=self.device, precision=self.precision
-        )
+        return model, class_map

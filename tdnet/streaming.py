@@ -24,13 +24,14 @@ from tdnet.network.layers import SpatialLayerNorm
 from tdnet.postprocess import OutputOptions, Postprocessor
 from tdnet.preprocess import Preprocessor, check_picture
 from tdnet.recorded_network import RecordedNetwork
+from tdnet.runtimes.exported_network import ExportedNetwork
 from tdnet.stage_clock import StageClock, StageTimes
 from tdnet.temporal_memory import TemporalMemory
 from tdnet.variants import Variant
 
 logger = logging.getLogger(__name__)
 
-RunningNetwork = SegmentationNetwork | RecordedNetwork
+RunningNetwork = SegmentationNetwork | RecordedNetwork | ExportedNetwork
 
 _DEFAULT_OPTIONS = OutputOptions()
 _OVERLAY = [field.name for field in fields(StageTimes)].index("overlay")
@@ -65,10 +66,10 @@ class StreamingSegmenter:
     Calls must come from one thread at a time.
 
     Args:
-        model: a network with its weights loaded.
+        model: a network with its weights loaded; or exported graphs, which are taken as they are.
         class_map: ids, names and colours; None gives the network's channels as ids.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...
-        precision: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...; of exported graphs their own.
+        precision: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``; as for the device.
 
     Raises:
         InputError: the class map is for another number of network classes.
@@ -79,7 +80,7 @@ class StreamingSegmenter:
 
     def __init__(
         self,
-        model: SegmentationNetwork,
+        model: SegmentationNetwork | ExportedNetwork,
         *,
         class_map: ClassMap | None = None,
         device: str | torch.device = "auto",
@@ -92,12 +93,13 @@ class StreamingSegmenter:
                 f"network classes, the model has {model.num_classes}: choose a class map or a "
                 "model that fits the other"
             )
-        self.device = resolve_device(device)
-        self._dtype = resolve_precision(precision, self.device)
+        if isinstance(model, ExportedNetwork):
+            self.device, self._dtype = model.device, model.dtype
+        else:
+            self.device = resolve_device(device)
+            self._dtype = resolve_precision(precision, self.device)
         with working_on(self.device):
-            self._model = _on_device(
-                _for_inference(model, self.device, self._dtype), self.device, self._dtype
-            )
+            self._model = _on_device(model, self.device, self._dtype)
             self._open_io = _frame_io_opener(self._model, self.class_map, self.device, self._dtype)
             self._default_stream = self.open_stream()
 
@@ -109,7 +111,14 @@ class StreamingSegmenter:
     @property
     def precision(self) -> str:
         """The number format that the network computes in, such as ``"float16"``."""
+        if isinstance(self._model, ExportedNetwork):
+            return self._model.precision
         return str(self._dtype).removeprefix("torch.")
+
+    @property
+    def runtime(self) -> str:
+        """What runs the network, of `tdnet.runtimes.RUNTIMES`."""
+        return self._model.runtime if isinstance(self._model, ExportedNetwork) else "torch"
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -313,9 +322,12 @@ def _for_inference(
 
 
 def _on_device(
-    network: SegmentationNetwork, device: torch.device, dtype: torch.dtype
+    model: SegmentationNetwork | ExportedNetwork, device: torch.device, dtype: torch.dtype
 ) -> RunningNetwork:
     """Have a GPU replay the network's work: to launch it anew takes longer than to do it."""
+    if isinstance(model, ExportedNetwork):
+        return model
+    network = _for_inference(model, device, dtype)
     if device.type != "cuda":
         return network
     return RecordedNetwork(network, device, dtype, CudaGraphRecorder(device))

@@ -4,28 +4,42 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tdnet.backbones import Backbone, BisenetBackbone, FanetBackbone
 from tdnet.errors import InputError, UnknownNameError
 
 NATIVE_SIZE = (769, 1537)
+FANET_SIZE = (768, 1536)
 NANO_SIZE = (257, 513)
+
+__all__ = [
+    "VARIANTS",
+    "Backbone",
+    "BisenetBackbone",
+    "FanetBackbone",
+    "HeadStyle",
+    "Variant",
+    "feature_size",
+    "get_variant",
+    "list_variants",
+]
+
+
+_CHANNELS = ("key_channels", "value_channels", "head_channels")
 
 
 @dataclass(frozen=True)
-class Backbone:
-    """A dilated ResNet with feature stride 8.
+class HeadStyle:
+    """How a head classifies: 3x3 convolution, norm, activation, dropout, 1x1 convolution.
 
     Attributes:
-        depth: 18, 50 or 101 layers.
-        width: channels of the first residual layer; 64 in the literature.
+        leaky: leaky ReLU, not ReLU.
+        dropout: share of the channels left out in training.
+        bias: whether the last convolution has one.
     """
 
-    depth: int
-    width: int = 64
-
-    @property
-    def out_channels(self) -> int:
-        """Channels C of the last layer."""
-        return self.width * 8 * (1 if self.depth < 50 else 4)
+    leaky: bool = False
+    dropout: float = 0.1
+    bias: bool = True
 
 
 @dataclass(frozen=True)
@@ -34,9 +48,12 @@ class Variant:
 
     Attributes:
         name: as users type it.
-        backbone: the feature extractor of each path.
-        paths: N, the number of sub-networks; 1 is a single-frame PSPNet without memory.
-        pyramid_groups: G, into which the pyramid's channels are divided; a path keeps one group.
+        backbone: the feature extractor of each path; its class decides what joins its scales:
+            pyramid pooling, fast attention or feature fusion.
+        description: one line for listings.
+        paths: N, the number of sub-networks; 1 is a single-frame network without memory.
+        pyramid_groups: G, into which a pyramid pooling's channels are divided; a path keeps one
+            group.
         key_channels: channels of queries and keys.
         value_channels: D, channels of values.
         head_channels: channels between the two convolutions of the head.
@@ -45,7 +62,7 @@ class Variant:
             to query, key and value, so that batch statistics come from the samples.
         input_size: native height and width of the network input.
         memory_frames: past frames that a frame uses, 0 to N - 1; None: all N - 1, as published.
-        description: one line for listings.
+        head: how the heads classify.
     """
 
     name: str
@@ -60,9 +77,27 @@ class Variant:
     sample_before_projection: bool = True
     input_size: tuple[int, int] = NATIVE_SIZE
     memory_frames: int | None = None
+    head: HeadStyle = HeadStyle()
 
     def __post_init__(self) -> None:
-        """Checks what attention propagation rests on."""
+        """Checks what would fail within the network.
+
+        Raises:
+            InputError: with the field.
+        """
+        for name in ("paths", *_CHANNELS, "memory_stride", "pyramid_groups"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; allowed are numbers from 1")
+        if not self.backbone.has_groups and self.pyramid_groups > 1:
+            raise InputError(
+                f"pyramid_groups is {self.pyramid_groups}; allowed is 1, {self.backbone} has no "
+                "pyramid pooling to divide"
+            )
+        if self.backbone.out_channels // 4 % self.pyramid_groups:
+            raise InputError(
+                f"pyramid_groups is {self.pyramid_groups}; allowed are numbers that divide "
+                f"{self.backbone.out_channels // 4}, the channels of each grid of the pyramid"
+            )
         if not 0 <= self.memory_capacity < self.paths:
             raise InputError(
                 f"memory_frames is {self.memory_frames}; allowed are 0 to {self.paths - 1} with "
@@ -92,11 +127,13 @@ def feature_size(input_size: tuple[int, int]) -> tuple[int, int]:
     return -(-height // 8), -(-width // 8)
 
 
+FANET_HEAD = HeadStyle(leaky=True, dropout=0.0, bias=False)
+
 VARIANTS: tuple[Variant, ...] = (
     Variant(
         name="td4-psp18",
         backbone=Backbone(18),
-        description="four PSPNet-18 paths; the fastest of the paper's PSP networks",
+        description="four PSPNet-18 paths; the faster of the paper's PSP networks",
         paths=4,
         pyramid_groups=2,
     ),
@@ -108,6 +145,33 @@ VARIANTS: tuple[Variant, ...] = (
         pyramid_groups=2,
         head_channels=256,
         sample_before_projection=False,
+    ),
+    Variant(
+        name="td2-fa18",
+        backbone=FanetBackbone(18),
+        description="two FANet-18 paths",
+        paths=2,
+        value_channels=256,
+        head_channels=256,
+        memory_stride=3,
+        sample_before_projection=False,
+        input_size=FANET_SIZE,
+        head=FANET_HEAD,
+    ),
+    Variant(
+        name="td4-bise18",
+        backbone=BisenetBackbone(18),
+        description="four BiSeNet-18 paths; the fastest of the paper's networks",
+        paths=4,
+        value_channels=256,
+        head_channels=64,
+    ),
+    Variant(
+        name="td4-psp34",
+        backbone=Backbone(34),
+        description="four PSPNet-34 paths",
+        paths=4,
+        pyramid_groups=2,
     ),
     Variant(
         name="td4-psp18-nano",
@@ -127,6 +191,12 @@ VARIANTS: tuple[Variant, ...] = (
         head_channels=128,
     ),
     Variant(
+        name="psp34",
+        backbone=Backbone(34),
+        description="single-frame PSPNet-34",
+        head_channels=128,
+    ),
+    Variant(
         name="psp50",
         backbone=Backbone(50),
         description="single-frame PSPNet-50",
@@ -137,6 +207,20 @@ VARIANTS: tuple[Variant, ...] = (
         backbone=Backbone(101),
         description="single-frame PSPNet-101, the teacher",
         head_channels=512,
+    ),
+    Variant(
+        name="fa18",
+        backbone=FanetBackbone(18),
+        description="single-frame FANet-18",
+        head_channels=256,
+        input_size=FANET_SIZE,
+        head=FANET_HEAD,
+    ),
+    Variant(
+        name="bise18",
+        backbone=BisenetBackbone(18),
+        description="single-frame BiSeNet-18",
+        head_channels=64,
     ),
     Variant(
         name="psp18-nano",

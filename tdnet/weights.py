@@ -6,6 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -21,11 +22,12 @@ from tdnet.network.base import MAX_SIDE, MIN_SIDE
 from tdnet.network.layers import resize
 from tdnet.official_layout import is_unused, official_names
 from tdnet.official_teacher import undivided
-from tdnet.variants import VARIANTS
+from tdnet.variants import VARIANTS, Variant, feature_size
 
 logger = logging.getLogger("tdnet")
 
 _SHOWN = 4
+_LISTED_CLASSES = 19
 
 
 @dataclass(frozen=True)
@@ -141,15 +143,15 @@ def load_weights(model: SegmentationNetwork, path: str | Path | CheckpointFile) 
         ignored=ignored,
         notes=tuple(notes),
         metadata=checkpoint.metadata,
-        memory_frames=stored_memory_frames(checkpoint),
+        memory_frames=stored_memory_frames(checkpoint, model.variant.paths),
     )
 
 
 def stored_input_size(checkpoint: CheckpointFile) -> tuple[int, int] | None:
     """Height and width that a checkpoint was made for, by its header or its layer norms.
 
-    The maps of a layer norm tell the size up to the feature stride: the odd one of them, as
-    769 x 1537, is taken. None if neither says anything.
+    The maps of a layer norm tell the size up to the feature stride: of those sizes a variant's
+    native one is taken, or else the odd one. None if neither says anything.
 
     Raises:
         WeightsError: the header is not readable.
@@ -171,7 +173,9 @@ def stored_input_size(checkpoint: CheckpointFile) -> tuple[int, int] | None:
     for name, item in checkpoint.tensors.items():
         if _is_norm_map(name, item):
             height, width = _size(item)
-            return (height - 1) * 8 + 1, (width - 1) * 8 + 1
+            native = (variant.input_size for variant in VARIANTS)
+            odd = (height - 1) * 8 + 1, (width - 1) * 8 + 1
+            return next((size for size in native if feature_size(size) == _size(item)), odd)
     return None
 
 
@@ -185,8 +189,12 @@ def stored_class_map(checkpoint: CheckpointFile) -> ClassMap | None:
     return ClassMap.from_yaml(text, f"{checkpoint.path} (class_map)") if text else None
 
 
-def stored_memory_frames(checkpoint: CheckpointFile) -> int | None:
+def stored_memory_frames(checkpoint: CheckpointFile, paths: int = 1) -> int | None:
     """Past frames that a checkpoint's network uses, by its header; None: all that it can.
+
+    Args:
+        checkpoint: the file.
+        paths: of the network that it is for, where that may be none of the list.
 
     Raises:
         WeightsError: the header is not readable.
@@ -194,7 +202,7 @@ def stored_memory_frames(checkpoint: CheckpointFile) -> int | None:
     text = checkpoint.metadata.get("memory_frames")
     if text is None:
         return None
-    most = max(variant.paths for variant in VARIANTS) - 1
+    most = max(paths, *(variant.paths for variant in VARIANTS)) - 1
     if text not in map(str, range(most + 1)):
         raise WeightsError(
             f"{checkpoint.path}: its header says memory_frames {text!r}; allowed are 0 to {most}"
@@ -279,9 +287,7 @@ def _identify(checkpoint: CheckpointFile) -> tuple[str, str | None, int | None, 
     best: tuple[str, str | None, int | None, set[str]] = (layout, None, None, set())
     for known in VARIANTS:
         variant = known.limited_memory(stored_memory_frames(checkpoint))
-        with torch.device("meta"):
-            model = create_model(variant)
-        own = model.state_dict()
+        own = _entries(variant)
         official = official_names(variant, own)
         for layout, names in (("tdnet", {name: name for name in own}), ("official", official)):
             needed = {
@@ -289,17 +295,17 @@ def _identify(checkpoint: CheckpointFile) -> tuple[str, str | None, int | None, 
                 for name, theirs in names.items()
                 if not name.endswith("num_batches_tracked")
             }
-            if all(
+            if needed and all(
                 theirs in tensors
                 and (
                     _core_shape(tensors[theirs]) == _core_shape(target)
                     or _is_norm_map(theirs, target)
-                    or _is_classifier(target, model.num_classes)
+                    or _is_classifier(target, _LISTED_CLASSES)
                 )
                 for theirs, target in needed.items()
             ):
                 classifier = next(
-                    theirs for ours, theirs in names.items() if ours.endswith("classifier.bias")
+                    theirs for ours, theirs in names.items() if ours.endswith("classifier.weight")
                 )
                 used = set(names.values()) & set(tensors)
                 found = (layout, variant.name, tensors[classifier].shape[0], used)
@@ -308,6 +314,13 @@ def _identify(checkpoint: CheckpointFile) -> tuple[str, str | None, int | None, 
                 # A PSPNet-101 has all that a PSPNet-50 has, and more.
                 best = max(best, found, key=lambda match: len(match[3]))
     return best if best[1] else (*best[:3], set(tensors))
+
+
+@cache
+def _entries(variant: Variant) -> dict[str, Tensor]:
+    """The state dict of a variant, without numbers."""
+    with torch.device("meta"):
+        return create_model(variant, _LISTED_CLASSES).state_dict()
 
 
 def _renamed(

@@ -6,9 +6,10 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tdnet.errors import InputError
+from tdnet.errors import InputError, WeightsError
 from tdnet.settings import SegmenterSettings
 from tdnet.variants import list_variants
 
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
 
 Subparsers = Any  # argparse has no public name for it
 
+WEIGHTS_FILE = "weights file; without it the variant's packaged ones"
+
 # Fields of SegmenterSettings, which knows the defaults.
 MODEL_OPTIONS: dict[str, dict[str, Any]] = {
     "variant": {"metavar": "V", "help": f"the network: {', '.join(list_variants())}"},
-    "weights": {"metavar": "W", "help": "weights file; without it the variant's packaged ones"},
+    "weights": {
+        "metavar": "W",
+        "help": f"{WEIGHTS_FILE}; or folder of exported graphs",
+    },
     "class_map": {
         "metavar": "C",
         "help": "packaged class map or YAML file; without it the one stored with the weights",
@@ -32,6 +38,10 @@ MODEL_OPTIONS: dict[str, dict[str, Any]] = {
         "type": int,
         "metavar": ("H", "W"),
         "help": "height and width of the network input; without it what the weights are made for",
+    },
+    "runtime": {
+        "metavar": "R",
+        "help": "torch; onnxruntime or tensorrt for a folder that `tdnet export` wrote",
     },
 }
 
@@ -50,6 +60,18 @@ def segmenter_settings(args: argparse.Namespace) -> SegmenterSettings:
     """Gives the settings that the options of `add_model_options` name."""
     values = {field.name: getattr(args, field.name) for field in fields(SegmenterSettings)}
     return SegmenterSettings(**{**values, "input_size": size_or_none(args.input_size)})
+
+
+def check_weights_file(path: Path) -> None:
+    """Refuses a folder of exported graphs where a network is made of the weights.
+
+    Raises:
+        WeightsError: it is a folder.
+    """
+    if path.is_dir():
+        raise WeightsError(
+            f"{path} is a folder: give the weights file that it was exported of, or another one"
+        )
 
 
 def size_or_none(sides: Sequence[int] | None) -> tuple[int, int] | None:

@@ -20,6 +20,7 @@ from tdnet_offline.commands import (
     check,
     convert,
     evaluate,
+    export,
     extract,
     info,
     predict,
@@ -27,7 +28,7 @@ from tdnet_offline.commands import (
     train,
 )
 
-COMMANDS = (predict, evaluate, benchmark, check, extract, convert, info, synthesize, train)
+COMMANDS = (predict, evaluate, benchmark, check, extract, convert, export, info, synthesize, train)
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 

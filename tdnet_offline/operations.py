@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tdnet.network import create_model
+from tdnet.network import SegmentationNetwork, create_model
+from tdnet.temporal_memory import TemporalMemory
 from tdnet.variants import Variant
 
 
@@ -43,18 +45,36 @@ def count_operations(
         UnknownNameError: no variant has that name.
         InputError: a class count or size out of range.
     """
-    meta = torch.device("meta")
-    with meta, torch.inference_mode():
-        model = create_model(variant, num_classes=num_classes, input_size=input_size)
-        memory = model.new_memory(meta)
-        frame = torch.empty(1, 3, *model.input_size)
-        for _ in range(memory.capacity):
-            model.step(frame, memory)
-        with FlopCounterMode(display=False) as counter:
-            model.step(frame, memory)
+    model, memory, step = stream_without_computing(variant, input_size, num_classes)
+    with FlopCounterMode(display=False) as counter:
+        step()
     return NetworkCost(
         num_parameters=sum(parameter.numel() for parameter in model.parameters()),
         # The counter counts a multiplication and an addition as two.
         multiply_adds=counter.get_total_flops() // 2,
         memory_bytes=memory.nbytes,
     )
+
+
+def stream_without_computing(
+    variant: str | Variant, input_size: tuple[int, int] | None = None, num_classes: int = 19
+) -> tuple[SegmentationNetwork, TemporalMemory, Callable[[], object]]:
+    """Gives a network on the meta device, its full memory, and what segments the next frame.
+
+    Raises:
+        UnknownNameError: no variant has that name.
+        InputError: a class count or size out of range.
+    """
+    meta = torch.device("meta")
+    with meta:
+        model = create_model(variant, num_classes=num_classes, input_size=input_size)
+        memory = model.new_memory(meta)
+        frame = torch.empty(1, 3, *model.input_size)
+
+    def step() -> object:
+        with meta, torch.inference_mode():
+            return model.step(frame, memory)
+
+    for _ in range(memory.capacity):
+        step()
+    return model, memory, step

@@ -1,16 +1,13 @@
-"""Where a result comes from: machine, versions, commit, and the hash of a file."""
+"""Where a result comes from: machine, versions and commit."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
 from pathlib import Path
 
 from tdnet.version import __version__
-
-_BLOCK = 1 << 20
 
 
 def hardware() -> str:
@@ -44,19 +41,6 @@ def git_commit() -> str:
     if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
         return ""
     return _git(here.parent, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*") or ""
-
-
-def sha256(path: Path) -> str:
-    """Give the SHA-256 of a file as 64 hexadecimal digits.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _git(folder: Path, *words: str) -> str | None:

@@ -98,8 +98,11 @@ class DeviceRecovery:
             if recipe is None or not self.due:
                 return None
             self._return_after = time.monotonic() + RETRY_SECONDS
-            # Numbers chosen for one device may be slow or unknown on the other.
-            on_cpu = replace(recipe.settings.segmenter, device="cpu", precision="auto")
+            wanted = recipe.settings.segmenter
+            # Numbers chosen for one device may be slow or unknown on the other; what TensorRT,
+            # which has no CPU, makes engines of is read by ONNX Runtime too.
+            runtime = "onnxruntime" if wanted.runtime == "tensorrt" else wanted.runtime
+            on_cpu = replace(wanted, device="cpu", precision="auto", runtime=runtime)
             return await self._use(on_cpu)
         except ModelLoadError:
             self._fall_back_after = time.monotonic() + RETRY_SECONDS

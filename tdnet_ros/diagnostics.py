@@ -152,6 +152,7 @@ def _model_values(segmenter: StreamingSegmenter) -> dict[str, object]:
         "class map": segmenter.class_map.name,
         "device": segmenter.device,
         "precision": segmenter.precision,
+        "runtime": segmenter.runtime,
         "input size": "{} x {}".format(*segmenter.input_size),
         "memory of a camera MiB": f"{segmenter.memory_bytes / MEBIBYTE:.2f}",
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from rclpy.task import Future
 
 from tdnet.errors import TdnetError
+from tdnet.runtimes.description import DESCRIPTION_NAME
 from tdnet.settings import SegmenterSettings
 from tdnet.streaming import StreamingSegmenter
 from tdnet_ros.log_throttle import describe
@@ -108,7 +109,8 @@ def file_states(settings: SegmenterSettings) -> FileStates:
 
 def _state(path: str) -> tuple[int, int] | None:
     try:
-        status = os.stat(path)
+        # Beside exported graphs lies a file with the hashes of all.
+        status = os.stat(os.path.join(path, DESCRIPTION_NAME) if os.path.isdir(path) else path)
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size

@@ -16,6 +16,7 @@ from tdnet.class_map import ClassMap
 from tdnet.errors import quoted
 from tdnet.network.base import MAX_SIDE, MIN_SIDE
 from tdnet.postprocess import MAX_OUTPUT_SIDE
+from tdnet.runtimes import RUNTIMES
 from tdnet.variants import list_variants
 from tdnet_ros.settings import (
     IMAGE_TRANSPORTS,
@@ -89,8 +90,9 @@ PARAMETERS = (
     ),
     ParameterSpec(
         "weights",
-        "Weights file of the network; empty: the weights that come with the variant.",
-        "path of a .safetensors file or a PyTorch checkpoint, or empty",
+        "Weights file of the network, or folder of exported graphs; empty: the weights that come "
+        "with the variant.",
+        "path of a .safetensors file, a PyTorch checkpoint or an exported folder, or empty",
         change=Change.NEW_MODEL,
     ),
     ParameterSpec(
@@ -116,6 +118,12 @@ PARAMETERS = (
         "Height and width in pixels at which the network sees the image; empty: its own size.",
         f"empty, or two numbers of {MIN_SIDE} to {MAX_SIDE}",
         kind=Parameter.Type.INTEGER_ARRAY,
+        change=Change.NEW_MODEL,
+    ),
+    ParameterSpec(
+        "runtime",
+        "What runs the network: PyTorch, or what runs the exported graphs that weights names.",
+        _one_of(RUNTIMES),
         change=Change.NEW_MODEL,
     ),
     ParameterSpec(

@@ -14,6 +14,7 @@ from tdnet.device import PRECISIONS
 from tdnet.errors import TdnetError, one_line, quoted
 from tdnet.network.base import MAX_PIXELS, MAX_SIDE, MIN_SIDE
 from tdnet.postprocess import MAX_OUTPUT_SIDE, OutputSize
+from tdnet.runtimes import RUNTIMES
 from tdnet.settings import SegmenterSettings
 from tdnet.variants import get_variant
 from tdnet_ros.limits import DiagnosticLimits, Limits
@@ -91,6 +92,7 @@ class NodeSettings:
             "device": model.device,
             "precision": model.precision,
             "input_size": list(model.input_size or ()),
+            "runtime": model.runtime,
             "output_size": size if isinstance(size, str) else f"{size[0]}, {size[1]}",
             "image_transport": self.image_transport,
             "cameras": list(self.cameras),
@@ -133,6 +135,7 @@ class NodeSettings:
                 device=device,
                 precision=_choice("precision", text["precision"], PRECISION_NAMES),
                 input_size=_input_size(cast(Sequence[int], values["input_size"])),
+                runtime=_choice("runtime", text["runtime"], RUNTIMES),
             ),
             output_size=_output_size(values["output_size"]),
             image_transport=_choice("image_transport", text["image_transport"], IMAGE_TRANSPORTS),

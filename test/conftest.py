@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import hypothesis
 import pytest
 import torch
@@ -12,10 +14,27 @@ from rig.shared_memory import remove_orphans
 hypothesis.settings.register_profile("tdnet", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("tdnet")
 
+EXPORT_SIZE = (65, 129)
+"""Height and width of the frames of `exported_nano`."""
+
 
 def pytest_sessionstart() -> None:
     """Give back the memory that killed processes of earlier runs have left."""
     remove_orphans()
+
+
+@pytest.fixture(scope="session")
+def exported_nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that `tdnet export` wrote: the nano weights for small frames, for all tests."""
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason="needs the extras export and onnxruntime")
+    from tdnet_offline.command import main
+
+    folder = tmp_path_factory.mktemp("export") / "nano"
+    size = [str(side) for side in EXPORT_SIZE]
+    options = ["--variant", "td4-psp18-nano", "--input-size", *size, "--output", str(folder)]
+    assert main(["export", *options]) == 0
+    return folder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

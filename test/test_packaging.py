@@ -17,12 +17,17 @@ from tdnet.version import __version__
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("tdnet", "tdnet_ros", "tdnet_offline")
 TDNET_NEEDS = {"cv2", "numpy", "safetensors", "torch", "yaml"}
-# Triton comes with PyTorch for CUDA; modules of this ending are imported where it is only.
+# Imported where somebody chose them: runtimes; Triton comes with PyTorch for CUDA.
+TDNET_MAY_USE = {"onnxruntime", "tensorrt", "triton"}
+# Modules of this ending are imported where it is only.
 NEEDS_TRITON = "_program"
 # rclpy stands for ROS, the rest for what must not be needed to import a package.
 FORBIDDEN = {
-    "tdnet": {"rclpy", "tdnet_ros", "tdnet_offline", "rosbags", "av", "rich", "triton"},
-    "tdnet_offline": {"rclpy", "tdnet_ros"},
+    "tdnet": {
+        *("rclpy", "tdnet_ros", "tdnet_offline", "rosbags", "av", "rich", "triton"),
+        *("onnxruntime", "tensorrt"),
+    },
+    "tdnet_offline": {"rclpy", "tdnet_ros", "onnxscript"},
     "tdnet_ros": {"tdnet_offline", "rosbags", "av", "rich"},
 }
 
@@ -117,7 +122,7 @@ def test_no_module_names_what_its_package_must_not_import(package: str) -> None:
 
 def test_tdnet_names_its_few_dependencies_only() -> None:
     names = {name for path in modules("tdnet") for name in imported_packages(path)}
-    assert names - set(sys.stdlib_module_names) <= TDNET_NEEDS | {"tdnet", "triton"}
+    assert names - set(sys.stdlib_module_names) <= TDNET_NEEDS | TDNET_MAY_USE | {"tdnet"}
 
 
 def test_every_dependency_of_tdnet_is_declared() -> None:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from tdnet.class_map import ClassMap
-from tdnet.network import PSPNet, TDNet, create_model
+from tdnet.network import SingleFrameNetwork, TDNet, create_model
 from tdnet.network.layers import resize
 from tdnet.preprocess import Preprocessor, resize_picture
 from tdnet.streaming import StreamingSegmenter
@@ -139,7 +139,7 @@ def train(
     model.eval()
 
 
-def start_paths(network: TDNet, single: PSPNet) -> None:
+def start_paths(network: TDNet, single: SingleFrameNetwork) -> None:
     """Give every path the single-frame network's backbone, pyramid and slice of the head."""
     for path in network.paths:
         path.backbone.load_state_dict(single.backbone.state_dict())
@@ -156,7 +156,9 @@ def start_paths(network: TDNet, single: PSPNet) -> None:
         path.head.classifier.load_state_dict(single.head.classifier.state_dict())
 
 
-def held_out_scores(model: TDNet | PSPNet, drives: int, frames: int) -> dict[str, object]:
+def held_out_scores(
+    model: TDNet | SingleFrameNetwork, drives: int, frames: int
+) -> dict[str, object]:
     """Stream unseen drives; pixel accuracy and IoU by class against the exact labels."""
     class_map = ClassMap.load("cityscapes")
     segmenter = StreamingSegmenter(model.float(), class_map=class_map, precision="float32")
@@ -209,7 +211,7 @@ def main() -> None:
 
     network = create_model("td4-psp18-nano", num_classes=CLASSES, memory_stride=3)
     single = create_model("psp18-nano", num_classes=CLASSES)
-    if not isinstance(network, TDNet) or not isinstance(single, PSPNet):
+    if not isinstance(network, TDNet) or not isinstance(single, SingleFrameNetwork):
         raise TypeError("the variants are not what this recipe is for")
     size = network.input_size
     images, labels = render_cache(options.cache, options.drives, size)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tdnet.network.pspnet import PSPNet
+from tdnet.network.single_frame import SingleFrameNetwork
 from tdnet.network.tdnet import TDNet
 from tdnet.variants import Variant, get_variant
 
-SegmentationNetwork = TDNet | PSPNet
+SegmentationNetwork = SingleFrameNetwork | TDNet
 
-__all__ = ["PSPNet", "SegmentationNetwork", "TDNet", "create_model"]
+__all__ = ["SegmentationNetwork", "SingleFrameNetwork", "TDNet", "create_model"]
 
 
 def create_model(
@@ -31,7 +31,7 @@ def create_model(
         InputError: a class count, size or stride out of range.
     """
     chosen = get_variant(variant) if isinstance(variant, str) else variant
-    network = TDNet if chosen.paths > 1 else PSPNet
+    network = TDNet if chosen.paths > 1 else SingleFrameNetwork
     return network(
         chosen,
         num_classes=num_classes,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tdnet.errors import InputError
-from tdnet.network.layers import ConvNorm
+from tdnet.network.layers import Foldable
 from tdnet.temporal_memory import Context, FrameFeatures, MemoryEntry, TemporalMemory
 from tdnet.variants import Variant, feature_size
 
@@ -152,5 +152,5 @@ class StreamingNetwork(nn.Module, ABC):
         For inference only; the network cannot be trained or saved afterwards.
         """
         for module in self.modules():
-            if isinstance(module, ConvNorm):
+            if isinstance(module, Foldable):
                 module.fold()

@@ -38,6 +38,12 @@ class FusedConvolution(nn.Module):
         self._bias = None if conv.bias is None else conv.bias.detach()
         self._activation, self._scalars = _attribute(activation)
 
+    @staticmethod
+    def exists_for(conv: nn.Conv2d, activation: nn.Module | None = None) -> bool:
+        """Whether a convolution, and an activation after it if there is one, can be fused."""
+        known = activation is None or isinstance(activation, nn.Identity | nn.ReLU | nn.LeakyReLU)
+        return conv.groups == 1 and known
+
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """Map (B, C_in, H, W) to (B, C_out, H', W'); a residual is added before the activation.
 

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 def prepare_for_cpu(network: StreamingNetwork, dtype: torch.dtype) -> None:
     """Replace a network's parts by those that a CPU computes in fewer passes over memory.
 
+    What it does not know stays as it is.
     For inference only: the network cannot be trained, saved or copied afterwards. Where this
     PyTorch or processor has no fused convolutions, they stay as they are, and a log line says so.
 
@@ -45,8 +46,17 @@ def _replace(parent: nn.Module, matrices: PyramidMatrices, *, fused: bool) -> No
         elif isinstance(child, AttentionStep) and child.is_folded:
             setattr(parent, name, HostAttention(child))
         elif fused and isinstance(child, ConvNorm):
-            setattr(parent, name, FusedConvolution(child.conv, child.activation))
-        elif fused and isinstance(child, nn.Conv2d):
+            setattr(parent, name, _fused(child))
+        elif fused and isinstance(child, nn.Conv2d) and FusedConvolution.exists_for(child):
             setattr(parent, name, FusedConvolution(child, nn.Identity()))
         else:
             _replace(child, matrices, fused=fused)
+
+
+def _fused(layer: ConvNorm) -> nn.Module:
+    """A folded layer in one operation; where oneDNN lacks the activation, the convolution is."""
+    if FusedConvolution.exists_for(layer.conv, layer.activation):
+        return FusedConvolution(layer.conv, layer.activation)
+    if FusedConvolution.exists_for(layer.conv):
+        layer.add_module("conv", FusedConvolution(layer.conv, nn.Identity()))
+    return layer

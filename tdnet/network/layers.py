@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
@@ -9,11 +11,22 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 NORM_EPS = 1e-5
 
 
-class ConvNorm(nn.Module):
+LEAKY_SLOPE = 0.01
+
+
+class Foldable(nn.Module, ABC):
+    """A layer that has another form for inference, of the same numbers up to rounding."""
+
+    @abstractmethod
+    def fold(self) -> None:
+        """Take that form; the layer cannot be trained afterwards."""
+
+
+class ConvNorm(Foldable):
     """Convolution, batch norm and activation.
 
     The norm folds into the convolution for inference (:meth:`fold`), which is exact up to
-    rounding. Padding keeps the size at stride 1.
+    rounding.
 
     Args:
         in_channels: channels of the input.
@@ -21,6 +34,7 @@ class ConvNorm(nn.Module):
         kernel_size: odd side of the kernel.
         stride: stride of the convolution.
         dilation: dilation of the convolution.
+        padding: zeros around the input; None keeps the size at stride 1.
         bias: whether the convolution has a bias beside the norm's.
         activation: module that follows the norm; None for none.
     """
@@ -33,6 +47,7 @@ class ConvNorm(nn.Module):
         *,
         stride: int = 1,
         dilation: int = 1,
+        padding: int | None = None,
         bias: bool = False,
         activation: nn.Module | None = None,
     ) -> None:
@@ -42,7 +57,7 @@ class ConvNorm(nn.Module):
             out_channels,
             kernel_size,
             stride=stride,
-            padding=dilation * (kernel_size // 2),
+            padding=dilation * (kernel_size // 2) if padding is None else padding,
             dilation=dilation,
             bias=bias,
         )
@@ -93,6 +108,11 @@ class SpatialLayerNorm(nn.Module):
         wide = x.to(self.weight.dtype)
         shape = self.weight.shape
         return nn.functional.layer_norm(wide, shape, self.weight, self.bias, NORM_EPS).to(x.dtype)
+
+
+def activation(*, leaky: bool) -> nn.Module:
+    """Create the activation of a network's part: a ReLU, leaky or not, in place."""
+    return nn.LeakyReLU(LEAKY_SLOPE, inplace=True) if leaky else nn.ReLU(inplace=True)
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:

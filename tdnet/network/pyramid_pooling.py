@@ -29,6 +29,7 @@ class PyramidPooling(nn.Module):
         )
         self.kept = _slice(channels, groups, group)
         self.kept_pooled = _slice(channels // 4, groups, group)
+        self.in_channels = channels
         self.out_channels = 2 * channels // groups
 
     def forward(self, x: Tensor) -> Tensor:

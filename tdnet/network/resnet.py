@@ -1,4 +1,4 @@
-"""The dilated ResNet under every PSP network, at stride 8 (specification, "Backbone")."""
+"""The ResNet under every network: dilated in PSP ones (specification, "Backbone")."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from tdnet.network.layers import ConvNorm
-from tdnet.variants import Backbone
-
-BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
-STRIDES = (1, 2, 1, 1)
-DILATIONS = (1, 1, 2, 4)
-MULTI_GRID = (4, 8, 16)
+from tdnet.backbones import BLOCKS, Backbone
+from tdnet.network.layers import ConvNorm, activation
 
 
 class BackboneFeatures(NamedTuple):
-    """Outputs of a backbone, both (B, channels, h, w) at stride 8."""
+    """Outputs of a backbone.
+
+    Attributes:
+        layer3: (B, channels, H', W'), for the auxiliary head; a dilated ResNet's at stride 8.
+        scales: what the features are made of, (B, channels, H', W') each, coarsest last.
+    """
 
     layer3: Tensor
-    layer4: Tensor
+    scales: tuple[Tensor, ...]
 
 
 class BasicBlock(nn.Module):
@@ -28,7 +28,14 @@ class BasicBlock(nn.Module):
     expansion = 1
 
     def __init__(
-        self, in_channels: int, width: int, *, stride: int, dilation: int, layer_dilation: int
+        self,
+        in_channels: int,
+        width: int,
+        *,
+        stride: int,
+        dilation: int,
+        layer_dilation: int,
+        leaky: bool,
     ) -> None:
         super().__init__()
         self.conv1 = ConvNorm(
@@ -37,7 +44,7 @@ class BasicBlock(nn.Module):
             3,
             stride=stride,
             dilation=dilation,
-            activation=nn.ReLU(inplace=True),
+            activation=activation(leaky=leaky),
         )
         self.conv2 = ConvNorm(
             width, width, 3, dilation=layer_dilation, activation=nn.ReLU(inplace=True)
@@ -55,14 +62,26 @@ class Bottleneck(nn.Module):
     expansion = 4
 
     def __init__(
-        self, in_channels: int, width: int, *, stride: int, dilation: int, layer_dilation: int
+        self,
+        in_channels: int,
+        width: int,
+        *,
+        stride: int,
+        dilation: int,
+        layer_dilation: int,
+        leaky: bool,
     ) -> None:
         super().__init__()
         del layer_dilation  # only a BasicBlock has a second 3x3, which takes it
         out_channels = width * self.expansion
-        self.conv1 = ConvNorm(in_channels, width, activation=nn.ReLU(inplace=True))
+        self.conv1 = ConvNorm(in_channels, width, activation=activation(leaky=leaky))
         self.conv2 = ConvNorm(
-            width, width, 3, stride=stride, dilation=dilation, activation=nn.ReLU(inplace=True)
+            width,
+            width,
+            3,
+            stride=stride,
+            dilation=dilation,
+            activation=activation(leaky=leaky),
         )
         self.conv3 = ConvNorm(width, out_channels, activation=nn.ReLU(inplace=True))
         self.downsample = _shortcut(in_channels, out_channels, stride)
@@ -73,26 +92,27 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Dilated ResNet-18, -50 or -101 without a classifier.
+    """ResNet without a classifier.
 
     Args:
-        spec: depth and width.
+        spec: depth, width, strides and dilations.
     """
 
     def __init__(self, spec: Backbone) -> None:
         super().__init__()
         block = BasicBlock if spec.depth < 50 else Bottleneck
         width = spec.width
+
+        def stem(channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> ConvNorm:
+            act = activation(leaky=spec.leaky)
+            return ConvNorm(channels, out_channels, kernel_size, stride=stride, activation=act)
+
         if spec.depth < 50:
-            self.stem = nn.Sequential(
-                ConvNorm(3, width, 7, stride=2, activation=nn.ReLU(inplace=True))
-            )
+            self.stem = nn.Sequential(stem(3, width, 7, 2))
             channels = width
         else:
             self.stem = nn.Sequential(
-                ConvNorm(3, width, 3, stride=2, activation=nn.ReLU(inplace=True)),
-                ConvNorm(width, width, 3, activation=nn.ReLU(inplace=True)),
-                ConvNorm(width, 2 * width, 3, activation=nn.ReLU(inplace=True)),
+                stem(3, width, 3, 2), stem(width, width, 3), stem(width, 2 * width, 3)
             )
             channels = 2 * width
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
@@ -105,9 +125,10 @@ class ResNet(nn.Module):
                         block(
                             channels if i == 0 else layer_width * block.expansion,
                             layer_width,
-                            stride=STRIDES[index] if i == 0 else 1,
-                            dilation=_block_dilation(index, i),
-                            layer_dilation=DILATIONS[index],
+                            stride=spec.strides[index] if i == 0 else 1,
+                            dilation=_block_dilation(spec, index, i),
+                            layer_dilation=spec.dilations[index],
+                            leaky=spec.leaky,
                         )
                         for i in range(blocks)
                     )
@@ -116,18 +137,24 @@ class ResNet(nn.Module):
             channels = layer_width * block.expansion
         self.layer1, self.layer2, self.layer3, self.layer4 = layers
         self.out_channels = channels
+        self._scales = spec.scales
 
     def forward(self, x: Tensor) -> BackboneFeatures:
-        """Map a normalised frame (B, 3, H, W) to features at ceil(H / 8) x ceil(W / 8)."""
-        layer3 = self.layer3(self.layer2(self.layer1(self.pool(self.stem(x)))))
-        return BackboneFeatures(layer3, self.layer4(layer3))
+        """Map a normalised frame (B, 3, H, W); of a dilated one to ceil(H / 8) x ceil(W / 8)."""
+        x = self.pool(self.stem(x))
+        kept = {}
+        for number, layer in enumerate((self.layer1, self.layer2, self.layer3, self.layer4), 1):
+            x = layer(x)
+            if number == 3 or number in self._scales:
+                kept[number] = x
+        return BackboneFeatures(kept[3], tuple(kept[number] for number in self._scales))
 
 
-def _block_dilation(layer: int, block: int) -> int:
+def _block_dilation(spec: Backbone, layer: int, block: int) -> int:
     """Dilation of the first (or only) 3x3 of a block; layers count from 0."""
-    if layer == 3:
-        return MULTI_GRID[block]
-    return DILATIONS[layer] if layer != 2 or block > 0 else 1
+    if layer == 3 and spec.multi_grid:
+        return spec.multi_grid[block]
+    return spec.dilations[layer] if layer != 2 or block > 0 else 1
 
 
 def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:

@@ -11,10 +11,9 @@ from tdnet.errors import InputError
 from tdnet.network.attention_propagation import AttentionPropagation
 from tdnet.network.base import StreamingNetwork
 from tdnet.network.encoding import Encoding
+from tdnet.network.extractor import create_extractor
 from tdnet.network.head import Head
 from tdnet.network.layers import SpatialLayerNorm, tokens
-from tdnet.network.pyramid_pooling import PyramidPooling
-from tdnet.network.resnet import ResNet
 from tdnet.temporal_memory import Context, FrameFeatures, MemoryEntry
 from tdnet.variants import Variant, feature_size
 
@@ -25,7 +24,7 @@ class ClipOutput(NamedTuple):
     Attributes:
         full: (B, K, h, w) logits with the propagated memory.
         sub: (B, K, h, w) logits of the path's own features alone.
-        layer3: (B, c, h, w) features for the auxiliary head.
+        layer3: (B, c, H', W') of the backbone, for the auxiliary head.
     """
 
     full: Tensor
@@ -34,7 +33,7 @@ class ClipOutput(NamedTuple):
 
 
 class Path(nn.Module):
-    """One sub-network: backbone, pyramid group, encoding, attention propagation, norm and head.
+    """One sub-network: backbone, pyramid, encoding, attention propagation, norm and head.
 
     Args:
         variant: the network's description.
@@ -48,8 +47,9 @@ class Path(nn.Module):
     ) -> None:
         super().__init__()
         groups = variant.pyramid_groups
-        self.backbone = ResNet(variant.backbone)
-        self.pyramid = PyramidPooling(self.backbone.out_channels, groups, index % groups)
+        self.backbone, self.pyramid = create_extractor(
+            variant.backbone, size, groups, index % groups
+        )
         self.encoding = Encoding(
             self.pyramid.out_channels,
             variant.key_channels,
@@ -58,7 +58,11 @@ class Path(nn.Module):
         )
         self.propagation = AttentionPropagation(variant.value_channels, variant.memory_capacity)
         self.norm = SpatialLayerNorm(size)
-        self.head = Head(variant.value_channels, variant.head_channels, num_classes)
+        self.head = Head(variant.value_channels, variant.head_channels, num_classes, variant.head)
+
+    def features(self, frames: Tensor) -> Tensor:
+        """Map normalised frames (B, 3, H, W) to the path's own features (B, C, h, w)."""
+        return self.pyramid(*self.backbone(frames).scales)
 
     def classify(self, features: Tensor) -> Tensor:
         """Map features (B, D, h, w) to logits (B, K, h, w)."""
@@ -93,7 +97,7 @@ class TDNet(StreamingNetwork):
     ) -> tuple[Tensor, FrameFeatures | None]:
         """Segment a frame by a path; see `StreamingNetwork.segment`."""
         current, stride = self.paths[path], self.memory_stride
-        features = current.pyramid(current.backbone(frame).layer4)
+        features = current.features(frame)
         value = current.encoding.value(features)
         query = None
         if context is None:
@@ -144,12 +148,12 @@ class TDNet(StreamingNetwork):
         memory = []
         for offset in range(past):
             source = self.paths[(path - past + offset) % self.variant.paths]
-            features = source.pyramid(source.backbone(clip[:, offset]).layer4)
+            features = source.features(clip[:, offset])
             memory.append(source.encoding.memory_entry(features, self.memory_stride))
 
         current = self.paths[path]
-        layer3, layer4 = current.backbone(clip[:, -1])
-        features = current.pyramid(layer4)
+        layer3, scales = current.backbone(clip[:, -1])
+        features = current.pyramid(*scales)
         value = current.encoding.value(features)
         sub = current.classify(value)
         if not memory:

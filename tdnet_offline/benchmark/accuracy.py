@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from tdnet.settings import SegmenterSettings
 from tdnet_offline.benchmark.camera_frames import DISTINCT
+from tdnet_offline.benchmark.plan import TORCH
 from tdnet_offline.benchmark.result import Accuracy
 from tdnet_offline.benchmark.timed_frames import OPTIONS
 from tdnet_offline.benchmark.weights import RANDOM
@@ -50,32 +54,36 @@ def measure_accuracy(
     weights: str,
     source: str,
     dataset: Dataset | None = None,
+    exported: Mapping[str, Path] = MappingProxyType({}),
 ) -> list[Accuracy]:
     """Segment videos in several precisions, each video from an empty memory.
 
     Args:
         settings: of the network; its precision is of no effect.
-        precisions: names, without ``auto``; float32 is measured whether it is there or not.
+        precisions: names, without ``auto``; float32 in PyTorch is what they are compared with,
+            and is among the results of that runtime whether it is there or not; without any, there
+            are no results.
         videos: frames with their labels, (H, W, 3) and (H, W) uint8.
         weights: how they are called; ``random`` ones are not scored.
         source: what the frames are, in words.
         dataset: whose class map the true labels follow; None: there are none.
+        exported: folder for each precision, where the runtime is not PyTorch.
 
     Raises:
         TdnetError: the network cannot be loaded, the device failed, or the true labels are of
             other classes.
     """
-    names = [REFERENCE, *(name for name in precisions if name != REFERENCE)]
-    segmenters = [
-        SegmenterSettings(
-            settings.variant,
-            settings.weights,
-            device=settings.device,
-            precision=name,
-            input_size=settings.input_size,
-        ).build()
-        for name in names
-    ]
+    if not precisions:
+        return []
+    over_torch = settings.runtime == TORCH
+    others = [name for name in precisions if not over_torch or name != REFERENCE]
+    names = [REFERENCE, *others]
+    segmenters = [replace(settings, precision=REFERENCE, runtime=TORCH).build()]
+    for name in others:
+        chosen = replace(settings, precision=name)
+        if not over_torch:
+            chosen = replace(settings, precision="auto", weights=str(exported[name]))
+        segmenters.append(chosen.build())
     if dataset is not None:
         check_same_classes(segmenters[0].class_map, dataset.class_map)
     axis = ClassAxis(segmenters[0].class_map)
@@ -94,7 +102,7 @@ def measure_accuracy(
     def score(counts: Counts) -> float | None:
         return mean_iou(counts) if weights != RANDOM and counts.any() else None
 
-    return [
+    results = [
         Accuracy(
             variant=settings.variant,
             weights=weights,
@@ -106,8 +114,10 @@ def measure_accuracy(
             label_agreement=float(np.mean(agreements)),
             mean_iou=score(counts),
             mean_iou_float32=score(scored[0]),
+            runtime=segmenter.runtime,
         )
         for name, segmenter, agreements, counts in zip(
             names, segmenters, equal, scored, strict=True
         )
     ]
+    return results if over_torch else results[1:]

@@ -21,8 +21,9 @@ from tdnet_offline.benchmark.accuracy import (
     videos_of,
 )
 from tdnet_offline.benchmark.camera_frames import Frames, read_frames, street_frames, usual_camera
+from tdnet_offline.benchmark.exported import exported_folder
 from tdnet_offline.benchmark.measuring import Job
-from tdnet_offline.benchmark.plan import Place, Size
+from tdnet_offline.benchmark.plan import TORCH, Place, Size
 from tdnet_offline.benchmark.result import Accuracy, Benchmark, FailedRun, Setting
 from tdnet_offline.benchmark.running import run_jobs
 from tdnet_offline.benchmark.weights import RANDOM, find_weights
@@ -81,7 +82,7 @@ def run_benchmark(
 
         def say(job: Job) -> None:
             setting, number = job.setting, jobs.index(job) + 1
-            what = f"{setting.variant} on {setting.device} in {setting.precision}"
+            what = f"{setting.variant} on {setting.device} in {setting.numbers}"
             tell(f"{number} of {len(jobs)}: {what}")
 
         runs, failed = run_jobs(jobs, say)
@@ -92,7 +93,7 @@ def run_benchmark(
             tell("accuracy")
             for place in places:
                 try:
-                    accuracy += inputs.accuracy(_without_failed(place, failed), dataset)
+                    accuracy += inputs.accuracy(place.without_failed(failed), dataset)
                 except TdnetError as error:
                     failed += tuple(
                         FailedRun(job.setting, f"accuracy: {error}")
@@ -108,17 +109,6 @@ def run_benchmark(
         failed=failed,
         accuracy=tuple(accuracy),
     )
-
-
-def _without_failed(place: Place, failed: Sequence[FailedRun]) -> Place:
-    """Leave out the precisions that a place cannot be measured in."""
-    lost = {
-        run.setting.precision
-        for run in failed
-        if (run.setting.variant, run.setting.input_size, run.setting.device)
-        == (place.variant, place.input_size, place.device)
-    }
-    return replace(place, precisions=tuple(p for p in place.precisions if p not in lost))
 
 
 class _Inputs:
@@ -140,12 +130,19 @@ class _Inputs:
         return [
             Job(
                 Setting(
-                    place.variant, name, place.input_size, (height, width), place.device, precision
+                    place.variant,
+                    name,
+                    place.input_size,
+                    (height, width),
+                    place.device,
+                    precision,
+                    place.runtime,
                 ),
                 weights,
                 path,
                 self._options.num_frames,
                 self._options.profile,
+                self._exported(place, precision, weights),
             )
             for precision in place.precisions
         ]
@@ -168,8 +165,16 @@ class _Inputs:
             place.variant, str(weights), device=place.device, input_size=place.input_size
         )
         source = self._options.accuracy or self._options.images or STREET
+        folders = {p: self._exported(place, p, weights) for p in place.precisions}
+        exported = {p: folder for p, folder in folders.items() if folder is not None}
         return measure_accuracy(
-            settings, place.precisions, videos, weights=name, source=source, dataset=dataset
+            replace(settings, runtime=place.runtime),
+            place.precisions,
+            videos,
+            weights=name,
+            source=source,
+            dataset=dataset,
+            exported=exported,
         )
 
     def _frames_for(self, place: Place) -> Frames:
@@ -181,6 +186,11 @@ class _Inputs:
         elif size not in self._frames:
             self._frames[size] = read_frames(given, self._options.topic, size)
         return self._frames[size]
+
+    def _exported(self, place: Place, precision: str, weights: Path) -> Path | None:
+        if place.runtime == TORCH:
+            return None
+        return exported_folder(place, precision, weights, self._folder)
 
     def _weights(self, place: Place) -> tuple[Path, str]:
         frames = self._frames_for(place)

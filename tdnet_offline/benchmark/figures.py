@@ -28,7 +28,7 @@ def stage_figure(runs: Sequence[Run]) -> go.Figure:
     Args:
         runs: of one network at one size on one device; at least one.
     """
-    names = [PLAIN, *(escape(run.setting.precision) for run in runs)]
+    names = [PLAIN, *(escape(run.setting.numbers) for run in runs)]
     ours = [{name: found.p50 for name, found in run.stages_ms.items()} for run in runs]
     plain = {name: found.p50 for name, found in runs[0].versus.plain_stages_ms.items()}
     bars = [plain, *ours]
@@ -66,7 +66,7 @@ def latency_figure(runs: Sequence[Run]) -> go.Figure:
     """
     figure = go.Figure()
     for run, color in zip(runs, run_colors(len(runs)), strict=True):
-        name = escape(run.setting.precision)
+        name = escape(run.setting.numbers)
         times = [round(value, 3) for value in run.latencies_ms]
         figure.add_trace(
             go.Scatter(

@@ -38,6 +38,7 @@ class Job:
         frames: ``.npy`` file of (F, H, W, 3) uint8 RGB.
         num_frames: how many are measured; None: as many as fit into some seconds.
         profile: folder for a profile; None: none.
+        exported: folder of the graphs that another runtime than PyTorch runs.
     """
 
     setting: Setting
@@ -45,6 +46,7 @@ class Job:
     frames: Path
     num_frames: int | None
     profile: Path | None
+    exported: Path | None = None
 
 
 def measure(job: Job, started: float) -> Run:
@@ -74,7 +76,8 @@ def measure(job: Job, started: float) -> Run:
     memory = measure_memory(device, libraries)
     counts = [ours.count(next(images)) for _ in range(variant.paths)]
     operators = _profile(job, ours, images, device, variant.paths)
-    peak = peak_multiply_adds(device, segmenter.precision)
+    # PyTorch has no product of 8-bit matrices for every device.
+    peak = peak_multiply_adds(device, "float32" if job.exported else segmenter.precision)
     plain = plain_formulation(segmenter, job.weights)
     versus = compare(ours, plain, images, segmenter, job.num_frames, SECONDS_IN_TURNS)
 
@@ -129,10 +132,11 @@ def _start(job: Job, images: Iterator[Image], clock: _ColdClock) -> StreamingSeg
     setting = job.setting
     segmenter = SegmenterSettings(
         variant=setting.variant,
-        weights=str(job.weights),
+        weights=str(job.exported or job.weights),
         device=setting.device,
-        precision=setting.precision,
+        precision="auto" if job.exported else setting.precision,
         input_size=setting.input_size,
+        runtime=setting.runtime,
     ).build()
     clock.mark()
     segmenter.warm_up()

@@ -75,7 +75,7 @@ def write_page(benchmark: Benchmark, path: Path) -> None:
         groups=[_group(runs) for runs in _grouped(benchmark)],
         accuracy_titles=ACCURACY_TITLES,
         accuracy=[
-            ((row.variant, weights_text(row.weights), row.device, row.precision), texts)
+            ((row.variant, weights_text(row.weights), row.device, row.numbers), texts)
             for row, texts in ((row, accuracy_texts(row)) for row in benchmark.accuracy)
         ],
         profiles=[(_name(run.setting), run.operators) for run in benchmark.runs if run.operators],
@@ -98,7 +98,7 @@ def _grouped(benchmark: Benchmark) -> list[list[Run]]:
 def _summary(run: Run) -> tuple[str, str, tuple[str, ...]]:
     setting = run.setting
     return (
-        f"{setting.variant}, {setting.precision}",
+        f"{setting.variant}, {setting.numbers}",
         f"{size_text(setting.input_size)} on {setting.device}",
         (
             f"{small(run.frame_to_labels_ms.p50)} ms",
@@ -111,7 +111,7 @@ def _summary(run: Run) -> tuple[str, str, tuple[str, ...]]:
 
 def _group(runs: list[Run]) -> Group:
     setting = runs[0].setting
-    names = [run.setting.precision for run in runs]
+    names = [run.setting.numbers for run in runs]
     stages = dict.fromkeys(stage for run in runs for stage in run.stages_ms)
     weights = weights_text(setting.weights)
     facts = (
@@ -151,5 +151,5 @@ def _setting_rows(benchmark: Benchmark) -> list[tuple[str, str]]:
 def _name(setting: Setting) -> str:
     return (
         f"{setting.variant} at {size_text(setting.input_size)} on {setting.device}, "
-        f"{setting.precision}"
+        f"{setting.numbers}"
     )

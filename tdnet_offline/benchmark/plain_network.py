@@ -8,22 +8,25 @@ are those at stride 8.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tdnet.official_layout import official_names
-from tdnet.variants import Backbone, Variant, feature_size
-
-_BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
-_LAYER_STRIDES = (1, 2, 1, 1)
-_LAYER_DILATIONS = (1, 1, 2, 4)
-_MULTI_GRID = (4, 8, 16)
-_BINS = (1, 2, 3, 6)
-_SLOPE = 0.01
+from tdnet.official_layout import official_backbone_names, official_names
+from tdnet.variants import (
+    Backbone,
+    BisenetBackbone,
+    FanetBackbone,
+    HeadStyle,
+    Variant,
+    feature_size,
+)
+from tdnet_offline.benchmark.plain_families import Pyramid, plain_family
+from tdnet_offline.benchmark.plain_layers import SLOPE, ConvNorm, ResNet, conv3x3
 
 
 class Remembered(NamedTuple):
@@ -40,109 +43,6 @@ class Remembered(NamedTuple):
     value: Tensor
 
 
-def _conv3x3(channels: int, out: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(channels, out, 3, stride, padding=dilation, dilation=dilation, bias=False)
-
-
-def _conv1x1(channels: int, out: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(channels, out, 1, stride, bias=False)
-
-
-def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    return functional.interpolate(x, size, mode="bilinear", align_corners=True)
-
-
-class _Block(nn.Module):
-    """A residual block: two 3x3 convolutions, or 1x1, 3x3, 1x1 in deep networks."""
-
-    def __init__(
-        self, channels: int, width: int, out: int, stride: int, dilation: int, layer_dilation: int
-    ) -> None:
-        super().__init__()
-        self.deep = out != width
-        if self.deep:
-            self.conv1 = _conv1x1(channels, width)
-            self.conv2 = _conv3x3(width, width, stride, dilation)
-            self.conv3, self.bn3 = _conv1x1(width, out), nn.BatchNorm2d(out)
-        else:
-            self.conv1 = _conv3x3(channels, width, stride, dilation)
-            self.conv2 = _conv3x3(width, width, 1, layer_dilation)
-        self.bn1, self.bn2 = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
-        self.downsample: nn.Module | None = None
-        if stride != 1 or channels != out:
-            self.downsample = nn.Sequential(_conv1x1(channels, out, stride), nn.BatchNorm2d(out))
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        if self.deep:
-            y = self.bn3(self.conv3(functional.relu(y)))
-        return functional.relu(y + (x if self.downsample is None else self.downsample(x)))
-
-
-class _ResNet(nn.Module):
-    """Specification, "Backbone"."""
-
-    def __init__(self, spec: Backbone) -> None:
-        super().__init__()
-        width, deep = spec.width, spec.depth >= 50
-        channels = 2 * width if deep else width
-        self.conv1: nn.Module
-        if deep:
-            self.conv1 = nn.Sequential(
-                _conv3x3(3, width, stride=2),
-                nn.BatchNorm2d(width),
-                nn.ReLU(),
-                _conv3x3(width, width),
-                nn.BatchNorm2d(width),
-                nn.ReLU(),
-                _conv3x3(width, channels),
-            )
-        else:
-            self.conv1 = nn.Conv2d(3, channels, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        for number, blocks in enumerate(_BLOCKS[spec.depth]):
-            layer_width = width * 2**number
-            out = layer_width * (4 if deep else 1)
-            layer = nn.Sequential()
-            for index in range(blocks):
-                stride = _LAYER_STRIDES[number] if index == 0 else 1
-                own = _LAYER_DILATIONS[number]
-                first = 1 if number == 2 and index == 0 else own
-                dilation = _MULTI_GRID[index] if number == 3 else first
-                layer.append(_Block(channels, layer_width, out, stride, dilation, own))
-                channels = out
-            self.add_module(f"layer{number + 1}", layer)
-        self.out_channels = channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = functional.relu(self.bn1(self.conv1(x)))
-        x = functional.max_pool2d(x, 3, stride=2, padding=1)
-        for number in range(4):
-            x = self.get_submodule(f"layer{number + 1}")(x)
-        return x
-
-
-class _Pyramid(nn.Module):
-    """Specification, "Pyramid pooling"; group 0 of 1 keeps everything."""
-
-    def __init__(self, channels: int, groups: int = 1, group: int = 0) -> None:
-        super().__init__()
-        self.groups, self.group = groups, group
-        for number in range(len(_BINS)):
-            out = channels // 4
-            branch = nn.Sequential(_conv1x1(channels, out), nn.BatchNorm2d(out), nn.ReLU())
-            self.add_module(f"conv{number + 1}", branch)
-
-    def forward(self, x: Tensor) -> Tensor:
-        size = (x.shape[2], x.shape[3])
-        maps = [x]
-        for number, bins in enumerate(_BINS):
-            branch = self.get_submodule(f"conv{number + 1}")
-            maps.append(_resize(branch(functional.adaptive_avg_pool2d(x, bins)), size))
-        return torch.cat([each.chunk(self.groups, dim=1)[self.group] for each in maps], dim=1)
-
-
 class _Projection(nn.Module):
     """A 1x1 convolution with bias named ``conv``, and the norm beside it if there is one."""
 
@@ -153,7 +53,7 @@ class _Projection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv(x)
-        return y if self.bn is None else functional.leaky_relu(self.bn(y), _SLOPE)
+        return y if self.bn is None else functional.leaky_relu(self.bn(y), SLOPE)
 
 
 class _Encoding(nn.Module):
@@ -189,22 +89,73 @@ class _LayerNorm(nn.Module):
         return cast("Tensor", self.ln(x))
 
 
+def _activation(style: HeadStyle) -> nn.Module:
+    return nn.LeakyReLU(SLOPE) if style.leaky else nn.ReLU()
+
+
 class _Head(nn.Module):
     """Specification, "Output"; a single-frame network has its pyramid in front of it."""
 
-    def __init__(self, channels: int, hidden: int, classes: int, *before: nn.Module) -> None:
+    def __init__(
+        self, channels: int, hidden: int, classes: int, style: HeadStyle, *before: nn.Module
+    ) -> None:
         super().__init__()
         self.conv5 = nn.Sequential(
             *before,
-            _conv3x3(channels, hidden),
+            conv3x3(channels, hidden),
             nn.BatchNorm2d(hidden),
-            nn.ReLU(),
-            nn.Dropout2d(0.1),
-            nn.Conv2d(hidden, classes, 1),
+            _activation(style),
+            nn.Dropout2d(style.dropout),
+            nn.Conv2d(hidden, classes, 1, bias=style.bias),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         return cast("Tensor", self.conv5(x))
+
+
+class _FanetHead(nn.Module):
+    """Specification, "td2-fa18": other names."""
+
+    def __init__(self, channels: int, hidden: int, classes: int, style: HeadStyle) -> None:
+        super().__init__()
+        self.conv = ConvNorm(conv3x3(channels, hidden), _activation(style))
+        self.conv_out = nn.Conv2d(hidden, classes, 1, bias=style.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast("Tensor", self.conv_out(self.conv(x)))
+
+
+def plain_names(variant: Variant, names: Iterable[str]) -> dict[str, str]:
+    """Map each of our state-dict names to that of the plain network, the official one if any.
+
+    Args:
+        variant: the network that the names belong to.
+        names: keys of its state dict.
+    """
+    official = official_names(variant, names)
+    if official:
+        return official
+    # A single-frame network is the first path of one with several.
+    several = replace(variant, paths=max(2, variant.paths))
+    prefix = "" if variant.paths > 1 else "paths.0."
+    longer = {name: prefix + name for name in names}
+    if not isinstance(variant.backbone, BisenetBackbone):
+        found = official_names(several, longer.values())
+        return {name: found[long] for name, long in longer.items()}
+    named_alike = replace(several, backbone=Backbone(variant.backbone.depth))
+    return {
+        name: _bisenet_name(variant, long) or official_names(named_alike, [long])[long]
+        for name, long in longer.items()
+    }
+
+
+def _bisenet_name(variant: Variant, name: str) -> str | None:
+    """The name of a part that only BiSeNet has."""
+    _, index, part, rest = name.split(".", 3)
+    if part == "backbone":
+        within = official_backbone_names(variant, [rest]).get(rest)
+        return f"pretrained{int(index) + 1}.{f'context.{within}' if within else rest}"
+    return f"fusion{int(index) + 1}.{rest}" if part == "pyramid" else None
 
 
 class PlainNetwork(nn.Module):
@@ -214,34 +165,44 @@ class PlainNetwork(nn.Module):
         variant: its description.
         num_classes: K.
         input_size: height and width of the frames.
+
+    Raises:
+        InputError: its family has no plain formulation.
     """
 
     def __init__(self, variant: Variant, num_classes: int, input_size: tuple[int, int]) -> None:
         super().__init__()
         self.variant = variant
-        if variant.paths == 1:
-            self.pretrained = _ResNet(variant.backbone)
-            channels = self.pretrained.out_channels
-            pyramid = _Pyramid(channels)
-            self.head = _Head(2 * channels, variant.head_channels, num_classes, pyramid)
-        for p in range(1, variant.paths + 1) if variant.paths > 1 else ():
-            backbone = _ResNet(variant.backbone)
-            groups = variant.pyramid_groups
-            kept = 2 * backbone.out_channels // groups
-            value_channels = variant.value_channels
-            self.add_module(f"pretrained{p}", backbone)
-            pyramid = _Pyramid(backbone.out_channels, groups, (p - 1) % groups)
-            self.add_module(f"psp{p}", pyramid)
-            self.add_module(f"enc{p}", _Encoding(kept, variant))
-            for name in self._attention_names(p):
-                self.add_module(name, _Attention(value_channels))
-            self.add_module(f"layer_norm{p}", _LayerNorm(feature_size(input_size)))
-            self.add_module(f"head{p}", _Head(value_channels, variant.head_channels, num_classes))
+        self._family = plain_family(variant)
+        if self._is_pspnet:
+            backbone = variant.backbone
+            channels = backbone.out_channels
+            self.pretrained = ResNet(backbone.depth, backbone.width)
+            hidden = variant.head_channels
+            self.head = _Head(2 * channels, hidden, num_classes, variant.head, Pyramid(channels))
+        for p in range(1, variant.paths + 1) if not self._is_pspnet else ():
+            for name, part in self._family.parts(p).items():
+                self.add_module(name, part)
+            channels = self._family.channels
+            if variant.paths > 1:
+                self.add_module(f"enc{p}", _Encoding(channels, variant))
+                for name in self._attention_names(p):
+                    self.add_module(name, _Attention(variant.value_channels))
+                self.add_module(f"layer_norm{p}", _LayerNorm(feature_size(input_size)))
+                channels = variant.value_channels
+            kind = _FanetHead if isinstance(variant.backbone, FanetBackbone) else _Head
+            head = kind(channels, variant.head_channels, num_classes, variant.head)
+            self.add_module(f"head{p}", head)
         self.eval().requires_grad_(False)
+
+    @property
+    def _is_pspnet(self) -> bool:
+        """Whether it is one path of pyramid pooling, which has names of its own."""
+        return self.variant.paths == 1 and type(self.variant.backbone) is Backbone
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Load the state dict of a network of ours of the same variant, classes and size."""
-        names = official_names(self.variant, state)
+        names = plain_names(self.variant, state)
         shapes = {name: item.shape for name, item in self.state_dict().items()}
         self.load_state_dict(
             {names[name]: item.reshape(shapes[names[name]]) for name, item in state.items()}
@@ -260,10 +221,12 @@ class PlainNetwork(nn.Module):
         Returns:
             Logits (1, K, h, w), and what the frame leaves; None of a single-frame network.
         """
-        if self.variant.paths == 1:
+        if self._is_pspnet:
             return self.head(self.pretrained(frame)), None
         part = self.get_submodule
-        z = part(f"psp{path}")(part(f"pretrained{path}")(frame))
+        z = self._family.features(self, path, frame)
+        if self.variant.paths == 1:
+            return part("head1")(z), None
         encoding = cast("_Encoding", part(f"enc{path}"))
         value = encoding.w_vs(z)
         capacity = self.variant.memory_capacity

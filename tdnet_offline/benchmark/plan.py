@@ -1,15 +1,25 @@
-"""What a benchmark measures: every variant with every size, device and precision."""
+"""What a benchmark measures: every variant with every size, device, runtime and precision."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tdnet.device import resolve_device, resolve_precision
+from tdnet.errors import DeviceError, InputError, UnknownNameError
+from tdnet.runtimes import RUNTIMES
+from tdnet.runtimes.onnxruntime_network import import_onnxruntime
+from tdnet.runtimes.tensorrt_engine import import_tensorrt
 from tdnet.variants import get_variant
+from tdnet_offline.benchmark.result import FailedRun
+from tdnet_offline.export.graph_files import check_packages
 from tdnet_offline.operations import count_operations
 
 Size = tuple[int, int]
+
+TORCH, _, TENSORRT = RUNTIMES
+INT8 = "int8"
+_EXPORTED = ("float32", "float16", INT8)
 
 
 @dataclass(frozen=True)
@@ -21,12 +31,24 @@ class Place:
         input_size: height and width of its input.
         device: such as ``cpu``.
         precisions: names, without ``auto``.
+        runtime: what runs it.
     """
 
     variant: str
     input_size: Size
     device: str
     precisions: tuple[str, ...]
+    runtime: str = TORCH
+
+    def without_failed(self, failed: Sequence[FailedRun]) -> Place:
+        """Leave out the precisions that could not be measured here."""
+        here = (self.variant, self.input_size, self.device, self.runtime)
+        lost = {
+            one.precision
+            for one in (run.setting for run in failed)
+            if (one.variant, one.input_size, one.device, one.runtime) == here
+        }
+        return replace(self, precisions=tuple(p for p in self.precisions if p not in lost))
 
 
 def plan(
@@ -34,6 +56,7 @@ def plan(
     input_sizes: Sequence[Size],
     devices: Sequence[str],
     precisions: Sequence[str],
+    runtimes: Sequence[str] = (TORCH,),
 ) -> list[Place]:
     """Combine the choices, each once, and check them before anything is measured.
 
@@ -41,26 +64,71 @@ def plan(
         variants: names.
         input_sizes: heights and widths; empty: each variant's own.
         devices: names.
-        precisions: names; empty: all that are of use on the device.
+        precisions: names, of which each runtime takes those that it has, perhaps none; empty: all
+            that are of use on the device.
+        runtimes: names.
 
     Raises:
-        UnknownNameError: a variant or precision has no such name.
-        DeviceError: this machine lacks a device.
-        InputError: no network takes one of the sizes.
+        UnknownNameError: a variant, precision or runtime has no such name.
+        DeviceError: this machine lacks a device, or a runtime has none of them.
+        MissingPackageError: a runtime is not installed, or what exports for it.
+        InputError: no network takes one of the sizes, or no runtime one of the precisions.
     """
+    devices = list(dict.fromkeys(str(resolve_device(device)) for device in devices))
+    for runtime in runtimes:
+        _check_runtime(runtime, devices)
     places = []
     for name in dict.fromkeys(variants):
         for size in dict.fromkeys(input_sizes or [get_variant(name).input_size]):
             count_operations(name, size)
-            for device in dict.fromkeys(str(resolve_device(device)) for device in devices):
-                places.append(Place(name, size, device, _precisions(precisions, device)))
+            for device in devices:
+                for runtime in dict.fromkeys(runtimes):
+                    if runtime == TENSORRT and not _is_cuda(device):
+                        continue
+                    chosen = _precisions(precisions, device, runtime)
+                    if chosen:
+                        places.append(Place(name, size, device, chosen, runtime))
+    if not places:
+        raise InputError(
+            f"runtime {', '.join(runtimes)} has none of the precisions {', '.join(precisions)}: "
+            "add float32"
+        )
     return places
 
 
-def _precisions(names: Sequence[str], device: str) -> tuple[str, ...]:
-    if not names:
+def _check_runtime(runtime: str, devices: Sequence[str]) -> None:
+    if runtime not in RUNTIMES:
+        raise UnknownNameError("runtime", runtime, RUNTIMES)
+    if runtime == TORCH:
+        return
+    if runtime == TENSORRT and not any(map(_is_cuda, devices)):
+        raise DeviceError(
+            f"runtime {runtime} needs a CUDA GPU, the device is {', '.join(devices)}; use "
+            "onnxruntime"
+        )
+    if runtime == TENSORRT:
+        import_tensorrt()
+    else:
+        import_onnxruntime()
+    check_packages("onnx")
+
+
+def _is_cuda(device: str) -> bool:
+    return device.startswith("cuda")
+
+
+def _precisions(names: Sequence[str], device: str, runtime: str) -> tuple[str, ...]:
+    for name in names:
+        if name != INT8:
+            resolve_precision(name, resolve_device(device))
+    if runtime == TORCH:
         # Hardly any processor computes in float16; the others convert back and forth.
-        half = ["float16"] if device.startswith("cuda") else []
-        names = ["float32", "bfloat16", *half]
+        usual = ["float32", "bfloat16", *(["float16"] if _is_cuda(device) else [])]
+        return _torch_precisions([n for n in names or usual if n != INT8], device)
+    usual = ["float32", "float16" if _is_cuda(device) else INT8]
+    return tuple(dict.fromkeys(name for name in names or usual if name in _EXPORTED))
+
+
+def _torch_precisions(names: Sequence[str], device: str) -> tuple[str, ...]:
     resolved = (resolve_precision(name, resolve_device(device)) for name in names)
     return tuple(dict.fromkeys(str(dtype).removeprefix("torch.") for dtype in resolved))

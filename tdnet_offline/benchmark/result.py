@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tdnet_offline.evaluation.metrics import Percentiles
+from tdnet_offline.evaluation.result import numbers_text
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Setting:
         camera_size: height and width of the frames, and of the labels.
         device: such as ``cpu``.
         precision: such as ``float32``.
+        runtime: what runs the network.
     """
 
     variant: str
@@ -26,13 +28,20 @@ class Setting:
     camera_size: tuple[int, int]
     device: str
     precision: str
+    runtime: str = "torch"
+
+    @property
+    def numbers(self) -> str:
+        """Precision, and runtime if it is not PyTorch."""
+        return numbers_text(self.precision, self.runtime)
 
     @property
     def file_name(self) -> str:
         """How files about it begin."""
         height, width = self.input_size
         device = self.device.replace(":", "")
-        return f"{self.variant}-{height}x{width}-{device}-{self.precision}"
+        numbers = self.numbers.replace(", ", "-")
+        return f"{self.variant}-{height}x{width}-{device}-{numbers}"
 
 
 @dataclass(frozen=True)
@@ -201,7 +210,8 @@ class Accuracy:
         frames: how many.
         label_agreement: share of the pixels with the label that float32 gives.
         mean_iou: against the true labels, 0 to 1; None without them, or with random weights.
-        mean_iou_float32: the same of float32.
+        mean_iou_float32: the same of float32, run by PyTorch.
+        runtime: what runs the network.
     """
 
     variant: str
@@ -214,6 +224,12 @@ class Accuracy:
     label_agreement: float
     mean_iou: float | None
     mean_iou_float32: float | None
+    runtime: str = "torch"
+
+    @property
+    def numbers(self) -> str:
+        """Precision, and runtime if it is not PyTorch."""
+        return numbers_text(self.precision, self.runtime)
 
 
 @dataclass(frozen=True)

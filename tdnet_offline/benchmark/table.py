@@ -19,6 +19,7 @@ from tdnet_offline.benchmark.measures import (
     stage_rows,
     weights_text,
 )
+from tdnet_offline.benchmark.plan import TORCH
 from tdnet_offline.benchmark.result import Accuracy, Benchmark, FailedRun, Run, Setting
 
 _NAMES, _COLUMN = 34, 21
@@ -57,13 +58,13 @@ def _measures(runs: Sequence[Run]) -> Table:
 def _accuracy(rows: Sequence[Accuracy]) -> Table:
     table = _table("precision", *ACCURACY_TITLES)
     for row in rows:
-        named = (row.variant, weights_text(row.weights), row.device, row.precision)
+        named = (row.variant, weights_text(row.weights), row.device, row.numbers)
         table.add_row(Text(one_line(" ".join(named))), *accuracy_texts(row))
     return table
 
 
 def _operators(run: Run) -> Table:
-    title = f"{run.setting.variant}, {run.setting.precision}: dearest operators"
+    title = f"{run.setting.variant}, {run.setting.numbers}: dearest operators"
     table = _table(title, "calls a frame", "ms a frame", "share")
     for cost in run.operators:
         name = Text(one_line(cost.name, 60))
@@ -75,7 +76,7 @@ def _operators(run: Run) -> Table:
 def _failed(failure: FailedRun) -> str:
     setting = failure.setting
     what = f"{setting.variant} at {size_text(setting.input_size)} on {setting.device} in "
-    return one_line(f"not measured: {what}{setting.precision}: {failure.reason}")
+    return one_line(f"not measured: {what}{setting.numbers}: {failure.reason}")
 
 
 def _heading(setting: Setting) -> str:
@@ -85,6 +86,7 @@ def _heading(setting: Setting) -> str:
         size_text(setting.input_size),
         f"camera {size_text(setting.camera_size)}",
         f"{setting.device}, {setting.precision}",
+        "" if setting.runtime == TORCH else setting.runtime,
     )
     return "\n".join(one_line(line, 24) for line in lines if line)
 

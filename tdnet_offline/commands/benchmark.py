@@ -11,7 +11,12 @@ from pathlib import Path
 
 from tdnet.errors import InputError
 from tdnet.settings import SegmenterSettings
-from tdnet_offline.arguments import MODEL_OPTIONS, Subparsers, size_or_none
+from tdnet_offline.arguments import (
+    MODEL_OPTIONS,
+    Subparsers,
+    check_weights_file,
+    size_or_none,
+)
 
 EXIT_SOME_FAILED = 1
 MAX_FRAMES = 1_000_000
@@ -67,6 +72,14 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="P",
         default=[],
         help=f"{MODEL_OPTIONS['precision']['help']} (default: all that are of use on the device)",
+    )
+    network.add_argument(
+        "--runtime",
+        nargs="+",
+        metavar="R",
+        default=[SegmenterSettings.runtime],
+        help="torch, onnxruntime, tensorrt; for the last two the network is exported beforehand, "
+        "in float32, float16 or int8 (default: torch)",
     )
     frames = parser.add_argument_group("frames")
     frames.add_argument(
@@ -126,10 +139,12 @@ def run(args: argparse.Namespace) -> int:
     camera = size_or_none(args.camera_size)
     if args.weights is not None and len({*args.variant}) > 1:
         raise InputError("--weights is for a single variant; leave it out, or give one --variant")
+    if args.weights is not None:
+        check_weights_file(args.weights)
     if camera is not None:
         check_camera_size(camera)
     sizes = [(height, width) for height, width in args.input_size]
-    places = plan(args.variant, sizes, args.device, args.precision)
+    places = plan(args.variant, sizes, args.device, args.precision, args.runtime)
     # Now, rather than after some minutes, a place that cannot be written to is found out.
     for folder in (args.json and args.json.parent, args.plot and args.plot.parent, args.profile):
         if folder is not None:

@@ -13,15 +13,18 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tdnet.errors import InputError
+from tdnet.json_value import JsonValue
 from tdnet.regular_files import file_problem
-from tdnet_offline.evaluation.json_value import JsonValue
 from tdnet_offline.evaluation.result import Counts, Evaluation, FrameRecord, Setting, WorstFrame
 from tdnet_offline.writers.atomic_files import replacing
 
 Read = TypeVar("Read")
 
 FORMAT = "tdnet evaluation"
-VERSION = 2
+VERSION = 3
+_READ = (2, VERSION)
+_SINCE_3 = ("runtime",)
+"""Fields of the setting."""
 MAX_BYTES = 256 << 20
 """Of a file that is read; some twenty times as much memory is needed."""
 _KIND = {"format": FORMAT, "version": VERSION}
@@ -61,9 +64,9 @@ def load_evaluation(path: Path) -> Evaluation:
     try:
         document = json.loads(path.read_bytes())
         found = [document.get(key) for key in _KIND] if isinstance(document, dict) else []
-        if found != list(_KIND.values()):
+        if found not in [[FORMAT, version] for version in _READ]:
             raise InputError(f"{', '.join(_KIND)} are {found}, not {list(_KIND.values())}")
-        return _evaluation(JsonValue(document))
+        return _evaluation(JsonValue(document), found[1])
     # Deep nesting, numbers of a million digits, and no text end in ways of their own.
     except (ValueError, RecursionError) as error:
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
@@ -118,9 +121,9 @@ def _names(kind: type) -> list[str]:
     return [field.name for field in fields(kind)]
 
 
-def _evaluation(document: JsonValue) -> Evaluation:
+def _evaluation(document: JsonValue, version: int) -> Evaluation:
     parts = document.fields([*_KIND, *_names(Evaluation)])
-    setting = _setting(parts["setting"])
+    setting = _setting(parts["setting"], version)
     size = len(setting.class_names)
     return Evaluation(
         setting=setting,
@@ -140,8 +143,10 @@ def _evaluation(document: JsonValue) -> Evaluation:
     )
 
 
-def _setting(value: JsonValue) -> Setting:
-    parts = value.fields(_names(Setting))
+def _setting(value: JsonValue, version: int) -> Setting:
+    parts = value.fields(
+        [name for name in _names(Setting) if version >= VERSION or name not in _SINCE_3]
+    )
     names = _by_id(parts["class_names"], JsonValue.text)
     colors = _by_id(parts["class_colors"], lambda color: color.tuple_of(3, _class_id))
     if not names or names.keys() != colors.keys():

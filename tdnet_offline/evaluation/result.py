@@ -83,6 +83,7 @@ class Setting:
         git_commit: of the checkout; empty outside one.
         started: when, ISO 8601, UTC.
         processes: how many shared the work.
+        runtime: what ran the network.
     """
 
     source: str
@@ -101,6 +102,17 @@ class Setting:
     git_commit: str
     started: str
     processes: int
+    runtime: str = "torch"
+
+    @property
+    def numbers(self) -> str:
+        """Precision, and runtime if it is not PyTorch."""
+        return numbers_text(self.precision, self.runtime)
+
+
+def numbers_text(precision: str, runtime: str) -> str:
+    """Name a precision, and the runtime if it is not PyTorch."""
+    return precision if runtime == "torch" else f"{precision}, {runtime}"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tdnet.class_map import ClassMap
 from tdnet.errors import InputError
+from tdnet.file_hash import sha256
+from tdnet.runtimes.description import DESCRIPTION_NAME
 from tdnet.streaming import StreamingSegmenter
 from tdnet.weights import packaged_weights
 from tdnet_offline import provenance
@@ -42,17 +44,19 @@ def describe_setting(
         dataset: the videos.
         segmenter: the network.
         mode: ``every-frame`` or ``paced``.
-        weights: file of the network's weights; empty for the packaged ones.
+        weights: file of the network's weights, or folder of its exported graphs; empty for the
+            packaged ones.
         processes: how many share the work.
     """
-    path = weights or packaged_weights(segmenter.variant.name)
+    given = Path(weights) / DESCRIPTION_NAME if Path(weights).is_dir() else weights
+    path = given if weights else packaged_weights(segmenter.variant.name)
     return Setting(
         source=source_name(dataset),
         split=dataset.split,
         mode=mode,
         variant=segmenter.variant.name,
         weights=Path(weights).name if weights else PACKAGED,
-        weights_sha256=provenance.sha256(Path(path)) if path else "",
+        weights_sha256=sha256(Path(path)) if path else "",
         input_size=segmenter.input_size,
         device=str(segmenter.device),
         precision=segmenter.precision,
@@ -63,6 +67,7 @@ def describe_setting(
         git_commit=provenance.git_commit(),
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         processes=processes,
+        runtime=segmenter.runtime,
     )
 
 

@@ -143,7 +143,7 @@ _SETTING: dict[str, Callable[[Evaluation], str]] = {
     "variant": lambda run: run.setting.variant,
     "weights": lambda run: run.setting.weights,
     "input size": _size,
-    "device": lambda run: f"{run.setting.device}, {run.setting.precision}",
+    "device": lambda run: f"{run.setting.device}, {run.setting.numbers}",
     "frames": _frames,
     "refused": lambda run: str(sum(run.refused.values())),
     "clock waited": _waited,

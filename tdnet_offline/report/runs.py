@@ -56,7 +56,7 @@ def _describe(setting: Setting) -> tuple[str, ...]:
         f"{setting.source} {setting.split}".rstrip(),
         setting.mode,
         f"{height} x {width}",
-        setting.precision,
+        setting.numbers,
         setting.device,
         setting.hardware,
     )

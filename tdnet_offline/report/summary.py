@@ -130,7 +130,7 @@ def _described(evaluation: Evaluation) -> dict[str, str]:
         "SHA-256 of the weights": _shortened(setting),
         "network input": f"{height} x {width} (height x width)",
         "device": setting.device,
-        "precision": setting.precision,
+        "precision": setting.numbers,
         "hardware": setting.hardware,
         "versions": ", ".join(f"{name} {version}" for name, version in setting.versions.items()),
         "commit": setting.git_commit,

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from tdnet.errors import WeightsError
+from tdnet.errors import InputError, WeightsError
 from tdnet.network import SegmentationNetwork, TDNet
 from tdnet.network.head import Head
-from tdnet.variants import Backbone
+from tdnet.variants import Backbone, HeadStyle
 
 
 class AuxiliaryHead(Head):
@@ -21,12 +21,21 @@ class AuxiliaryHead(Head):
     """
 
     def __init__(self, backbone: Backbone, num_classes: int) -> None:
-        channels = backbone.out_channels // 2
-        super().__init__(channels, channels // 4, num_classes)
+        channels = backbone.layer_channels[2]
+        super().__init__(channels, channels // 4, num_classes, HeadStyle())
 
 
 def auxiliary_heads(network: SegmentationNetwork) -> nn.ModuleList:
-    """Create the auxiliary heads of a network: one a path, or one of a single-frame network."""
+    """Create the auxiliary heads of a network: one a path, or one of a single-frame network.
+
+    Raises:
+        InputError: the network is trained without.
+    """
+    if not network.variant.backbone.has_auxiliary:
+        raise InputError(
+            f"loss.auxiliary is above 0, but {network.variant.name} is trained without an "
+            "auxiliary head: set loss.auxiliary=0"
+        )
     count = len(network.paths) if isinstance(network, TDNet) else 1
     return nn.ModuleList(
         AuxiliaryHead(network.variant.backbone, network.num_classes) for _ in range(count)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -10,11 +11,11 @@ from torch import Tensor, nn
 
 from tdnet.checkpoint_file import read_checkpoint
 from tdnet.errors import WeightsError
-from tdnet.network import PSPNet, SegmentationNetwork, TDNet, create_model
+from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet, create_model
 from tdnet.official_layout import official_backbone_names
 from tdnet.variants import get_variant
 from tdnet.weights import describe_weights, load_weights
-from tdnet_offline.training.pyramid_groups import group_channels
+from tdnet_offline.training.pyramid_groups import kept_channels
 
 # torchvision's deeper networks have one 7x7 stem convolution to 64 channels, ours three of 3x3 to
 # 128: these are the layers that see the difference.
@@ -40,12 +41,26 @@ def load_imagenet_backbones(network: SegmentationNetwork, path: str | Path) -> l
     modules = network.paths if isinstance(network, TDNet) else [network]
     own = modules[0].backbone.state_dict()
     names = official_backbone_names(network.variant, own)
+    deeper = _blocks(tensors) - _blocks(names.values())
+    if deeper:
+        raise WeightsError(
+            f"{path} is no backbone of {network.variant.name}: it has {min(deeper)}, too; give an "
+            f"ImageNet ResNet-{network.variant.backbone.depth} in torchvision's names"
+        )
     notes: list[str] = []
+    if len(names) < len(own):
+        notes.append(f"{path}: has no spatial path; that one keeps its random numbers")
     if "conv1.weight" in tensors and "conv1.weight" not in names.values():
         names = {ours: name for ours, name in names.items() if not name.startswith(_STEM)}
         notes.append(
             f"{path}: has another stem (one 7x7 convolution); stem and entrance of layer1 keep "
             "their random numbers"
+        )
+    if network.variant.backbone.strides[0] > 1 and not any(map(_is_shortcut, tensors)):
+        names = {ours: name for ours, name in names.items() if not _is_shortcut(name)}
+        notes.append(
+            f"{path}: its layer1 keeps the size and has no shortcut convolution; that one keeps "
+            "its random numbers"
         )
     fitted: dict[str, Tensor] = {}
     for ours, name in names.items():
@@ -67,8 +82,14 @@ def load_imagenet_backbones(network: SegmentationNetwork, path: str | Path) -> l
     return notes
 
 
-def load_single_frame(path: str | Path) -> PSPNet:
-    """Load a single-frame PSPNet, of whatever variant and known layout.
+def _blocks(names: Iterable[str]) -> set[str]:
+    """The residual blocks, such as ``layer3.1``, that names are of."""
+    found = (re.match(r"layer\d+\.\d+(?=\.)", name) for name in names)
+    return {match[0] for match in found if match}
+
+
+def load_single_frame(path: str | Path) -> SingleFrameNetwork:
+    """Load a single-frame network, of whatever variant and known layout.
 
     Raises:
         WeightsError: the file cannot be read, or holds no single-frame network.
@@ -77,17 +98,21 @@ def load_single_frame(path: str | Path) -> PSPNet:
     if info.variant is None or info.num_classes is None or get_variant(info.variant).paths != 1:
         raise WeightsError(
             f"{path} holds {info.variant or 'no known network'}; give the weights of a "
-            "single-frame PSPNet"
+            "single-frame network"
         )
     network = create_model(info.variant, info.num_classes, info.input_size)
     load_weights(network, path)
-    if not isinstance(network, PSPNet):
-        raise TypeError(f"{network.variant.name} is no PSPNet")
+    if not isinstance(network, SingleFrameNetwork):
+        raise TypeError(f"{network.variant.name} is no single-frame network")
     return network
 
 
 def start_paths(
-    network: TDNet, single: PSPNet, *, pass_through: bool = False, same_classes: bool = True
+    network: TDNet,
+    single: SingleFrameNetwork,
+    *,
+    pass_through: bool = False,
+    same_classes: bool = True,
 ) -> list[str]:
     """Start every path of a network from a single-frame network.
 
@@ -110,9 +135,8 @@ def start_paths(
     ours, theirs = network.variant, single.variant
     if ours.backbone != theirs.backbone:
         raise WeightsError(
-            f"{theirs.name} cannot start {ours.name}: its backbone is ResNet-"
-            f"{theirs.backbone.depth} of width {theirs.backbone.width}, not ResNet-"
-            f"{ours.backbone.depth} of width {ours.backbone.width}"
+            f"{theirs.name} cannot start {ours.name}: its backbone is {theirs.backbone}, not "
+            f"{ours.backbone}"
         )
     skipped: dict[str, None] = {}
 
@@ -126,7 +150,7 @@ def start_paths(
     for path in network.paths:
         path.backbone.load_state_dict(single.backbone.state_dict())
         path.pyramid.load_state_dict(single.pyramid.state_dict())
-        columns = group_channels(path.pyramid, single.backbone.out_channels)
+        columns = kept_channels(path.pyramid)
         head, source = path.head, single.head
         copy(head.conv.conv, {"weight": source.conv.conv.weight[:, columns]}, "3x3 of the head")
         if pass_through:
@@ -141,6 +165,11 @@ def start_paths(
                     f"classifier keeps its random numbers: {theirs.name} has other classes"
                 ] = None
     return list(skipped)
+
+
+def _is_shortcut(name: str) -> bool:
+    """Whether an entry belongs to the convolution beside the first block of layer1."""
+    return name.startswith("layer1.0.downsample.")
 
 
 def _refuse_broken_numbers(path: str | Path, tensors: Mapping[str, Tensor]) -> None:

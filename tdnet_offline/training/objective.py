@@ -95,8 +95,8 @@ def clip_output(network: SegmentationNetwork, frames: Tensor, path: int) -> Clip
     if isinstance(network, TDNet):
         return network.forward_clip(frames, path)
     network.check_size(frames[:, -1])
-    layer3, layer4 = network.backbone(frames[:, -1])
-    logits = network.head(network.pyramid(layer4))
+    layer3, scales = network.backbone(frames[:, -1])
+    logits = network.head(network.pyramid(*scales))
     return ClipOutput(full=logits, sub=logits, layer3=layer3)
 
 

@@ -257,7 +257,8 @@ def _share_paths(learner: Learner) -> None:
     for path in network.paths[1:]:
         for name in ("backbone", "encoding", "propagation", "norm", "head"):
             setattr(path, name, getattr(first, name))
-        path.pyramid.branches = first.pyramid.branches
+        for name, part in first.pyramid.named_children():
+            setattr(path.pyramid, name, part)
     if learner.auxiliary is not None:
         for index in range(1, len(learner.auxiliary)):
             learner.auxiliary[index] = learner.auxiliary[0]
@@ -280,7 +281,7 @@ def _teacher(
             "are none and full"
         )
     # All groups together are the whole network, however many there are.
-    groups = network.variant.paths if isinstance(network, TDNet) else 2
+    groups = network.variant.paths if loss.distillation == "grouped" else 2
     return load_teacher(
         loss.teacher, groups=groups, num_classes=network.num_classes, class_map=class_map
     )

@@ -1,20 +1,23 @@
-"""Which input channels of a whole PSPNet's head belong to one pyramid group."""
+"""Which input channels of a single-frame network's head belong to one path's features."""
 
 from __future__ import annotations
 
+from tdnet.network.extractor import Pyramid
 from tdnet.network.pyramid_pooling import BINS, PyramidPooling
 
 
-def group_channels(pyramid: PyramidPooling, channels: int) -> list[int]:
-    """Number the channels that a pyramid keeps among those of the whole pyramid, in its order.
+def kept_channels(pyramid: Pyramid) -> list[int]:
+    """Number the channels that a path's pyramid keeps among those of the whole, in its order.
 
     The whole pyramid gives x, then the four pooled maps; a group is a slice of each
-    (specification, "Pyramid pooling").
+    (specification, "Pyramid pooling"). Other families have no groups, and keep everything.
 
     Args:
-        pyramid: keeps one group.
-        channels: C, of x; a pooled map has a quarter of them.
+        pyramid: of a path.
     """
+    if not isinstance(pyramid, PyramidPooling):
+        return list(range(pyramid.out_channels))
+    channels = pyramid.in_channels
     pooled = channels // len(BINS)
     numbers = list(range(channels))[pyramid.kept]
     for first in range(channels, 2 * channels, pooled):

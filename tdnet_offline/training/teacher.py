@@ -12,14 +12,14 @@ from typing_extensions import Self
 
 from tdnet.class_map import ClassMap
 from tdnet.errors import InputError, WeightsError
-from tdnet.network import PSPNet
+from tdnet.network import SingleFrameNetwork
 from tdnet.network.layers import NORM_EPS
 from tdnet.network.pyramid_pooling import PyramidPooling
 from tdnet.network.resnet import ResNet
-from tdnet.variants import Variant
+from tdnet.variants import Backbone, Variant
 from tdnet_offline.training.class_order import channel_order, class_map_of, reorder
 from tdnet_offline.training.initialisation import load_single_frame
-from tdnet_offline.training.pyramid_groups import group_channels
+from tdnet_offline.training.pyramid_groups import kept_channels
 
 # A path keeps half of the pyramid; of four groups it is taught by a quarter from that half.
 _GROUP_OF_PATH = {2: (0, 1), 4: (0, 2, 1, 3)}
@@ -50,13 +50,13 @@ class GroupedTeacher(nn.Module):
         num_classes: K.
 
     Raises:
-        InputError: the variant is no single-frame network, or another number of groups.
+        InputError: the variant is no single-frame PSPNet, or another number of groups.
     """
 
     def __init__(self, variant: Variant, groups: int, num_classes: int) -> None:
         super().__init__()
-        if variant.paths != 1:
-            raise InputError(f"{variant.name} is no single-frame network; a teacher is a PSPNet")
+        if variant.paths != 1 or type(variant.backbone) is not Backbone:
+            raise InputError(f"{variant.name} is no single-frame PSPNet, as teachers are")
         if groups not in _GROUP_OF_PATH:
             raise InputError(f"a teacher of {groups} groups; allowed are 2 and 4")
         self.variant = variant
@@ -75,7 +75,7 @@ class GroupedTeacher(nn.Module):
         self.eval()
 
     @classmethod
-    def from_network(cls, network: PSPNet, groups: int) -> GroupedTeacher:
+    def from_network(cls, network: SingleFrameNetwork, groups: int) -> GroupedTeacher:
         """Make the teacher of a PSPNet, which keeps its own copy of the numbers.
 
         Raises:
@@ -86,7 +86,7 @@ class GroupedTeacher(nn.Module):
         weight = network.head.conv.conv.weight
         for pyramid, conv in zip(teacher.pyramids, teacher.convs, strict=True):
             pyramid.load_state_dict(network.pyramid.state_dict())
-            columns = group_channels(pyramid, network.backbone.out_channels)
+            columns = kept_channels(pyramid)
             conv.load_state_dict({"weight": weight[:, columns]})
         teacher.norm.load_state_dict(network.head.conv.bn.state_dict())
         teacher.classifier.load_state_dict(network.head.classifier.state_dict())
@@ -95,10 +95,9 @@ class GroupedTeacher(nn.Module):
     @torch.no_grad()
     def forward(self, frames: Tensor) -> TeacherLogits:
         """Map normalised frames (B, 3, H, W) of any size to logits at stride 8."""
-        features = self.backbone(frames).layer4
+        scales = self.backbone(frames).scales
         parts = [
-            conv(pyramid(features))
-            for pyramid, conv in zip(self.pyramids, self.convs, strict=True)
+            conv(pyramid(*scales)) for pyramid, conv in zip(self.pyramids, self.convs, strict=True)
         ]
         scale = _GROUP_SCALE[len(parts)]
         return TeacherLogits(
@@ -130,10 +129,16 @@ def load_teacher(
             its order by the names of the classes.
 
     Raises:
-        WeightsError: the file cannot be read, holds no PSPNet, or one of other classes.
+        WeightsError: the file cannot be read, holds no single-frame network, or one of other
+            classes.
         InputError: `groups` is neither 2 nor 4.
     """
     network = load_single_frame(path)
+    if type(network.variant.backbone) is not Backbone:
+        raise WeightsError(
+            f"{path} holds {network.variant.name}; teachers are single-frame PSPNets: give the "
+            "weights of psp101"
+        )
     if network.num_classes != num_classes:
         raise WeightsError(
             f"{path} has {network.num_classes} classes, the network to be taught {num_classes}; "

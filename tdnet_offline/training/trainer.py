@@ -47,11 +47,19 @@ def training_precision(config: TrainingConfig, device: torch.device) -> str:
     """
     if config.precision == "float16" and device.type == "cpu":
         raise InputError("precision is float16; the CPU trains in float32 or bfloat16")
+    backbone = get_variant(config.network.variant).backbone
+    if config.precision == "float16" and not backbone.trains_in_float16:
+        raise InputError(
+            f"precision is float16; sums of {backbone} can leave its range: use bfloat16 or "
+            "float32"
+        )
     if config.precision != "auto":
         return config.precision
     if device.type == "cpu":
         return "float32"
-    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return "bfloat16"
+    return "float16" if backbone.trains_in_float16 else "float32"
 
 
 def synchronises_norms(world: World, device: torch.device) -> bool:

@@ -8,62 +8,9 @@ import torch
 from tdnet.errors import InputError, UnknownNameError
 from tdnet.network import TDNet, create_model
 from tdnet.network.layers import ConvNorm
-from tdnet.variants import get_variant, list_variants
+from tdnet.variants import Backbone, BisenetBackbone, FanetBackbone, get_variant
 
 SIZE = (65, 129)
-SMALL = [name for name in list_variants() if "101" not in name and "50" not in name]
-STREAMING = ["td4-psp18-nano", "td4-psp18"]
-
-
-@pytest.mark.parametrize("name", list_variants())
-@pytest.mark.parametrize("size", [None, (97, 130)], ids=["native", "odd"])
-def test_logits_have_an_eighth_of_the_frame(name: str, size: tuple[int, int] | None) -> None:
-    with torch.device("meta"):
-        model = create_model(name, num_classes=7, input_size=size)
-        memory = model.new_memory("meta")
-        height, width = model.input_size
-        for _ in range(model.variant.paths):
-            logits = model.step(torch.empty(1, 3, height, width), memory)
-    assert logits.shape == (1, 7, -(-height // 8), -(-width // 8))
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_gradients_reach_every_parameter(name: str) -> None:
-    torch.manual_seed(0)
-    model = create_model(name, num_classes=5, input_size=SIZE).train()
-    if isinstance(model, TDNet):
-        count = model.variant.paths
-        clip = torch.randn(2, count, 3, *SIZE)
-        loss = sum(
-            output.full.square().mean() + output.sub.square().mean()
-            for output in (model.forward_clip(clip, path) for path in range(count))
-        )
-    else:
-        loss = model(torch.randn(2, 3, *SIZE)).square().mean()
-    assert isinstance(loss, torch.Tensor)
-    loss.backward()
-    assert [key for key, item in model.named_parameters() if item.grad is None] == []
-
-
-@pytest.mark.parametrize("memory_frames", [None, 0, 1, 2])
-@pytest.mark.parametrize("name", STREAMING)
-def test_stream_equals_clip(name: str, memory_frames: int | None) -> None:
-    torch.manual_seed(0)
-    variant = replace(get_variant(name), memory_frames=memory_frames)
-    model = create_model(variant, input_size=SIZE)
-    assert isinstance(model, TDNet)
-    count = variant.clip_frames
-    frames = torch.randn(2 * variant.paths + 1, 3, *SIZE)
-    memory = model.new_memory()
-    with torch.inference_mode():
-        for t, frame in enumerate(frames):
-            path = memory.path
-            assert memory.frames == min(t, variant.memory_capacity)
-            streamed = model.step(frame[None], memory)
-            if t >= count - 1:
-                clip = frames[t - count + 1 : t + 1][None]
-                recomputed = model.forward_clip(clip, path).full
-                torch.testing.assert_close(streamed, recomputed, rtol=1e-4, atol=1e-5)
 
 
 def test_folding_removes_norms_and_biases_and_keeps_the_result() -> None:
@@ -128,6 +75,32 @@ def test_memory_that_the_paths_cannot_fill_is_refused(memory_frames: int) -> Non
         replace(get_variant("td4-psp18"), memory_frames=memory_frames)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"paths": 0}, "paths is 0"),
+        ({"key_channels": 0}, "key_channels is 0"),
+        ({"value_channels": -1}, "value_channels is -1"),
+        ({"head_channels": 0}, "head_channels is 0"),
+        ({"memory_stride": 0}, "memory_stride is 0"),
+        ({"pyramid_groups": 0}, "pyramid_groups is 0"),
+        ({"pyramid_groups": 3}, "pyramid_groups is 3; allowed are numbers that divide 128"),
+        ({"backbone": FanetBackbone(18)}, "pyramid_groups is 2; allowed is 1, FANet's ResNet-18"),
+        ({"backbone": BisenetBackbone(18)}, "pyramid_groups is 2; allowed is 1, BiSeNet's"),
+    ],
+    ids=str,
+)
+def test_a_description_that_no_network_has_is_refused(changes: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(get_variant("td4-psp18"), **changes)
+
+
+@pytest.mark.parametrize("width", [0, -4, 3])
+def test_a_width_that_no_resnet_has_is_refused(width: int) -> None:
+    with pytest.raises(InputError, match=f"width is {width}; allowed are even numbers"):
+        Backbone(18, width=width)
+
+
 def test_nano_has_a_quarter_of_the_width() -> None:
     nano, full = get_variant("td4-psp18-nano"), get_variant("td4-psp18")
     assert 4 * nano.backbone.width == full.backbone.width
@@ -135,3 +108,8 @@ def test_nano_has_a_quarter_of_the_width() -> None:
     assert 4 * nano.value_channels == full.value_channels
     assert 4 * nano.head_channels == full.head_channels
     assert (nano.paths, nano.pyramid_groups) == (full.paths, full.pyramid_groups)
+
+
+def test_a_depth_that_no_resnet_has_is_refused() -> None:
+    with pytest.raises(InputError, match="a ResNet of 19 layers; allowed are 18, 34, 50, 101"):
+        Backbone(19)

@@ -16,8 +16,15 @@ from tdnet.preprocess import Preprocessor
 from tdnet.weights import load_weights
 
 LOGITS_TOLERANCE = 5e-5
+FANET_TOLERANCE = 3e-4
 LABELS_EQUAL = 0.9999
-STREAMS = ["td4-psp18.97x193", "td4-psp18.193x385", "td2-psp50.97x193", "psp101.97x193"]
+STREAMS = [
+    "td4-psp18.97x193",
+    "td4-psp18.193x385",
+    "td2-psp50.97x193",
+    "psp101.97x193",
+    "td2-fa18.96x192",
+]
 
 
 def filled(
@@ -46,15 +53,20 @@ def test_streaming_reproduces_the_vectors(stream: str, kind: str, tmp_path: Path
     if kind == "prepared for the CPU":
         prepare_for_cpu(model, torch.float32)
     memory = model.new_memory()
+    tolerance = FANET_TOLERANCE if stream.startswith("td2-fa18") else LOGITS_TOLERANCE
+    frames = frames_of(vectors, size)
+    first = len(frames) - len(vectors["logits"])  # those before it only fill the memory
     wrong = 0
     with torch.inference_mode():
+        for frame in frames[:first]:
+            model.step(frame[None], memory)
         for frame, expected, labels in zip(
-            frames_of(vectors, size), vectors["logits"], vectors["labels"], strict=True
+            frames[first:], vectors["logits"], vectors["labels"], strict=True
         ):
             logits = model.step(frame[None], memory)
             every = -(-logits.shape[2] // expected.shape[1])  # the large file keeps every second
             difference = np.abs(logits[0, :, ::every, ::every].numpy() - expected).max()
-            assert difference <= LOGITS_TOLERANCE * vectors["logits_peak"]
+            assert difference <= tolerance * vectors["logits_peak"]
             wrong += int((resize(logits, size).argmax(1)[0].numpy() != labels).sum())
     assert wrong <= (1 - LABELS_EQUAL) * vectors["labels"].size
 

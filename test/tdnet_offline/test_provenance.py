@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 from tdnet import __version__
 from tdnet_offline import provenance
@@ -53,14 +50,6 @@ def test_the_commit_is_that_of_the_checkout_with_the_package(tmp_path: Path) -> 
     assert commit_seen_from(tmp_path) == head
     (tmp_path / "readme").write_text("changed")
     assert commit_seen_from(tmp_path) == f"{head}-dirty"
-
-
-def test_hash_of_a_file(tmp_path: Path) -> None:
-    data = bytes(range(256)) * 10_000
-    (tmp_path / "file").write_bytes(data)
-    assert provenance.sha256(tmp_path / "file") == hashlib.sha256(data).hexdigest()
-    with pytest.raises(FileNotFoundError):
-        provenance.sha256(tmp_path / "none")
 
 
 def test_machine_in_a_line_and_versions() -> None:

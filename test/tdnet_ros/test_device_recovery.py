@@ -6,6 +6,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -226,6 +227,39 @@ def test_the_cpu_stands_in_for_a_device_that_is_gone(
     model.prepare(kept)
     assert model.adopt(kept).segmenter is stands_in.segmenter
     assert recovery.problems == ()
+
+
+def test_onnx_runtime_stands_in_for_tensorrt(
+    broken: Broken,
+    executor: SingleThreadedExecutor,
+    exported_nano: Path,
+    images: list[np.ndarray],
+) -> None:
+    recipe = broken.model.recipe
+    assert recipe is not None
+    wanted = replace(
+        recipe.settings.segmenter,
+        weights=str(exported_nano),
+        runtime="tensorrt",
+        precision="auto",
+    )
+    settings = replace(recipe.settings, segmenter=wanted)
+    broken.model.recipe = replace(recipe, built_from=wanted, settings=settings)
+    broken.fail()
+    stands_in = run(executor, broken.recovery.fall_back())
+    assert stands_in.stands_in
+    assert stands_in.segmenter.runtime == "onnxruntime"
+    assert stands_in.segmenter.device == torch.device("cpu")
+    assert stands_in.settings.segmenter == wanted
+    expected = SegmenterSettings(
+        weights=str(exported_nano), runtime="onnxruntime", device="cpu"
+    ).build()
+    np.testing.assert_array_equal(
+        stands_in.segmenter.step(images[0]).labels, expected.step(images[0]).labels
+    )
+    # Without TensorRT, or its GPU, the next attempt fails, and the CPU goes on.
+    assert run(executor, broken.recovery.return_to_device()) is None
+    assert broken.model.recipe is stands_in
 
 
 def test_a_frame_that_works_ends_the_count(broken: Broken) -> None:

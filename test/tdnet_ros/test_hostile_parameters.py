@@ -30,6 +30,7 @@ def test_hostile_values_are_refused_and_the_node_goes_on(
         "variant": [MEGABYTE],
         "device": [MEGABYTE, "cuda:" + "9" * 10**6],
         "precision": [MEGABYTE],
+        "runtime": [MEGABYTE, "onnxruntime", "tensorrt"],
         "input_size": [[8193, 8193], [2**62, 2**62], [0] * 10**5],
         "output_size": ["16384, 16384", "9" * 10**5 + ", 1", MEGABYTE],
         "cameras": [[f"camera{number}" for number in range(1000)], [MEGABYTE]],

@@ -15,8 +15,9 @@ from tdnet_ros.parameters import PARAMETERS, Change
 from tdnet_ros.settings import NodeSettings
 
 DESIGNED = (
-    *("variant", "weights", "class_map", "device", "precision", "input_size", "output_size"),
-    *("image_transport", "cameras", "overlay.alpha", "overlay.legend", "overlay.hidden_classes"),
+    *("variant", "weights", "class_map", "device", "precision", "input_size", "runtime"),
+    *("output_size", "image_transport", "cameras"),
+    *("overlay.alpha", "overlay.legend", "overlay.hidden_classes"),
     *("confidence_threshold", "memory.max_gap", "max_rate", "idle_without_subscribers"),
     *("diagnostics_period", "autostart"),
 )
@@ -70,6 +71,7 @@ BAD_VALUES = [
     ("variant", "td5-psp18", "td4-psp18"),
     ("device", "gpu", "cuda"),
     ("precision", "float8", "bfloat16"),
+    ("runtime", "caffe", "torch, onnxruntime, tensorrt"),
     ("input_size", [769], "height and width"),
     ("input_size", [0, 100], "height and width"),
     ("input_size", [100, 10**9], "height and width"),

@@ -89,6 +89,21 @@ def test_logits_are_those_of_the_folded_network(variant: Variant) -> None:
 
 
 @fused_only
+@pytest.mark.parametrize("part", ["activation", "conv"])
+def test_what_has_no_fused_form_stays_and_is_right(part: str) -> None:
+    """An activation that oneDNN lacks, and a convolution of several groups."""
+    model = create_model("psp18-nano", num_classes=5, input_size=SIZE).requires_grad_(False)
+    channels = model.head.conv.conv.in_channels
+    grouped = nn.Conv2d(channels, 32, 3, padding=1, groups=4, bias=False)
+    setattr(model.head.conv, part, {"activation": nn.Tanhshrink(), "conv": grouped}[part])
+    model.requires_grad_(False).fold()
+    prepared = copy.deepcopy(model)
+    prepare_for_cpu(prepared, torch.float32)
+    (expected,), (logits,) = (stream(each, 1, torch.float32) for each in (model, prepared))
+    torch.testing.assert_close(logits, expected, rtol=1e-3, atol=1e-4)
+
+
+@fused_only
 def test_every_convolution_is_one_operation_and_nothing_follows_it() -> None:
     """A path has 20 in the backbone, 5 in the encoding, 2 in the head.
 

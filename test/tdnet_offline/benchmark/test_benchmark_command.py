@@ -85,6 +85,7 @@ def test_says_what_was_measured_where(document: dict[str, Any], run: dict[str, A
         "camera_size": [96, 160],
         "device": "cpu",
         "precision": "bfloat16",
+        "runtime": "torch",
     }
 
 
@@ -198,6 +199,8 @@ def test_the_page_draws_and_fits(tab: browser.Browser, folder: Path, width: int)
     [
         ("--variant td9", "unknown variant 'td9'"),
         ("--variant psp18 psp50 --weights x.pkl", "--weights is for a single variant"),
+        ("--weights .", ". is a folder: give the weights file"),
+        ("--device cpu --runtime tensorrt", "tensorrt needs a CUDA GPU, the device is cpu"),
         ("--input-size 3 3", "input size 3 x 3"),
         ("--camera-size 3 3", "camera size 3 x 3; allowed are sides of 32"),
         ("--precision float8", "unknown precision 'float8'"),

@@ -17,7 +17,7 @@ import torch
 from support.media import drive, folder_of, write_image
 
 from tdnet import SegmenterSettings, get_variant
-from tdnet.errors import InputError
+from tdnet.errors import DeviceError, InputError, MissingPackageError, UnknownNameError
 from tdnet.variants import Backbone
 from tdnet_offline.benchmark.accuracy import first_frames, measure_accuracy, videos_of
 from tdnet_offline.benchmark.arithmetic import peak_multiply_adds
@@ -28,8 +28,8 @@ from tdnet_offline.benchmark.camera_frames import (
     usual_camera,
 )
 from tdnet_offline.benchmark.measuring import Job
-from tdnet_offline.benchmark.plan import plan
-from tdnet_offline.benchmark.result import Setting
+from tdnet_offline.benchmark.plan import Place, plan
+from tdnet_offline.benchmark.result import FailedRun, Setting
 from tdnet_offline.benchmark.running import run_jobs
 from tdnet_offline.benchmark.weights import find_weights, random_network
 from tdnet_offline.datasets import open_dataset
@@ -50,6 +50,57 @@ def test_everything_is_combined_once() -> None:
     assert places[0].precisions == ("float32", "bfloat16")
     sizes = [(65, 129), (97, 193)]
     assert [p.input_size for p in plan(["psp18-nano"], sizes, ["cpu"], [])] == sizes
+
+
+def test_every_runtime_takes_the_precisions_that_it_has() -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason="needs the extras export and onnxruntime")
+    runtimes = ["torch", "onnxruntime", "torch"]
+
+    def precisions(names: list[str]) -> list[tuple[str, tuple[str, ...]]]:
+        places = plan(["psp18-nano"], [], ["cpu"], names, runtimes)
+        return [(place.runtime, place.precisions) for place in places]
+
+    assert precisions([]) == [
+        ("torch", ("float32", "bfloat16")),
+        ("onnxruntime", ("float32", "int8")),
+    ]
+    assert precisions(["float32", "bfloat16", "int8"]) == [
+        ("torch", ("float32", "bfloat16")),
+        ("onnxruntime", ("float32", "int8")),
+    ]
+    assert precisions(["int8"]) == [("onnxruntime", ("int8",))]
+    assert precisions(["bfloat16"]) == [("torch", ("bfloat16",))]
+    with pytest.raises(UnknownNameError, match="float9"):
+        precisions(["float9"])
+    for runtime, name in (("onnxruntime", "bfloat16"), ("torch", "int8")):
+        runtimes = [runtime]
+        with pytest.raises(InputError, match=f"{runtime} has none of the precisions {name}"):
+            precisions([name])
+
+
+def test_a_runtime_that_cannot_run_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnknownNameError, match="torch, onnxruntime, tensorrt"):
+        plan(["psp18-nano"], [], ["cpu"], [], ["caffe"])
+    with pytest.raises(DeviceError, match="tensorrt needs a CUDA GPU, the device is cpu"):
+        plan(["psp18-nano"], [], ["cpu"], [], ["torch", "tensorrt"])
+    for package in ("onnxscript", "onnx", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(MissingPackageError, match=f"package {package}:"):
+            plan(["psp18-nano"], [], ["cpu"], [], ["torch", "onnxruntime"])
+
+
+def test_what_failed_in_one_runtime_is_left_to_the_others() -> None:
+    def failed(precision: str, runtime: str, device: str = "cpu") -> FailedRun:
+        setting = Setting("psp18-nano", "mine", SIZE, SIZE, device, precision, runtime)
+        return FailedRun(setting, "for want of memory")
+
+    place = Place("psp18-nano", SIZE, "cpu", ("float32", "int8"), "onnxruntime")
+    others = [failed("float32", "torch"), failed("int8", "onnxruntime", "cuda")]
+    assert place.without_failed(others) == place
+    assert place.without_failed([*others, failed("int8", "onnxruntime")]) == replace(
+        place, precisions=("float32",)
+    )
 
 
 def test_the_street_moves_on_and_cameras_fit_the_network() -> None:

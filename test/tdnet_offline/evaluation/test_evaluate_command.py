@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -70,6 +71,20 @@ def test_table_and_files(
     files = {path.relative_to(tmp_path / "report").as_posix() for path in tmp_path.rglob("*.*")}
     pictures = {f"worst/1_{name}" for name in ("image.jpg", "truth.png", "prediction.png")}
     assert files == {"evaluation.json", "report.html", *pictures}
+
+
+def test_exported_graphs_are_named_by_their_description(
+    exported_nano: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [STREET, "--runtime", "onnxruntime", "--weights", exported_nano, "--device", "cpu"]
+    report = ["--report", tmp_path, "--worst", "0"]
+    assert main([str(word) for word in ["evaluate", *words, *report]]) == 0
+    setting = load_evaluation(tmp_path / "evaluation.json").setting
+    digest = hashlib.sha256((exported_nano / "export.json").read_bytes()).hexdigest()
+    assert (setting.weights, setting.weights_sha256) == ("nano", digest)
+    assert (setting.precision, setting.input_size) == ("float32", (65, 129))
+    assert setting.runtime == "onnxruntime"
+    assert rows(capsys.readouterr().out)["device"] == ["cpu, float32, onnxruntime"]
 
 
 def test_a_bag_with_labels_for_some_frames(

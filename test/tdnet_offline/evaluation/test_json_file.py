@@ -55,6 +55,20 @@ def test_paced_evaluations_too(evaluation: Evaluation, tmp_path: Path) -> None:
     assert values_of(load_evaluation(tmp_path / "e.json")) == values_of(paced)
 
 
+def test_files_of_before_there_were_runtimes_are_read(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    path = tmp_path / "e.json"
+    save_evaluation(evaluation, path)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    assert (document["version"], document["setting"].pop("runtime")) == (3, "torch")
+    path.write_text(changed(document, version=2), encoding="utf-8")
+    assert values_of(load_evaluation(path)) == values_of(evaluation)
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(InputError, match="setting.runtime is missing"):
+        load_evaluation(path)
+
+
 def changed(document: dict[str, Any], **fields: Any) -> str:
     return json.dumps({**document, **fields})
 

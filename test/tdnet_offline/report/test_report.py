@@ -196,6 +196,15 @@ def test_runs_are_compared_with_the_first(
     assert setting["network"] == ["td4-psp18-nano"]
 
 
+def test_runs_over_another_runtime_say_so(street: Evaluation, tmp_path: Path) -> None:
+    other = replace(street, setting=replace(street.setting, runtime="onnxruntime"))
+    page = HtmlPage(write_report(tmp_path, [street, other]))
+    numbers = [street.setting.precision, f"{street.setting.precision}, onnxruntime"]
+    assert next(iter(page.tables.values()))[0] == ["", *numbers]
+    setting = {row[0]: row[1:] for row in page.tables["Setting"]}
+    assert setting["precision"] == numbers
+
+
 def test_frames_stand_at_the_same_place_for_every_run(street: Evaluation, tmp_path: Path) -> None:
     dropped = replace(street, frames=street.frames[1:5] + street.frames[12:])
     page = HtmlPage(write_report(tmp_path, [street, dropped]))

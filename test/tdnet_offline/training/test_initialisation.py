@@ -12,8 +12,8 @@ from support.reference_fill import REFERENCE
 
 from tdnet import create_model, save_weights
 from tdnet.errors import WeightsError
-from tdnet.network import PSPNet, SegmentationNetwork, TDNet
-from tdnet.variants import Backbone, get_variant
+from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet
+from tdnet.variants import Backbone, Variant, get_variant
 from tdnet_offline.training.initialisation import (
     load_imagenet_backbones,
     load_single_frame,
@@ -73,6 +73,44 @@ class TestImageNet:
             assert torch.equal(last.bn.running_var, resnet18["layer4.1.bn2.running_var"])
             shortcut = backbone.layer2[0].downsample
             assert torch.equal(shortcut.conv.weight, resnet18["layer2.0.downsample.0.weight"])
+
+    def test_a_first_layer_that_halves_keeps_its_shortcut(
+        self, resnet18: State, tmp_path: Path
+    ) -> None:
+        torch.save(resnet18, tmp_path / "resnet18.pth")
+        network = create_model("td2-fa18", input_size=SIZE)
+        before = network.paths[0].backbone.layer1[0].downsample.conv.weight.clone()
+        (note,) = load_imagenet_backbones(network, tmp_path / "resnet18.pth")
+        assert note.endswith("no shortcut convolution; that one keeps its random numbers")
+        for backbone in backbones(network):
+            assert torch.equal(backbone.stem[0].conv.weight, resnet18["conv1.weight"])
+            shortcut = backbone.layer2[0].downsample
+            assert torch.equal(shortcut.conv.weight, resnet18["layer2.0.downsample.0.weight"])
+        after = network.paths[0].backbone.layer1[0].downsample.conv.weight
+        assert torch.equal(after, before)
+
+    def test_the_context_path_is_a_resnet_and_the_spatial_path_is_none(
+        self, resnet18: State, tmp_path: Path
+    ) -> None:
+        torch.save(resnet18, tmp_path / "resnet18.pth")
+        network = create_model("bise18", input_size=SIZE)
+        before = network.backbone.spatial[0].conv.weight.clone()
+        (note,) = load_imagenet_backbones(network, tmp_path / "resnet18.pth")
+        assert note.endswith("has no spatial path; that one keeps its random numbers")
+        context = network.backbone.context
+        assert torch.equal(context.stem[0].conv.weight, resnet18["conv1.weight"])
+        weight = resnet18["layer4.1.conv2.weight"]
+        assert torch.equal(context.layer4[1].conv2.conv.weight, weight)
+        assert torch.equal(network.backbone.spatial[0].conv.weight, before)
+
+    @pytest.mark.parametrize("name", ["psp18", "bise18", "td2-fa18"])
+    def test_a_deeper_resnet_of_the_same_shapes_is_refused(
+        self, name: str, resnet18: State, tmp_path: Path
+    ) -> None:
+        third = {"layer1.2.conv1.weight": resnet18["layer1.1.conv1.weight"]}
+        torch.save({**resnet18, **third}, tmp_path / "resnet34.pth")
+        with pytest.raises(WeightsError, match=r"has layer1\.2, too; give an ImageNet ResNet-18"):
+            load_imagenet_backbones(create_model(name, input_size=SIZE), tmp_path / "resnet34.pth")
 
     def test_old_files_without_counters_load(self, resnet18: State, tmp_path: Path) -> None:
         state = {name: item for name, item in resnet18.items() if "num_batches" not in name}
@@ -139,10 +177,10 @@ class TestImageNet:
 
 
 @pytest.fixture(scope="module")
-def single() -> PSPNet:
+def single() -> SingleFrameNetwork:
     torch.manual_seed(6)
     network = create_model("psp18-nano", num_classes=5, input_size=SIZE)
-    assert isinstance(network, PSPNet)
+    assert isinstance(network, SingleFrameNetwork)
     return network
 
 
@@ -156,22 +194,19 @@ def new_paths(**changes: object) -> TDNet:
 
 class TestPaths:
     def test_together_two_neighbouring_paths_are_the_single_frame_network(
-        self, single: PSPNet
+        self, single: SingleFrameNetwork
     ) -> None:
         """Each sees half of the pyramid; the halves of the 3x3 convolution add up to the whole."""
         network = new_paths()
         assert start_paths(network, single) == []
         with torch.no_grad():
-            features = single.pyramid(single.backbone(frames()).layer4)
+            features = single.pyramid(*single.backbone(frames()).scales)
             whole = single.head.conv.conv(features)
-            halves = [
-                path.head.conv.conv(path.pyramid(path.backbone(frames()).layer4))
-                for path in network.paths
-            ]
+            halves = [path.head.conv.conv(path.features(frames())) for path in network.paths]
         for one, other in ((0, 1), (2, 3), (1, 2)):
             torch.testing.assert_close(halves[one] + halves[other], whole, rtol=1e-3, atol=1e-3)
 
-    def test_the_rest_keeps_its_random_numbers(self, single: PSPNet) -> None:
+    def test_the_rest_keeps_its_random_numbers(self, single: SingleFrameNetwork) -> None:
         network, twin = new_paths(), new_paths()
         start_paths(network, single)
         for path, other in zip(network.paths, twin.paths, strict=True):
@@ -185,19 +220,41 @@ class TestPaths:
                     assert torch.equal(item, own)
 
     def test_passed_through_features_are_classified_as_in_the_single_frame_network(
-        self, single: PSPNet
+        self, single: SingleFrameNetwork
     ) -> None:
         network = new_paths()
         assert start_paths(network, single, pass_through=True) == []
         with torch.no_grad():
             for path in network.paths:
-                features = path.pyramid(path.backbone(frames()).layer4)
+                features = path.features(frames())
                 torch.testing.assert_close(path.encoding.value(features), features)
                 half = path.head.conv.conv(features)
                 expected = single.head.classifier(torch.relu(single.head.conv.bn(half)))
                 torch.testing.assert_close(path.head(features), expected)
 
-    def test_what_has_another_shape_is_said_once(self, single: PSPNet) -> None:
+    @pytest.mark.parametrize(("name", "of"), [("td2-fa18", "fa18"), ("td4-bise18", "bise18")])
+    def test_paths_of_other_families_start_from_theirs(self, name: str, of: str) -> None:
+        """They have no groups: each path becomes the whole single-frame network."""
+
+        def narrow(name: str) -> Variant:
+            variant = get_variant(name)
+            backbone = dataclasses.replace(variant.backbone, width=8)
+            return dataclasses.replace(
+                variant, backbone=backbone, value_channels=32, head_channels=16
+            )
+
+        torch.manual_seed(8)
+        start = create_model(narrow(of), num_classes=5, input_size=SIZE)
+        network = create_model(narrow(name), num_classes=5, input_size=SIZE)
+        assert isinstance(start, SingleFrameNetwork)
+        assert isinstance(network, TDNet)
+        assert start_paths(network, start, pass_through=True) == []
+        with torch.no_grad():
+            for path in network.paths:
+                value = path.encoding.value(path.features(frames()))
+                torch.testing.assert_close(path.head(value), start(frames()))
+
+    def test_what_has_another_shape_is_said_once(self, single: SingleFrameNetwork) -> None:
         network = new_paths(value_channels=64, head_channels=16)
         notes = start_paths(network, single, pass_through=True)
         assert [note.split(" keeps")[0] for note in notes] == [
@@ -209,14 +266,14 @@ class TestPaths:
         path = network.paths[3]
         assert torch.equal(path.backbone.stem[0].conv.weight, single.backbone.stem[0].conv.weight)
 
-    def test_another_backbone_is_refused(self, single: PSPNet) -> None:
+    def test_another_backbone_is_refused(self, single: SingleFrameNetwork) -> None:
         network = new_paths(backbone=Backbone(18, width=32))
-        with pytest.raises(WeightsError, match="width 16, not ResNet-18 of width 32"):
+        with pytest.raises(WeightsError, match="width 16, not dilated ResNet-18 of width 32"):
             start_paths(network, single)
 
 
 class TestSingleFrame:
-    def test_the_file_says_what_it_is(self, single: PSPNet, tmp_path: Path) -> None:
+    def test_the_file_says_what_it_is(self, single: SingleFrameNetwork, tmp_path: Path) -> None:
         save_weights(single, tmp_path / "a.safetensors")
         loaded = load_single_frame(tmp_path / "a.safetensors")
         assert (loaded.variant.name, loaded.num_classes) == ("psp18-nano", 5)

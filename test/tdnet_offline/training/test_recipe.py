@@ -18,28 +18,37 @@ from tdnet_offline.training.recipe import (
     write_recipe,
 )
 
+OF_THE_PAPER = ("td4-psp18", "td2-psp50", "td2-fa18", "td4-bise18")
+SINGLE_FRAME = ("psp18", "psp50", "psp101", "fa18", "bise18")
 PUBLISHED = {
     f"{variant}-{data}"
-    for variant in ("td4-psp18", "td2-psp50", "psp18", "psp50", "psp101")
+    for variant in (*OF_THE_PAPER, *SINGLE_FRAME)
     for data in ("cityscapes", "camvid", "nyudv2")
 }
+OTHERS = {"td4-psp34-cityscapes", "psp34-cityscapes"}
 
 
 def test_every_published_network_has_a_recipe_for_every_data_set() -> None:
-    assert set(recipe_names()) >= PUBLISHED | {"td4-psp18-nano-street", "psp18-nano-street"}
+    assert set(recipe_names()) >= PUBLISHED | OTHERS | {
+        "td4-psp18-nano-street",
+        "psp18-nano-street",
+    }
 
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_packaged_recipes_are_valid(name: str) -> None:
     config = load_recipe(name)
     variant = get_variant(config.network.variant).name
-    assert name.startswith(variant) or name not in PUBLISHED
+    assert name.startswith(f"{variant}-") or name not in PUBLISHED | OTHERS
     assert config.output == f"runs/{name}"
     # What a run starts from is what another recipe leaves.
     for path in (config.init.single, config.loss.teacher):
         if path:
             assert Path(path).parts[0] == "runs"
             assert Path(path).parts[1] in recipe_names()
+    if config.init.single:
+        single = load_recipe(Path(config.init.single).parts[1]).network.variant
+        assert get_variant(single).backbone == get_variant(variant).backbone
     assert load_recipe(str(config_dir() / "train" / f"{name}.yaml")) == config
 
 
@@ -60,6 +69,43 @@ def test_the_published_settings_are_those_of_the_specification() -> None:
     assert varied.scale == (0.75, 2)
     single = load_recipe("psp101-cityscapes")
     assert (single.loss.auxiliary, single.loss.distillation) == (0.4, "none")
+
+
+@pytest.mark.parametrize("name", ["fa18", "td2-fa18"])
+def test_fanet_trains_at_a_size_that_halves_six_times(name: str) -> None:
+    config = load_recipe(f"{name}-cityscapes")
+    assert config.network.input_size == get_variant(name).input_size == (768, 1536)
+    assert config.loss.auxiliary == 0
+
+
+@pytest.mark.parametrize("variant", [*OF_THE_PAPER, *SINGLE_FRAME])
+@pytest.mark.parametrize(("data", "crop"), [("camvid", (720, 960)), ("nyudv2", (480, 640))])
+def test_other_data_sets_change_the_crop_and_nothing_of_the_schedule(
+    variant: str, data: str, crop: tuple[int, int]
+) -> None:
+    config = load_recipe(f"{variant}-{data}")
+    changed = changed_keys(load_recipe(f"{variant}-cityscapes"), config)
+    files = {"init.single", "loss.teacher"} if variant in OF_THE_PAPER else set()
+    assert set(changed) == {"output", "network.input_size", "data.train", *files}
+    assert config.network.variant == variant
+    assert config.network.input_size == crop
+    assert config.data.train == f"{data}:data/{data}"
+
+
+@pytest.mark.parametrize("data", ["cityscapes", "camvid", "nyudv2"])
+@pytest.mark.parametrize("variant", OF_THE_PAPER)
+def test_paths_start_from_their_single_frame_network_on_the_same_data(
+    variant: str, data: str
+) -> None:
+    config = load_recipe(f"{variant}-{data}")
+    single, teacher = (
+        load_recipe(Path(path).parts[1]) for path in (config.init.single, config.loss.teacher)
+    )
+    paths, start = get_variant(variant), get_variant(single.network.variant)
+    assert (start.paths, start.backbone) == (1, paths.backbone)
+    assert teacher.network.variant == "psp101"
+    assert single.data == teacher.data == config.data
+    assert (single.loss.auxiliary > 0) == (config.loss.auxiliary > 0) == (variant != "td2-fa18")
 
 
 def test_words_change_keys() -> None:

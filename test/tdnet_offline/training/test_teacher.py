@@ -10,7 +10,7 @@ import torch
 
 from tdnet import create_model, save_weights
 from tdnet.errors import InputError, WeightsError
-from tdnet.network import PSPNet
+from tdnet.network import SingleFrameNetwork
 from tdnet.official_layout import official_names
 from tdnet_offline.command import main
 from tdnet_offline.training.initialisation import load_single_frame
@@ -23,11 +23,11 @@ LESSONS = {2: [(0, 1), (1, 1)], 4: [(0, 4), (2, 4), (1, 4), (3, 4)]}
 
 
 @pytest.fixture(scope="module")
-def network() -> PSPNet:
+def network() -> SingleFrameNetwork:
     """With statistics in its norms that are not those of a new network."""
     torch.manual_seed(3)
     network = create_model("psp18-nano", num_classes=5, input_size=SIZE)
-    assert isinstance(network, PSPNet)
+    assert isinstance(network, SingleFrameNetwork)
     network.train()
     with torch.no_grad():
         for seed in range(3):
@@ -49,7 +49,9 @@ def seen_by(group: int, groups: int) -> torch.Tensor:
     return seen
 
 
-def of_one_group(network: PSPNet, group: int, groups: int, factor: int) -> PSPNet:
+def of_one_group(
+    network: SingleFrameNetwork, group: int, groups: int, factor: int
+) -> SingleFrameNetwork:
     """The network with a 3x3 convolution that sees one group only, that many times larger."""
     masked = copy.deepcopy(network)
     masked.head.conv.conv.weight.data *= factor * seen_by(group, groups)[:, None, None]
@@ -58,7 +60,7 @@ def of_one_group(network: PSPNet, group: int, groups: int, factor: int) -> PSPNe
 
 @pytest.mark.parametrize("groups", [2, 4])
 def test_the_teacher_is_its_network_and_its_groups_are_parts_of_it(
-    groups: int, network: PSPNet
+    groups: int, network: SingleFrameNetwork
 ) -> None:
     taught = GroupedTeacher.from_network(network, groups)(frames(9))
     with torch.no_grad():
@@ -69,7 +71,7 @@ def test_the_teacher_is_its_network_and_its_groups_are_parts_of_it(
             torch.testing.assert_close(logits, expected)
 
 
-def test_a_teacher_never_learns(network: PSPNet) -> None:
+def test_a_teacher_never_learns(network: SingleFrameNetwork) -> None:
     teacher = GroupedTeacher.from_network(network, 4)
     before = copy.deepcopy(teacher.state_dict())
     torch.nn.ModuleList([teacher]).train()
@@ -81,24 +83,24 @@ def test_a_teacher_never_learns(network: PSPNet) -> None:
         assert torch.equal(item, before[name]), name
 
 
-def test_a_teacher_takes_frames_of_any_size(network: PSPNet) -> None:
+def test_a_teacher_takes_frames_of_any_size(network: SingleFrameNetwork) -> None:
     taught = GroupedTeacher.from_network(network, 2)(torch.zeros(1, 3, 49, 40))
     assert taught.full.shape == (1, 5, 7, 5)
 
 
 @pytest.mark.parametrize("groups", [1, 3])
-def test_other_groups_are_refused(groups: int, network: PSPNet) -> None:
+def test_other_groups_are_refused(groups: int, network: SingleFrameNetwork) -> None:
     with pytest.raises(InputError, match=f"{groups} groups; allowed are 2 and 4"):
         GroupedTeacher.from_network(network, groups)
 
 
 class TestLoading:
     @pytest.fixture
-    def weights(self, network: PSPNet, tmp_path: Path) -> Path:
+    def weights(self, network: SingleFrameNetwork, tmp_path: Path) -> Path:
         save_weights(network, tmp_path / "single.safetensors")
         return tmp_path / "single.safetensors"
 
-    def published(self, network: PSPNet, groups: int, folder: Path) -> Path:
+    def published(self, network: SingleFrameNetwork, groups: int, folder: Path) -> Path:
         """A file as the published training code writes a teacher, noise where it does not look."""
         official = {
             theirs: network.state_dict()[ours]
@@ -128,7 +130,7 @@ class TestLoading:
 
     @pytest.mark.parametrize("file_groups", [0, 2, 4])
     def test_every_layout_gives_the_same_teacher(
-        self, file_groups: int, network: PSPNet, weights: Path, tmp_path: Path
+        self, file_groups: int, network: SingleFrameNetwork, weights: Path, tmp_path: Path
     ) -> None:
         path = self.published(network, file_groups, tmp_path) if file_groups else weights
         spoken = load_teacher(path, groups=4, num_classes=5)(frames(9))
@@ -141,7 +143,7 @@ class TestLoading:
             load_teacher(weights, groups=4, num_classes=19)
 
     def test_a_published_teacher_with_parts_missing_is_refused(
-        self, network: PSPNet, tmp_path: Path
+        self, network: SingleFrameNetwork, tmp_path: Path
     ) -> None:
         path = self.published(network, 4, tmp_path)
         content = torch.load(path)
@@ -150,7 +152,7 @@ class TestLoading:
         with pytest.raises(WeightsError, match="holds no known network"):
             load_teacher(path, groups=4, num_classes=5)
 
-    def test_broken_numbers_are_refused(self, network: PSPNet, tmp_path: Path) -> None:
+    def test_broken_numbers_are_refused(self, network: SingleFrameNetwork, tmp_path: Path) -> None:
         path = self.published(network, 2, tmp_path)
         content = torch.load(path)
         content["model_state"]["module.group2.conv5.0.weight"][2, 3, 1, 1] = float("nan")
@@ -164,7 +166,7 @@ class TestLoading:
             load_teacher(tmp_path / "a.safetensors", groups=4, num_classes=19)
 
     def test_a_published_teacher_converts_to_its_network(
-        self, network: PSPNet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, network: SingleFrameNetwork, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         path, written = self.published(network, 4, tmp_path), tmp_path / "out.safetensors"
         assert main(["info", str(path)]) == 0

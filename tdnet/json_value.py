@@ -36,6 +36,11 @@ class JsonValue:
             return f"{before}[{self._key}]"
         return f"{before}.{self._key}" if before else self._key
 
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a string, where others are allowed too."""
+        return isinstance(self._value, str)
+
     def text(self) -> str:
         """Read a string."""
         return str(self._of(str, "a text"))

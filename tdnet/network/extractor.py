@@ -1,0 +1,53 @@
+"""What makes features of a frame: a backbone, and what joins the scales that it gives."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import NamedTuple
+
+from tdnet.backbones import Backbone, BisenetBackbone, FanetBackbone
+from tdnet.network.fast_attention import FastAttentionPyramid
+from tdnet.network.feature_fusion import FusionPyramid
+from tdnet.network.pyramid_pooling import PyramidPooling
+from tdnet.network.resnet import ResNet
+from tdnet.network.spatial_path import TwoPaths
+
+Pyramid = PyramidPooling | FastAttentionPyramid | FusionPyramid
+
+
+class Extractor(NamedTuple):
+    """The two halves of a feature extractor.
+
+    Attributes:
+        backbone: maps frames (B, 3, H, W) to `BackboneFeatures`.
+        pyramid: maps their scales to features (B, C, h, w) at stride 8.
+    """
+
+    backbone: ResNet | TwoPaths
+    pyramid: Pyramid
+
+
+@singledispatch
+def create_extractor(
+    backbone: Backbone, size: tuple[int, int], groups: int = 1, group: int = 0
+) -> Extractor:
+    """Create an extractor; the class of the description decides which.
+
+    Args:
+        backbone: the description.
+        size: (h, w) of the features.
+        groups: G, into which the channels of a pyramid pooling are divided.
+        group: the kept one, 0 to G - 1.
+    """
+    del size
+    return Extractor(ResNet(backbone), PyramidPooling(backbone.out_channels, groups, group))
+
+
+@create_extractor.register
+def _(backbone: FanetBackbone, size: tuple[int, int], *_groups: int) -> Extractor:
+    return Extractor(ResNet(backbone), FastAttentionPyramid(backbone, size))
+
+
+@create_extractor.register
+def _(backbone: BisenetBackbone, _size: tuple[int, int], *_groups: int) -> Extractor:
+    return Extractor(TwoPaths(backbone), FusionPyramid(backbone))

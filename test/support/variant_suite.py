@@ -1,0 +1,246 @@
+"""What every variant must do; a test class inherits it and names the variant."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from support.frames import drive
+from support.reference_fill import fill
+from tdnet import StreamingSegmenter, create_model, describe_weights, load_weights, save_weights
+from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet
+from tdnet.network.host_network import prepare_for_cpu
+from tdnet.official_layout import official_names
+from tdnet.variants import Variant, list_variants
+
+SIZE = (49, 81)
+CLASSES = 5
+
+
+def few_channels(variant: Variant) -> Variant:
+    """Give the network with as many layers and paths, but few channels."""
+    return replace(
+        variant,
+        backbone=replace(variant.backbone, width=8),
+        key_channels=4,
+        value_channels=16,
+        head_channels=8,
+    )
+
+
+class VariantSuite:
+    """Inherit it as ``TestMine``, and set `variant`.
+
+    What is computed is computed by the same network of a few channels.
+    """
+
+    variant: ClassVar[Variant]
+
+    @property
+    def small(self) -> Variant:
+        """The variant with as many layers and paths, but few channels."""
+        return few_channels(self.variant)
+
+    def filled(self, variant: Variant | None = None) -> SegmentationNetwork:
+        """A small network with parameters and statistics by the specification's rule."""
+        model = create_model(variant or self.small, CLASSES, SIZE)
+        own = model.state_dict()
+        model.load_state_dict(fill({name: item.shape for name, item in own.items()}))
+        return model
+
+    @pytest.mark.parametrize(
+        ("num_classes", "size"), [(1, None), (255, (97, 130))], ids=["native", "odd"]
+    )
+    def test_logits_have_an_eighth_of_the_frame(
+        self, num_classes: int, size: tuple[int, int] | None
+    ) -> None:
+        with torch.device("meta"):
+            model = create_model(self.variant, num_classes, size)
+            memory = model.new_memory("meta")
+            height, width = model.input_size
+            for _ in range(self.variant.paths):
+                logits = model.step(torch.empty(1, 3, height, width), memory)
+        assert logits.shape == (1, num_classes, -(-height // 8), -(-width // 8))
+
+    def test_gradients_reach_every_parameter(self) -> None:
+        torch.manual_seed(0)
+        model = create_model(self.small, CLASSES, SIZE).train()
+        if isinstance(model, TDNet):
+            clip = torch.randn(2, self.variant.clip_frames, 3, *SIZE)
+            outputs = [model.forward_clip(clip, path) for path in range(self.variant.paths)]
+            losses = [o.full.square().mean() + o.sub.square().mean() for o in outputs]
+        else:
+            losses = [model(torch.randn(2, 3, *SIZE)).square().mean()]
+        torch.stack(losses).sum().backward()
+        without = [name for name, item in model.named_parameters() if item.grad is None]
+        # Nobody asks for, nor is asked by, a frame that is not remembered.
+        unused = ".encoding.query.", ".encoding.key."
+        remembers = self.variant.memory_capacity > 0 or self.variant.paths == 1
+        assert [name for name in without if remembers or not any(u in name for u in unused)] == []
+        assert all(
+            bool(torch.isfinite(item.grad).all())
+            for item in model.parameters()
+            if item.grad is not None
+        )
+
+    def test_the_stream_equals_clips(self) -> None:
+        for memory_frames in range(self.variant.paths):
+            model = self.filled(replace(self.small, memory_frames=memory_frames))
+            frames = torch.cat(list(self._frames(2 * self.variant.paths + 1)))
+            memory = model.new_memory()
+            for t, frame in enumerate(frames):
+                path = memory.path
+                assert (path, memory.frames) == (t % self.variant.paths, min(t, memory_frames))
+                with torch.inference_mode():
+                    streamed = model.step(frame[None], memory)
+                    if isinstance(model, SingleFrameNetwork):
+                        expected = model(frame[None])
+                    elif t >= memory_frames:
+                        clip = frames[t - memory_frames : t + 1][None]
+                        expected = model.forward_clip(clip, path).full
+                    else:
+                        continue
+                _assert_close(streamed, expected)
+
+    def test_folding_and_the_cpu_keep_the_result(self) -> None:
+        plain = self.filled().requires_grad_(False)
+        folded = copy.deepcopy(plain)
+        folded.fold()
+        prepared = copy.deepcopy(folded)
+        prepare_for_cpu(prepared, torch.float32)
+        assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in folded.modules())
+        count = self.variant.paths + 1
+        for expected, *others in zip(
+            *(self._stream(model, count) for model in (plain, folded, prepared)), strict=True
+        ):
+            for logits in others:
+                _assert_close(logits, expected)
+
+    def test_the_fill_is_reproducible(self) -> None:
+        first, again = (self._stream(self.filled(), 3) for _ in range(2))
+        for logits, same in zip(first, again, strict=True):
+            assert torch.equal(logits, same)
+            assert bool(torch.isfinite(logits).all())
+        assert not torch.equal(first[0], first[1])
+
+    def test_saved_weights_load_as_they_are(self, tmp_path: Path) -> None:
+        model, again = self.filled(), create_model(self.small, CLASSES, SIZE)
+        save_weights(model, tmp_path / "mine.safetensors")
+        info = load_weights(again, tmp_path / "mine.safetensors")
+        assert (info.layout, info.ignored) == ("tdnet", ())
+        _assert_same(again, model)
+
+    def test_the_official_layout_goes_there_and_back(self, tmp_path: Path) -> None:
+        model, again = self.filled(), create_model(self.small, CLASSES, SIZE)
+        own = model.state_dict()
+        names = official_names(self.small, own)
+        if not names:
+            pytest.skip("no checkpoints of this network were published")
+        assert len(set(names.values())) == len(own)
+        official = {names[name]: item for name, item in own.items()}
+        torch.save(official, tmp_path / "theirs.pth")
+        assert load_weights(again, tmp_path / "theirs.pth").layout == "official"
+        _assert_same(again, model)
+
+    def test_weights_say_what_they_are_for(self, tmp_path: Path) -> None:
+        if self.variant.name not in list_variants():
+            pytest.skip("only variants of the list are looked for")
+        with torch.device("meta"):
+            state = create_model(self.variant, 11).state_dict()
+        path = tmp_path / "zeros.safetensors"
+        _write_zeros({name: item.shape for name, item in state.items()}, path)
+        info = describe_weights(path)
+        assert (info.variant, info.num_classes, info.layout) == (self.variant.name, 11, "tdnet")
+
+    def test_memory_takes_what_its_description_says(self) -> None:
+        """Queries, keys and values of each frame, and values chained: float32 has four bytes."""
+        with torch.device("meta"):
+            model = create_model(self.variant)
+            memory = model.new_memory("meta")
+        stride = self.variant.memory_stride
+        rows, columns = (len(range(0, side, stride)) for side in model.feature_size)
+        d, values = self.variant.key_channels, self.variant.value_channels
+        capacity = self.variant.memory_capacity
+        chained = values if capacity else 0
+        assert memory.nbytes == 4 * rows * columns * (capacity * (2 * d + values) + chained)
+
+    def test_images_become_labels(self) -> None:
+        model = self.filled()
+        segmenter = StreamingSegmenter(model, device="cpu", precision="float32")
+        for number, image in enumerate(drive(self.variant.paths + 1, 60, 90)):
+            result = segmenter.step(image)
+            assert result.labels.shape == (60, 90)
+            found = set(np.unique(result.labels))
+            assert len(found) > 1
+            assert found <= set(range(CLASSES))
+            assert result.path == number % self.variant.paths
+            assert result.memory_frames == min(number, self.variant.memory_capacity)
+
+    @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+    def test_half_precision_agrees_with_float32(self, precision: str) -> None:
+        model = self.filled()
+        full = StreamingSegmenter(model, device="cpu", precision="float32")
+        half = StreamingSegmenter(model, device="cpu", precision=precision)
+        # Scores that are rounded to a few bits change order where random weights score alike.
+        least = 0.95 if precision == "float16" else 0.7
+        for image in drive(self.variant.paths + 2, *SIZE):
+            labels = half.step(image).labels
+            assert labels.max() < CLASSES
+            assert (labels == full.step(image).labels).mean() >= least
+
+    @pytest.mark.cuda
+    @pytest.mark.parametrize("precision", ["float32", "float16"])
+    def test_a_gpu_agrees_with_the_cpu(self, precision: str) -> None:
+        model = self.filled()
+        cpu = StreamingSegmenter(model, device="cpu", precision="float32")
+        gpu = StreamingSegmenter(model, device="cuda", precision=precision)
+        for image in drive(2 * self.variant.paths, *SIZE):
+            # A GPU multiplies in TF32; float16 on a CPU agrees on 99 to 100 %.
+            assert (cpu.step(image).labels == gpu.step(image).labels).mean() >= 0.98
+
+    def _frames(self, count: int) -> Iterator[torch.Tensor]:
+        generator = torch.Generator().manual_seed(1)
+        for _ in range(count):
+            yield torch.randn(1, 3, *SIZE, generator=generator)
+
+    @torch.inference_mode()
+    def _stream(self, model: SegmentationNetwork, count: int) -> list[torch.Tensor]:
+        memory = model.new_memory()
+        frames = (
+            frame.contiguous(memory_format=torch.channels_last) for frame in self._frames(count)
+        )
+        return [model.step(frame, memory) for frame in frames]
+
+
+def _write_zeros(shapes: Mapping[str, Sequence[int]], path: Path) -> None:
+    """Write a safetensors file of zeros in float16, which takes no room on the disk."""
+    header: dict[str, object] = {}
+    end = 0
+    for name, shape in shapes.items():
+        start, end = end, end + 2 * math.prod(shape)
+        header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + end)
+
+
+def _assert_close(logits: torch.Tensor, expected: torch.Tensor) -> None:
+    """As close as two orders of the same sums are."""
+    assert float((logits - expected).abs().max()) <= 2e-4 * float(expected.abs().max())
+
+
+def _assert_same(model: SegmentationNetwork, other: SegmentationNetwork) -> None:
+    state, expected = model.state_dict(), other.state_dict()
+    assert state.keys() == expected.keys()
+    assert all(torch.equal(item, expected[name]) for name, item in state.items())

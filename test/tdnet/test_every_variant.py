@@ -1,0 +1,71 @@
+"""Every variant passes the same tests; docs/variants.md shows the line that one's own needs."""
+
+from __future__ import annotations
+
+from support.variant_suite import VariantSuite
+
+from tdnet.variants import get_variant, list_variants
+
+
+class TestTd4Psp18(VariantSuite):
+    variant = get_variant("td4-psp18")
+
+
+class TestTd2Psp50(VariantSuite):
+    variant = get_variant("td2-psp50")
+
+
+class TestTd2Fa18(VariantSuite):
+    variant = get_variant("td2-fa18")
+
+
+class TestTd4Bise18(VariantSuite):
+    variant = get_variant("td4-bise18")
+
+
+class TestTd4Psp34(VariantSuite):
+    variant = get_variant("td4-psp34")
+
+
+class TestTd4Psp18Nano(VariantSuite):
+    variant = get_variant("td4-psp18-nano")
+
+
+class TestPsp18(VariantSuite):
+    variant = get_variant("psp18")
+
+
+class TestPsp34(VariantSuite):
+    variant = get_variant("psp34")
+
+
+class TestPsp50(VariantSuite):
+    variant = get_variant("psp50")
+
+
+class TestPsp101(VariantSuite):
+    variant = get_variant("psp101")
+
+
+class TestFa18(VariantSuite):
+    variant = get_variant("fa18")
+
+
+class TestBise18(VariantSuite):
+    variant = get_variant("bise18")
+
+
+class TestPsp18Nano(VariantSuite):
+    variant = get_variant("psp18-nano")
+
+
+class TestPsp18Half(VariantSuite):
+    variant = get_variant("psp18-half")
+
+
+def test_no_variant_is_left_out() -> None:
+    here = {name: item for name, item in globals().items() if name.startswith("Test")}
+    assert {item.variant.name for item in here.values()} == set(list_variants())
+    assert all(
+        name == f"Test{item.variant.name.title().replace('-', '')}" for name, item in here.items()
+    )

@@ -1,0 +1,57 @@
+"""The node takes exported graphs while it runs, and publishes the same labels."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+from support.ros_graph import RosGraph, image_message, pixels_of
+
+from tdnet import SegmenterSettings
+from tdnet_ros.model_loading import file_states
+
+
+def test_a_running_node_changes_to_exported_graphs(
+    active: RosGraph, exported_nano: Path, images: list[np.ndarray]
+) -> None:
+    chosen = {"weights": str(exported_nano), "runtime": "onnxruntime"}
+    (refused,) = active.set_parameters(runtime="onnxruntime")
+    assert not refused.successful
+    assert "tdnet export" in refused.reason
+    request = SetParametersAtomically.Request(
+        parameters=[
+            Parameter(name, value=value).to_parameter_msg() for name, value in chosen.items()
+        ]
+    )
+    answer = active.call(SetParametersAtomically, "/tdnet/set_parameters_atomically", request)
+    assert answer.result.successful, answer.result.reason
+    labels, camera = active.listen(Image, "/tdnet/labels"), active.camera()
+    expected = SegmenterSettings(input_size=(65, 129), device="cpu", precision="float32").build()
+    for number, image in enumerate(images[:5]):
+        camera.publish(image_message(image, number * 0.1))
+        published = pixels_of(labels.wait(number + 1)[-1])
+        assert (published == expected.step(image).labels).mean() >= 0.9999
+
+
+def test_a_folder_that_was_exported_anew_is_another_one(
+    exported_nano: Path, tmp_path: Path
+) -> None:
+    """The node loads it again; a folder's own time says nothing of the files in it."""
+    folder = tmp_path / "export"
+    shutil.copytree(exported_nano, folder)
+    chosen = SegmenterSettings(weights=str(folder), runtime="onnxruntime", device="cpu")
+    before = file_states(chosen)
+    assert before[0] is not None
+    assert file_states(chosen) == before
+    of_folder = folder.stat()
+    description = folder / "export.json"
+    description.write_text(description.read_text() + "\n")
+    os.utime(folder, ns=(of_folder.st_atime_ns, of_folder.st_mtime_ns))
+    assert file_states(chosen) != before
+    description.unlink()
+    assert file_states(chosen)[0] is None

@@ -1,0 +1,67 @@
+"""What docs/variants.md and the README say of the variants is so, and what they show works."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from support.variant_suite import VariantSuite
+
+from tdnet import get_variant, list_variants
+from tdnet_offline.operations import count_operations
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "variants.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ROW = re.compile(r"^\| `([\w-]+)` \| (.*) \|$", re.MULTILINE)
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in ROW.findall(text)}
+
+
+def code(index: int) -> str:
+    return re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[index]
+
+
+_names: dict[str, type[VariantSuite]] = {}
+exec(compile(code(0) + code(1), "docs/variants.md", "exec"), _names)
+
+
+class TestTheVariantOfThePage(_names["TestMine"]):  # type: ignore[misc]
+    """The class that the page shows."""
+
+
+def test_the_table_has_every_variant() -> None:
+    assert list(rows(PAGE)) == list_variants()
+
+
+@pytest.mark.parametrize("name", list_variants())
+def test_costs_are_those_that_are_counted(name: str) -> None:
+    cost = count_operations(name)
+    size = "{} x {}".format(*get_variant(name).input_size)
+    parameters, gmac = cost.num_parameters / 1e6, cost.multiply_adds / 1e9
+    memory = cost.memory_bytes / 2**20
+    assert rows(PAGE)[name][:4] == [
+        size,
+        f"{parameters:.2f} M",
+        f"{gmac:.1f}",
+        f"{memory:.2f} MiB",
+    ]
+    said = rows(README.split("\n## Variants\n")[1].split("\n## ")[0])[name]
+    assert said[2] == f"{parameters:.1f} M"
+    assert said[3].split(" (")[0] == f"{gmac:.1f}"
+    assert said[4] == (f"{memory:.1f} MiB" if memory else "")
+
+
+def test_td4_bise18_costs_what_the_paper_s_milliseconds_let_expect() -> None:
+    """21 ms beside the 85 ms of td4-psp18."""
+    ours, psp = (count_operations(name).multiply_adds for name in ("td4-bise18", "td4-psp18"))
+    assert ours / psp == pytest.approx(21 / 85, rel=0.15)
+    assert f"{ours / psp:.2f} of td4-psp18's" in PAGE
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!http|#)([^)]+)\)", PAGE))))
+def test_links_lead_somewhere(path: str) -> None:
+    assert (ROOT / "docs" / path).exists()
