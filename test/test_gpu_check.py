@@ -37,6 +37,12 @@ ABSENT = "ModuleNotFoundError: No module named 'surely_absent'"
         (2, f"E   {ABSENT}\nERROR test/x.py - SyntaxError: invalid", "failed", "status 2"),
         (2, "E   ModuleNotFoundError: No module named 'tdnet.gone'", "failed", "status 2"),
         (1, "Traceback ...", "failed", "status 1"),
+        (
+            2,
+            "tdnet: runtime x needs the Python package surely_absent 10 or later: pip install x",
+            "skipped",
+            "surely_absent",
+        ),
     ],
 )
 def test_only_a_package_that_is_not_installed_excuses(
@@ -57,7 +63,9 @@ def test_a_step_has_a_limit_and_a_log(tmp_path: Path) -> None:
 def test_every_test_for_a_gpu_has_a_step(tmp_path: Path) -> None:
     commands = {argument for step in steps(tmp_path) for argument in step.command}
     for path in (ROOT / "test").rglob("test_*.py"):
-        if path != Path(__file__) and "@pytest.mark.cuda" in path.read_text():
+        text = path.read_text()
+        inherited = "(VariantSuite)" in text
+        if path != Path(__file__) and (inherited or "@pytest.mark.cuda" in text):
             assert str(path.relative_to(ROOT)) in commands
 
 

@@ -29,6 +29,8 @@ NEEDED = ("torch", "numpy", "cv2", "yaml", "safetensors", "pytest", "hypothesis"
 # PyTorch for CUDA brings Triton along; the rest is what single tests import.
 WANTED = ("triton", "av", "rosbags", "rclpy", "torchmetrics", "scipy", "lightning", "kornia")
 PACKAGES = ("torch", "triton", "numpy", "opencv-python-headless", "safetensors")
+# Files with such tests: those that mark them, and those that inherit the suite with its marks.
+GPU_TESTS = re.compile("mark.cuda|VariantSuite")
 CITYSCAPES = ["--input-size", "769", "1537", "--camera-size", "1024", "2048"]
 
 
@@ -73,7 +75,7 @@ def steps(results: Path) -> list[Step]:
         path.relative_to(test)
         for package in ("tdnet", "tdnet_ros", "tdnet_offline")
         for path in sorted((test / package).rglob("test_*.py"))
-        if "mark.cuda" in path.read_text(encoding="utf-8")
+        if GPU_TESTS.search(path.read_text(encoding="utf-8"))
     ]
     found = []
     # A folder each: what one lacks stops the collection of all others in the same process.
@@ -97,9 +99,13 @@ def steps(results: Path) -> list[Step]:
         *(step for step in found if step not in own),
         measure(
             "benchmark-others",
-            ["td2-psp50", "psp101"],
+            ["td2-psp50", "td4-bise18", "psp101"],
             [*CITYSCAPES, "--precision", "float16"],
             120,
+        ),
+        *(
+            measure(f"benchmark-{name}", ["td4-psp18-nano"], ["--runtime", name], 120)
+            for name in ("onnxruntime", "tensorrt")
         ),
     ]
 
@@ -143,7 +149,10 @@ def judge(code: int | None, log: str) -> tuple[str, str]:
         return "passed", ""
     if code == 5:
         return "skipped", "no test is left"
-    lacking = sorted(set(re.findall(r"ModuleNotFoundError: No module named '([\w.]+)'", log)))
+    lacking = sorted(
+        set(re.findall(r"ModuleNotFoundError: No module named '([\w.]+)'", log))
+        | set(re.findall(r"needs the Python package ([\w.]+)", log))
+    )
     absent = [name for name in lacking if importlib.util.find_spec(name.split(".")[0]) is None]
     other = re.search(r"^FAILED |^ERROR .* - (?!ModuleNotFoundError)", log, re.MULTILINE)
     if absent and len(absent) == len(lacking) and other is None:

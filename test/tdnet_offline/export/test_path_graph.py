@@ -61,7 +61,9 @@ def test_the_cycle_is_that_of_the_stream(name: str, size: tuple[int, int]) -> No
             )
         result = PathGraph(exported, t % model.variant.paths, None)(*given)
         expected = model.step(frame, memory)
-        assert float((result[0] - expected).detach().abs().max()) < 1e-4 * float(expected.abs().max())
+        assert float((result[0] - expected).detach().abs().max()) < 1e-4 * float(
+            expected.abs().max()
+        )
         named = dict(zip(outputs, result, strict=True))
         past = [*past, {name: named[name] for name in ENTRY if name in named}][-capacity:]
         past = past if capacity else []
