@@ -1,0 +1,67 @@
+"""What the card of the packaged weights says of them is so."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tdnet import describe_weights, packaged_weights
+from tdnet_offline.command import main
+from tdnet_offline.evaluation import metrics
+from tdnet_offline.evaluation.json_file import load_evaluation
+from tdnet_offline.operations import count_operations
+from tdnet_offline.training.recipe import load_recipe
+
+PAGE = (Path(__file__).parents[1] / "docs" / "nano-weights.md").read_text(encoding="utf-8")
+NANO = "td4-psp18-nano"
+MAX_BYTES = 10_000_000
+
+
+@pytest.fixture
+def weights() -> Path:
+    path = packaged_weights(NANO)
+    assert path is not None
+    return path
+
+
+def test_the_card_is_of_this_file(weights: Path) -> None:
+    content = weights.read_bytes()
+    assert f"`{hashlib.sha256(content).hexdigest()}`" in PAGE
+    assert len(content) <= MAX_BYTES
+    assert f"float16, {len(content) / 1e6:.1f} MB" in PAGE
+    cost = count_operations(NANO)
+    parameters, gmac = cost.num_parameters / 1e6, cost.multiply_adds / 1e9
+    assert f"{parameters:.1f} M parameters, {gmac:.1f} GMAC a frame, input 257 x 513" in PAGE
+
+
+def test_the_file_comes_from_the_recipe_of_the_card(weights: Path) -> None:
+    info = describe_weights(weights)
+    assert info.metadata is not None
+    assert (info.variant, info.input_size, info.num_classes) == (NANO, (257, 513), 19)
+    commands = re.findall(r"^    tdnet train (\S+)$", PAGE, re.MULTILINE)
+    last = load_recipe(commands[-1])
+    assert last.output in info.metadata["recipe"]
+    assert json.loads(info.metadata["metrics"])["iteration"] == last.optimisation.iterations
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| [^|]* \| (\d+) \|", PAGE, re.MULTILINE))
+    assert list(rows) == commands
+    assert {name: int(count) for name, count in rows.items()} == {
+        name: load_recipe(name).optimisation.iterations for name in commands
+    }
+    assert re.fullmatch("[0-9a-f]{40}", info.metadata["git_commit"])
+
+
+def test_the_short_check_gives_what_the_card_says(tmp_path: Path) -> None:
+    command, mean_iou, accuracy = re.findall(
+        r"`tdnet (evaluate [^`]*)` gives a mean IoU of (\d+\.\d+) .*? accuracy of (\d+\.\d+)",
+        PAGE,
+        re.DOTALL,
+    )[0]
+    assert main([*command.split(), "--report", str(tmp_path / "report"), "--worst", "0"]) == 0
+    found = load_evaluation(tmp_path / "report" / "evaluation.json")
+    confusion = metrics.total_confusion(found)
+    assert 100 * metrics.mean_iou(confusion) == pytest.approx(float(mean_iou), abs=0.3)
+    assert 100 * metrics.pixel_accuracy(confusion) == pytest.approx(float(accuracy), abs=0.1)
