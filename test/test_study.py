@@ -20,6 +20,9 @@ from study.table import (
 )
 from tdnet.variants import get_variant
 
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "study" / "results.json"
+PAGE = ROOT / "docs" / "study.md"
 TINY = (
     "optimisation.iterations=2",
     "optimisation.batch_size=2",
@@ -98,6 +101,19 @@ def test_both_frame_rates_are_judged_at_the_same_moments(tmp_path: Path) -> None
     assert len(full.labelled) == len(half.labelled) == 12
     for of_full, of_half in list(zip(full.labelled, half.labelled, strict=True))[::5]:
         assert np.array_equal(full.labels(of_full), half.labels(of_half))
+
+
+def test_the_page_shows_the_committed_results() -> None:
+    results = load_results(RESULTS)
+    page = PAGE.read_text(encoding="utf-8")
+    assert experiments_table(results) in page
+    assert claims_table(results) in page
+
+
+def test_the_committed_results_are_of_the_experiments_as_they_are() -> None:
+    for name, runs in load_results(RESULTS).items():
+        for entry in runs.values():
+            assert entry["fingerprint"] == fingerprint(experiment(name))
 
 
 def test_unknown_experiment_is_refused_with_the_known_ones(
