@@ -7,6 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import torch
+from support.extras import exporting_package
 
 from rig.shared_memory import remove_orphans
 
@@ -27,7 +28,7 @@ def pytest_sessionstart() -> None:
 def exported_nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that `tdnet export` wrote: the nano weights for small frames, for all tests."""
     for package in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(package, reason="needs the extras export and onnxruntime")
+        exporting_package(package)
     from tdnet_offline.command import main
 
     folder = tmp_path_factory.mktemp("export") / "nano"

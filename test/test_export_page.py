@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.extras import exporting_package
 from support.frames import drive
 
 from tdnet import SegmenterSettings
@@ -35,7 +36,7 @@ def test_the_same_lines_take_float16_and_a_batch(exported_half: Path) -> None:
 @pytest.fixture(scope="module")
 def exported_half(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for package in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(package, reason="needs the extras export and onnxruntime")
+        exporting_package(package)
     folder = tmp_path_factory.mktemp("export") / "half"
     words = ["--variant", "td4-psp18-nano", "--input-size", *map(str, SMALL)]
     words += ["--precision", "float16", "--dynamic-batch", "--output", str(folder)]

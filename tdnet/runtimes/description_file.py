@@ -23,8 +23,8 @@ from tdnet.runtimes.description import (
     GraphFile,
     TensorSpec,
 )
-from tdnet.runtimes.tensors import described, input_tensors, memory_entry
-from tdnet.variants import feature_size, list_variants
+from tdnet.runtimes.tensors import described, input_tensors, output_tensors
+from tdnet.variants import list_variants
 
 _FIELDS = (
     *("format_version", "format", "variant", "num_classes", "input_size", "precision", "opset"),
@@ -122,10 +122,9 @@ def _check(description: ExportDescription) -> None:
     size, inputs, outputs = description.input_size, description.inputs, description.outputs
     batch = BATCH if inputs and inputs[0].shape[:1] == (BATCH,) else 1
     _check_tensors("inputs", inputs, input_tensors(variant, size, dtype, batch))
-    first = TensorSpec(LOGITS, (batch, description.num_classes, *feature_size(size)), dtype)
-    if outputs and outputs[0].name == LABELS:
-        first = TensorSpec(LABELS, (batch, *size), "uint8")
-    wanted = (first, *memory_entry(variant, size, dtype, batch))
+    output = LABELS if outputs and outputs[0].name == LABELS else LOGITS
+    classes = description.num_classes
+    wanted = output_tensors(variant, classes, size, dtype, batch, output)
     _check_tensors("outputs", outputs, wanted)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tdnet.errors import WeightsError, quoted
-from tdnet.runtimes.description import ENTRY, TensorSpec
+from tdnet.runtimes.description import ENTRY, LABELS, LOGITS, TensorSpec
 from tdnet.variants import Variant, feature_size
 
 Batch = int | str
@@ -24,7 +24,7 @@ def input_tensors(
         dtype: of all of them.
         batch: frames at once.
     """
-    entry = memory_entry(variant, size, dtype, batch)
+    entry = _memory_entry(variant, size, dtype, batch)
     return (
         TensorSpec("frame", (batch, 3, *size), dtype),
         *(
@@ -36,7 +36,31 @@ def input_tensors(
     )
 
 
-def memory_entry(
+def output_tensors(
+    variant: Variant,
+    num_classes: int,
+    size: tuple[int, int],
+    dtype: str,
+    batch: Batch,
+    output: str = LOGITS,
+) -> tuple[TensorSpec, ...]:
+    """Give what a graph gives, in order: logits or labels, and what a frame leaves in memory.
+
+    Args:
+        variant: of the network, with the memory frames that it uses.
+        num_classes: K.
+        size: height and width of frames.
+        dtype: of all but labels.
+        batch: frames at once.
+        output: `LOGITS` at stride 8, or `LABELS` at the size of frames.
+    """
+    first = TensorSpec(LOGITS, (batch, num_classes, *feature_size(size)), dtype)
+    if output == LABELS:
+        first = TensorSpec(LABELS, (batch, *size), "uint8")
+    return (first, *_memory_entry(variant, size, dtype, batch))
+
+
+def _memory_entry(
     variant: Variant, size: tuple[int, int], dtype: str, batch: Batch
 ) -> tuple[TensorSpec, ...]:
     """Give the outputs that a frame leaves in memory: none where nothing is remembered."""

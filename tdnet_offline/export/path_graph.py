@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +12,10 @@ from torch import Tensor, nn
 from tdnet.network import SegmentationNetwork, TDNet
 from tdnet.network.layers import SpatialLayerNorm, resize
 from tdnet.network.pyramid_pooling import PyramidPooling
-from tdnet.runtimes.description import BATCH, ENTRY, LABELS, LOGITS, TensorSpec
+from tdnet.runtimes.description import BATCH, TensorSpec
+from tdnet.runtimes.tensors import input_tensors, output_tensors
 from tdnet.temporal_memory import MemoryEntry
+from tdnet.variants import Variant
 from tdnet_offline.export.pyramid_products import PyramidProducts
 
 
@@ -91,15 +94,7 @@ def input_specs(
     network: SegmentationNetwork, dtype: torch.dtype, batch: int | str
 ) -> list[TensorSpec]:
     """Say what every graph of a network takes, in order; past frames from the oldest on."""
-    entry = _entry_specs(network, dtype, batch)
-    specs = [_spec("frame", (batch, 3, *network.input_size), dtype)]
-    for place in range(network.variant.memory_capacity):
-        specs += [
-            TensorSpec(f"{spec.name}_{place}", spec.shape, spec.dtype)
-            for spec in entry
-            if place or spec.name != "query"
-        ]
-    return specs
+    return list(input_tensors(_variant(network), network.input_size, _name(dtype), batch))
 
 
 def output_specs(
@@ -113,10 +108,8 @@ def output_specs(
         batch: frames at once, or `BATCH`.
         output: ``logits`` or ``labels``.
     """
-    first = _spec(LOGITS, (batch, network.num_classes, *network.feature_size), dtype)
-    if output == LABELS:
-        first = _spec(LABELS, (batch, *network.input_size), torch.uint8)
-    return [first, *_entry_specs(network, dtype, batch)]
+    variant, size, classes = _variant(network), network.input_size, network.num_classes
+    return list(output_tensors(variant, classes, size, _name(dtype), batch, output))
 
 
 def example_inputs(specs: Sequence[TensorSpec]) -> tuple[Tensor, ...]:
@@ -126,20 +119,10 @@ def example_inputs(specs: Sequence[TensorSpec]) -> tuple[Tensor, ...]:
     return tuple(torch.zeros(s.of_batch(batch), dtype=getattr(torch, s.dtype)) for s in specs)
 
 
-def _entry_specs(
-    network: SegmentationNetwork, dtype: torch.dtype, batch: int | str
-) -> list[TensorSpec]:
-    if not network.variant.memory_capacity:
-        return []
-    height, width = network.feature_size
-    stride, variant = network.memory_stride, network.variant
-    positions = -(-height // stride) * -(-width // stride)
-    channels = (variant.key_channels, variant.key_channels, variant.value_channels)
-    return [
-        _spec(name, (batch, positions, count), dtype)
-        for name, count in zip(ENTRY, channels, strict=True)
-    ]
+def _variant(network: SegmentationNetwork) -> Variant:
+    """Give the description with the memory stride that the network has, which may be another."""
+    return replace(network.variant, memory_stride=network.memory_stride)
 
 
-def _spec(name: str, shape: Sequence[int | str], dtype: torch.dtype) -> TensorSpec:
-    return TensorSpec(name, tuple(shape), str(dtype).removeprefix("torch."))
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -145,7 +145,7 @@ class VariantSuite:
         own = model.state_dict()
         names = official_names(self.small, own)
         if not names:
-            pytest.skip("no checkpoints of this network were published")
+            pytest.skip("nothing to run: no checkpoints of this network were published")
         assert len(set(names.values())) == len(own)
         official = {names[name]: item for name, item in own.items()}
         torch.save(official, tmp_path / "theirs.pth")
@@ -154,7 +154,7 @@ class VariantSuite:
 
     def test_weights_say_what_they_are_for(self, tmp_path: Path) -> None:
         if self.variant.name not in list_variants():
-            pytest.skip("only variants of the list are looked for")
+            pytest.skip("nothing to run: only variants of the list are recognised in a file")
         with torch.device("meta"):
             state = create_model(self.variant, 11).state_dict()
         path = tmp_path / "zeros.safetensors"

@@ -13,7 +13,8 @@ from tdnet import kernels
 
 ROOT = Path(__file__).parents[3]
 NEEDS_TRITON = pytest.mark.skipif(
-    importlib.util.find_spec("triton") is None, reason="needs Triton"
+    importlib.util.find_spec("triton") is None,
+    reason="needs Triton: pip install triton, then `make test`",
 )
 
 

@@ -37,7 +37,11 @@ def machine_code(
 
 @pytest.fixture(autouse=True)
 def _compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("triton", "3.3", reason="needs Triton 3.3, whose compiler is called here")
+    pytest.importorskip(
+        "triton",
+        "3.3",
+        reason="calls the compiler of Triton 3.3: pip install triton>=3.3, then `make test`",
+    )
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
 
 

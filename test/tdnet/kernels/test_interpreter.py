@@ -15,7 +15,10 @@ FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[2]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs Triton")
+@pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None,
+    reason="needs Triton: pip install triton, then `make test`",
+)
 def test_the_kernels_pass_in_the_interpreter() -> None:
     pytest_of_it = [sys.executable, "-m", "pytest", "-q", "-m", "not cuda"]
     names = ("test_frame.py", "test_frame_io.py", "test_outputs.py")

@@ -7,7 +7,10 @@ from torch import nn
 from tdnet.network.fused_convolution import FusedConvolution, why_not_fused
 
 if why_not_fused(torch.float32) is not None:
-    pytest.skip("this PyTorch has no fused convolutions", allow_module_level=True)
+    pytest.skip(
+        "needs oneDNN's fused convolutions: `make test` with a PyTorch built with oneDNN",
+        allow_module_level=True,
+    )
 
 ACTIVATIONS = {"none": nn.Identity(), "relu": nn.ReLU(), "leaky": nn.LeakyReLU(0.01)}
 BROAD = {
@@ -72,7 +75,10 @@ def test_takes_strided_samples_of_a_map() -> None:
     )
 
 
-@pytest.mark.skipif(why_not_fused(torch.bfloat16) is not None, reason="no bfloat16 here")
+@pytest.mark.skipif(
+    why_not_fused(torch.bfloat16) is not None,
+    reason="needs bfloat16 in oneDNN: `make test` on a processor with AVX-512",
+)
 @torch.inference_mode()
 def test_bfloat16_rounds_the_sum_once() -> None:
     conv = make((16, 16, 3, 1, 2)).bfloat16()

@@ -28,7 +28,8 @@ BOTTLENECKS = replace(
     head_channels=16,
 )
 fused_only = pytest.mark.skipif(
-    why_not_fused(torch.float32) is not None, reason="this PyTorch has no fused convolutions"
+    why_not_fused(torch.float32) is not None,
+    reason="needs oneDNN's fused convolutions: `make test` with a PyTorch built with oneDNN",
 )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.extras import exporting_package
 from support.frames import drive
 
 from tdnet import OutputOptions, SegmenterSettings, StreamingSegmenter
@@ -236,7 +237,7 @@ def test_a_graph_that_is_none_is_refused(
 def test_a_graph_that_makes_other_tensors_than_described_is_refused(
     changed: Callable[[Callable[[Any], object]], Path], exported_nano: Path, tmp_path: Path
 ) -> None:
-    onnx = pytest.importorskip("onnx")
+    onnx = exporting_package("onnx")
     for alter, part in (
         (lambda g: doubled(onnx, g), r"logits is float32 \(1, 38, 9, 17\), by its"),
         (lambda g: retyped(onnx, g), "logits is float16"),
@@ -286,7 +287,7 @@ def test_a_graph_that_fails_is_one_error_and_nothing_else(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    onnx = pytest.importorskip("onnx")
+    onnx = exporting_package("onnx")
     model = onnx.load(exported_nano / "path0.onnx")
     graph, make = model.graph, onnx.helper.make_node
     rename_logits(graph, "sound")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.extras import exporting_package
 
 from tdnet import SegmenterSettings
 from tdnet.errors import DeviceError, MissingPackageError, WeightsError
@@ -18,7 +19,7 @@ from tdnet.runtimes.description import BATCH, ExportDescription, TensorSpec
 from tdnet.runtimes.description_file import read_description
 from tdnet.runtimes.tensorrt_engine import EngineMaker, bind
 
-onnx = pytest.importorskip("onnx", reason="needs the extra export")
+onnx = exporting_package("onnx")
 from support.tensorrt_interface import tensorrt as stand_in  # noqa: E402
 
 Tensors = Sequence[TensorSpec]
@@ -185,7 +186,10 @@ def test_an_address_that_is_refused_is_an_error(
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(find_spec("tensorrt") is None, reason="needs tensorrt")
+@pytest.mark.skipif(
+    find_spec("tensorrt") is None,
+    reason="needs TensorRT: pip install tensorrt on a machine with a GPU",
+)
 def test_tensorrt_agrees_with_onnx_runtime(
     exported_nano: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

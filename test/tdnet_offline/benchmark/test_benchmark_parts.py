@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.extras import exporting_package
 from support.media import drive, folder_of, write_image
 
 from tdnet import SegmenterSettings, get_variant
@@ -54,7 +55,7 @@ def test_everything_is_combined_once() -> None:
 
 def test_every_runtime_takes_the_precisions_that_it_has() -> None:
     for package in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(package, reason="needs the extras export and onnxruntime")
+        exporting_package(package)
     runtimes = ["torch", "onnxruntime", "torch"]
 
     def precisions(names: list[str]) -> list[tuple[str, tuple[str, ...]]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.extras import exporting_package
 from support.frames import drive
 
 from tdnet import ClassMap, SegmenterSettings, create_model, packaged_weights, save_weights
@@ -61,7 +62,7 @@ def test_a_runtime_whose_every_run_failed_has_no_accuracy(runtime: str) -> None:
 @pytest.mark.parametrize(("precision", "agreement"), [("float16", 0.98), ("int8", 0.8)])
 def test_a_precision_is_exported_once(precision: str, agreement: float, tmp_path: Path) -> None:
     for package in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(package, reason="needs the extras export and onnxruntime")
+        exporting_package(package)
     torch.manual_seed(0)
     weights = tmp_path / "single.safetensors"
     model = create_model("psp18-nano", input_size=SIZE)

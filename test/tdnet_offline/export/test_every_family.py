@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.extras import exporting_package
 from support.reference_fill import fill
 from support.variant_suite import few_channels
 
@@ -30,8 +31,8 @@ def test_no_family_is_left_out() -> None:
 @torch.no_grad()
 @pytest.mark.parametrize(("name", "batch"), CASES, ids=[name for name, _ in CASES])
 def test_a_frame_that_meets_a_full_memory(name: str, batch: int | str, tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript")
-    runtime = pytest.importorskip("onnxruntime")
+    exporting_package("onnxscript")
+    runtime = exporting_package("onnxruntime")
     variant = few_channels(get_variant(name))
     model = create_model(variant, CLASSES, SIZE)
     model.load_state_dict(fill({key: item.shape for key, item in model.state_dict().items()}))

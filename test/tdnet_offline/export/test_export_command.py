@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from support.extras import exporting_package
 from support.frames import drive
 
 from tdnet import ClassMap, create_model, packaged_weights, save_weights
@@ -29,7 +30,7 @@ def sha256(path: Path) -> str:
 
 
 def test_the_description_says_what_the_graphs_are(exported_nano: Path) -> None:
-    onnx = pytest.importorskip("onnx")
+    onnx = exporting_package("onnx")
     document = json.loads((exported_nano / "export.json").read_text(encoding="utf-8"))
     assert document["format_version"] == 1
     assert (document["variant"], document["num_classes"]) == ("td4-psp18-nano", 19)
@@ -74,8 +75,8 @@ def test_a_description_survives_the_way_through_its_file(exported_nano: Path) ->
 def test_labels_of_a_batch_of_any_size(tmp_path: Path) -> None:
     """A single-frame network, whose graph takes no memory."""
     for package in ("onnx", "onnxscript"):
-        pytest.importorskip(package)
-    runtime = pytest.importorskip("onnxruntime")
+        exporting_package(package)
+    runtime = exporting_package("onnxruntime")
     torch.manual_seed(0)
     model = create_model("psp18-nano", input_size=(33, 49)).requires_grad_(False)
     save_weights(model, tmp_path / "w.safetensors", class_map=ClassMap.load("cityscapes"))
@@ -143,7 +144,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    pytest.importorskip("onnxscript")
+    exporting_package("onnxscript")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("of the user")
     assert main(["export", *NANO, "--output", "new", *options]) == 2

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.extras import exporting_package
 from support.frames import drive
 
 from tdnet import SegmenterSettings
@@ -18,9 +19,9 @@ from tdnet_offline.export.path_graph import PathGraph, for_export, input_specs, 
 SIZE = (65, 129)
 PATH = 3
 
-onnx = pytest.importorskip("onnx")
-runtime = pytest.importorskip("onnxruntime")
-pytest.importorskip("onnxscript")
+onnx = exporting_package("onnx")
+runtime = exporting_package("onnxruntime")
+exporting_package("onnxscript")
 
 
 def test_both_kinds_are_close_to_float32(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.extras import exporting_package
 from torch import Tensor
 
 from tdnet import create_model
@@ -83,7 +84,7 @@ def test_the_model_itself_is_not_changed() -> None:
 
 
 def run(path: Path, specs: list[TensorSpec], given: list[Tensor]) -> list[np.ndarray]:
-    runtime = pytest.importorskip("onnxruntime")
+    runtime = exporting_package("onnxruntime")
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [spec.name for spec in specs]
     feed = {name: item.numpy() for name, item in zip(names, given, strict=True)}
@@ -91,7 +92,7 @@ def run(path: Path, specs: list[TensorSpec], given: list[Tensor]) -> list[np.nda
 
 
 def write(path: Path, graph: PathGraph, batch: int | str, output: str, dtype: torch.dtype) -> None:
-    pytest.importorskip("onnxscript")
+    exporting_package("onnxscript")
     inputs = input_specs(graph.network, dtype, batch)
     outputs = output_specs(graph.network, dtype, batch, output)
     write_graph(trace(graph, inputs), path, "onnx", inputs, outputs)

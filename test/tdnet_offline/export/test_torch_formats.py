@@ -38,7 +38,10 @@ def load_package(path: Path) -> Callable[..., tuple[Tensor, ...]]:
             1,
             load_package,
             id="package",
-            marks=pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler"),
+            marks=pytest.mark.skipif(
+                shutil.which("g++") is None,
+                reason="needs a C++ compiler: apt install g++, then `make test`",
+            ),
         ),
     ],
 )

@@ -371,7 +371,6 @@ def test_a_moving_average_moves_slower(little: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_a_gpu_trains_and_resumes(little: Path, tmp_path: Path, precision: str) -> None:
     keys = {"device": "cuda", "precision": precision, "optimisation__ema": 0.5}
