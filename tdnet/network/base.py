@@ -124,11 +124,17 @@ class StreamingNetwork(nn.Module, ABC):
         """
 
     def remember(self, left: FrameFeatures, path: int) -> MemoryEntry:
-        """Make the memory entry of a frame that `path` segmented; only called where `segment` left one."""
+        """Make the memory entry of a frame that `path` segmented.
+
+        It is not called for networks without memory, whose `segment` leaves nothing.
+        """
         raise NotImplementedError(f"{self.variant.name} remembers nothing")
 
     def ready(self, entries: Sequence[MemoryEntry], path: int) -> Context:
-        """Chain a full memory, oldest first, for the next frame; only called where there is a memory."""
+        """Chain a full memory, oldest first, for the frame that `path` will segment.
+
+        It is not called for networks without memory.
+        """
         raise NotImplementedError(f"{self.variant.name} remembers nothing")
 
     def check_size(self, frame: Tensor) -> None:
