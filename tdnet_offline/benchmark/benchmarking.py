@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tdnet.errors import DeviceError, TdnetError
+from tdnet.errors import DeviceError, TdnetError, first_line, one_line
 from tdnet.settings import SegmenterSettings
 from tdnet_offline import provenance
 from tdnet_offline.benchmark.accuracy import (
@@ -77,7 +77,7 @@ def run_benchmark(
     with tempfile.TemporaryDirectory(prefix="tdnet-benchmark-") as folder:
         tell("making frames and weights ready")
         inputs = _Inputs(options, Path(folder))
-        jobs = [job for place in places for job in inputs.jobs(place)]
+        jobs, unprepared = inputs.jobs(places)
         dataset = inputs.labelled()
 
         def say(job: Job) -> None:
@@ -86,6 +86,7 @@ def run_benchmark(
             tell(f"{number} of {len(jobs)}: {what}")
 
         runs, failed = run_jobs(jobs, say)
+        failed = (*unprepared, *failed)
         if not runs:
             raise DeviceError(failed[0].reason)
         accuracy: list[Accuracy] = []
@@ -95,10 +96,8 @@ def run_benchmark(
                 try:
                     accuracy += inputs.accuracy(place.without_failed(failed), dataset)
                 except TdnetError as error:
-                    failed += tuple(
-                        FailedRun(job.setting, f"accuracy: {error}")
-                        for job in inputs.jobs(place)[:1]
-                    )
+                    setting = inputs.setting(place, place.precisions[0])
+                    failed += (FailedRun(setting, f"accuracy: {error}"),)
     return Benchmark(
         hardware=provenance.hardware(),
         versions=provenance.versions(),
@@ -119,33 +118,52 @@ class _Inputs:
         self._folder = folder
         self._frames: dict[Size | None, Frames] = {}
 
-    def jobs(self, place: Place) -> list[Job]:
-        """Give a job for each precision."""
-        frames = self._frames_for(place)
-        height, width = frames.shape[1:3]
+    def jobs(self, places: Sequence[Place]) -> tuple[list[Job], list[FailedRun]]:
+        """Give a job for each precision, and which cannot have one since its export fails."""
+        jobs, failed = [], []
+        for place in places:
+            for precision in place.precisions:
+                job = self._job(place, precision)
+                try:
+                    folder = self._exported(place, precision, job.weights)
+                except OSError:
+                    raise
+                except TdnetError as error:
+                    failed.append(FailedRun(job.setting, f"export: {error}"))
+                except Exception as error:  # of the exporter, which has no base for its own
+                    reason = f"{type(error).__name__}: {one_line(first_line(error))}"
+                    failed.append(FailedRun(job.setting, f"export: {reason}"))
+                else:
+                    jobs.append(replace(job, exported=folder))
+        return jobs, failed
+
+    def setting(self, place: Place, precision: str) -> Setting:
+        """Say what is measured there."""
+        height, width = self._frames_for(place).shape[1:3]
+        return Setting(
+            place.variant,
+            self._weights(place)[1],
+            place.input_size,
+            (height, width),
+            place.device,
+            precision,
+            place.runtime,
+        )
+
+    def _job(self, place: Place, precision: str) -> Job:
+        setting = self.setting(place, precision)
+        height, width = setting.camera_size
         path = self._folder / f"{height}x{width}.npy"
         if not path.exists():
-            np.save(path, frames)
-        weights, name = self._weights(place)
-        return [
-            Job(
-                Setting(
-                    place.variant,
-                    name,
-                    place.input_size,
-                    (height, width),
-                    place.device,
-                    precision,
-                    place.runtime,
-                ),
-                weights,
-                path,
-                self._options.num_frames,
-                self._options.profile,
-                self._exported(place, precision, weights),
-            )
-            for precision in place.precisions
-        ]
+            np.save(path, self._frames_for(place))
+        weights, _ = self._weights(place)
+        return Job(
+            setting,
+            weights,
+            path,
+            self._options.num_frames,
+            self._options.profile,
+        )
 
     def labelled(self) -> Dataset | None:
         """Open the data set of the accuracy; None if there is none."""

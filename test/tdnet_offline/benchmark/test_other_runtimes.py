@@ -11,7 +11,10 @@ from support.extras import exporting_package
 from support.frames import drive
 
 from tdnet import ClassMap, SegmenterSettings, create_model, packaged_weights, save_weights
+from tdnet.errors import DeviceError, InputError
+from tdnet_offline.benchmark import exported
 from tdnet_offline.benchmark.accuracy import measure_accuracy
+from tdnet_offline.benchmark.benchmarking import BenchmarkOptions, run_benchmark
 from tdnet_offline.benchmark.exported import exported_folder
 from tdnet_offline.benchmark.measuring import Job
 from tdnet_offline.benchmark.plan import Place
@@ -82,3 +85,25 @@ def test_a_precision_is_exported_once(precision: str, agreement: float, tmp_path
     image = drive(1, 72, 96)[0]
     assert segmenter.precision == precision
     assert (segmenter.step(image).labels == exact.step(image).labels).mean() > agreement
+
+
+@pytest.mark.parametrize("error", [InputError("no such thing"), RuntimeError("no such\nthing")])
+def test_a_failed_export_does_not_end_the_others(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(exported, "export_network", refuse)
+    places = [
+        Place("td4-psp18-nano", SIZE, "cpu", ("float32",), runtime)
+        for runtime in ("onnxruntime", "torch")
+    ]
+    found = run_benchmark(places, BenchmarkOptions(camera_size=(72, 96), num_frames=1))
+    assert [run.setting.runtime for run in found.runs] == ["torch"]
+    (failed,) = found.failed
+    assert failed.setting.runtime == "onnxruntime"
+    assert failed.reason.startswith("export: ")
+    assert "no such" in failed.reason
+    with pytest.raises(DeviceError, match="export: .*no such"):
+        run_benchmark(places[:1], BenchmarkOptions(camera_size=(72, 96), num_frames=1))
