@@ -32,7 +32,8 @@ FILES = (BEST, LAST, STATE, RECIPE)
 """What a run writes beside its log."""
 _SHAPING = (
     *("network.variant", "network.class_map", "network.input_size", "network.shared_paths"),
-    *("loss.auxiliary", "optimisation.ema", "optimisation.optimizer"),
+    *("network.memory_frames", "loss.auxiliary", "optimisation.ema", "optimisation.optimizer"),
+    "optimisation.freeze_backbone",
 )
 """Keys that decide which numbers a state holds."""
 

@@ -142,6 +142,7 @@ class OptimisationConfig:
     """Steps, their size and their number.
 
     Attributes:
+        freeze_backbone: weights and statistics of the backbones stay as they begin.
         optimizer: ``sgd`` or ``adamw``.
         iterations: optimiser steps.
         batch_size: clips of one iteration, over all processes.
@@ -156,6 +157,7 @@ class OptimisationConfig:
         ema: decay of the moving average of the weights that is validated and saved; 0: none.
     """
 
+    freeze_backbone: bool = False
     optimizer: Literal["sgd", "adamw"] = "sgd"
     iterations: _Count = 40_000
     batch_size: _Count = 8

@@ -38,8 +38,8 @@ def load_imagenet_backbones(network: SegmentationNetwork, path: str | Path) -> l
         WeightsError: the file cannot be read, or is of another depth or width.
     """
     tensors = read_checkpoint(path).tensors
-    modules = network.paths if isinstance(network, TDNet) else [network]
-    own = modules[0].backbone.state_dict()
+    modules = backbones(network)
+    own = modules[0].state_dict()
     names = official_backbone_names(network.variant, own)
     deeper = _blocks(tensors) - _blocks(names.values())
     if deeper:
@@ -78,8 +78,14 @@ def load_imagenet_backbones(network: SegmentationNetwork, path: str | Path) -> l
         fitted[ours] = item
     _refuse_broken_numbers(path, fitted)
     for module in modules:
-        module.backbone.load_state_dict({**own, **fitted})
+        module.load_state_dict({**own, **fitted})
     return notes
+
+
+def backbones(network: SegmentationNetwork) -> list[nn.Module]:
+    """Give the backbone of each path; shared ones once for each."""
+    modules = network.paths if isinstance(network, TDNet) else [network]
+    return [module.backbone for module in modules]
 
 
 def _blocks(names: Iterable[str]) -> set[str]:

@@ -18,6 +18,7 @@ from tdnet.network import SegmentationNetwork
 from tdnet_offline.training.augmentation import Augmentation
 from tdnet_offline.training.configuration import TrainingConfig
 from tdnet_offline.training.data import ClipBatch
+from tdnet_offline.training.initialisation import backbones
 from tdnet_offline.training.losses import LossTerms
 from tdnet_offline.training.objective import Objective
 from tdnet_offline.training.optimisation import (
@@ -65,6 +66,9 @@ class TrainingModule(pl.LightningModule):
                 learner.network, multi_avg_fn=average, use_buffers=True
             ).requires_grad_(False)
         self._config = config
+        if config.optimisation.freeze_backbone:
+            for backbone in backbones(self.network):
+                backbone.requires_grad_(False).eval()
         self._objective = objective
         self._augment = Augmentation(config.augmentation, learner.network.input_size)
         self._start = start

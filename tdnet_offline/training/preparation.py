@@ -106,6 +106,11 @@ def prepare_learner(config: TrainingConfig, class_map: ClassMap) -> Learner:
     if len(given) > 1:
         names = " and ".join(f"init.{name}" for name in given)
         raise InputError(f"{names} are given; allowed is one of them")
+    if config.optimisation.freeze_backbone and not given:
+        raise InputError(
+            "optimisation.freeze_backbone would keep random numbers: give init.backbone, "
+            "init.single or init.weights"
+        )
     if config.init.backbone:
         learner.notes += load_imagenet_backbones(learner.network, config.init.backbone)
     if config.init.single:

@@ -92,7 +92,8 @@ def streamed_confusion(
     The last frame of a clip is segmented as in a stream that began with the clip.
 
     Args:
-        network: evaluated with its variant's memory stride; left in the mode that it had.
+        network: evaluated with its variant's memory stride; its parts are left in the modes that
+            they had.
         loader: of clips.
         device: where the network is.
         dtype: in which what needs no float32 is computed.
@@ -106,7 +107,8 @@ def streamed_confusion(
     """
     classes = network.num_classes
     counts = torch.zeros(classes * classes, dtype=torch.int64, device=device)
-    mode, stride = network.training, network.memory_stride
+    modes = [(module, module.training) for module in network.modules()]
+    stride = network.memory_stride
     network.eval()
     network.memory_stride = network.variant.memory_stride
     try:
@@ -125,7 +127,8 @@ def streamed_confusion(
             pairs = labels[known] * classes + given[known]
             counts += torch.bincount(pairs, minlength=classes * classes)
     finally:
-        network.train(mode)
+        for module, mode in modes:  # each its own: frozen backbones do not train
+            module.training = mode
         network.memory_stride = stride
     return counts.reshape(classes, classes)
 

@@ -18,6 +18,7 @@ from torchmetrics.classification import MulticlassJaccardIndex
 
 from tdnet import SegmenterSettings, create_model, describe_weights, load_weights
 from tdnet.checkpoint_file import read_checkpoint
+from tdnet.errors import InputError
 from tdnet.network import TDNet
 from tdnet.streaming import StreamingSegmenter
 from tdnet.version import __version__
@@ -160,6 +161,28 @@ def test_shared_paths_are_saved_as_a_common_network(little: Path, tmp_path: Path
     assert isinstance(network, TDNet)
     first, last = (network.paths[index].head.classifier.weight for index in (0, 3))
     assert torch.equal(first, last)
+
+
+def test_frozen_backbones_stay_as_they_began(
+    learnt: TrainingSummary, little: Path, tmp_path: Path
+) -> None:
+    """Weights and statistics, also after a validation and in a run that goes on."""
+    keys = {"optimisation__freeze_backbone": True, "validation__every": 1}
+    with pytest.raises(InputError, match=r"freeze_backbone would keep random numbers: give init"):
+        run_training(little_config(tmp_path, little, **keys))
+    keys |= {"init__weights": str(learnt.best), "optimisation__iterations": 2}
+    run_training(little_config(tmp_path, little, **keys))
+    keys |= {"resume": True, "optimisation__iterations": 4}
+    summary = run_training(little_config(tmp_path, little, **keys))
+    began, ended = (read_checkpoint(path).tensors for path in (learnt.best, summary.weights))
+    moved = {name for name, item in began.items() if not torch.equal(item, ended[name])}
+    frozen = {name for name in began if ".backbone." in name}
+    assert frozen
+    assert not moved & frozen
+    assert {name for name in began if ".head.classifier." in name} <= moved
+    keys |= {"optimisation__freeze_backbone": False, "optimisation__iterations": 5}
+    with pytest.raises(InputError, match=r"changed: optimisation.freeze_backbone"):
+        run_training(little_config(tmp_path, little, **keys))
 
 
 @pytest.mark.parametrize(
