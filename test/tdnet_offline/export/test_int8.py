@@ -44,8 +44,10 @@ def test_both_kinds_are_close_to_float32(tmp_path: Path) -> None:
         session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         (logits,) = session.run(["logits"], dict(given))
         labels, true = logits.argmax(1), expected.argmax(1)
-        # So small a picture has few clear pixels; docs/benchmark.md has the share at native size.
-        assert (labels == true).mean() > 0.7
+        # Many pixels of so small a picture are close calls; of the clearer half hardly any turns.
+        second, best = np.partition(expected, -2, axis=1)[:, -2:].swapaxes(0, 1)
+        clear = best - second > np.median(best - second)
+        assert (labels == true)[clear].mean() > 0.95
         loaded = onnx.load(path)
         points = {
             tensor.name: tensor
