@@ -310,6 +310,8 @@ def _for_inference(
             data = parameter.data.to(device, kept)
             layout = torch.channels_last if data.dim() == 4 else torch.preserve_format
             parameter.data = data.to(memory_format=layout)
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, buffer.to(device, dtype))
     for name, parameter in prepared.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise WeightsError(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from tdnet.backbones import Backbone, BisenetBackbone, FanetBackbone
 from tdnet.errors import InputError, UnknownNameError
 
 NATIVE_SIZE = (769, 1537)
+POSITION_CHANNELS = 8
+"""Channels that `tdnet.network.position.PositionChannels` adds to queries and keys."""
 FANET_SIZE = (768, 1536)
 NANO_SIZE = (257, 513)
 
@@ -63,6 +66,8 @@ class Variant:
         input_size: native height and width of the network input.
         memory_frames: past frames that a frame uses, 0 to N - 1; None: all N - 1, as published.
         head: how the heads classify.
+        attention_reach: standard deviation, in positions of the features, of the Gaussian by
+            which attention prefers positions near its own; 0: no preference, as published.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Variant:
     input_size: tuple[int, int] = NATIVE_SIZE
     memory_frames: int | None = None
     head: HeadStyle = HeadStyle()
+    attention_reach: float = 0.0
 
     def __post_init__(self) -> None:
         """Checks what would fail within the network.
@@ -98,6 +104,10 @@ class Variant:
                 f"pyramid_groups is {self.pyramid_groups}; allowed are numbers that divide "
                 f"{self.backbone.out_channels // 4}, the channels of each grid of the pyramid"
             )
+        if not 0 <= self.attention_reach < math.inf:
+            raise InputError(
+                f"attention_reach is {self.attention_reach}; allowed are finite numbers from 0"
+            )
         if not 0 <= self.memory_capacity < self.paths:
             raise InputError(
                 f"memory_frames is {self.memory_frames}; allowed are 0 to {self.paths - 1} with "
@@ -108,6 +118,11 @@ class Variant:
     def memory_capacity(self) -> int:
         """Frames that the temporal memory of one stream holds; N - 1 in the paper."""
         return self.paths - 1 if self.memory_frames is None else self.memory_frames
+
+    @property
+    def token_channels(self) -> int:
+        """Channels of a query or key in memory: content, and position where attention has one."""
+        return self.key_channels + (POSITION_CHANNELS if self.attention_reach else 0)
 
     @property
     def clip_frames(self) -> int:
@@ -176,13 +191,14 @@ VARIANTS: tuple[Variant, ...] = (
     Variant(
         name="td4-psp18-nano",
         backbone=Backbone(18, width=16),
-        description="td4-psp18 at a quarter of the width, for trying things out on any machine",
+        description="td4-psp18 at a quarter of the width, with attention that prefers near places",
         paths=4,
-        pyramid_groups=2,
         key_channels=16,
-        value_channels=128,
+        value_channels=64,
         head_channels=32,
+        memory_stride=2,
         input_size=NANO_SIZE,
+        attention_reach=3.0,
     ),
     Variant(
         name="psp18",

@@ -71,7 +71,7 @@ class StreamingNetwork(nn.Module, ABC):
             paths=self.variant.paths,
             capacity=self.variant.memory_capacity,
             positions=-(-height // stride) * -(-width // stride),
-            key_channels=self.variant.key_channels,
+            key_channels=self.variant.token_channels,
             value_channels=self.variant.value_channels,
             device=device,
             dtype=dtype,

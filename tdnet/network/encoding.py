@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from tdnet.network.layers import ConvNorm, tokens
+from tdnet.network.position import PositionChannels
 from tdnet.temporal_memory import MemoryEntry
 
 
@@ -17,6 +18,7 @@ class Encoding(nn.Module):
         value_channels: D, channels of the value.
         sample_before_projection: whether memory entries are projected from sampled features
             in training; in inference both orders give the same numbers.
+        position: appends positions to queries and keys; None: attention goes by content only.
     """
 
     def __init__(
@@ -26,12 +28,25 @@ class Encoding(nn.Module):
         value_channels: int,
         *,
         sample_before_projection: bool,
+        position: PositionChannels | None = None,
     ) -> None:
         super().__init__()
         self.query = _projection(channels, key_channels)
         self.key = _projection(channels, key_channels)
         self.value = nn.Conv2d(channels, value_channels, 1)
         self.sample_before_projection = sample_before_projection
+        self.position = position
+
+    def queries(self, features: Tensor, stride: int = 1) -> Tensor:
+        """Map features (B, C, h', w') of every stride-th row and column to queries."""
+        query = self.query(features)
+        return query if self.position is None else self.position.on_query(query, stride)
+
+    def keys(self, features: Tensor, stride: int = 1) -> Tensor:
+        """Map features (B, C, h', w') of every stride-th row and column to keys over sqrt(d)."""
+        key = self.key(features)
+        key = key * key.shape[1] ** -0.5
+        return key if self.position is None else self.position.on_key(key, stride)
 
     def memory_entry(self, features: Tensor, stride: int) -> MemoryEntry:
         """What a frame leaves in memory: q, k, v of every stride-th row and column, as tokens.
@@ -42,18 +57,14 @@ class Encoding(nn.Module):
         """
         if self.sample_before_projection or not self.training:
             sampled = features[:, :, ::stride, ::stride]
-            maps = (self.query(sampled), self.key(sampled), self.value(sampled))
-        else:
-            maps = tuple(
-                projection(features)[:, :, ::stride, ::stride]
-                for projection in (self.query, self.key, self.value)
-            )
-        return self.entry(*maps)
+            query, key = self.queries(sampled, stride), self.keys(sampled, stride)
+            return self.entry(query, key, self.value(sampled))
+        maps = (self.queries(features), self.keys(features), self.value(features))
+        return self.entry(*(item[:, :, ::stride, ::stride] for item in maps))
 
     def entry(self, query: Tensor, key: Tensor, value: Tensor) -> MemoryEntry:
-        """Give sampled maps (B, d, h', w') and (B, D, h', w') as tokens, keys over sqrt(d)."""
-        scale = key.shape[1] ** -0.5
-        return MemoryEntry(tokens(query), tokens(key) * scale, tokens(value))
+        """Turn sampled maps (B, d, h', w') and (B, D, h', w') into tokens."""
+        return MemoryEntry(tokens(query), tokens(key), tokens(value))
 
 
 def _projection(channels: int, key_channels: int) -> nn.Sequential:

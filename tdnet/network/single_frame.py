@@ -7,6 +7,7 @@ from torch import Tensor
 from tdnet.network.base import StreamingNetwork
 from tdnet.network.extractor import create_extractor
 from tdnet.network.head import Head
+from tdnet.network.layers import initialise
 from tdnet.temporal_memory import Context, FrameFeatures
 from tdnet.variants import Variant
 
@@ -28,6 +29,8 @@ class SingleFrameNetwork(StreamingNetwork):
         self.backbone, self.pyramid = create_extractor(variant.backbone, self.feature_size)
         channels = self.pyramid.out_channels
         self.head = Head(channels, variant.head_channels, num_classes, variant.head)
+        for part in (self.pyramid, self.head):
+            initialise(part)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map normalised frames (B, 3, H, W) to logits (B, K, h, w)."""

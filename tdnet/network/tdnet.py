@@ -13,7 +13,8 @@ from tdnet.network.base import StreamingNetwork
 from tdnet.network.encoding import Encoding
 from tdnet.network.extractor import create_extractor
 from tdnet.network.head import Head
-from tdnet.network.layers import SpatialLayerNorm, tokens
+from tdnet.network.layers import SpatialLayerNorm, initialise, tokens
+from tdnet.network.position import PositionChannels
 from tdnet.temporal_memory import Context, FrameFeatures, MemoryEntry
 from tdnet.variants import Variant, feature_size
 
@@ -55,10 +56,13 @@ class Path(nn.Module):
             variant.key_channels,
             variant.value_channels,
             sample_before_projection=variant.sample_before_projection,
+            position=PositionChannels(size, reach) if (reach := variant.attention_reach) else None,
         )
         self.propagation = AttentionPropagation(variant.value_channels, variant.memory_capacity)
         self.norm = SpatialLayerNorm(size)
         self.head = Head(variant.value_channels, variant.head_channels, num_classes, variant.head)
+        for part in (self.pyramid, self.encoding, self.propagation, self.head):
+            initialise(part)
 
     def features(self, frames: Tensor) -> Tensor:
         """Map normalised frames (B, 3, H, W) to the path's own features (B, C, h, w)."""
@@ -103,7 +107,7 @@ class TDNet(StreamingNetwork):
         if context is None:
             logits = current.classify(value)
         else:
-            query = current.encoding.query(features)
+            query = current.encoding.queries(features)
             logits = current.classify(current.propagate(context, query, value))
         if self.variant.memory_capacity == 0:
             return logits, None
@@ -115,8 +119,9 @@ class TDNet(StreamingNetwork):
     def remember(self, left: FrameFeatures, path: int) -> MemoryEntry:
         """Project what is missing of a frame's query, key and value."""
         encoding = self.paths[path].encoding
-        query = encoding.query(left.features) if left.query is None else left.query
-        key = encoding.key(left.features)
+        stride = self.memory_stride
+        query = encoding.queries(left.features, stride) if left.query is None else left.query
+        key = encoding.keys(left.features, stride)
         return encoding.entry(query, key, left.value)
 
     def ready(self, entries: Sequence[MemoryEntry], path: int) -> Context:
@@ -159,7 +164,7 @@ class TDNet(StreamingNetwork):
         if not memory:
             return ClipOutput(full=sub, sub=sub, layer3=layer3)
         context = current.propagation.context(memory)
-        query = current.encoding.query(features)
+        query = current.encoding.queries(features)
         full = current.classify(current.propagate(context, query, value))
         return ClipOutput(full=full, sub=sub, layer3=layer3)
 

@@ -69,7 +69,7 @@ def _memory_entry(
     height, width = feature_size(size)
     stride = variant.memory_stride
     positions = -(-height // stride) * -(-width // stride)
-    channels = (variant.key_channels, variant.key_channels, variant.value_channels)
+    channels = (variant.token_channels, variant.token_channels, variant.value_channels)
     return tuple(
         TensorSpec(name, (batch, positions, count), dtype)
         for name, count in zip(ENTRY, channels, strict=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tdnet_offline.datasets.catalogue import DATASETS
-    from tdnet_offline.datasets.clips import Clip, ClipDataset, ClipError
+    from tdnet_offline.datasets.clips import Clip, ClipDataset, ClipError, ClipMixture
     from tdnet_offline.datasets.opening import open_dataset
     from tdnet_offline.datasets.video import IGNORED, Dataset, LabelledVideo
 
@@ -21,6 +21,7 @@ _HOMES = {
     "Clip": "clips",
     "ClipDataset": "clips",
     "ClipError": "clips",
+    "ClipMixture": "clips",
     "Dataset": "video",
     "LabelledVideo": "video",
     "open_dataset": "opening",
@@ -32,6 +33,7 @@ __all__ = [
     "Clip",
     "ClipDataset",
     "ClipError",
+    "ClipMixture",
     "Dataset",
     "LabelledVideo",
     "open_dataset",

@@ -51,10 +51,12 @@ class ClipDataset(TorchDataset[Clip]):
     Args:
         dataset: where the frames come from.
         length: frames of a clip, N.
-        spacings: how many frames apart the neighbours of a clip may be; one is drawn from those
-            for which the video has enough frames before the labelled one, without a break.
+        spacings: how many frames apart the neighbours of a clip may be; each gap is drawn on its
+            own, as far as the video has enough frames before the labelled one, without a break.
         frame_size: (H, W) to which frames and labels are resized; None: as they are, which
             demands one size for the whole data set.
+        repeat: labelled frames with too few before them are items, too: their oldest frame is
+            repeated, as a standing camera would see it.
 
     Attributes:
         left_out: labelled frames that are no items, since too few frames are before them.
@@ -70,6 +72,8 @@ class ClipDataset(TorchDataset[Clip]):
         length: int,
         spacings: Sequence[int] = (1, 2),
         frame_size: tuple[int, int] | None = None,
+        *,
+        repeat: bool = False,
     ) -> None:
         if length < 1 or not spacings or min(spacings) < 1:
             raise InputError(
@@ -85,7 +89,7 @@ class ClipDataset(TorchDataset[Clip]):
             (number, index)
             for number, video in enumerate(dataset.videos)
             for index in video.labelled
-            if video.frames_before(index) >= before
+            if repeat or video.frames_before(index) >= before
         ]
         self.left_out = dataset.num_labelled - len(self._items)
         if not self._items:
@@ -115,13 +119,10 @@ class ClipDataset(TorchDataset[Clip]):
         index, draw = item
         number, last = self._items[index]
         video = self.dataset.videos[number]
-        before = video.frames_before(last)
-        fitting = [s for s in self.spacings if (self.length - 1) * s <= before]
-        spacing = fitting[int(np.random.default_rng(draw).integers(len(fitting)))]
-        first = last - (self.length - 1) * spacing
+        numbers = self._frame_numbers(last, video.frames_before(last), draw)
         name = f"{video.name} frame {last}"
         try:
-            frames = [self._frame(number, i) for i in range(first, last + 1, spacing)]
+            frames = [self._frame(number, i) for i in numbers]
             labels = torch.from_numpy(np.array(video.labels(last)))
         except TdnetError as error:
             raise ClipError(str(error)) from error
@@ -129,6 +130,17 @@ class ClipDataset(TorchDataset[Clip]):
             place = error.filename or name
             raise ClipError(f"{place}: {error.strerror or error}") from error
         return Clip(torch.stack(frames), self._resized_labels(labels, name), name)
+
+    def _frame_numbers(self, last: int, before: int, draw: int) -> list[int]:
+        """Draw the frames of a clip, oldest first; `before` frames are there before the last."""
+        random = np.random.default_rng(draw)
+        numbers = [last]
+        for left in range(self.length - 2, -1, -1):
+            there = before - (last - numbers[-1])
+            most = max(there - left * self.spacings[0], min(there, self.spacings[0]))
+            fitting = [spacing for spacing in self.spacings if spacing <= most] or [0]
+            numbers.append(numbers[-1] - fitting[int(random.integers(len(fitting)))])
+        return numbers[::-1]
 
     def _frame(self, number: int, index: int) -> Tensor:
         video = self.dataset.videos[number]
@@ -155,6 +167,55 @@ class ClipDataset(TorchDataset[Clip]):
                 f"first one {self.size[0]} x {self.size[1]} (height x width); give a frame size "
                 "to which all are resized"
             )
+
+
+class ClipMixture(TorchDataset[Clip]):
+    """The clips of several data sets, one after the other.
+
+    Args:
+        parts: of one class map and one size.
+
+    Raises:
+        InputError: class maps or sizes differ.
+    """
+
+    def __init__(self, parts: Sequence[ClipDataset]) -> None:
+        first = parts[0]
+        for part in parts[1:]:
+            _check_alike(first, part)
+        self.parts = tuple(parts)
+        self._ends = np.cumsum([len(part) for part in parts])
+
+    @property
+    def counts(self) -> list[int]:
+        """Clips of each part."""
+        return [len(part) for part in self.parts]
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, item: tuple[int, int]) -> Clip:
+        """Return a clip; see `ClipDataset`."""
+        index, draw = item
+        part = int(np.searchsorted(self._ends, index, side="right"))
+        before = int(self._ends[part - 1]) if part else 0
+        return self.parts[part][index - before, draw]
+
+
+def _check_alike(first: ClipDataset, other: ClipDataset) -> None:
+    names = [f"{part.dataset.name}:{part.dataset.root}" for part in (first, other)]
+    maps = [part.dataset.class_map for part in (first, other)]
+    if maps[0] != maps[1]:
+        raise InputError(
+            f"{names[0]} has class map {maps[0].name!r}, {names[1]} has {maps[1].name!r}; give "
+            "one for both: network.class_map"
+        )
+    if first.size != other.size:
+        sizes = [f"{part.size[0]} x {part.size[1]}" for part in (first, other)]
+        raise InputError(
+            f"frames of {names[0]} are {sizes[0]}, of {names[1]} {sizes[1]} (height x width); "
+            "give data.frame_size, to which all are resized"
+        )
 
 
 def check_learnable(dataset: Dataset) -> None:

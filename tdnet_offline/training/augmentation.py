@@ -1,4 +1,4 @@
-"""Augmentation on the device: one draw for all frames of a clip and, in space, its labels."""
+"""Augmentation on the device: one draw for a clip and its labels; damage frame by frame."""
 
 from __future__ import annotations
 
@@ -12,18 +12,24 @@ from kornia.geometry.transform import warp_affine
 from torch import Tensor
 
 from tdnet.preprocess import MEAN, STD
+from tdnet_offline.damage import LOST_GREY, lost_rows
 from tdnet_offline.datasets import IGNORED
 from tdnet_offline.training.configuration import AugmentationConfig
 
 _GREY = (0.299, 0.587, 0.114)
 _STREAM = 3
 """Sets these random numbers apart from others of the same draw."""
+_DAMAGE_STREAM = 6
+_DAMAGED_SHARE = 1 / 3
+"""Share of the frames that are damaged, each on its own, where the recipe asks for damage."""
 
 
 class Augmentation:
-    """Varies colours, normalises, then mirrors, turns, scales and crops in one resampling.
+    """Rotate, vary colours, mirror, resize and crop (specification, "Training"), then damage.
 
-    Beside the picture, frames have the mean colour and labels are ignored.
+    Rotation leaves black corners with ignored labels. A frame that is smaller than the crop after
+    resizing is stretched to it. Normalisation and colours are one matrix, rotation, mirroring,
+    resizing and cropping one resampling.
 
     Args:
         config: ranges of what is drawn.
@@ -51,18 +57,23 @@ class Augmentation:
         if any(clip.mirrored for clip in drawn):
             frames = _mirrored(frames, drawn, dim=3)
             labels = _mirrored(labels, drawn, dim=2)
-        pictures = _colored(frames, drawn)
-        still = self._config.rotation == 0 and set(self._config.scale) == {1.0}
+        pictures, black = _colored(frames, drawn)
+        still = self._config.rotation == 0 and set(self._config.scales) == {1.0}
         if still and given == self._size:
-            return pictures, labels.long()
-        return _warped(pictures, labels, drawn, self._size)
+            varied, kept = pictures, labels.long()
+        else:
+            pictures = _blurred(pictures, drawn)
+            varied, kept = _warped(pictures, labels, black, drawn, self._size)
+        if self._config.stripe or self._config.noise:
+            _damage(varied, self._config, draws.tolist())
+        return varied, kept
 
 
 def plain(frames: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Normalise a batch as `Augmentation` does, without variation; of another size: resized."""
     batch, length, height, width, _ = frames.shape
-    identity = [_Drawn(np.eye(3), 0.0, False, np.eye(3)[:2])] * batch
-    pictures = _colored(frames, identity)
+    identity = [_Drawn(np.eye(3), 0.0, False, 1.0, np.eye(3)[:2])] * batch
+    pictures, _ = _colored(frames, identity)
     if (height, width) == size:
         return pictures, labels.long()
     shrunk = torch.nn.functional.interpolate(
@@ -79,12 +90,14 @@ class _Drawn(NamedTuple):
         color: (3, 3), from RGB to RGB.
         pivot: share of the mean grey that is added, so that contrast keeps it.
         mirrored: left to right, before all else.
+        scale: to which the frame is resized before it is cropped, or stretched to the crop.
         matrix: (2, 3), from pixels of the frame to pixels of the crop.
     """
 
     color: np.ndarray
     pivot: float
     mirrored: bool
+    scale: float
     matrix: np.ndarray
 
 
@@ -98,19 +111,23 @@ def _draw(
     color = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * grey)
     mirrored = bool(config.flip and random.random() < 0.5)
     angle = math.radians(random.uniform(-config.rotation, config.rotation))
-    scale = math.exp(random.uniform(*np.log(config.scale)))
-    # Where the scaled frame is larger than the crop any part of it, where smaller any place.
+    scale = config.scales[int(random.integers(len(config.scales)))]
     places = random.uniform(size=2)
-    center = [
-        (side - 1) / 2 + (place - 0.5) * (scale * of_frame - side)
-        for place, side, of_frame in zip(places, size, given, strict=True)
-    ]
-    turn = scale * np.array(
-        [[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]
-    )
+
+    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     middle = np.array([given[1] - 1, given[0] - 1]) / 2
-    shift = np.array([center[1], center[0]]) - turn @ middle
-    return _Drawn(color, brightness * (1 - contrast), mirrored, np.column_stack([turn, shift]))
+    turned = np.eye(3)
+    turned[:2] = np.column_stack([turn, middle - turn @ middle])
+    # Per axis, (x, y): the side after resizing; the crop is cut out of it, or it is stretched.
+    crop = np.eye(3)
+    for axis, (of_frame, side, place) in enumerate(
+        zip(given[::-1], size[::-1], places[::-1], strict=True)
+    ):
+        resized = max(round(of_frame * scale), side)
+        factor = (resized - 1) / max(1, of_frame - 1)
+        crop[axis, axis] = factor
+        crop[axis, 2] = -round(place * (resized - side))
+    return _Drawn(color, brightness * (1 - contrast), mirrored, scale, (crop @ turned)[:2])
 
 
 def _mirrored(items: Tensor, drawn: list[_Drawn], dim: int) -> Tensor:
@@ -119,10 +136,13 @@ def _mirrored(items: Tensor, drawn: list[_Drawn], dim: int) -> Tensor:
     return torch.stack([item.flip(dim - 1) if clip.mirrored else item for item, clip in pairs])
 
 
-def _colored(frames: Tensor, drawn: list[_Drawn]) -> Tensor:
+def _colored(frames: Tensor, drawn: list[_Drawn]) -> tuple[Tensor, Tensor]:
     """Change colours and normalise: (B, N, H, W, 3) uint8 to (B, N, 3, H, W) float32.
 
     Brightness, contrast, saturation and normalisation are one matrix, which costs one pass.
+
+    Returns:
+        The pictures, and (B, 3) what black becomes.
     """
     device = frames.device
     mean, std = _on_device(MEAN, device), _on_device(STD, device)
@@ -133,9 +153,11 @@ def _colored(frames: Tensor, drawn: list[_Drawn]) -> Tensor:
     pixels = frames.reshape(len(drawn), -1, 3).float()
     # The range of a picture, 0 to 1, after normalisation.
     lowest, highest = -mean / std, (1 - mean) / std
-    normal = torch.bmm(pixels, color / std).add_((pivot[:, None, None] - mean) / std)
+    black = (pivot[:, None] - mean) / std
+    normal = torch.bmm(pixels, color / std).add_(black[:, None])
     torch.clamp(normal, lowest, highest, out=normal)
-    return normal.reshape(frames.shape).permute(0, 1, 4, 2, 3)
+    pictures = normal.reshape(frames.shape).permute(0, 1, 4, 2, 3)
+    return pictures, torch.clamp(black, lowest, highest)
 
 
 def _on_device(numbers: npt.ArrayLike, device: torch.device) -> Tensor:
@@ -143,16 +165,64 @@ def _on_device(numbers: npt.ArrayLike, device: torch.device) -> Tensor:
     return torch.from_numpy(np.array(numbers, np.float32)).to(device, non_blocking=True)
 
 
+def _blurred(pictures: Tensor, drawn: list[_Drawn]) -> Tensor:
+    """Lose the detail that frames lose which are resized to less than the crop."""
+    if all(clip.scale >= 1 for clip in drawn):
+        return pictures
+    size = pictures.shape[-2:]
+    result = pictures.clone()
+    for number, clip in enumerate(drawn):
+        if clip.scale < 1:
+            small = torch.nn.functional.interpolate(
+                pictures[number],
+                [max(1, round(side * clip.scale)) for side in size],
+                mode="bilinear",
+            )
+            result[number] = torch.nn.functional.interpolate(small, size, mode="bilinear")
+    return result
+
+
 def _warped(
-    pictures: Tensor, labels: Tensor, drawn: list[_Drawn], size: tuple[int, int]
+    pictures: Tensor,
+    labels: Tensor,
+    black: Tensor,
+    drawn: list[_Drawn],
+    size: tuple[int, int],
 ) -> tuple[Tensor, Tensor]:
     """Resample pictures (bilinear) and labels (nearest) into the crop."""
     batch, length, _, height, width = pictures.shape
     matrix = _on_device([clip.matrix for clip in drawn], pictures.device)
-    maps = pictures.reshape(batch, length * 3, height, width)
+    border = black[:, None, :, None, None]
+    maps = (pictures - border).reshape(batch, length * 3, height, width)
     moved = warp_affine(maps, matrix, size, align_corners=True)
-    # Zero is what lies outside of both: the mean colour, and the ignored label.
+    # Zero is what lies outside of both: black, and the ignored label.
     shifted = labels[:, None].float() - IGNORED
     places = warp_affine(shifted, matrix, size, mode="nearest", align_corners=True)
-    frames = moved.reshape(batch * length, 3, *size).to(memory_format=torch.channels_last)
+    frames = (moved.reshape(batch, length, 3, *size) + border).flatten(0, 1)
+    frames = frames.contiguous(memory_format=torch.channels_last)
     return frames.reshape(batch, length, 3, *size), (places[:, 0] + IGNORED).round().long()
+
+
+def _damage(frames: Tensor, config: AugmentationConfig, draws: list[int]) -> None:
+    """Damage a third of the frames (B, N, 3, H, W) in place, each on its own, by stripe or noise.
+
+    The amount is drawn between half of the recipe's and all of it.
+    """
+    device = frames.device
+    mean, std = (_on_device(item, device)[:, None, None] for item in (MEAN, STD))
+    lost = (LOST_GREY / 255 - mean) / std
+    lowest, highest = -mean / std, (1 - mean) / std
+    kinds = [kind for kind in ("stripe", "noise") if getattr(config, kind)]
+    for draw, clip in zip(draws, frames, strict=True):
+        random = np.random.default_rng((draw, _DAMAGE_STREAM))
+        for frame in clip:
+            if random.random() >= _DAMAGED_SHARE:
+                continue
+            kind = kinds[int(random.integers(len(kinds)))]
+            amount = random.uniform(0.5, 1) * getattr(config, kind)
+            if kind == "stripe":
+                frame[:, lost_rows(frame.shape[1], amount, random)] = lost
+                continue
+            generator = torch.Generator(device).manual_seed(int(random.integers(1 << 62)))
+            grain = torch.randn(frame.shape, generator=generator, device=device)
+            frame.add_(grain * (amount / 255 / std)).clamp_(lowest, highest)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import SegmentationNetwork, TDNet
 from tdnet.network.head import Head
+from tdnet.network.layers import initialise
 from tdnet.variants import Backbone, HeadStyle
 
 
@@ -23,6 +24,7 @@ class AuxiliaryHead(Head):
     def __init__(self, backbone: Backbone, num_classes: int) -> None:
         channels = backbone.layer_channels[2]
         super().__init__(channels, channels // 4, num_classes, HeadStyle())
+        initialise(self)
 
 
 def auxiliary_heads(network: SegmentationNetwork) -> nn.ModuleList:

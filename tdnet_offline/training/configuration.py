@@ -23,6 +23,8 @@ class Within(NamedTuple):
     ascending: bool = False
 
 
+SOURCE_SEPARATOR = " + "
+"""Between the data sets of one text."""
 _Share = Annotated[float, Within(0, 1)]
 _Count = Annotated[int, Within(1, 10**9)]
 # The sides that networks take; named here again, for importing a network takes seconds.
@@ -58,10 +60,10 @@ class InitConfig:
     """Where the weights come from before the first iteration; nothing given: random.
 
     Attributes:
-        backbone: file with ImageNet weights of the backbone.
+        backbone: file with ImageNet weights of the backbone, or weights of a network of ours.
         single: checkpoint of the single-frame network that the paths start from.
-        pass_through: let the values of the paths begin as the features of `single`, and copy its
-            classifier.
+        pass_through: let the values of the paths start as the features of `single`, so that they
+            segment like it before any training; false: random, as published.
         weights: checkpoint of the same variant, also with another class map; ``packaged``: the
             one that comes with the variant.
     """
@@ -77,7 +79,8 @@ class DataConfig:
     """Labelled videos to learn from and to validate on.
 
     Attributes:
-        train: ``NAME:ROOT`` as `tdnet check` takes it, or a bag.
+        train: ``NAME:ROOT`` as `tdnet check` takes it, or a bag; several joined by " + ".
+        shares: of the clips that come from each of several; None: as many as each has.
         train_split: part of it.
         validation: the same for validation; empty: as `train`.
         validation_split: part of it.
@@ -85,11 +88,14 @@ class DataConfig:
         label_topic: labels of bags.
         frame_size: height and width to which frames are resized as they are read; None: as they
             are.
-        spacings: how many frames apart neighbours of a clip may be.
+        spacings: how many frames apart neighbours of a clip may be; each gap is drawn on its own.
+        repeat_stills: labelled frames with too few frames before them are used, too: their oldest
+            frame is repeated, as a standing camera would see it.
         workers: processes that read clips, for each training process; 0: none beside it.
     """
 
     train: str = ""
+    shares: Annotated[tuple[float, ...] | None, Within(0.001, 1)] = None
     train_split: str = "train"
     validation: str = ""
     validation_split: str = "val"
@@ -97,24 +103,40 @@ class DataConfig:
     label_topic: str = ""
     frame_size: _FrameSize = None
     spacings: Annotated[tuple[int, ...], Within(1, 1000)] = (1, 2)
+    repeat_stills: bool = False
     workers: Annotated[int, Within(0, 256)] = 4
+
+    @property
+    def train_sources(self) -> list[str]:
+        """The data sets to learn from."""
+        return self.train.split(SOURCE_SEPARATOR)
+
+    @property
+    def validation_sources(self) -> list[str]:
+        """The data sets to validate on."""
+        return (self.validation or self.train).split(SOURCE_SEPARATOR)
 
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """How frames are varied; the same for all frames of a clip.
+    """How frames are varied: damage frame by frame, all else alike for a whole clip.
 
     Attributes:
         rotation: largest angle either way, degrees.
-        scale: smallest and largest factor.
+        scales: factors to which frames are resized before they are cropped; one is drawn. What is
+            smaller than the crop is stretched to it.
         flip: whether half of the clips are mirrored.
         color_jitter: largest change of brightness, contrast and saturation, as a share.
+        stripe: share of the rows that a damaged frame loses, at most; 0: none.
+        noise: standard deviation of the noise of a damaged frame in grey levels, at most; 0: none.
     """
 
     rotation: Annotated[float, Within(0, 180)] = 5.0
-    scale: Annotated[tuple[float, float], Within(0.1, 10, ascending=True)] = (0.75, 2.0)
+    scales: Annotated[tuple[float, ...], Within(0.1, 10)] = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
     flip: bool = True
     color_jitter: _Share = 0.5
+    stripe: Annotated[float, Within(0, 0.9)] = 0.0
+    noise: Annotated[float, Within(0, 255)] = 0.0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import atexit
 import ctypes
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from multiprocessing.sharedctypes import RawValue
@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from tdnet.errors import TdnetError
-from tdnet_offline.datasets import Clip, ClipDataset
+from tdnet_offline.datasets import Clip, ClipMixture
 
 
 class ClipBatch(NamedTuple):
@@ -61,21 +61,31 @@ class Position(NamedTuple):
 class ClipSampler(Sampler[list[tuple[int, int]]]):
     """Gives the (index, draw) pairs of each part of each iteration, for one process.
 
-    Every labelled frame comes once before any comes twice, in an order that the seed shuffles
-    anew each time.
+    Every labelled frame of a part comes once before any comes twice, in an order that the seed
+    shuffles again for each pass. Parts alternate so that their shares hold from the beginning.
 
     Args:
-        num_clips: labelled frames of the data set.
+        counts: labelled frames of each part of the data.
         seed: of order and draws.
         start: first iteration.
         end: iteration before which it ends.
         position: of this process.
+        shares: of the clips that come from each part, in any unit; None: by their counts.
     """
 
     def __init__(
-        self, num_clips: int, seed: int, start: int, end: int, position: Position
+        self,
+        counts: Sequence[int],
+        seed: int,
+        start: int,
+        end: int,
+        position: Position,
+        shares: Sequence[float] | None = None,
     ) -> None:
-        self._num_clips, self._seed = num_clips, seed
+        # Without shares all parts are shuffled together, as one.
+        self._counts = (sum(counts),) if shares is None else tuple(counts)
+        self._shares = (1.0,) if shares is None else tuple(shares)
+        self._seed = seed
         self._start, self._end, self._position = start, end, position
 
     def __len__(self) -> int:
@@ -83,25 +93,39 @@ class ClipSampler(Sampler[list[tuple[int, int]]]):
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         clips, parts = self._position.clips, self._position.parts
-        order, of_pass = list[int](), -1
+        orders: dict[int, tuple[int, list[int]]] = {}
         for part in range(self._start * parts, self._end * parts):
             first = (part * self._position.processes + self._position.rank) * clips
             items = []
             for sample in range(first, first + clips):
-                number, place = divmod(sample, self._num_clips)
-                if number != of_pass:
-                    of_pass = number
-                    shuffled = np.random.default_rng((self._seed, 1, number))
-                    order = shuffled.permutation(self._num_clips).tolist()
+                source, ordinal = self._source(sample)
+                number, place = divmod(ordinal, self._counts[source])
+                if source not in orders or orders[source][0] != number:
+                    shuffled = np.random.default_rng((self._seed, 1, number, source))
+                    order = shuffled.permutation(self._counts[source]).tolist()
+                    orders[source] = (number, order)
                 draw = np.random.SeedSequence((self._seed, 2, sample)).generate_state(1)
-                items.append((order[place], int(draw[0])))
+                index = sum(self._counts[:source]) + orders[source][1][place]
+                items.append((index, int(draw[0])))
             yield items
+
+    def _source(self, sample: int) -> tuple[int, int]:
+        """Return the part that a sample comes from, and its number among those of the part."""
+        left = float(sum(self._shares))
+        for source, share in enumerate(self._shares[:-1]):
+            # Of every 1 / ratio samples one is this part's: the one that completes it.
+            ratio = share / left
+            before = int(sample * ratio)
+            if int((sample + 1) * ratio) > before:
+                return source, before
+            sample, left = sample - before, left - share
+        return len(self._counts) - 1, sample
 
 
 class _Guarded(TorchDataset["tuple[Clip, int] | TdnetError"]):
     """Passes errors on as items, since a worker process can raise only their printed form."""
 
-    def __init__(self, clips: ClipDataset) -> None:
+    def __init__(self, clips: ClipMixture) -> None:
         self._clips = clips
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[Clip, int] | TdnetError:
@@ -125,7 +149,7 @@ def _collate(items: list[tuple[Clip, int] | TdnetError]) -> ClipBatch | TdnetErr
 
 
 def clip_loader(
-    clips: ClipDataset,
+    clips: ClipMixture,
     batches: Sampler[list[tuple[int, int]]] | list[list[tuple[int, int]]],
     *,
     workers: int,

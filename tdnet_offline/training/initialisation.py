@@ -1,4 +1,4 @@
-"""Where training starts: ImageNet backbones, or a trained single-frame network."""
+"""Where training starts: given backbones, or a trained single-frame network."""
 
 from __future__ import annotations
 
@@ -20,6 +20,35 @@ from tdnet_offline.training.pyramid_groups import kept_channels
 # torchvision's deeper networks have one 7x7 stem convolution to 64 channels, ours three of 3x3 to
 # 128: these are the layers that see the difference.
 _STEM = ("conv1.", "bn1.", "layer1.0.conv1.", "layer1.0.downsample.0.")
+
+
+def load_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
+    """Start every backbone of a network from a file: ours (its first path's), or an ImageNet one.
+
+    Args:
+        network: all of its backbones are changed, or none.
+        path: weights of a network of known layout with the same backbone, or see
+            `load_imagenet_backbones`.
+
+    Returns:
+        What did not come from the file, a line each.
+
+    Raises:
+        WeightsError: the file cannot be read, or is of another depth or width.
+    """
+    info = describe_weights(path)
+    if info.variant is None or info.num_classes is None:
+        return load_imagenet_backbones(network, path)
+    donor = create_model(info.variant, info.num_classes, info.input_size)
+    ours, theirs = network.variant, donor.variant
+    if ours.backbone != theirs.backbone:
+        raise WeightsError(
+            f"{path} is {theirs.name}: its backbone is {theirs.backbone}, not {ours.backbone}"
+        )
+    load_weights(donor, path)
+    for module in backbones(network):
+        module.load_state_dict(backbones(donor)[0].state_dict())
+    return []
 
 
 def load_imagenet_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
@@ -119,18 +148,23 @@ def start_paths(
     *,
     pass_through: bool = False,
     same_classes: bool = True,
+    frames: Tensor | None = None,
 ) -> list[str]:
     """Start every path of a network from a single-frame network.
 
-    A path copies its backbone and pyramid; its head takes from the 3x3 convolution the input
-    channels of its pyramid group (specification, "Training").
+    A path copies its backbone, its pyramid and its head; the head's 3x3 convolution takes the
+    input channels of the path's pyramid group (specification, "Training").
 
     Args:
         network: what is started.
         single: of the same backbone.
-        pass_through: also let values begin as the features themselves, and copy norm and
-            classifier of the head, so that every path segments before it has learnt anything.
+        pass_through: values start as the features instead of random projections of them: all of
+            them where a value has as many channels, else the combinations that matter most to
+            the head.
         same_classes: whether the channels of both mean the same; if not, no classifier is copied.
+        frames: (B, 3, H, W) normalised, at the network's input size. With `pass_through` heads
+            are adapted to the spatial norm, by statistics of these frames, so that every path
+            segments like `single` before it has learnt anything.
 
     Returns:
         What keeps its random numbers since shapes or classes differ, a line each.
@@ -145,32 +179,64 @@ def start_paths(
             f"{ours.backbone}"
         )
     skipped: dict[str, None] = {}
-
-    def copy(target: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
-        own = target.state_dict()
-        if all(own[name].shape == item.shape for name, item in state.items()):
-            target.load_state_dict({**own, **state})
-        else:
-            skipped[f"{what} keeps its random numbers: {theirs.name} has another shape"] = None
-
     for path in network.paths:
         path.backbone.load_state_dict(single.backbone.state_dict())
         path.pyramid.load_state_dict(single.pyramid.state_dict())
-        columns = kept_channels(path.pyramid)
-        head, source = path.head, single.head
-        copy(head.conv.conv, {"weight": source.conv.conv.weight[:, columns]}, "3x3 of the head")
+        weight = single.head.conv.conv.weight.detach()[:, kept_channels(path.pyramid)]
         if pass_through:
-            same = torch.eye(len(columns))[:, :, None, None]
-            bias = torch.zeros(len(columns))
-            copy(path.encoding.value, {"weight": same, "bias": bias}, "value projection")
-            copy(head.conv.bn, source.conv.bn.state_dict(), "norm of the head")
-            if same_classes:
-                copy(head.classifier, source.classifier.state_dict(), "classifier")
-            else:
-                skipped[
-                    f"classifier keeps its random numbers: {theirs.name} has other classes"
-                ] = None
+            value, weight = _through_values(weight, ours.value_channels)
+            path.encoding.value.weight.data.copy_(value[:, :, None, None])
+            path.encoding.value.bias.data.zero_()
+        if path.head.conv.conv.weight.shape != weight.shape:
+            skipped[f"heads keep their random numbers: {theirs.name} has another shape"] = None
+            continue
+        path.head.conv.load_state_dict(
+            {**single.head.conv.state_dict(), "conv.weight": weight}, strict=True
+        )
+        if same_classes:
+            path.head.classifier.load_state_dict(single.head.classifier.state_dict())
+        else:
+            skipped[
+                f"classifier keeps its random numbers: {theirs.name} has other classes"
+            ] = None
+        if pass_through and frames is not None:
+            _adapt_to_norm(path, frames)
     return list(skipped)
+
+
+def _through_values(weight: Tensor, values: int) -> tuple[Tensor, Tensor]:
+    """Split a head's 3x3 convolution (O, C, 3, 3) into values of features and the rest.
+
+    Returns:
+        (D, C), the value projection, and (O, D, 3, 3), the convolution of values. Together they
+        are the given convolution if D = C, else the nearest one (singular value decomposition
+        over the input channels).
+    """
+    channels = weight.shape[1]
+    if values == channels:
+        return torch.eye(channels), weight
+    columns = weight.transpose(1, 3).reshape(-1, channels)
+    left, sizes, right = torch.linalg.svd(columns, full_matrices=False)
+    kept = min(values, len(sizes))
+    projection, rest = torch.zeros(values, channels), torch.zeros(len(columns), values)
+    projection[:kept] = right[:kept]
+    rest[:, :kept] = left[:, :kept] * sizes[:kept]
+    shape = (weight.shape[0], weight.shape[3], weight.shape[2], values)
+    return projection, rest.reshape(shape).transpose(1, 3).contiguous()
+
+
+@torch.no_grad()
+def _adapt_to_norm(path: nn.Module, frames: Tensor) -> None:
+    """Let a head undo the spatial norm: it gets values of mean 0 and deviation 1 per channel."""
+    mode = path.training
+    path.eval()
+    value = path.encoding.value(path.features(frames))
+    path.train(mode)
+    deviation, mean = torch.std_mean(value, dim=(2, 3))  # of each frame, as the norm takes them
+    convolution, norm = path.head.conv.conv, path.head.conv.bn
+    # The mean that the norm takes away reaches the head's batch norm as a constant.
+    norm.running_mean -= convolution.weight.sum(dim=(2, 3)) @ mean.mean(dim=0)
+    convolution.weight.mul_(deviation.mean(dim=0)[:, None, None])
 
 
 def _is_shortcut(name: str) -> bool:

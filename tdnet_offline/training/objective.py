@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -100,11 +102,14 @@ def clip_output(network: SegmentationNetwork, frames: Tensor, path: int) -> Clip
     return ClipOutput(full=logits, sub=logits, layer3=layer3)
 
 
-def balanced_class_weights(dataset: Dataset, num_classes: int) -> Tensor:
+def balanced_class_weights(
+    datasets: Sequence[Dataset], shares: Sequence[float] | None, num_classes: int
+) -> Tensor:
     """Weigh classes by one over the root of their share of the pixels, at a mean of one.
 
     Args:
-        dataset: of whose labelled frames some, evenly spread, are counted.
+        datasets: of whose labelled frames some, evenly spread, are counted.
+        shares: of the clips that come from each; None: as many as each has.
         num_classes: K.
 
     Returns:
@@ -113,10 +118,14 @@ def balanced_class_weights(dataset: Dataset, num_classes: int) -> Tensor:
     Raises:
         InputError: labels cannot be read.
     """
-    frames = [(video, index) for video in dataset.videos for index in video.labelled]
-    counts = np.zeros(256, np.int64)
-    for video, index in frames[:: max(1, len(frames) // _COUNTED_FRAMES)]:
-        counts += np.bincount(video.labels(index).ravel(), minlength=256)
-    shares = counts[:num_classes] / max(1, counts[:num_classes].sum())
-    weights = (shares + 1e-4) ** -0.5
+    pixels = np.zeros(num_classes)
+    for dataset, share in zip(
+        datasets, shares or [dataset.num_labelled for dataset in datasets], strict=True
+    ):
+        frames = [(video, index) for video in dataset.videos for index in video.labelled]
+        counts = np.zeros(256, np.int64)
+        for video, index in frames[:: max(1, len(frames) // _COUNTED_FRAMES)]:
+            counts += np.bincount(video.labels(index).ravel(), minlength=256)
+        pixels += share * counts[:num_classes] / max(1, counts[:num_classes].sum())
+    weights = (pixels / max(pixels.sum(), 1e-9) + 1e-4) ** -0.5
     return torch.from_numpy(np.minimum(weights / weights.mean(), _LARGEST_WEIGHT)).float()

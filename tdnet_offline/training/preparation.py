@@ -29,7 +29,7 @@ from tdnet_offline.training.class_order import (
 )
 from tdnet_offline.training.configuration import InitConfig, NetworkConfig, TrainingConfig
 from tdnet_offline.training.initialisation import (
-    load_imagenet_backbones,
+    load_backbones,
     load_single_frame,
     start_paths,
 )
@@ -87,12 +87,15 @@ def untied_network(config: NetworkConfig, num_classes: int) -> SegmentationNetwo
     )
 
 
-def prepare_learner(config: TrainingConfig, class_map: ClassMap) -> Learner:
+def prepare_learner(
+    config: TrainingConfig, class_map: ClassMap, frames: Tensor | None = None
+) -> Learner:
     """Create the network with its first weights, auxiliary heads and teacher.
 
     Args:
         config: of the run; its seed decides the random weights.
         class_map: what the network's channels mean.
+        frames: (B, 3, H, W) some normalised frames; see `start_paths`.
 
     Raises:
         TdnetError: a given file cannot be used, or options do not go together.
@@ -112,9 +115,9 @@ def prepare_learner(config: TrainingConfig, class_map: ClassMap) -> Learner:
             "init.single or init.weights"
         )
     if config.init.backbone:
-        learner.notes += load_imagenet_backbones(learner.network, config.init.backbone)
+        learner.notes += load_backbones(learner.network, config.init.backbone)
     if config.init.single:
-        _start_from_single(learner, config.init, class_map)
+        _start_from_single(learner, config.init, class_map, frames)
     if config.init.weights:
         _go_on_from(learner, read_checkpoint(_weights_file(config)), class_map)
     if config.network.shared_paths:
@@ -123,7 +126,9 @@ def prepare_learner(config: TrainingConfig, class_map: ClassMap) -> Learner:
     return learner
 
 
-def _start_from_single(learner: Learner, config: InitConfig, class_map: ClassMap) -> None:
+def _start_from_single(
+    learner: Learner, config: InitConfig, class_map: ClassMap, frames: Tensor | None
+) -> None:
     network, path = learner.network, config.single
     if not isinstance(network, TDNet):
         raise InputError(
@@ -137,7 +142,11 @@ def _start_from_single(learner: Learner, config: InitConfig, class_map: ClassMap
     if order is not None:
         reorder(single.head.classifier, order)
     learner.notes += start_paths(
-        network, single, pass_through=config.pass_through, same_classes=order is not None
+        network,
+        single,
+        pass_through=config.pass_through,
+        same_classes=order is not None,
+        frames=frames,
     )
     if learner.auxiliary is None:
         return
@@ -175,7 +184,8 @@ def _weights_file(config: TrainingConfig) -> str:
 def _go_on_from(learner: Learner, checkpoint: CheckpointFile, class_map: ClassMap) -> None:
     """Load a checkpoint; of another class map, the classes that both have by name.
 
-    One of fewer memory frames is loaded, too: the attention that it lacks adds nothing at first.
+    One of fewer memory frames is loaded, too: the attention that it lacks keeps its random
+    weights. It must not start at zero, or queries and keys would have no gradient.
 
     Raises:
         WeightsError: it holds another variant, or one of more memory frames.
@@ -204,8 +214,7 @@ def _go_on_from(learner: Learner, checkpoint: CheckpointFile, class_map: ClassMa
         learner.notes.append(note)
     state = _taken_over(network, donor, rows)
     if missing:
-        state |= _silent_steps(network, missing)
-        learner.notes.append(f"attention to the {missing} oldest frames is new, and adds nothing")
+        learner.notes.append(f"attention to the {missing} oldest frames is new")
     network.load_state_dict(state)
 
 
@@ -240,13 +249,6 @@ def _taken_over(
             ours = _STEP.sub(lambda found: f"{found[1]}{int(found[2]) + missing}", name)
             state[ours] = item
     return state
-
-
-def _silent_steps(network: SegmentationNetwork, count: int) -> dict[str, Tensor]:
-    """Give zeros for the attention to the oldest frames."""
-    steps = ((name, _STEP.search(name)) for name in network.state_dict())
-    new = [name for name, found in steps if found and int(found[2]) < count]
-    return {name: torch.zeros_like(network.state_dict()[name]) for name in new}
 
 
 def _share_paths(learner: Learner) -> None:

@@ -15,8 +15,9 @@ from torch import Tensor
 from tdnet.class_map import ClassMap
 from tdnet.device import PRECISIONS
 from tdnet.errors import InputError
-from tdnet_offline.datasets import ClipDataset, Dataset, open_dataset
+from tdnet_offline.datasets import ClipDataset, ClipMixture, Dataset, open_dataset
 from tdnet_offline.training import checkpoints
+from tdnet_offline.training.augmentation import plain
 from tdnet_offline.training.checkpoints import Progress
 from tdnet_offline.training.configuration import DataConfig, TrainingConfig
 from tdnet_offline.training.data import ClipSampler, Position, clip_loader
@@ -41,6 +42,9 @@ from tdnet_offline.training.validation import (
     validation_batches,
 )
 from tdnet_offline.training.world import World
+
+
+_START_FRAMES = 16
 
 
 @dataclass(frozen=True)
@@ -99,19 +103,27 @@ def _train(
     train, validation = _datasets(config)
     length = clip_length(chosen_variant(config.network))
     data = config.data
-    clips = ClipDataset(train, length, data.spacings, data.frame_size)
-    held_out = ClipDataset(validation, length, (1,), data.frame_size)
+    repeat, frame_size = data.repeat_stills, data.frame_size
+    clips = ClipMixture(
+        [ClipDataset(part, length, data.spacings, frame_size, repeat=repeat) for part in train]
+    )
+    held_out = ClipMixture(
+        [ClipDataset(part, length, (1,), frame_size, repeat=repeat) for part in validation]
+    )
     paths = chosen_variant(config.network).paths
     alone = Position(0, 1, 1, 1)
     everything = validation_batches(len(held_out), config.validation.clips, paths, alone)
     items = chain.from_iterable(share.items for share in everything)
     check_truth(held_out, items, data.validation or data.train)
 
-    learner = prepare_learner(config, train.class_map)
+    class_map = train[0].class_map
+    learner = prepare_learner(config, class_map, _some_frames(config, clips))
     learner.network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     weights = None
     if config.loss.cross_entropy == "balanced":
-        weights = balanced_class_weights(train, learner.network.num_classes)
+        weights = balanced_class_weights(
+            train, data.shares, learner.network.num_classes
+        )
     objective = Objective(config.loss, learner.teacher, weights)
     module = TrainingModule(config, learner, objective, progress.iteration)
     log = TrainingLog(config)
@@ -121,15 +133,20 @@ def _train(
         checkpoints.restore(module, state, folder / checkpoints.STATE, keys)
         since = f"; changed since: {', '.join(keys)}" if keys else ""
         notes.append(f"goes on after iteration {progress.iteration}{since}")
-    if not any_truth(train):
-        notes.append(f"{data.train}: no labelled pixel in any frame looked at; see `tdnet check`")
+    notes += [
+        f"{part.name}:{part.root}: no labelled pixel in any frame looked at; see `tdnet check`"
+        for part in train
+        if not any_truth(part)
+    ]
     if world.rank == 0:
         for note in notes:
             log.say(note)
 
     pin = device.type == "cuda"
     end = config.optimisation.iterations
-    sampler = ClipSampler(len(clips), config.seed, progress.iteration, end, position)
+    sampler = ClipSampler(
+        clips.counts, config.seed, progress.iteration, end, position, data.shares
+    )
     loader = clip_loader(clips, sampler, workers=data.workers, pin_memory=pin)
     shares = validation_batches(len(held_out), config.validation.clips, paths, position)
     held_out_loader = clip_loader(
@@ -145,7 +162,7 @@ def _train(
             paths=[share.path for share in shares],
         )
 
-    keeper = Keeper(config, train.class_map, confusion, log, progress, state)
+    keeper = Keeper(config, class_map, confusion, log, progress, state)
     with quiet_lightning(), training_errors(device):
         trainer = create_trainer(
             config, world, device, precision, start=progress.iteration, callbacks=[log, keeper]
@@ -181,8 +198,19 @@ def _changed_keys(config: TrainingConfig, folder: Path) -> list[str]:
     return [key for key in changed_keys(before, config) if key not in ("resume", "output")]
 
 
-def _datasets(config: TrainingConfig) -> tuple[Dataset, Dataset]:
-    """Open what is learnt from, and what is validated on.
+def _some_frames(config: TrainingConfig, clips: ClipMixture) -> Tensor | None:
+    """Return a few labelled frames, normalised, where the first weights depend on them."""
+    if not config.init.pass_through:
+        return None
+    variant = chosen_variant(config.network)
+    every = max(1, len(clips) // _START_FRAMES)
+    chosen = [clips[index, 0] for index in range(0, len(clips), every)][:_START_FRAMES]
+    frames, labels = (torch.stack(items) for items in list(zip(*chosen, strict=True))[:2])
+    return plain(frames[:, -1:], labels, config.network.input_size or variant.input_size)[0][:, 0]
+
+
+def _datasets(config: TrainingConfig) -> tuple[list[Dataset], list[Dataset]]:
+    """Open the data sets for training and for validation.
 
     Raises:
         TdnetError: one cannot be opened, or they have different classes.
@@ -191,13 +219,20 @@ def _datasets(config: TrainingConfig) -> tuple[Dataset, Dataset]:
     if not data.train:
         raise InputError("data.train names no data set; such as data.train=cityscapes:FOLDER")
     class_map = ClassMap.load(config.network.class_map) if config.network.class_map else None
-    train = _open(data, data.train, data.train_split, class_map)
-    source = data.validation or data.train
-    validation = _open(data, source, data.validation_split, class_map)
-    if validation.class_map != train.class_map:
+    train = [_open(data, part, data.train_split, class_map) for part in data.train_sources]
+    if data.shares is not None and len(data.shares) != len(train):
         raise InputError(
-            f"{data.train} has class map {train.class_map.name!r}, {source} has "
-            f"{validation.class_map.name!r}; give one for both: network.class_map"
+            f"data.shares has {len(data.shares)} numbers for {len(train)} data sets in "
+            "data.train; give one for each"
+        )
+    validation = [
+        _open(data, part, data.validation_split, class_map) for part in data.validation_sources
+    ]
+    ours, theirs = train[0].class_map, validation[0].class_map
+    if ours != theirs:
+        raise InputError(
+            f"{data.train} has class map {ours.name!r}, {data.validation or data.train} has "
+            f"{theirs.name!r}; give one for both: network.class_map"
         )
     return train, validation
 

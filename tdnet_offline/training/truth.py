@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tdnet.errors import InputError
-from tdnet_offline.datasets import IGNORED, ClipDataset, Dataset
+from tdnet_offline.datasets import IGNORED, ClipMixture, Dataset
 
 _FRAMES = 64
 
@@ -21,7 +21,7 @@ def any_truth(dataset: Dataset) -> bool:
     return any(bool((video.labels(index) != IGNORED).any()) for video, index in frames[::step])
 
 
-def check_truth(clips: ClipDataset, items: Iterable[tuple[int, int]], source: str) -> None:
+def check_truth(clips: ClipMixture, items: Iterable[tuple[int, int]], source: str) -> None:
     """Check that one of the clips to validate on has a pixel that is known.
 
     Args:

@@ -60,22 +60,27 @@ def validation_batches(
     return batches[position.rank :: position.processes]
 
 
-def overlap_notes(train: Dataset, validation: Dataset) -> list[str]:
-    """Say in a line if frames are learnt from and validated on; in none if not."""
-    if (train.name, train.root) != (validation.name, validation.root):
-        return []
-    learnt, held_out = (
-        {(video.name, index) for video in dataset.videos for index in video.labelled}
-        for dataset in (train, validation)
-    )
-    common = len(learnt & held_out)
-    if common == 0:
-        return []
-    return [
-        f"validates on what it learns from: {common} of the {len(held_out)} labelled frames of "
-        f"{validation.name} {validation.root}; the mean IoU says little about other frames: give "
-        "data.validation, or splits"
-    ]
+def overlap_notes(train: Sequence[Dataset], validation: Sequence[Dataset]) -> list[str]:
+    """Return a line for each data set some of whose frames are both learnt and validated."""
+    notes = []
+    for held_out in validation:
+        frames = _labelled_frames(held_out)
+        common = [
+            len(_labelled_frames(learnt) & frames)
+            for learnt in train
+            if (learnt.name, learnt.root) == (held_out.name, held_out.root)
+        ]
+        if any(common):
+            notes.append(
+                f"validates on what it learns from: {max(common)} of the {len(frames)} labelled "
+                f"frames of {held_out.name} {held_out.root}; the mean IoU says little about other "
+                "frames: give data.validation, or splits"
+            )
+    return notes
+
+
+def _labelled_frames(dataset: Dataset) -> set[tuple[str, int]]:
+    return {(video.name, index) for video in dataset.videos for index in video.labelled}
 
 
 @torch.no_grad()
