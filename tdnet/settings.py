@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from tdnet.streaming import StreamingSegmenter
 
 DEFAULT_CLASS_MAP = "cityscapes"
+PACKAGED_PURPOSE = (
+    "trained on drawn streets and a few hundred real frames; for research and evaluation only, "
+    "never for a robot's safety (docs/nano-weights.md)"
+)
+"""What the packaged weights are for, in one line."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,11 @@ class SegmenterSettings:
         return StreamingSegmenter(
             model, class_map=class_map, device=self.device, precision=self.precision
         )
+
+    @property
+    def uses_packaged_weights(self) -> bool:
+        """Whether no weights were given, so that the packaged ones are loaded."""
+        return not self.weights
 
     @property
     def weights_path(self) -> Path:

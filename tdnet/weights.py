@@ -26,6 +26,8 @@ from tdnet.variants import VARIANTS, Variant, feature_size
 
 logger = logging.getLogger("tdnet")
 
+ATTENTION_REACH = "attention_reach"
+"""Entry of a header: standard deviation of the Gaussian in the attention; none: 0."""
 _SHOWN = 4
 _LISTED_CLASSES = 19
 
@@ -122,6 +124,7 @@ def load_weights(model: SegmentationNetwork, path: str | Path | CheckpointFile) 
     differences += [f"unexpected {name}" for name in found]
     if differences:
         raise WeightsError(_mismatch(model, checkpoint, differences))
+    _check_reach(model, checkpoint)
     for name, item in fitted.items():
         if item.is_floating_point() and not bool(torch.isfinite(item).all()):
             raise WeightsError(
@@ -145,6 +148,22 @@ def load_weights(model: SegmentationNetwork, path: str | Path | CheckpointFile) 
         metadata=checkpoint.metadata,
         memory_frames=stored_memory_frames(checkpoint, model.variant.paths),
     )
+
+
+def _check_reach(model: SegmentationNetwork, checkpoint: CheckpointFile) -> None:
+    """Refuse weights that learnt another attention: no shape shows the difference.
+
+    Raises:
+        WeightsError: with the remedy.
+    """
+    reach = model.variant.attention_reach
+    found = checkpoint.metadata.get(ATTENTION_REACH, "0" if checkpoint.metadata else f"{reach:g}")
+    if model.variant.memory_capacity and found != f"{reach:g}":
+        raise WeightsError(
+            f"{checkpoint.path} was trained with attention_reach {found}, the model has {reach:g}: "
+            f"train with network.attention_reach={reach:g}, or create the model with a variant of "
+            "that attention_reach"
+        )
 
 
 def stored_input_size(checkpoint: CheckpointFile) -> tuple[int, int] | None:
@@ -239,6 +258,8 @@ def save_weights(
         "input_size": "{} {}".format(*model.input_size),
         **(extra or {}),
     }
+    if model.variant.attention_reach:
+        metadata[ATTENTION_REACH] = f"{model.variant.attention_reach:g}"
     if model.variant.memory_frames is not None:
         metadata["memory_frames"] = str(model.variant.memory_frames)
     if class_map is not None:

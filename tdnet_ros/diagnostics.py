@@ -10,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 
+from tdnet.settings import PACKAGED_PURPOSE
 from tdnet.streaming import StreamingSegmenter
 from tdnet_ros.camera import Camera
 from tdnet_ros.camera_diagnosis import CameraDiagnosis
@@ -96,6 +97,8 @@ class Diagnostics:
             values["host memory MiB"] = f"{host:.0f}"
         if view.recipe is not None:
             values.update(_model_values(view.recipe.segmenter))
+            weights = view.recipe.built_from.weights
+            values["weights"] = weights or f"packaged: {PACKAGED_PURPOSE}"
         return self._status("model", severity, text, values)
 
     def _camera_statuses(

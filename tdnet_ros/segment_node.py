@@ -14,6 +14,7 @@ from std_srvs.srv import Trigger
 
 from tdnet.continuity import ResetReason
 from tdnet.errors import TdnetError
+from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros import parameters
 from tdnet_ros.activity import Activity
 from tdnet_ros.camera import Camera
@@ -107,6 +108,7 @@ class SegmentNode(LifecycleNode):
             return self._failed("configure", error)
         self._device.restart()
         self.get_logger().info(f"configured: {recipe.describe()}")
+        self._log_packaged(recipe)
         self._failure = ""
         return result
 
@@ -299,10 +301,16 @@ class SegmentNode(LifecycleNode):
             if before is not None and recipe is not None:
                 self._use(before, recipe)
 
+    def _log_packaged(self, recipe: Recipe) -> None:
+        """Log once what the packaged weights are for, if they are in use."""
+        if recipe.built_from.uses_packaged_weights:
+            self.get_logger().warning(f"packaged weights in use: {PACKAGED_PURPOSE}", once=True)
+
     def _use(self, before: Recipe, recipe: Recipe) -> None:
         if recipe.segmenter is not before.segmenter:
             self._device.restart()
             self.get_logger().info(f"model changed: {recipe.describe()}")
+            self._log_packaged(recipe)
         if self._activity is not None:
             changed = recipe.classes != before.classes
             self._activity.use(

@@ -19,6 +19,22 @@ from tdnet.temporal_memory import Context, FrameFeatures, MemoryEntry
 from tdnet.variants import Variant, feature_size
 
 
+class ClipAttention(NamedTuple):
+    """How a clip's last frame used the memory, T = h w tokens each.
+
+    Attributes:
+        context: what it attended to.
+        query: (B, T, d) of the frame.
+        value: (B, T, D) of the frame alone.
+        joined: (B, T, D), the value with what the memory brought.
+    """
+
+    context: Context
+    query: Tensor
+    value: Tensor
+    joined: Tensor
+
+
 class ClipOutput(NamedTuple):
     """What training needs of a clip's last frame.
 
@@ -26,11 +42,13 @@ class ClipOutput(NamedTuple):
         full: (B, K, h, w) logits with the propagated memory.
         sub: (B, K, h, w) logits of the path's own features alone.
         layer3: (B, c, H', W') of the backbone, for the auxiliary head.
+        attention: None without memory.
     """
 
     full: Tensor
     sub: Tensor
     layer3: Tensor
+    attention: ClipAttention | None = None
 
 
 class Path(nn.Module):
@@ -165,8 +183,10 @@ class TDNet(StreamingNetwork):
             return ClipOutput(full=sub, sub=sub, layer3=layer3)
         context = current.propagation.context(memory)
         query = current.encoding.queries(features)
-        full = current.classify(current.propagate(context, query, value))
-        return ClipOutput(full=full, sub=sub, layer3=layer3)
+        joined = current.propagate(context, query, value)
+        full = current.classify(joined)
+        attention = ClipAttention(context, tokens(query), tokens(value), tokens(joined))
+        return ClipOutput(full, sub, layer3, attention)
 
     def fold(self) -> None:
         """Fold the norms, and drop the biases that the spatial layer norm takes away again.

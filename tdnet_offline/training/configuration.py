@@ -44,6 +44,8 @@ class NetworkConfig:
         memory_stride: rows and columns between memory positions while training; evaluation
             takes the variant's own.
         memory_frames: past frames that a frame uses, 0 to N - 1; None: all N - 1.
+        attention_reach: of variants that prefer near positions, by how much; 0: not at all; None:
+            the variant's own. Only the variant's own can be deployed.
         shared_paths: all paths are one sub-network; each keeps its slice of the pyramid.
     """
 
@@ -52,6 +54,7 @@ class NetworkConfig:
     input_size: _InputSize = None
     memory_stride: Annotated[int, Within(1, 64)] = 3
     memory_frames: int | None = None
+    attention_reach: Annotated[float | None, Within(0, 1000)] = None
     shared_paths: bool = False
 
 

@@ -196,9 +196,7 @@ def start_paths(
         if same_classes:
             path.head.classifier.load_state_dict(single.head.classifier.state_dict())
         else:
-            skipped[
-                f"classifier keeps its random numbers: {theirs.name} has other classes"
-            ] = None
+            skipped[f"classifier keeps its random numbers: {theirs.name} has other classes"] = None
         if pass_through and frames is not None:
             _adapt_to_norm(path, frames)
     return list(skipped)

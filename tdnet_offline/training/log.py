@@ -101,12 +101,16 @@ class TrainingLog(pl.Callback):
         speed = (done - self._started[1]) / max(time.monotonic() - self._started[0], 1e-9)
         self._record(module, {f"loss/{name}": mean for name, mean in means.items()})
         self._record(module, {"learning_rate": rate, "iterations_per_second": speed})
+        use = module.memory_use
+        self._record(module, {f"memory/{name}": value for name, value in use.items()})
         if not trainer.is_global_zero:
             return
         if self._live:
             self._bar.update(self._task, text=f"loss {means['total']:.4f}, {speed:.2f}/s")
             return
-        terms = ", ".join(f"{name} {mean:.4f}" for name, mean in means.items() if mean)
+        terms = ", ".join(
+            f"{name.replace('_', ' ')} {mean:.4f}" for name, mean in (means | use).items() if mean
+        )
         left = timedelta(seconds=round((iterations - done) / speed))
         self.say(
             f"iteration {done} of {iterations}: {terms}; rate {rate:.2e}; {speed:.2f} a second, "

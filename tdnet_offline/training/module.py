@@ -20,6 +20,7 @@ from tdnet_offline.training.configuration import TrainingConfig
 from tdnet_offline.training.data import ClipBatch
 from tdnet_offline.training.initialisation import backbones
 from tdnet_offline.training.losses import LossTerms
+from tdnet_offline.training.memory_use import memory_use
 from tdnet_offline.training.objective import Objective
 from tdnet_offline.training.optimisation import (
     create_optimiser,
@@ -72,6 +73,7 @@ class TrainingModule(pl.LightningModule):
         self._objective = objective
         self._augment = Augmentation(config.augmentation, learner.network.input_size)
         self._start = start
+        self.memory_use: dict[str, float] = {}
         self.sums: dict[str, float] = {}
         self.summed = 0
 
@@ -119,8 +121,16 @@ class TrainingModule(pl.LightningModule):
         part = batch_idx % self._config.optimisation.accumulate
         self._seed_dropout(part)
         frames, labels = batch
-        terms = self._objective(self.network, self.auxiliary, frames, labels, self.iteration)
+        terms, output = self._objective(
+            self.network, self.auxiliary, frames, labels, self.iteration
+        )
         self._record(terms)
+        # Costs as much as the attention itself: only for the iterations that are logged.
+        if output.attention is not None and (self.iteration + 1) % self._config.log_every == 0:
+            self.memory_use = {
+                "memory_gain": float(terms.sub - terms.full),
+                **memory_use(output.attention),
+            }
         return terms.total
 
     def configure_optimizers(self) -> Optimizer:

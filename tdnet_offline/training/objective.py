@@ -54,8 +54,8 @@ class Objective:
         frames: Tensor,
         labels: Tensor,
         iteration: int,
-    ) -> LossTerms:
-        """Compute the loss.
+    ) -> tuple[LossTerms, ClipOutput]:
+        """Compute the loss, and the output that it is of.
 
         Args:
             network: in training mode.
@@ -69,7 +69,7 @@ class Objective:
         single = not isinstance(network, TDNet)
         taught = self._teacher(frames[:, -1]) if self._teacher is not None else None
         grouped = taught is not None and not single and self._weights.group_distillation > 0
-        return training_losses(
+        terms = training_losses(
             output.full,
             labels,
             sub=None if single else output.sub,
@@ -80,6 +80,7 @@ class Objective:
             ignored=IGNORED,
             pixel_loss=None if self._class_weights is None else self._balanced,
         )
+        return terms, output
 
     def _balanced(self, logits: Tensor, labels: Tensor) -> Tensor:
         # The sum over the weights of the pixels; it is 0 where all are ignored.

@@ -14,7 +14,7 @@ from tdnet.checkpoint_file import CheckpointFile, read_checkpoint
 from tdnet.class_map import ClassMap
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import SegmentationNetwork, TDNet, create_model
-from tdnet.variants import Variant, get_variant
+from tdnet.variants import VARIANTS, Variant, get_variant
 from tdnet.weights import describe_weights, load_weights, packaged_weights, stored_class_map
 from tdnet_offline.training.auxiliary import (
     AuxiliaryHead,
@@ -64,16 +64,24 @@ def clip_length(variant: Variant) -> int:
 
 
 def chosen_variant(config: NetworkConfig) -> Variant:
-    """Give the variant of a configuration, with as many memory frames as it asks for.
+    """Return the variant of a configuration, with the memory and attention that it asks for.
 
     Raises:
         UnknownNameError: no variant has that name.
-        InputError: the variant cannot use so many frames.
+        InputError: the variant cannot use so many frames, or has no attention_reach.
     """
     variant = get_variant(config.variant)
-    if config.memory_frames is None:
+    if config.memory_frames is not None:
+        variant = dataclasses.replace(variant, memory_frames=config.memory_frames)
+    if config.attention_reach is None:
         return variant
-    return dataclasses.replace(variant, memory_frames=config.memory_frames)
+    if not variant.attention_reach:
+        names = ", ".join(other.name for other in VARIANTS if other.attention_reach)
+        raise InputError(
+            f"network.attention_reach is {config.attention_reach:g}, but {variant.name} attends "
+            f"by content only: leave it out, or choose one of {names}"
+        )
+    return dataclasses.replace(variant, attention_reach=config.attention_reach)
 
 
 def untied_network(config: NetworkConfig, num_classes: int) -> SegmentationNetwork:
