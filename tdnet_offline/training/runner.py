@@ -43,7 +43,6 @@ from tdnet_offline.training.validation import (
 )
 from tdnet_offline.training.world import World
 
-
 _START_FRAMES = 16
 
 
