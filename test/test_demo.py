@@ -38,7 +38,7 @@ from tdnet_offline.street import StreetDrive
 from tdnet_offline.street_bag import write_street_bag
 
 ROOT = Path(__file__).parent.parent
-TIMEOUT = 300
+TIMEOUT = 600
 RATE = 10.0
 FRAMES = 22
 PARTS = ("segmented", "dropped", "refused", "unfinished", "lost")
