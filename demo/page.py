@@ -157,7 +157,9 @@ def _classes(reports: Sequence[Report], scored: Report | None) -> list[ClassRow]
 
 
 def _mean_iou(report: Report | None) -> float | None:
-    return report and metrics.mean_iou(metrics.total_confusion(report.evaluation))
+    if report is None:
+        return None
+    return metrics.mean_iou(metrics.total_confusion(report.evaluation))
 
 
 def _settings(node: NodeUnderTest, reports: Sequence[Report]) -> list[tuple[str, str]]:
