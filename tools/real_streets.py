@@ -44,9 +44,7 @@ _AMBIGUOUS = ("fence", "wall")
 """CamVid labels many walls as fence: where the teacher says wall, the pixel is ignored."""
 
 
-def correct(
-    teacher: npt.NDArray[np.uint8], human: npt.NDArray[np.uint8]
-) -> npt.NDArray[np.uint8]:
+def correct(teacher: npt.NDArray[np.uint8], human: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Correct teacher labels (H, W) of 19 classes by human labels (H, W) of 11.
 
     Human void (255) keeps the teacher's label.
@@ -89,7 +87,11 @@ def lay_out(source: Path, output: Path) -> None:
             for frame in sorted(clip.iterdir()):
                 labels = _read(source / name / "teacher" / clip.name, frame.stem)
                 _add(output / "clips", f"{name}-{clip.name}", frame, labels)
-    for root, class_map in (("camvid", "cityscapes"), ("clips", "cityscapes"), ("camvid11", "camvid")):
+    for root, class_map in (
+        ("camvid", "cityscapes"),
+        ("clips", "cityscapes"),
+        ("camvid11", "camvid"),
+    ):
         shutil.copy(
             config_dir() / "class_maps" / f"{class_map}.yaml", output / root / "class_map.yaml"
         )
