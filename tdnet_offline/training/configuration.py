@@ -15,12 +15,10 @@ class Within(NamedTuple):
     Attributes:
         least: allowed.
         most: allowed.
-        ascending: whether no number of a list may be below the one before it.
     """
 
     least: float
     most: float
-    ascending: bool = False
 
 
 SOURCE_SEPARATOR = " + "
