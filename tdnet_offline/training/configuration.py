@@ -149,6 +149,7 @@ class LossConfig:
 
     Attributes:
         cross_entropy: ``ohem``: the hardest pixels; ``balanced``: all, rare classes weigh more.
+        balance: how much more: the power of one over a class's share of the pixels; 0: alike.
         sub: weight of the path's own logits beside those with memory, which weigh 1.
         auxiliary: weight of the auxiliary head; 0: no such head.
         distillation: ``none``, ``full`` (of the whole logits) or ``grouped`` (also of each
@@ -157,6 +158,7 @@ class LossConfig:
     """
 
     cross_entropy: Literal["ohem", "balanced"] = "ohem"
+    balance: Annotated[float, Within(0, 1)] = 0.5
     sub: Annotated[float, Within(0, 1e3)] = 0.5
     auxiliary: Annotated[float, Within(0, 1e3)] = 0.1
     distillation: Literal["none", "full", "grouped"] = "grouped"

@@ -104,14 +104,18 @@ def clip_output(network: SegmentationNetwork, frames: Tensor, path: int) -> Clip
 
 
 def balanced_class_weights(
-    datasets: Sequence[Dataset], shares: Sequence[float] | None, num_classes: int
+    datasets: Sequence[Dataset],
+    shares: Sequence[float] | None,
+    num_classes: int,
+    power: float = 0.5,
 ) -> Tensor:
-    """Weigh classes by one over the root of their share of the pixels, at a mean of one.
+    """Weigh classes by a power of one over their share of the pixels, at a mean of one.
 
     Args:
         datasets: of whose labelled frames some, evenly spread, are counted.
         shares: of the clips that come from each; None: as many as each has.
         num_classes: K.
+        power: 0 weighs all alike.
 
     Returns:
         (K,) float32, at most 8.
@@ -128,5 +132,5 @@ def balanced_class_weights(
         for video, index in frames[:: max(1, len(frames) // _COUNTED_FRAMES)]:
             counts += np.bincount(video.labels(index).ravel(), minlength=256)
         pixels += share * counts[:num_classes] / max(1, counts[:num_classes].sum())
-    weights = (pixels / max(pixels.sum(), 1e-9) + 1e-4) ** -0.5
+    weights = (pixels / max(pixels.sum(), 1e-9) + 1e-4) ** -power
     return torch.from_numpy(np.minimum(weights / weights.mean(), _LARGEST_WEIGHT)).float()

@@ -121,7 +121,9 @@ def _train(
     learner.network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     weights = None
     if config.loss.cross_entropy == "balanced":
-        weights = balanced_class_weights(train, data.shares, learner.network.num_classes)
+        weights = balanced_class_weights(
+            train, data.shares, learner.network.num_classes, config.loss.balance
+        )
     objective = Objective(config.loss, learner.teacher, weights)
     module = TrainingModule(config, learner, objective, progress.iteration)
     log = TrainingLog(config)
