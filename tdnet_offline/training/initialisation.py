@@ -18,6 +18,8 @@ from tdnet.weights import describe_weights, load_weights
 from tdnet_offline.training.pass_through import fit_head, pass_features_through
 from tdnet_offline.training.pyramid_groups import kept_channels
 
+_OUR_BACKBONES = ("paths.0.backbone.", "backbone.")
+"""What names of our weights files begin with; of several paths the first."""
 # torchvision's deeper networks have one 7x7 stem convolution to 64 channels, ours three of 3x3 to
 # 128: these are the layers that see the difference.
 _STEM = ("conv1.", "bn1.", "layer1.0.conv1.", "layer1.0.downsample.0.")
@@ -37,19 +39,26 @@ def load_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
     Raises:
         WeightsError: the file cannot be read, or is of another depth or width.
     """
-    info = describe_weights(path)
-    if info.variant is None or info.num_classes is None:
+    tensors = read_checkpoint(path).tensors
+    prefix = next((p for p in _OUR_BACKBONES if any(name.startswith(p) for name in tensors)), None)
+    if prefix is None:
         return load_imagenet_backbones(network, path)
-    variant = get_variant(info.variant).limited_memory(info.memory_frames)
-    donor = create_model(variant, info.num_classes, info.input_size)
-    ours, theirs = network.variant, donor.variant
-    if ours.backbone != theirs.backbone:
-        raise WeightsError(
-            f"{path} is {theirs.name}: its backbone is {theirs.backbone}, not {ours.backbone}"
-        )
-    load_weights(donor, path)
+    found = {
+        name.removeprefix(prefix): item
+        for name, item in tensors.items()
+        if name.startswith(prefix)
+    }
+    own = backbones(network)[0].state_dict()
+    for name in {**own, **found}:
+        shapes = [tuple(state[name].shape) if name in state else None for state in (own, found)]
+        if shapes[0] != shapes[1]:
+            raise WeightsError(
+                f"{path}: its backbone is not {network.variant.backbone}: {name} is "
+                f"{shapes[1] or 'missing'}, not {shapes[0] or 'there'}"
+            )
+    _refuse_broken_numbers(path, found)
     for module in backbones(network):
-        module.load_state_dict(backbones(donor)[0].state_dict())
+        module.load_state_dict({name: item.to(own[name].dtype) for name, item in found.items()})
     return []
 
 
