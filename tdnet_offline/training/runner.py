@@ -43,8 +43,8 @@ from tdnet_offline.training.validation import (
 )
 from tdnet_offline.training.world import World
 
-
 _START_FRAMES = 16
+"""Frames to which heads are fitted before training."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,7 @@ def _train(
     learner.network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     weights = None
     if config.loss.cross_entropy == "balanced":
-        weights = balanced_class_weights(
-            train, data.shares, learner.network.num_classes
-        )
+        weights = balanced_class_weights(train, data.shares, learner.network.num_classes)
     objective = Objective(config.loss, learner.teacher, weights)
     module = TrainingModule(config, learner, objective, progress.iteration)
     log = TrainingLog(config)
@@ -200,7 +198,7 @@ def _changed_keys(config: TrainingConfig, folder: Path) -> list[str]:
 
 def _some_frames(config: TrainingConfig, clips: ClipMixture) -> Tensor | None:
     """Return a few labelled frames, normalised, where the first weights depend on them."""
-    if not config.init.pass_through:
+    if not (config.init.single and config.init.pass_through):
         return None
     variant = chosen_variant(config.network)
     every = max(1, len(clips) // _START_FRAMES)

@@ -47,8 +47,9 @@ def test_weights_have_one_over_the_root_of_their_inputs_and_biases_are_zero(name
         count = module.weight.numel()
         # Five standard errors of a deviation that is estimated of so many numbers.
         error = 5 / (2 * count) ** 0.5
-        assert float(module.weight.std()) * fan_in**0.5 == pytest.approx(1, abs=error), part
-        assert abs(float(module.weight.mean())) < 5 / (count * fan_in) ** 0.5, part
+        weight = module.weight.detach()
+        assert float(weight.std()) * fan_in**0.5 == pytest.approx(1, abs=error), part
+        assert abs(float(weight.mean())) < 5 / (count * fan_in) ** 0.5, part
         assert module.bias is None or not bool(module.bias.any()), part
 
 
