@@ -216,7 +216,8 @@ def test_missing_file_names_what_is_allowed(given_name: str) -> None:
 
 def test_misspelt_name_gets_the_nearest() -> None:
     with pytest.raises(
-        ClassMapError, match="allowed camvid, camvid-from-cityscapes, cityscapes, nyudv2 or .*did you mean"
+        ClassMapError,
+        match="allowed camvid, camvid-from-cityscapes, cityscapes, nyudv2 or .*did you mean",
     ):
         ClassMap.load("citscapes")
 
