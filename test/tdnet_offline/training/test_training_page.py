@@ -90,7 +90,7 @@ def test_the_first_run_of_the_page(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     street = [words for words in TRAININGS if "-street" in words[-1]]
-    assert len(street) == 4
+    assert len(street) == 2
     for words in street:
         assert main([*words[1:], *SMALL]) == 0
     (described,) = (words for words in COMMANDS if words[:2] == ["tdnet", "info"])
