@@ -46,13 +46,13 @@ def test_the_memory_is_part_of_the_cost() -> None:
     cost = count_operations("td4-psp18-nano", size)
     variant = get_variant("td4-psp18-nano")
     model = create_model(variant.name, input_size=size)
-    # Each of the three frames leaves q, k and v of every fourth row and column at stride 8.
-    positions = 5 * 9
-    channels = 2 * variant.key_channels + variant.value_channels
+    # Each of the three frames leaves q, k and v of every second row and column at stride 8.
+    positions = 9 * 17
+    channels = 2 * variant.token_channels + variant.value_channels
     # Beside them, their values chained for the next frame.
     numbers = positions * (3 * channels + variant.value_channels)
     assert cost.memory_bytes == 4 * numbers == model.new_memory().nbytes
-    attention = 17 * 33 * positions * (variant.key_channels + variant.value_channels)
+    attention = 17 * 33 * positions * (variant.token_channels + variant.value_channels)
     with torch.inference_mode():
         memory = model.new_memory()
         with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:

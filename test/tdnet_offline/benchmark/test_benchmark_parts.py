@@ -161,9 +161,9 @@ def test_weights_are_given_packaged_or_random(tmp_path: Path) -> None:
     assert find_weights("psp18-nano", given, SIZE, frames, tmp_path) == (given, "mine.pkl")
     path, name = find_weights("td4-psp18-nano", None, SIZE, frames, tmp_path)
     assert (name, path.name) == ("packaged", "td4-psp18-nano.safetensors")
-    path, name = find_weights("psp18-nano", None, SIZE, frames, tmp_path)
+    path, name = find_weights("psp18-half", None, SIZE, frames, tmp_path)
     assert name == "random"
-    settings = SegmenterSettings("psp18-nano", str(path), device="cpu")
+    settings = SegmenterSettings("psp18-half", str(path), device="cpu")
     assert settings.build().input_size == SIZE
 
 

@@ -34,6 +34,7 @@ RESIZE = (
 NETWORK = (
     25  # convolutions: 20 of the encoder, 3 that encode, 2 of the head; norm, sum, ReLU in them
     + 1  # maximum pooling
+    + 1  # positions beside the queries
     + 15  # pyramid pooling: all means in one product, and a product, a ReLU and a product a level
     + 3  # attention: scores, softmax, sum with the frame's own features
     + 17  # layer norm of 9 x 17 positions, in float32
@@ -46,7 +47,8 @@ LABELS = (
 )
 CONFIDENCE = 16 * 8  # per strip: exponentials, their sum, threshold, to 8 bit
 NEXT_FRAME = (
-    2  # convolutions that encode what is stored, at every fourth row and column
+    2  # convolutions that encode what is stored, at every second row and column
+    + 1  # positions beside the keys
     + 12  # scaled, as rows, and into the memory, from which the oldest frame goes
     + 3 * 1  # values of three past frames, weighted
     + 2 * 3  # their chain: scores, softmax, sum with the values of the frame before
@@ -114,10 +116,10 @@ def test_what_only_the_next_frame_needs_is_done_after_the_labels(
     first = count(lambda: segmenter.step(FRAMES[0], LABELS_ONLY))
     after = count(segmenter.prepare)
     assert 0 < after.operators <= NEXT_FRAME
-    # At 5 x 9 stored positions: query and key of 16 numbers, each also as rows; values of 128, as
-    # rows, weighted and summed for the frames before; scores of two pairs of frames and their
-    # softmax.
-    assert after.bytes_allocated <= 4 * 45 * (4 * 16 + 6 * 128 + 4 * 45)
+    # At 9 x 17 stored positions: a key of 16 numbers, scaled and with its position 24, query and
+    # key as rows; values of 64, as rows, weighted and summed for the frames before; scores of two
+    # pairs of frames and their softmax.
+    assert after.bytes_allocated <= 4 * 153 * (4 * 24 + 6 * 64 + 4 * 153)
     assert count(segmenter.prepare) == Counts(0, 0, 0, 0)
     # Whoever does not prepare finds it on the path of the next frame.
     segmenter.step(FRAMES[1], LABELS_ONLY)
