@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tdnet.errors import first_line
 from tdnet.network import SegmentationNetwork
-from tdnet.temporal_memory import FrameFeatures, TemporalMemory
+from tdnet.temporal_memory import READ_AND_WRITE, FrameFeatures, MemoryAccess, TemporalMemory
 from tdnet.variants import Variant
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class RecordedNetwork:
         self._memory = network.new_memory(device, dtype)
         for _ in range(self._memory.capacity):
             self._memory.leave(None)
-        self._steps: dict[tuple[int, bool], _Step] = {}
+        self._steps: dict[tuple[int, bool, bool], _Step] = {}
         self._resident: weakref.ref[TemporalMemory] | None = None
         self._unsettled: _Step | None = None
 
@@ -88,7 +88,9 @@ class RecordedNetwork:
         """Allocate the empty memory of one stream."""
         return self.network.new_memory(device, dtype)
 
-    def step(self, frame: Tensor, memory: TemporalMemory) -> Tensor:
+    def step(
+        self, frame: Tensor, memory: TemporalMemory, access: MemoryAccess = READ_AND_WRITE
+    ) -> Tensor:
         """Segment the next frame of a stream; see `StreamingNetwork.step`.
 
         Returns:
@@ -99,10 +101,13 @@ class RecordedNetwork:
         self.settle(memory)
         if frame is not self.frame:
             self.frame.copy_(frame)
-        key = (memory.path, memory.is_full)
+        key = (memory.path, memory.is_full, memory.is_full and access.read)
         known = self._steps.get(key)
         step = known or self._new_step(*key)
         step.segment()
+        if not access.write:
+            # A step is recorded with what it leaves in memory, and here it leaves nothing.
+            return self._logits
         self._unsettled = step
         memory.leave(None)
         if known is None:
@@ -131,14 +136,14 @@ class RecordedNetwork:
             self._resident = None
             raise
 
-    def _new_step(self, path: int, full: bool) -> _Step:
+    def _new_step(self, path: int, full: bool, reads: bool) -> _Step:
         network, memory, frame, held = self.network, self._memory, self.frame, self._logits
         fills = full or path == memory.capacity - 1
         left: FrameFeatures | None = None
 
         def segment() -> None:
             nonlocal left
-            logits, left = network.segment(frame, path, memory.context if full else None)
+            logits, left = network.segment(frame, path, memory.context if reads else None)
             held.copy_(logits)
 
         def settle() -> None:

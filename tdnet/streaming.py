@@ -26,7 +26,7 @@ from tdnet.preprocess import Preprocessor, check_picture
 from tdnet.recorded_network import RecordedNetwork
 from tdnet.runtimes.exported_network import ExportedNetwork
 from tdnet.stage_clock import StageClock, StageTimes
-from tdnet.temporal_memory import TemporalMemory
+from tdnet.temporal_memory import READ_AND_WRITE, MemoryAccess, TemporalMemory
 from tdnet.variants import Variant
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,8 @@ class SegmentationResult:
             it was not asked for.
         overlay: (H, W, 3) uint8 RGB; None if it was not asked for.
         path: the sub-network, 0 to N - 1, that processed the frame.
-        memory_frames: past frames that the memory held for it, 0 to its capacity.
+        memory_frames: past frames that the memory held for it, 0 to its capacity; 0 where the
+            memory was not read.
         times: milliseconds by stage.
     """
 
@@ -220,20 +221,24 @@ class Stream:
 
     @torch.inference_mode()
     def step(
-        self, image: npt.NDArray[np.uint8], options: OutputOptions = _DEFAULT_OPTIONS
+        self,
+        image: npt.NDArray[np.uint8],
+        options: OutputOptions = _DEFAULT_OPTIONS,
+        access: MemoryAccess = READ_AND_WRITE,
     ) -> SegmentationResult:
         """Segment the next frame.
 
         Args:
             image: (H, W, 3) uint8 RGB; of the same size as the frames before it.
             options: what is made of the frame beside the labels.
+            access: what is done with the memory.
 
         Raises:
             InputError: no such image, or of another size than the frames before it.
             DeviceError: the device failed, for want of memory perhaps; reset before going on.
         """
         with working_on(self._device):
-            return self._step(image, options)
+            return self._step(image, options, access)
 
     @torch.inference_mode()
     def prepare(self) -> None:
@@ -248,7 +253,9 @@ class Stream:
         with working_on(self._device):
             self._model.settle(self._memory)
 
-    def _step(self, image: npt.NDArray[np.uint8], options: OutputOptions) -> SegmentationResult:
+    def _step(
+        self, image: npt.NDArray[np.uint8], options: OutputOptions, access: MemoryAccess
+    ) -> SegmentationResult:
         check_picture(image)
         camera_size = (image.shape[0], image.shape[1])
         self._check_size(camera_size)
@@ -257,8 +264,9 @@ class Stream:
         frame = self._io.enter(image)
         clock.mark()
 
-        path, memory_frames = self._memory.path, self._memory.frames
-        logits = self._model.step(frame, self._memory)
+        path = self._memory.path
+        memory_frames = self._memory.frames if access.read else 0
+        logits = self._model.step(frame, self._memory, access)
         clock.mark()
 
         finish = self._io.leave(

@@ -48,6 +48,24 @@ class Context(NamedTuple):
     value: Tensor
 
 
+class MemoryAccess(NamedTuple):
+    """What the segmentation of one frame does with the memory of its stream.
+
+    A camera's frames do both. The controls of an evaluation leave out one, or both.
+
+    Attributes:
+        read: use the past frames; without, the frame is segmented by its own features alone.
+        write: leave the frame in memory, and advance to the next path; without, the memory stays
+            as it is.
+    """
+
+    read: bool = True
+    write: bool = True
+
+
+READ_AND_WRITE = MemoryAccess()
+
+
 class TemporalMemory:
     """The memory of one stream: of fixed capacity, allocated once on the device.
 

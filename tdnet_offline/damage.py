@@ -30,10 +30,10 @@ class Damage:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        """Checks the ranges.
+        """Check the ranges.
 
         Raises:
-            InputError: one is left.
+            InputError: a number is out of its range.
         """
         for name, most in (("stripe", MAX_STRIPE), ("noise", MAX_NOISE)):
             amount = getattr(self, name)
@@ -56,9 +56,10 @@ class Damage:
                 "stripe=0.3"
             )
         try:
-            return cls(**{name: float(number)})
+            amount = float(number)
         except ValueError as error:
             raise InputError(f"damage {text!r}: {number!r} is not a number") from error
+        return cls(**{name: amount})
 
     def __str__(self) -> str:
         parts = [f"{name}={getattr(self, name):g}" for name in ("stripe", "noise")]
@@ -71,7 +72,7 @@ class Damage:
             image: a frame.
             seed: numbers from 0 that identify the frame; the same give the same damage.
         """
-        if self == Damage():
+        if self == NO_DAMAGE:
             return image
         random = np.random.default_rng((_STREAM, *seed))
         damaged = image.copy()
@@ -81,6 +82,9 @@ class Damage:
         if self.stripe:
             damaged[lost_rows(len(image), self.stripe, random)] = LOST_GREY
         return damaged
+
+
+NO_DAMAGE = Damage()
 
 
 def lost_rows(height: int, share: float, random: np.random.Generator) -> slice:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
 from tdnet.postprocess import OutputOptions
-from tdnet.streaming import SegmentationResult, StreamingSegmenter
+from tdnet.streaming import SegmentationResult, Stream, StreamingSegmenter
 from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
+
+FrameStep = Callable[[Stream, Frame, OutputOptions], SegmentationResult]
+"""Segments the next frame of a stream."""
+
+
+def step(stream: Stream, frame: Frame, options: OutputOptions) -> SegmentationResult:
+    """Segment the next frame of a stream with the stream's own memory, as the node does."""
+    return stream.step(frame.image, options)
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ def segment_frames(
     segmenter: StreamingSegmenter,
     options: OutputOptions,
     policy: ContinuityPolicy,
+    frame_step: FrameStep = step,
 ) -> Iterator[SegmentedFrame | RefusedFrame]:
     """Segments the frames in order, in a stream of their own.
 
@@ -41,6 +50,7 @@ def segment_frames(
         segmenter: the network.
         options: what is computed of each frame.
         policy: decides before which frames the memory is emptied.
+        frame_step: segments one frame.
 
     Raises:
         InputError: the source cannot be read any further.
@@ -54,4 +64,4 @@ def segment_frames(
         reason = policy.check(FrameInfo(frame.stamp_ns, (height, width), frame.frame_id))
         if reason is not None:
             stream.reset()
-        yield SegmentedFrame(frame, stream.step(frame.image, options), reason)
+        yield SegmentedFrame(frame, frame_step(stream, frame, options), reason)

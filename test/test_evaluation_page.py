@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tdnet_offline.command import main
+from tdnet_offline.damage import LOST_GREY, MAX_NOISE, MAX_STRIPE
 from tdnet_offline.evaluation.boundary import TOLERANCE, tolerance
 from tdnet_offline.evaluation.json_file import MAX_BYTES
 from tdnet_offline.evaluation.motion import FLOW_SIDE
@@ -24,18 +25,18 @@ TORCHRUN = "torchrun --standalone --nproc-per-node 2 -m tdnet_offline.command "
 def smaller(command: str) -> list[str]:
     """The words of a command after `tdnet`, for a few small frames."""
     command = command.replace("--frames 170", "--frames 4 --size 96 160")
-    command = command.replace("900-903@180x320,frames=30", "900@96x160,frames=2")
+    command = command.replace("900-903@180x320,frames=30", "900-901@96x160,frames=2")
     return shlex.split(command.removeprefix("tdnet ").removeprefix(TORCHRUN))
 
 
 def test_they_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ran = [command for command in COMMANDS if "/data/" not in command]
-    assert len(ran) == 6
+    assert len(ran) == 9
     for command in ran:
         assert main(smaller(command)) == 0, command
     assert {path.parent.name for path in tmp_path.glob("*/report.html")} == {
-        *("every-frame", "paced", "both", "street")
+        *("every-frame", "paced", "both", "street", "none", "foreign", "memory")
     }
     (python,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     exec(compile(python, "docs/evaluation.md", "exec"), {})
@@ -54,6 +55,9 @@ def test_numbers_of_the_page_are_those_of_the_code() -> None:
     assert f"({tolerance((360, 640))} pixels at 640 x 360, {tolerance((1024, 2048))} at" in PAGE
     assert f"at most {FLOW_SIDE} pixels a side" in PAGE
     assert f"Gaps above {MAX_WAIT:g} s are cut" in " ".join(PAGE.split())
+    assert f"neighbouring rows become grey ({LOST_GREY})" in PAGE
+    assert f"all that fit. 0 to {MAX_STRIPE:g}." in PAGE
+    assert f"cut off at 0 and 255. 0 to {MAX_NOISE:g}." in PAGE
     assert SPACING == 10
     assert "of every ten frames of a video (0 to 9, 10 to 19 ...) at most one" in PAGE
     assert MAX_REPORTED == 20

@@ -10,7 +10,14 @@ from torch import Tensor, nn
 
 from tdnet.errors import InputError
 from tdnet.network.layers import Foldable
-from tdnet.temporal_memory import Context, FrameFeatures, MemoryEntry, TemporalMemory
+from tdnet.temporal_memory import (
+    READ_AND_WRITE,
+    Context,
+    FrameFeatures,
+    MemoryAccess,
+    MemoryEntry,
+    TemporalMemory,
+)
 from tdnet.variants import Variant, feature_size
 
 MIN_SIDE = 33
@@ -77,7 +84,9 @@ class StreamingNetwork(nn.Module, ABC):
             dtype=dtype,
         )
 
-    def step(self, frame: Tensor, memory: TemporalMemory) -> Tensor:
+    def step(
+        self, frame: Tensor, memory: TemporalMemory, access: MemoryAccess = READ_AND_WRITE
+    ) -> Tensor:
         """Segment the next frame of a stream with sub-network ``memory.path``.
 
         Nothing is done that the logits do not need; what the frame leaves is stored by `settle`.
@@ -85,6 +94,7 @@ class StreamingNetwork(nn.Module, ABC):
         Args:
             frame: (1, 3, H, W) normalised RGB at :attr:`input_size`.
             memory: the stream's memory; advanced by one frame, and settled before if nobody did.
+            access: what is done with the memory; with neither read nor write it stays unsettled.
 
         Returns:
             Logits (1, K, h, w) at stride 8.
@@ -93,9 +103,12 @@ class StreamingNetwork(nn.Module, ABC):
             InputError: the frame has another size.
         """
         self.check_size(frame)
-        self.settle(memory)
-        logits, left = self.segment(frame, memory.path, memory.context)
-        memory.leave(left)
+        if access.read or access.write:
+            self.settle(memory)
+        context = memory.context if access.read else None
+        logits, left = self.segment(frame, memory.path, context)
+        if access.write:
+            memory.leave(left)
         return logits
 
     def settle(self, memory: TemporalMemory) -> None:

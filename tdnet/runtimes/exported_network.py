@@ -12,7 +12,12 @@ from torch import Tensor
 
 from tdnet.errors import InputError
 from tdnet.runtimes.description import ENTRY, LOGITS, ExportDescription, TensorSpec
-from tdnet.temporal_memory import MemoryEntry, TemporalMemory
+from tdnet.temporal_memory import (
+    READ_AND_WRITE,
+    MemoryAccess,
+    MemoryEntry,
+    TemporalMemory,
+)
 from tdnet.variants import Variant
 
 
@@ -83,12 +88,15 @@ class ExportedNetwork(ABC):
             dtype=dtype,
         )
 
-    def step(self, frame: Tensor, memory: TemporalMemory) -> Tensor:
+    def step(
+        self, frame: Tensor, memory: TemporalMemory, access: MemoryAccess = READ_AND_WRITE
+    ) -> Tensor:
         """Segment the next frame of a stream with the graph of ``memory.path``.
 
         Args:
             frame: (1, 3, H, W) normalised RGB at :attr:`input_size`.
             memory: the stream's memory; advanced by one frame.
+            access: what is done with the memory.
 
         Returns:
             Logits (1, K, h, w) at stride 8, overwritten by the next step.
@@ -103,13 +111,14 @@ class ExportedNetwork(ABC):
                 f"{self.input_size[0]}, {self.input_size[1]}): resize the frame, or export again"
             )
         inputs = {"frame": frame.contiguous(), **self._zeros}
-        if memory.is_full:
+        if memory.is_full and access.read:
             entries = memory.entries()
             inputs |= {spec.name: entries[place][part] for spec, part, place in self._past}
         self._run(memory.path, inputs, self._outputs)
-        memory.leave(None)
-        if memory.capacity:
-            memory.store(MemoryEntry(*(self._outputs[name] for name in ENTRY)))
+        if access.write:
+            memory.leave(None)
+            if memory.capacity:
+                memory.store(MemoryEntry(*(self._outputs[name] for name in ENTRY)))
         return self._outputs[LOGITS]
 
     def settle(self, memory: TemporalMemory) -> None:

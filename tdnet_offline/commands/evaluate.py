@@ -16,12 +16,14 @@ from tdnet_offline.arguments import Subparsers, add_model_options, seconds, segm
 
 if TYPE_CHECKING:
     from tdnet.class_map import ClassMap
+    from tdnet_offline.damage import Damage
     from tdnet_offline.datasets import Dataset
     from tdnet_offline.evaluation.result import Evaluation
     from tdnet_offline.evaluation.sharding import Shard
 
 EXIT_SOME_REFUSED = 1
 MAX_WORST = 100
+MAX_SEED = 2**32 - 1
 EVALUATION_NAME = "evaluation.json"
 
 
@@ -64,6 +66,28 @@ def add_parser(subparsers: Subparsers) -> None:
         help="play bags in real time, where the newest frame wins, as on the robot",
     )
     parser.add_argument(
+        "--memory",
+        choices=("full", "none", "foreign"),
+        default="full",
+        help="past that frames are segmented with: their own, none, or that of another video of "
+        "the sources (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--damage",
+        type=_damage,
+        default="none",
+        metavar="D",
+        help="none, stripe=SHARE of the rows lost (0 to 0.9), or noise=STANDARD DEVIATION in grey "
+        "levels (0 to 255), drawn anew for every frame (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=_seed,
+        default=0,
+        metavar="N",
+        help="of the damage (default: %(default)s)",
+    )
+    parser.add_argument(
         "--stagger",
         action="store_true",
         help="begin the n-th video at its frame n mod N, or at its first labels if they come "
@@ -80,7 +104,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "--report",
         metavar="DIR",
         type=Path,
-        help=f"write {EVALUATION_NAME}, report.html and the worst frames there",
+        help=f"write {EVALUATION_NAME}, report.html and the worst frames there; also measure what "
+        "withholding the memory costs",
     )
     parser.add_argument(
         "--worst",
@@ -147,6 +172,10 @@ def _evaluate(args: argparse.Namespace, shard: Shard) -> Evaluation:
             dataset,
             segmenter,
             mode=args.mode,
+            memory=args.memory,
+            damage=args.damage,
+            seed=args.seed,
+            withhold=args.report is not None and args.memory == "full",
             weights=args.weights,
             max_gap=args.max_gap,
             worst=args.worst,
@@ -241,6 +270,23 @@ def _progress(
     with Progress(*columns, console=console, disable=hidden) as progress:
         task = progress.add_task("", total=total)
         yield lambda: progress.advance(task), say
+
+
+def _damage(text: str) -> Damage:
+    """Reads a damage; for argparse."""
+    from tdnet_offline.damage import Damage
+
+    try:
+        return Damage.parse(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _seed(text: str) -> int:
+    """Reads a seed; for argparse."""
+    if not text.isdecimal() or int(text) > MAX_SEED:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MAX_SEED}")
+    return int(text)
 
 
 def _count(text: str) -> int:

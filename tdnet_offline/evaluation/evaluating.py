@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from typing import Literal
 
-from tdnet.continuity import DEFAULT_MAX_GAP, ContinuityPolicy
-from tdnet.postprocess import OutputOptions
+from tdnet.continuity import DEFAULT_MAX_GAP
+from tdnet.errors import InputError
 from tdnet.streaming import StreamingSegmenter
-from tdnet_offline.datasets.video import Dataset, LabelledVideo
-from tdnet_offline.evaluation.confusion import Labels
+from tdnet_offline.damage import NO_DAMAGE, Damage
+from tdnet_offline.datasets.video import Dataset
+from tdnet_offline.evaluation.memory_control import MemoryMode, check_memory_mode
 from tdnet_offline.evaluation.merging import merge
-from tdnet_offline.evaluation.newest_labels import NewestLabels
-from tdnet_offline.evaluation.pacing import PacedRun, run_paced
 from tdnet_offline.evaluation.result import Evaluation
-from tdnet_offline.evaluation.scorer import DEFAULT_WORST, GivenLabels, Scorer, stages_ms
+from tdnet_offline.evaluation.scorer import DEFAULT_WORST, Scorer
 from tdnet_offline.evaluation.setting import check_same_classes, describe_setting
 from tdnet_offline.evaluation.sharding import ALONE, Shard
-from tdnet_offline.evaluation.video_frames import VideoFrames
+from tdnet_offline.evaluation.video_run import RunOptions, VideoRun
 from tdnet_offline.frames import RefusedFrame
-from tdnet_offline.prediction import SegmentedFrame, segment_frames
 
 Mode = Literal["every-frame", "paced"]
-
-_OPTIONS = OutputOptions(confidence=False)
 
 
 def evaluate(
@@ -32,6 +28,10 @@ def evaluate(
     segmenter: StreamingSegmenter,
     *,
     mode: Mode = "every-frame",
+    memory: MemoryMode = "full",
+    damage: Damage = NO_DAMAGE,
+    seed: int = 0,
+    withhold: bool = False,
     weights: str = "",
     max_gap: float = DEFAULT_MAX_GAP,
     worst: int = DEFAULT_WORST,
@@ -50,6 +50,13 @@ def evaluate(
         dataset: videos with some, all or none of their frames labelled.
         segmenter: the network; its class map gives the data set's ids the same names.
         mode: ``every-frame``, or ``paced``: in real time by the stamps, the newest frame wins.
+        memory: the past that a frame is segmented with: its own, none, or that of the next video
+            that has frames.
+        damage: done to each camera image before it is segmented; consistency is measured with
+            the flow of the undamaged images.
+        seed: of the damage, from 0.
+        withhold: also segment each labelled frame whose memory is full without its memory, and
+            count what that changes; only with memory ``full``, and a network that has one.
         weights: file that the network was loaded from, to be named in the result; empty for the
             packaged ones.
         max_gap: seconds between two frames above which the memory is emptied.
@@ -64,20 +71,33 @@ def evaluate(
 
     Raises:
         InputError: class map and network do not fit each other or the data set, labels are
-            damaged, or a frame has no stamp, or all have the same, when paced.
+            damaged, or a frame has no stamp, or all have the same, when paced; network or data
+            set do not allow the memory, or the seed is below 0.
         DeviceError: the device failed.
         OSError: the video cannot keep what it renders.
         ToldElsewhere: another process had an error.
     """
     check_same_classes(segmenter.class_map, dataset.class_map)
-    setting = describe_setting(dataset, segmenter, mode, weights, shard.processes)
+    check_memory_mode(memory, segmenter.variant, dataset)
+    if seed < 0:
+        raise InputError(f"seed is {seed}; allowed are whole numbers from 0")
+    setting = describe_setting(
+        dataset,
+        segmenter,
+        mode,
+        weights,
+        shard.processes,
+        memory=memory,
+        damage=damage,
+        seed=seed,
+    )
+    options = RunOptions(memory, damage, seed, withhold, max_gap, on_frame, on_refused)
     scorer = Scorer(dataset.class_map, worst, paced=mode == "paced")
     started = time.monotonic()
     # An error ends this process at once: the others may have hours to go before they ask.
     for number in shard.share([video.num_frames for video in dataset.videos]):
-        video = dataset.videos[number]
         first = number % segmenter.variant.paths if stagger else 0
-        run = _VideoRun(video, first, segmenter, max_gap, on_frame, on_refused)
+        run = VideoRun(dataset.videos, number, first, segmenter, options)
         if mode == "paced":
             run.score_paced(scorer)
         else:
@@ -85,100 +105,3 @@ def evaluate(
     part = scorer.evaluation(setting, time.monotonic() - started)
     names = [video.name for video in dataset.videos]
     return merge(shard.gather(part), names, worst)
-
-
-class _VideoRun:
-    """One video through the network."""
-
-    def __init__(
-        self,
-        video: LabelledVideo,
-        first: int,
-        segmenter: StreamingSegmenter,
-        max_gap: float,
-        on_frame: Callable[[], None],
-        on_refused: Callable[[RefusedFrame], None],
-    ) -> None:
-        self._video = video
-        # No frame with labels is left out.
-        first = min([first, video.num_frames, *video.labelled[:1]])
-        self._indices = range(first, video.num_frames)
-        self._labelled = frozenset(video.labelled)
-        self._segmenter = segmenter
-        self._max_gap = max_gap
-        self._on_frame = on_frame
-        self._on_refused = on_refused
-
-    def score_every_frame(self, scorer: Scorer) -> None:
-        scorer.start(self._video.name)
-        for index, item in self._segmented(self._indices):
-            if isinstance(item, RefusedFrame):
-                scorer.refuse()
-            else:
-                times = stages_ms(item.result.times)
-                scorer.add(index, item.frame, _given(item, times), self._truth(index))
-            self._on_frame()
-        self._count_damage(scorer)
-
-    def score_paced(self, scorer: Scorer) -> None:
-        """Score what the network got to in real time, and what an application saw meanwhile."""
-        paced = self._play()
-        refused = len(self._indices) - len(paced.due)
-        scorer.start(self._video.name, len(paced.due) - len(paced.segmented), paced.waited)
-        for _ in range(refused):
-            scorer.refuse()
-        indices = [self._indices[number] for number in sorted(paced.segmented)]
-        again = self._segmented(indices)
-        newest = NewestLabels()
-        for number, index in enumerate(self._indices):
-            truth = self._truth(index) if number in paced.due else None
-            seen = newest.at(paced.due[number]) if number in paced.due else None
-            if seen is not None and truth is not None:
-                scorer.newest(seen, truth)
-            if number in paced.segmented:
-                frame = paced.segmented[number]
-                _, item = next(again)
-                if isinstance(item, RefusedFrame):
-                    scorer.refuse()
-                else:
-                    age = (frame.done - paced.due[number]) * 1e3
-                    given = _given(item, stages_ms(frame.times), age)
-                    scorer.add(index, item.frame, given, truth)
-                    newest.add(frame.done, given.labels)
-            self._on_frame()
-        self._count_damage(scorer)
-
-    def _count_damage(self, scorer: Scorer) -> None:
-        """Count what is missing at the end of a damaged recording: it has no number any more."""
-        if self._video.damage is not None:
-            self._on_refused(RefusedFrame(f"the end of {self._video.name}", self._video.damage))
-            scorer.refuse()
-
-    def _play(self) -> PacedRun:
-        source = VideoFrames(self._video, self._indices, self._on_refused)
-        policy = ContinuityPolicy(self._max_gap)
-        return run_paced(source, self._segmenter, _OPTIONS, policy, self._on_frame)
-
-    def _segmented(
-        self, indices: Sequence[int]
-    ) -> Iterator[tuple[int, SegmentedFrame | RefusedFrame]]:
-        source = VideoFrames(self._video, indices, self._on_refused)
-        policy = ContinuityPolicy(self._max_gap)
-        frames = segment_frames(source, self._segmenter, _OPTIONS, policy)
-        return zip(indices, frames, strict=True)
-
-    def _truth(self, index: int) -> Labels | None:
-        return self._video.labels(index) if index in self._labelled else None
-
-
-def _given(
-    item: SegmentedFrame, times: Mapping[str, float], age_ms: float | None = None
-) -> GivenLabels:
-    return GivenLabels(
-        labels=item.result.labels,
-        path=item.result.path,
-        memory_frames=item.result.memory_frames,
-        reset_reason=item.reset_reason,
-        stages_ms=dict(times),
-        age_ms=age_ms,
-    )

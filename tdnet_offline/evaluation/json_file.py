@@ -15,16 +15,23 @@ import numpy as np
 from tdnet.errors import InputError
 from tdnet.json_value import JsonValue
 from tdnet.regular_files import file_problem
-from tdnet_offline.evaluation.result import Counts, Evaluation, FrameRecord, Setting, WorstFrame
+from tdnet_offline.evaluation.result import (
+    Counts,
+    Evaluation,
+    FrameRecord,
+    Setting,
+    WithheldMemory,
+    WorstFrame,
+)
 from tdnet_offline.writers.atomic_files import replacing
 
 Read = TypeVar("Read")
 
 FORMAT = "tdnet evaluation"
-VERSION = 3
-_READ = (2, VERSION)
-_SINCE_3 = ("runtime",)
-"""Fields of the setting."""
+VERSION = 4
+_READ = (2, 3, VERSION)
+_SINCE = {"runtime": 3, "memory": 4, "damage": 4, "seed": 4, "withheld_memory": 4}
+"""Version that first has a field; older files get its default."""
 MAX_BYTES = 256 << 20
 """Of a file that is read; some twenty times as much memory is needed."""
 _KIND = {"format": FORMAT, "version": VERSION}
@@ -96,6 +103,7 @@ def _document(evaluation: Evaluation) -> dict[str, Any]:
         "refused": dict(evaluation.refused),
         "seconds": evaluation.seconds,
         "waited_seconds": evaluation.waited_seconds,
+        "withheld_memory": _withheld_document(evaluation.withheld_memory),
         "frames": [_plain(record) for record in evaluation.frames],
         "worst": [
             {
@@ -117,12 +125,20 @@ def _list(counts: Counts | None) -> list[Any] | None:
     return None if counts is None else counts.tolist()
 
 
-def _names(kind: type) -> list[str]:
-    return [field.name for field in fields(kind)]
+def _withheld_document(withheld: WithheldMemory | None) -> dict[str, Any] | None:
+    if withheld is None:
+        return None
+    counts = {"used": withheld.used.tolist(), "withheld": withheld.withheld.tolist()}
+    return {name: getattr(withheld, name) for name in _names(WithheldMemory)} | counts
+
+
+def _names(kind: type, version: int = VERSION) -> list[str]:
+    """Name the fields of a dataclass that files of a version have."""
+    return [field.name for field in fields(kind) if _SINCE.get(field.name, 0) <= version]
 
 
 def _evaluation(document: JsonValue, version: int) -> Evaluation:
-    parts = document.fields([*_KIND, *_names(Evaluation)])
+    parts = document.fields([*_KIND, *_names(Evaluation, version)])
     setting = _setting(parts["setting"], version)
     size = len(setting.class_names)
     return Evaluation(
@@ -140,13 +156,14 @@ def _evaluation(document: JsonValue, version: int) -> Evaluation:
         worst=tuple(_worst(frame) for frame in parts["worst"].items()),
         available=parts["available"].optional(lambda value: _counts(value, size, size + 1)),
         waited_seconds=_time(parts["waited_seconds"]),
+        withheld_memory=parts["withheld_memory"].optional(lambda value: _withheld(value, size))
+        if "withheld_memory" in parts
+        else None,
     )
 
 
 def _setting(value: JsonValue, version: int) -> Setting:
-    parts = value.fields(
-        [name for name in _names(Setting) if version >= VERSION or name not in _SINCE_3]
-    )
+    parts = value.fields(_names(Setting, version))
     names = _by_id(parts["class_names"], JsonValue.text)
     colors = _by_id(parts["class_colors"], lambda color: color.tuple_of(3, _class_id))
     if not names or names.keys() != colors.keys():
@@ -159,6 +176,8 @@ def _setting(value: JsonValue, version: int) -> Setting:
         "versions": parts["versions"].mapping_of(JsonValue.text),
         "processes": _count(parts["processes"]),
     }
+    if "seed" in parts:
+        values["seed"] = _count(parts["seed"])
     texts = {name: part.text() for name, part in parts.items() if name not in values}
     return Setting(**(texts | values))
 
@@ -175,6 +194,17 @@ def _confusion(value: JsonValue, size: int) -> tuple[tuple[int, int], Counts]:
     parts = value.fields(["path", "memory_frames", "counts"])
     key = _place(parts["path"]), _place(parts["memory_frames"])
     return key, _counts(parts["counts"], size, size + 1)
+
+
+def _withheld(value: JsonValue, size: int) -> WithheldMemory:
+    parts = value.fields(_names(WithheldMemory))
+    return WithheldMemory(
+        frames=_count(parts["frames"]),
+        used=_counts(parts["used"], size, size + 1),
+        withheld=_counts(parts["withheld"], size, size + 1),
+        pixels=_count(parts["pixels"]),
+        changed=parts["changed"].integer(0, _count(parts["pixels"])),
+    )
 
 
 def _record(value: JsonValue) -> FrameRecord:

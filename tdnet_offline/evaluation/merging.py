@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tdnet_offline.evaluation.result import Counts, Evaluation
+from tdnet_offline.evaluation.result import Counts, Evaluation, WithheldMemory
 from tdnet_offline.evaluation.worst_frames import worst_of
 
 
@@ -40,6 +40,21 @@ def merge(parts: Sequence[Evaluation], videos: Sequence[str], worst: int) -> Eva
         worst=tuple(worst_of([frame for part in parts for frame in part.worst], worst)),
         available=_total([part.available for part in parts]),
         waited_seconds=sum(part.waited_seconds for part in parts),
+        withheld_memory=add_withheld([part.withheld_memory for part in parts]),
+    )
+
+
+def add_withheld(parts: Sequence[WithheldMemory | None]) -> WithheldMemory | None:
+    """Add up what different frames lose without their memory; None if nothing was measured."""
+    there = [part for part in parts if part is not None]
+    if not there:
+        return None
+    return WithheldMemory(
+        frames=sum(part.frames for part in there),
+        used=_sum([part.used for part in there]),
+        withheld=_sum([part.withheld for part in there]),
+        pixels=sum(part.pixels for part in there),
+        changed=sum(part.changed for part in there),
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tdnet_offline.evaluation.result import Counts, Evaluation
+from tdnet_offline.evaluation.result import Counts, Evaluation, WithheldMemory
 
 Scores = npt.NDArray[np.float64]
 
@@ -109,6 +109,16 @@ def class_consistency(consistency: Counts) -> Scores:
 def mean_consistency(consistency: Counts) -> float:
     """Average the IoU with the frame before over the classes; NaN without pixels."""
     return _mean(class_consistency(consistency))
+
+
+def memory_gain(withheld: WithheldMemory) -> float:
+    """Give the mean IoU with the memory less that without; NaN without pixels."""
+    return mean_iou(withheld.used) - mean_iou(withheld.withheld)
+
+
+def changed_share(withheld: WithheldMemory) -> float:
+    """Give the share of the pixels whose label changes if the memory is withheld."""
+    return float(_share(withheld.changed, withheld.pixels))
 
 
 def stage_percentiles(evaluation: Evaluation) -> dict[str, Percentiles]:

@@ -15,6 +15,7 @@ from tdnet.postprocess import OutputOptions
 from tdnet.stage_clock import StageTimes
 from tdnet.streaming import StreamingSegmenter
 from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
+from tdnet_offline.prediction import FrameStep, step
 
 MAX_WAIT = 2.0
 """Longest time in seconds from one frame to the next; longer gaps of a recording are cut."""
@@ -110,6 +111,7 @@ def run_paced(
     options: OutputOptions,
     policy: ContinuityPolicy,
     on_frame: Callable[[], None] = lambda: None,
+    frame_step: FrameStep = step,
 ) -> PacedRun:
     """Play a source by the stamps of its frames, and segment what one thread gets to.
 
@@ -119,6 +121,7 @@ def run_paced(
         options: what is computed of each frame.
         policy: decides before which frames the memory is emptied.
         on_frame: called for each frame of the source.
+        frame_step: segments one frame.
 
     Raises:
         InputError: a frame has no stamp, or all have the same, or one is none that the network
@@ -138,7 +141,7 @@ def run_paced(
             try:
                 if policy.check(FrameInfo(frame.stamp_ns, (height, width), frame.frame_id)):
                     stream.reset()
-                times = stream.step(frame.image, options).times
+                times = frame_step(stream, frame, options).times
                 outcomes.put((number, PacedFrame(schedule.now(), times)))
             except Exception as error:
                 outcomes.put(error)

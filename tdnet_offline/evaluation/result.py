@@ -84,6 +84,9 @@ class Setting:
         started: when, ISO 8601, UTC.
         processes: how many shared the work.
         runtime: what ran the network.
+        memory: ``full``, ``none`` or ``foreign``: the past that frames were segmented with.
+        damage: of the camera images, as `tdnet_offline.damage.Damage` writes it.
+        seed: of the damage.
     """
 
     source: str
@@ -103,6 +106,14 @@ class Setting:
     started: str
     processes: int
     runtime: str = "torch"
+    memory: str = "full"
+    damage: str = "none"
+    seed: int = 0
+
+    @property
+    def seeded_damage(self) -> str:
+        """Damage, and its seed if there is any."""
+        return self.damage if self.damage == "none" else f"{self.damage}, seed {self.seed}"
 
     @property
     def numbers(self) -> str:
@@ -113,6 +124,25 @@ class Setting:
 def numbers_text(precision: str, runtime: str) -> str:
     """Name a precision, and the runtime if it is not PyTorch."""
     return precision if runtime == "torch" else f"{precision}, {runtime}"
+
+
+@dataclass(frozen=True)
+class WithheldMemory:
+    """The labelled frames with a full memory, segmented with the memory and without.
+
+    Attributes:
+        frames: how many.
+        used: (K, K + 1) pixel counts as of `Evaluation.confusions`, with the memory.
+        withheld: the same without it.
+        pixels: of all these frames.
+        changed: those of them whose label differs between the two.
+    """
+
+    frames: int
+    used: Counts
+    withheld: Counts
+    pixels: int
+    changed: int
 
 
 @dataclass(frozen=True)
@@ -142,6 +172,8 @@ class Evaluation:
             moment the frame was due. What an application sees; None unless paced.
         waited_seconds: that the clock stood still, when paced, because reading the source fell
             behind real time: a robot would have dropped more frames.
+        withheld_memory: what the labelled frames lose without their memory; None where that was
+            not measured, or no labelled frame had a full memory.
     """
 
     setting: Setting
@@ -156,3 +188,4 @@ class Evaluation:
     worst: tuple[WorstFrame, ...] = field(default=())
     available: Counts | None = None
     waited_seconds: float = 0.0
+    withheld_memory: WithheldMemory | None = None

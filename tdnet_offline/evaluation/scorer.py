@@ -13,9 +13,16 @@ from tdnet.continuity import ResetReason
 from tdnet.stage_clock import StageTimes
 from tdnet_offline.evaluation.boundary import boundary_counts
 from tdnet_offline.evaluation.confusion import ClassAxis, Labels
+from tdnet_offline.evaluation.merging import add_withheld
 from tdnet_offline.evaluation.metrics import agreement, mean_iou, pixel_accuracy
 from tdnet_offline.evaluation.motion import Motion, grey
-from tdnet_offline.evaluation.result import Counts, Evaluation, FrameRecord, Setting
+from tdnet_offline.evaluation.result import (
+    Counts,
+    Evaluation,
+    FrameRecord,
+    Setting,
+    WithheldMemory,
+)
 from tdnet_offline.evaluation.worst_frames import WorstFrames
 
 if TYPE_CHECKING:
@@ -35,6 +42,9 @@ class GivenLabels:
         reset_reason: why the memory was emptied before the frame; None if it was continued.
         stages_ms: milliseconds by stage, ``total`` last.
         age_ms: from due frame to labels, when paced; else None.
+        image: (H, W, 3) uint8 RGB that the network got; None if it is the frame's own.
+        labels_without_memory: (H, W) uint8 class ids of the same frame with its full memory
+            withheld; None where that was not computed.
     """
 
     labels: Labels
@@ -43,6 +53,8 @@ class GivenLabels:
     reset_reason: ResetReason | None
     stages_ms: dict[str, float]
     age_ms: float | None = None
+    image: npt.NDArray[np.uint8] | None = None
+    labels_without_memory: Labels | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,7 @@ class Scorer:
         self._records: list[FrameRecord] = []
         self._dropped: dict[str, int] = {}
         self._refused: dict[str, int] = {}
+        self._withheld: WithheldMemory | None = None
         self._waited = 0.0
         self._worst = WorstFrames(worst, class_map)
         self._video = ""
@@ -130,6 +143,8 @@ class Scorer:
             self._boundary += boundary_counts(truth, given.labels, self._axis)
             if confusion.any():
                 accuracy, iou = pixel_accuracy(confusion), mean_iou(confusion)
+                if given.labels_without_memory is not None:
+                    self._withhold(given.labels, given.labels_without_memory, truth, confusion)
         record = FrameRecord(
             video=self._video,
             index=index,
@@ -146,7 +161,8 @@ class Scorer:
         )
         self._records.append(record)
         if truth is not None and iou is not None and not isinstance(frame, UnseenFrame):
-            self._worst.offer(record, frame.image, truth, given.labels)
+            image = frame.image if given.image is None else given.image
+            self._worst.offer(record, image, truth, given.labels)
 
     def newest(self, labels: Labels, truth: Labels) -> None:
         """Count the newest labels at the moment when a frame was due.
@@ -179,7 +195,19 @@ class Scorer:
             worst=self._worst.frames,
             available=self._available,
             waited_seconds=self._waited,
+            withheld_memory=self._withheld,
         )
+
+    def _withhold(self, labels: Labels, without: Labels, truth: Labels, confusion: Counts) -> None:
+        """Count what a labelled frame loses without its memory."""
+        frame = WithheldMemory(
+            frames=1,
+            used=confusion,
+            withheld=self._axis.confusion(truth, without),
+            pixels=labels.size,
+            changed=int(np.count_nonzero(labels != without)),
+        )
+        self._withheld = add_withheld([self._withheld, frame])
 
     def _compare(
         self, frame: Frame | UnseenFrame, given: GivenLabels, truth: Labels | None

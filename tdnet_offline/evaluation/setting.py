@@ -12,6 +12,7 @@ from tdnet.runtimes.description import DESCRIPTION_NAME
 from tdnet.streaming import StreamingSegmenter
 from tdnet.weights import packaged_weights
 from tdnet_offline import provenance
+from tdnet_offline.damage import Damage
 from tdnet_offline.datasets.video import Dataset
 from tdnet_offline.evaluation.result import Setting
 
@@ -36,7 +37,15 @@ def check_same_classes(one: ClassMap, other: ClassMap) -> None:
 
 
 def describe_setting(
-    dataset: Dataset, segmenter: StreamingSegmenter, mode: str, weights: str, processes: int
+    dataset: Dataset,
+    segmenter: StreamingSegmenter,
+    mode: str,
+    weights: str,
+    processes: int,
+    *,
+    memory: str,
+    damage: Damage,
+    seed: int,
 ) -> Setting:
     """Write down what is evaluated, on what.
 
@@ -47,6 +56,9 @@ def describe_setting(
         weights: file of the network's weights, or folder of its exported graphs; empty for the
             packaged ones.
         processes: how many share the work.
+        memory: ``full``, ``none`` or ``foreign``.
+        damage: of the camera images.
+        seed: of the damage.
     """
     given = Path(weights) / DESCRIPTION_NAME if Path(weights).is_dir() else weights
     path = given if weights else packaged_weights(segmenter.variant.name)
@@ -68,6 +80,9 @@ def describe_setting(
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         processes=processes,
         runtime=segmenter.runtime,
+        memory=memory,
+        damage=str(damage),
+        seed=seed,
     )
 
 

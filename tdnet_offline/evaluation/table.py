@@ -13,7 +13,7 @@ from rich.text import Text
 from tdnet.errors import one_line
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.metrics import Percentiles
-from tdnet_offline.evaluation.result import Counts, Evaluation
+from tdnet_offline.evaluation.result import Counts, Evaluation, WithheldMemory
 
 MAX_NAME = 40
 NOTHING = "-"
@@ -41,18 +41,22 @@ def _summary(evaluations: Sequence[Evaluation]) -> Table:
     table.add_section()
     for name, score in _SCORES.items():
         _add(table, name, [_percent(score(run)) for run in evaluations])
+    table.add_section()
+    withheld = [run.withheld_memory for run in evaluations]
+    for name, value in _WITHHELD.items():
+        _add(table, name, [NOTHING if one is None else value(one) for one in withheld])
     groups: list[tuple[str, Callable[[Evaluation], dict[int, Counts]]]] = [
         ("path", metrics.confusion_by_path),
         ("memory frames", metrics.confusion_by_memory),
     ]
     for name, grouped in groups:
         table.add_section()
-        found = [grouped(run) for run in evaluations]
-        for key in sorted({key for groups in found for key in groups}):
+        counts = [grouped(run) for run in evaluations]
+        for key in sorted({key for groups in counts for key in groups}):
             _add(
                 table,
                 f"mIoU, {name} {key}",
-                [_percent(metrics.mean_iou(g[key])) if key in g else NOTHING for g in found],
+                [_percent(metrics.mean_iou(g[key])) if key in g else NOTHING for g in counts],
             )
     return table
 
@@ -100,6 +104,10 @@ def _percent(share: float) -> str:
     return NOTHING if math.isnan(share) else f"{100 * share:.2f} %"
 
 
+def _points(difference: float) -> str:
+    return NOTHING if math.isnan(difference) else f"{100 * difference:+.2f} points"
+
+
 def _milliseconds(found: Percentiles | None) -> str:
     return f"{found.p50:.1f} / {found.p95:.1f} / {found.p99:.1f}" if found else NOTHING
 
@@ -140,6 +148,8 @@ def _dropped(evaluation: Evaluation) -> float:
 _SETTING: dict[str, Callable[[Evaluation], str]] = {
     "source": lambda run: f"{run.setting.source} {run.setting.split}".rstrip(),
     "mode": lambda run: run.setting.mode,
+    "memory": lambda run: run.setting.memory,
+    "damage": lambda run: run.setting.seeded_damage,
     "variant": lambda run: run.setting.variant,
     "weights": lambda run: run.setting.weights,
     "input size": _size,
@@ -147,6 +157,13 @@ _SETTING: dict[str, Callable[[Evaluation], str]] = {
     "frames": _frames,
     "refused": lambda run: str(sum(run.refused.values())),
     "clock waited": _waited,
+}
+_WITHHELD: dict[str, Callable[[WithheldMemory], str]] = {
+    "frames with labels and full memory": lambda found: str(found.frames),
+    "mIoU of these": lambda found: _percent(metrics.mean_iou(found.used)),
+    "mIoU without the memory": lambda found: _percent(metrics.mean_iou(found.withheld)),
+    "the memory is worth": lambda found: _points(metrics.memory_gain(found)),
+    "labels that it changes": lambda found: _percent(metrics.changed_share(found)),
 }
 _SCORES: dict[str, Callable[[Evaluation], float]] = {
     "mIoU": lambda run: metrics.mean_iou(metrics.total_confusion(run)),

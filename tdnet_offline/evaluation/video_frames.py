@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from tdnet.errors import InputError
+from tdnet_offline.damage import NO_DAMAGE, Damage
 from tdnet_offline.datasets.video import LabelledVideo
 from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
+
+
+@dataclass(frozen=True)
+class VideoFrame(Frame):
+    """A frame of a video as the network gets it.
+
+    Attributes:
+        index: of the frame in its video.
+        undamaged: (H, W, 3) uint8 RGB, the camera image; `image` itself without damage.
+    """
+
+    index: int
+    undamaged: npt.NDArray[np.uint8]
 
 
 class VideoFrames(FrameSource):
     """Some frames of a video; one that cannot be read is refused, and the next one comes.
 
+    The damage of a frame depends on the seed, the video's name and the frame's index alone.
+
     Args:
         video: has the frames.
         indices: which of them, ascending; each gives one item.
         on_refused: called for each that is refused.
+        damage: done to each image.
+        seed: of the damage, from 0.
     """
 
     def __init__(
@@ -23,13 +46,16 @@ class VideoFrames(FrameSource):
         video: LabelledVideo,
         indices: Sequence[int],
         on_refused: Callable[[RefusedFrame], None] = lambda _: None,
+        damage: Damage = NO_DAMAGE,
+        seed: int = 0,
     ) -> None:
         self._video, self._indices, self._on_refused = video, indices, on_refused
+        self._damage, self._seed = damage, (seed, stable_hash(video.name))
         self.description = video.name
         self.num_frames = len(indices)
         self.frame_rate = video.frame_rate
 
-    def __iter__(self) -> Iterator[Frame | RefusedFrame]:
+    def __iter__(self) -> Iterator[VideoFrame | RefusedFrame]:
         """Yields the frames, oldest first.
 
         Raises:
@@ -37,8 +63,23 @@ class VideoFrames(FrameSource):
         """
         for index in self._indices:
             try:
-                frame: Frame | RefusedFrame = self._video.frame(index)
+                frame = self._video.frame(index)
             except InputError as error:
-                frame = RefusedFrame(f"{self._video.name} frame {index}", str(error))
-                self._on_refused(frame)
-            yield frame
+                refused = RefusedFrame(f"{self._video.name} frame {index}", str(error))
+                self._on_refused(refused)
+                yield refused
+                continue
+            yield VideoFrame(
+                frame.name,
+                frame.stamp_ns,
+                frame.frame_id,
+                self._damage.apply(frame.image, *self._seed, index),
+                index=index,
+                undamaged=frame.image,
+            )
+
+
+def stable_hash(name: str) -> int:
+    """Map a name to a number from 0, the same one in every process and on every machine."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big")

@@ -19,7 +19,7 @@ from tdnet_offline.report.gallery import make_gallery
 from tdnet_offline.report.latency import make_latency
 from tdnet_offline.report.runs import Run, name_runs
 from tdnet_offline.report.self_contained import render
-from tdnet_offline.report.summary import setting_rows, summary_table
+from tdnet_offline.report.summary import setting_rows, summary_table, withheld_lines
 from tdnet_offline.report.table import number_of
 
 
@@ -47,6 +47,7 @@ def render_page(evaluations: Sequence[Evaluation]) -> str:
         confusions=[one for one in confusions if one is not None],
         paths=path_table(runs),
         memory=memory_table(runs),
+        withheld=withheld_lines(runs),
         curves=make_curves(runs),
         latency=make_latency(runs),
         galleries=[one for one in galleries if one is not None],

@@ -46,6 +46,9 @@ def name_runs(evaluations: Sequence[Evaluation]) -> list[Run]:
     return runs
 
 
+_MEMORY = {"full": "full memory", "none": "no memory", "foreign": "foreign memory"}
+
+
 def _describe(setting: Setting) -> tuple[str, ...]:
     height, width = setting.input_size
     packaged = setting.weights == "packaged"
@@ -55,6 +58,8 @@ def _describe(setting: Setting) -> tuple[str, ...]:
         f"{weights} {setting.weights_sha256[:_HASH_CHARS]}".rstrip(),
         f"{setting.source} {setting.split}".rstrip(),
         setting.mode,
+        _MEMORY.get(setting.memory, setting.memory),
+        "no damage" if setting.damage == "none" else setting.seeded_damage,
         f"{height} x {width}",
         setting.numbers,
         setting.device,

@@ -11,13 +11,16 @@ from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.result import Counts, Evaluation, Setting
 from tdnet_offline.report.runs import Run
 from tdnet_offline.report.table import (
+    GAIN,
     NUMBER,
     SCORE,
+    SHARE,
     TIME,
     Measure,
     Row,
     Table,
     make_cells,
+    number_of,
     percent,
 )
 
@@ -34,6 +37,26 @@ def summary_table(runs: Sequence[Run]) -> Table:
         if any(found is not None and not math.isnan(found) for found in values):
             rows.append(Row(name, (make_cells(values, measure),), note=note))
     return Table(("",), tuple(rows))
+
+
+def withheld_lines(runs: Sequence[Run]) -> list[tuple[Run, str]]:
+    """Say what withholding the memory costs each run that measured it."""
+    lines = []
+    for run in runs:
+        found = run.evaluation.withheld_memory
+        if found is not None:
+            frames = number_of(found.frames, "labelled frame")
+            worth = GAIN.written(metrics.memory_gain(found))
+            changed = percent(metrics.changed_share(found))
+            lines.append(
+                (
+                    run,
+                    f"{frames} with a full memory, segmented with it and without: the memory is "
+                    f"worth {worth} ({_withheld(run.evaluation)}), and changes {changed} of the "
+                    "labels.",
+                )
+            )
+    return lines
 
 
 def setting_rows(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
@@ -77,6 +100,18 @@ def _quantities(runs: Sequence[Run]) -> list[tuple[str, Value, Measure, str]]:
             SCORE,
             _common([_ceiling(run.evaluation, metrics.mean_consistency) for run in runs]),
         ),
+        (
+            "worth of the memory",
+            lambda e: e.withheld_memory and metrics.memory_gain(e.withheld_memory),
+            GAIN,
+            _common([_withheld(run.evaluation) for run in runs]),
+        ),
+        (
+            "labels that the memory changes",
+            lambda e: e.withheld_memory and metrics.changed_share(e.withheld_memory),
+            SHARE,
+            "",
+        ),
         ("median latency", lambda e: _latency(e, "p50"), TIME, ""),
         ("p95 latency", lambda e: _latency(e, "p95"), TIME, ""),
         ("p95 age", _age, TIME, "from due frame to labels"),
@@ -108,6 +143,15 @@ def _ceiling(evaluation: Evaluation, score: Callable[[Counts], float]) -> str:
     return "" if math.isnan(reached) else f"the truth: {percent(reached)}"
 
 
+def _withheld(evaluation: Evaluation) -> str:
+    """The scores that the worth of the memory is the difference of."""
+    found = evaluation.withheld_memory
+    if found is None:
+        return ""
+    used, withheld = metrics.mean_iou(found.used), metrics.mean_iou(found.withheld)
+    return f"mean IoU {percent(used)}, without memory {percent(withheld)}"
+
+
 def _latency(evaluation: Evaluation, which: str) -> float | None:
     total = metrics.stage_percentiles(evaluation).get("total")
     return None if total is None else float(getattr(total, which))
@@ -125,6 +169,8 @@ def _described(evaluation: Evaluation) -> dict[str, str]:
         "source": setting.source,
         "split": setting.split,
         "mode": setting.mode,
+        "memory": setting.memory,
+        "damage": setting.seeded_damage,
         "network": setting.variant,
         "weights": setting.weights,
         "SHA-256 of the weights": _shortened(setting),

@@ -51,6 +51,12 @@ def number_of(count: int, noun: str) -> str:
 
 
 SCORE = Measure(percent, lambda points: f"{100 * points:.1f} points", better=1)
+GAIN = Measure(
+    lambda points: f"{100 * points:+.1f} points".replace("-", "\N{MINUS SIGN}"),
+    lambda points: f"{100 * points:.1f} points",
+    better=1,
+)
+SHARE = Measure(percent, lambda points: f"{100 * points:.1f} points", better=0)
 TIME = Measure(milliseconds, milliseconds, better=-1)
 BARE_TIME = Measure(digits, digits, better=-1)
 NUMBER = Measure(whole, whole, better=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -76,3 +77,10 @@ class HtmlPage(HTMLParser):
         if "td" in self._open or "th" in self._open:
             cells = self.tables[self._heading][-1]
             cells[-1] = f"{cells[-1]} {words}".strip()
+
+
+def tile(page: HtmlPage, name: str) -> str:
+    """The number above a name at the head of the page."""
+    found = re.search(rf"^(.+)\n{re.escape(name)}\n", page.text, re.MULTILINE)
+    assert found, f"{name} is not in {page.text[:400]}"
+    return found[1]

@@ -15,7 +15,7 @@ from tdnet import create_model
 from tdnet.cuda_graphs import CudaGraphRecorder
 from tdnet.network import SegmentationNetwork
 from tdnet.recorded_network import RecordedNetwork, Recorder, Work
-from tdnet.temporal_memory import TemporalMemory
+from tdnet.temporal_memory import READ_AND_WRITE, MemoryAccess, TemporalMemory
 from tdnet.variants import get_variant
 
 SIZE = (33, 65)
@@ -58,9 +58,15 @@ class Machine:
         view = torch.rand(1, 3, SIZE[0], SIZE[1] + 8 * count, generator=generator)
         return [view[..., 8 * t : 8 * t + SIZE[1]].to(self.device) for t in range(count)]
 
-    def check(self, frame: Tensor, plain: TemporalMemory, recorded: TemporalMemory) -> None:
-        expected = self.plain.step(frame, plain)
-        given = self.recorded.step(frame, recorded)
+    def check(
+        self,
+        frame: Tensor,
+        plain: TemporalMemory,
+        recorded: TemporalMemory,
+        access: MemoryAccess = READ_AND_WRITE,
+    ) -> None:
+        expected = self.plain.step(frame, plain, access)
+        given = self.recorded.step(frame, recorded, access)
         assert float((given - expected).abs().max() / expected.abs().max()) < 1e-4
         assert (recorded.path, recorded.frames) == (plain.path, plain.frames)
 
@@ -86,6 +92,17 @@ def test_recorded_equals_plain(name: str, device: str) -> None:
         machine.check(frame, plain, recorded)
         if t % 2:
             machine.recorded.settle(recorded)
+
+
+@pytest.mark.parametrize("name", ["td4", "td4, one past frame", "td2", "single frame"])
+def test_memory_is_read_and_written_as_plain(name: str, device: str) -> None:
+    machine = Machine(name, device, recorder(device))
+    plain, recorded = machine.memory(), machine.memory()
+    for t, frame in enumerate(machine.frames(18)):
+        machine.check(frame, plain, recorded)
+        for other in machine.frames(1, seed=t):
+            for access in (MemoryAccess(t % 2 == 0, t % 3 == 0), MemoryAccess(False, False)):
+                machine.check(other, plain, recorded, access)
 
 
 def test_streams_that_take_turns(device: str) -> None:

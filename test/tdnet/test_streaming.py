@@ -10,6 +10,7 @@ from support.frames import drive
 
 from tdnet import ClassMap, OutputOptions, OverlayRenderer, StreamingSegmenter, create_model
 from tdnet.errors import DeviceError, InputError, UnknownNameError
+from tdnet.temporal_memory import MemoryAccess
 
 SIZE = (65, 129)
 CUDA = pytest.param("cuda", marks=pytest.mark.cuda)
@@ -71,6 +72,37 @@ def test_reset_equals_new(shared: StreamingSegmenter) -> None:
         a, b = used.step(image), new.step(image)
         np.testing.assert_array_equal(a.labels, b.labels)
         assert (a.path, a.memory_frames) == (b.path, b.memory_frames)
+
+
+def test_a_frame_that_does_not_write_leaves_no_trace(shared: StreamingSegmenter) -> None:
+    plain, looked_at = shared.open_stream(), shared.open_stream()
+    for t, image in enumerate(FRAMES):
+        for read in (True, False):
+            looked_at.step(FRAMES[-1 - t], access=MemoryAccess(read, write=False))
+            assert looked_at.memory_frames == min(t, 3)
+        expected = plain.step(image)
+        for access in (MemoryAccess(write=False), MemoryAccess()):
+            result = looked_at.step(image, access=access)
+            np.testing.assert_array_equal(result.labels, expected.labels)
+            assert (result.path, result.memory_frames) == (expected.path, expected.memory_frames)
+
+
+def test_a_frame_that_does_not_read_is_as_after_a_reset(shared: StreamingSegmenter) -> None:
+    stream, fresh = shared.open_stream(), shared.open_stream()
+    for t, image in enumerate(FRAMES):
+        result = stream.step(image, access=MemoryAccess(read=False))
+        assert (result.path, result.memory_frames) == (t % 4, 0)
+        if result.path == 0:
+            fresh.reset()
+            np.testing.assert_array_equal(result.labels, fresh.step(image).labels)
+    # What it wrote is there for the next one that reads.
+    reader = shared.open_stream()
+    for image in FRAMES:
+        reader.step(image)
+    expected = reader.step(FRAMES[0])
+    result = stream.step(FRAMES[0])
+    assert (result.path, result.memory_frames) == (expected.path, 3)
+    assert (result.labels == expected.labels).mean() > 0.999
 
 
 def test_prepared_frames_equal_others(shared: StreamingSegmenter) -> None:

@@ -21,6 +21,7 @@ from tdnet import OutputOptions, SegmenterSettings, StreamingSegmenter
 from tdnet.errors import DeviceError, InputError, TdnetError, WeightsError
 from tdnet.preprocess import Preprocessor
 from tdnet.runtimes.opening import open_exported
+from tdnet.temporal_memory import MemoryAccess
 
 SIZE = (65, 129)
 CUDA = pytest.param("cuda", marks=pytest.mark.cuda)
@@ -57,6 +58,18 @@ def test_logits_are_those_of_pytorch_whatever_the_memory_holds(exported_nano: Pa
         difference = (exported.step(frame, ours) - expected).abs().max()
         assert float(difference) < 1e-4 * float(expected.abs().max())
     assert ours.nbytes == theirs.nbytes
+
+
+@pytest.mark.parametrize("access", [(True, False), (False, True), (False, False)])
+def test_memory_is_read_and_written_as_with_pytorch(
+    over_torch: StreamingSegmenter, over_onnx: StreamingSegmenter, access: tuple[bool, bool]
+) -> None:
+    ours, theirs = over_onnx.open_stream(), over_torch.open_stream()
+    for image, other in zip(FRAMES[:6], FRAMES[::-1], strict=False):
+        for frame, given in ((image, MemoryAccess()), (other, MemoryAccess(*access))):
+            a, b = ours.step(frame, access=given), theirs.step(frame, access=given)
+            assert (a.path, a.memory_frames) == (b.path, b.memory_frames)
+            assert (a.labels == b.labels).mean() >= 0.999
 
 
 def test_results_are_those_of_pytorch(

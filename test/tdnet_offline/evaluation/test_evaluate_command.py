@@ -15,6 +15,7 @@ from support.media import drive, folder_of, raw_message, write_bag
 
 from tdnet import ClassMap
 from tdnet_offline.command import main
+from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.json_file import load_evaluation
 
 STREET = "street:40@64x96,frames=5"
@@ -128,6 +129,49 @@ def test_paced(
     assert {"dropped", "due to labels", "clock waited"} <= set(rows(capsys.readouterr().out))
 
 
+def test_controls_are_shown_and_kept(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = [STREET, "street:41@64x96,frames=5"]
+    controls = ["--memory", "foreign", "--damage", "stripe=0.3", "--seed", "4"]
+    assert evaluate(*sources, *controls, "--report", tmp_path) == 0
+    table = rows(capsys.readouterr().out)
+    assert table["memory"] == ["foreign"]
+    assert table["damage"] == ["stripe=0.3, seed 4"]
+    assert "the memory is worth" not in table
+    setting = load_evaluation(tmp_path / "evaluation.json").setting
+    assert (setting.memory, setting.damage, setting.seed) == ("foreign", "stripe=0.3", 4)
+
+
+def test_a_report_says_what_withholding_costs(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(STREET, "--report", tmp_path) == 0
+    table = rows(capsys.readouterr().out)
+    found = load_evaluation(tmp_path / "evaluation.json").withheld_memory
+    assert found is not None
+    assert table["frames with labels and full memory"] == ["2"]
+    used, withheld = (metrics.mean_iou(counts) for counts in (found.used, found.withheld))
+    assert table["mIoU of these"] == [f"{100 * used:.2f} %"]
+    assert table["mIoU without the memory"] == [f"{100 * withheld:.2f} %"]
+    assert table["the memory is worth"] == [f"{100 * (used - withheld):+.2f} points"]
+    assert table["labels that it changes"] == [f"{100 * found.changed / found.pixels:.2f} %"]
+
+    assert evaluate(STREET) == 0  # without a report, nothing is segmented twice
+    assert "the memory is worth" not in rows(capsys.readouterr().out)
+
+
+def test_controls_over_another_runtime(
+    exported_nano: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = ["--runtime", "onnxruntime", "--weights", exported_nano, "--device", "cpu"]
+    words = ["evaluate", STREET, "--memory", "none", *network, "--report", tmp_path]
+    assert main([str(word) for word in words]) == 0
+    found = load_evaluation(tmp_path / "evaluation.json")
+    assert (found.setting.runtime, found.setting.memory) == ("onnxruntime", "none")
+    assert {fill for _, fill in found.confusions} == {0}
+
+
 def test_runs_side_by_side(
     evaluate: Evaluate, bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,10 +226,18 @@ def test_names_from_files_do_nothing_to_the_terminal(
         (["street:1@64x96,frames=1", "--class-map", "camvid"], "use a class map of 19"),
         (["--compare", "none.json"], "none.json: "),
         (["street:1@64x96,frames=1", "street:1@64x96,frames=1"], "is given twice"),
+        (["street:1-2", "--memory", "half"], "--memory.*'half'.*full.*none.*foreign"),
+        (["street:1@64x96,frames=4", "--memory", "foreign"], "the source has 1 with frames; give"),
+        (["street:1-2@64x96,frames=1", "--memory", "foreign"], "is a single frame"),
+        (["street:1-2", "--damage", "stripe=1"], "damage stripe=1; allowed are 0 to 0.9"),
+        (["street:1-2", "--damage", "noise=-1"], "damage noise=-1; allowed are 0 to 255"),
+        (["street:1-2", "--damage", "fog"], "'fog'; allowed are none, stripe=SHARE and noise="),
+        (["street:1-2", "--seed", "-1"], "--seed"),
     ],
     ids=[
         *("nothing", "no bag", "no data set", "no split", "two modes", "worst", "topic"),
-        *("other classes", "no json", "twice"),
+        *("other classes", "no json", "twice", "memory", "one video", "single frames"),
+        *("stripe", "noise", "damage", "seed"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_status_2(

@@ -15,6 +15,7 @@ from support.videos import MemoryVideo, dataset_of
 
 from tdnet import StreamingSegmenter
 from tdnet.errors import InputError
+from tdnet_offline.damage import Damage
 from tdnet_offline.evaluation.evaluating import evaluate
 from tdnet_offline.evaluation.json_file import MAX_BYTES, load_evaluation, save_evaluation
 from tdnet_offline.evaluation.result import Evaluation
@@ -55,16 +56,34 @@ def test_paced_evaluations_too(evaluation: Evaluation, tmp_path: Path) -> None:
     assert values_of(load_evaluation(tmp_path / "e.json")) == values_of(paced)
 
 
-def test_files_of_before_there_were_runtimes_are_read(
-    evaluation: Evaluation, tmp_path: Path
-) -> None:
+def test_controls_are_kept(segmenter: StreamingSegmenter, tmp_path: Path) -> None:
+    truth = {i: np.full((48, 64), i, np.uint8) for i in range(5)}
+    dataset = dataset_of(MemoryVideo("a", drive(5), truth))
+    damage = Damage(stripe=0.25)
+    measured = evaluate(dataset, segmenter, damage=damage, seed=7, withhold=True)
+    assert measured.withheld_memory is not None
+    save_evaluation(measured, tmp_path / "e.json")
+    loaded = load_evaluation(tmp_path / "e.json")
+    assert values_of(loaded) == values_of(measured)
+    setting = loaded.setting
+    assert (setting.memory, setting.damage, setting.seed) == ("full", "stripe=0.25", 7)
+
+
+def test_files_of_earlier_versions_are_read(evaluation: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "e.json"
     save_evaluation(evaluation, path)
     document = json.loads(path.read_text(encoding="utf-8"))
-    assert (document["version"], document["setting"].pop("runtime")) == (3, "torch")
+    assert (document["version"], document.pop("withheld_memory")) == (4, None)
+    assert [document["setting"].pop(name) for name in ("memory", "damage", "seed")] == [
+        *("full", "none", 0)
+    ]
+    path.write_text(changed(document, version=3), encoding="utf-8")
+    assert values_of(load_evaluation(path)) == values_of(evaluation)
+
+    assert document["setting"].pop("runtime") == "torch"
     path.write_text(changed(document, version=2), encoding="utf-8")
     assert values_of(load_evaluation(path)) == values_of(evaluation)
-    path.write_text(json.dumps(document), encoding="utf-8")
+    path.write_text(changed(document, version=3), encoding="utf-8")
     with pytest.raises(InputError, match="setting.runtime is missing"):
         load_evaluation(path)
 
@@ -127,6 +146,10 @@ def test_what_is_no_evaluation_is_told_in_one_line(
         (("frames", 0, "mean_iou"), float("nan"), r"frames\[0\].mean_iou is NaN"),
         (("frames", 0, "new"), 1, r"frames\[0\].'new': no such field"),
         (("worst", 0, "image"), "?", r"worst\[0\].image is no base64"),
+        (("setting", "seed"), -1, "setting.seed is -1, not a whole number from 0"),
+        (("setting", "memory"), 1, "setting.memory is 1, not a text"),
+        (("withheld_memory",), 3, "withheld_memory is 3, not an object"),
+        (("withheld_memory",), {"frames": 1}, "withheld_memory.used is missing"),
     ],
     ids=lambda part: ".".join(map(str, part)) if isinstance(part, tuple) else "",
 )

@@ -105,10 +105,16 @@ def labelled_folder(root: Path, videos: dict[str, int], label: int = 3) -> Path:
     return root
 
 
+@pytest.mark.parametrize(
+    "controls",
+    [[], ["--memory", "foreign", "--damage", "noise=20", "--seed", "5"]],
+    ids=["plain", "controls"],
+)
 def test_torchrun_gives_what_one_process_gives(
-    weights: Path, tmp_path: Path, one_thread: None
+    weights: Path, tmp_path: Path, one_thread: None, controls: list[str]
 ) -> None:
-    words = ["evaluate", STREET, "--weights", str(weights), "--device", "cpu", "--report"]
+    network = ["--weights", str(weights), "--device", "cpu"]
+    words = ["evaluate", STREET, *controls, *network, "--report"]
     assert main([*words, str(tmp_path / "one")]) == 0
     done = torchrun(*words, tmp_path / "two")
     assert done.returncode == 0, done.stderr
@@ -116,6 +122,8 @@ def test_torchrun_gives_what_one_process_gives(
     assert (one.setting.processes, two.setting.processes) == (1, 2)
     assert without_times(two) == without_times(one)
     assert len(one.frames) == 12
+    withheld = one.withheld_memory
+    assert (withheld.frames if withheld else 0) == (0 if controls else 3)
     assert one.truth_consistency is not None
     assert done.stdout.count("mIoU, path 0") == 1  # the first process speaks for all
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.html_page import HtmlPage
+from support.html_page import HtmlPage, tile
 
 from tdnet import SegmenterSettings
 from tdnet.errors import InputError
@@ -67,13 +67,6 @@ def percent(share: float) -> str:
 
 def three_digits(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
-
-
-def tile(page: HtmlPage, name: str) -> str:
-    """The number above a name at the head of the page."""
-    found = re.search(rf"^(.+)\n{re.escape(name)}\n", page.text, re.MULTILINE)
-    assert found, f"{name} is not in {page.text[:400]}"
-    return found[1]
 
 
 def decoded(values: dict[str, str] | list[float]) -> np.ndarray:

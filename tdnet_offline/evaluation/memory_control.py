@@ -1,0 +1,143 @@
+"""Controls of the memory: with which past each frame of an evaluation is segmented."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+from typing import Literal, get_args
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from tdnet.errors import InputError, UnknownNameError
+from tdnet.postprocess import OutputOptions
+from tdnet.streaming import SegmentationResult, Stream
+from tdnet.temporal_memory import MemoryAccess
+from tdnet.variants import Variant
+from tdnet_offline.datasets.video import Dataset, LabelledVideo
+from tdnet_offline.evaluation.confusion import Labels
+from tdnet_offline.evaluation.video_frames import VideoFrame, VideoFrames
+from tdnet_offline.frames import Frame, RefusedFrame
+from tdnet_offline.prediction import step
+
+MemoryMode = Literal["full", "none", "foreign"]
+"""A frame's own past, no past, or the past of another video."""
+
+_WRITE_ONLY = MemoryAccess(read=False)
+_READ_ONLY = MemoryAccess(write=False)
+_NEITHER = MemoryAccess(read=False, write=False)
+
+
+def check_memory_mode(memory: MemoryMode, variant: Variant, dataset: Dataset) -> None:
+    """Check that a network and a data set allow a control.
+
+    Raises:
+        UnknownNameError: there is no such control.
+        InputError: the network has no memory, or there is no other video whose memory could be
+            used.
+    """
+    if memory not in get_args(MemoryMode):
+        raise UnknownNameError("memory", memory, get_args(MemoryMode))
+    if memory == "full":
+        return
+    if variant.memory_capacity == 0:
+        raise InputError(
+            f"memory {memory}: {variant.name} has no memory with these weights; allowed is full"
+        )
+    if memory == "none":
+        return
+    lengths = [video.num_frames for video in dataset.videos if video.num_frames]
+    if len(lengths) < 2:
+        raise InputError(
+            f"memory foreign: it is the memory of another video, and the source has "
+            f"{len(lengths)} with frames; give two or more bags, or a data set of several videos"
+        )
+    if max(lengths) < 2:
+        raise InputError(
+            "memory foreign: every video of the source is a single frame, so no frame has a past; "
+            "give a source with videos of several frames"
+        )
+
+
+def step_without_memory(
+    stream: Stream, frame: Frame, options: OutputOptions
+) -> SegmentationResult:
+    """Segment a frame by its own features alone; sub-networks take turns as ever."""
+    return stream.step(frame.image, options, _WRITE_ONLY)
+
+
+class ForeignMemory:
+    """Segments the frames of a video with the memory that those of another video left.
+
+    The stream's memory holds the other video only: each frame is segmented and not stored, then
+    the next frame of the other video is segmented and stored. A gap that empties the video's
+    memory empties this memory too, so that both hold equally many frames.
+
+    Args:
+        frames: of the other video; they begin again where there are too few.
+    """
+
+    def __init__(self, frames: VideoFrames) -> None:
+        self._frames = _readable(frames)
+
+    def __call__(self, stream: Stream, frame: Frame, options: OutputOptions) -> SegmentationResult:
+        """Segment the next frame; see `tdnet_offline.prediction.FrameStep`."""
+        result = stream.step(frame.image, options, _READ_ONLY)
+        stream.step(_of_size(next(self._frames).image, frame.image.shape[:2]), options)
+        return result
+
+
+class WithholdingStep:
+    """Segments frames with their own memory, and labelled ones before that without it.
+
+    Args:
+        labelled: indices of the frames with labels.
+        capacity: frames of a full memory; with fewer, nothing is withheld.
+
+    Attributes:
+        labels: of the newest frame, without its memory; None where it was not segmented so.
+    """
+
+    def __init__(self, labelled: Container[int], capacity: int) -> None:
+        self._labelled, self._capacity = labelled, capacity
+        self.labels: Labels | None = None
+
+    def __call__(self, stream: Stream, frame: Frame, options: OutputOptions) -> SegmentationResult:
+        """Segment the next frame; see `tdnet_offline.prediction.FrameStep`."""
+        assert isinstance(frame, VideoFrame)
+        self.labels = None
+        if frame.index in self._labelled and stream.memory_frames == self._capacity:
+            self.labels = stream.step(frame.image, options, _NEITHER).labels
+        return step(stream, frame, options)
+
+
+def other_video(videos: Sequence[LabelledVideo], number: int) -> LabelledVideo:
+    """Choose the video whose memory video `number` is segmented with: the next with frames."""
+    others = [*videos[number + 1 :], *videos[:number]]
+    return next(video for video in others if video.num_frames)
+
+
+def _readable(frames: VideoFrames) -> Iterator[VideoFrame]:
+    """Yield the frames that can be read, again and again.
+
+    Raises:
+        InputError: none can be read.
+    """
+    found = True
+    while found:
+        found = False
+        for frame in frames:
+            if not isinstance(frame, RefusedFrame):
+                found = True
+                yield frame
+    raise InputError(
+        f"memory foreign: no frame of {frames.description} can be read, whose memory it takes; "
+        "leave this source out"
+    )
+
+
+def _of_size(image: npt.NDArray[np.uint8], size: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """Resize an image to (H, W) if it has another size: a stream is of one size."""
+    if image.shape[:2] == size:
+        return image
+    return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
