@@ -1,5 +1,5 @@
 # Every target makes its own environment first; a second run starts at once.
-#   make demo [BAG=... TOPIC=... | IMAGES=... RATE=...] [WEIGHTS=...] [VARIANT=...]
+#   make demo [BAG=... TOPIC=... | IMAGES=... | VIDEO=...] [RATE=...] [WEIGHTS=...] [VARIANT=...]
 #   make test [ARGS="-k name"]
 #   make soak [MINUTES=60] [RATE=5]     the node under faults, every frame accounted for
 #   make study [ARGS="--seeds 1"]   what each part of TDNet brings: three quarters of an hour of one processor core
@@ -26,6 +26,7 @@ setup:
 demo: setup
 	@$(IN_ENVIRONMENT) $(ISOLATED) python -m demo --output demo-output \
 	  $(if $(BAG),--bag '$(BAG)') $(if $(TOPIC),--topic '$(TOPIC)') $(if $(IMAGES),--images '$(IMAGES)') \
+	  $(if $(VIDEO),--video '$(VIDEO)') \
 	  $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(VARIANT),--variant '$(VARIANT)') \
 	  $(if $(RATE),--rate '$(RATE)')
 

@@ -1,4 +1,4 @@
-"""The bag that is played: its camera messages as they are, and the truth where it has one."""
+"""The bag that is played: its camera messages as they are, and its ground truth if present."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class CameraBag:
             if isinstance(frame, Frame):
                 yield frame
 
-    def truth(self) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+    def ground_truth(self) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
         """Yields stamp in nanoseconds and (H, W) uint8 true class ids; nothing without labels."""
         if not self._has_labels:
             return

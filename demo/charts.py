@@ -1,9 +1,8 @@
-"""Small charts as SVG text, to stand in the page itself."""
+"""Small charts as SVG text, embedded in the page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from rig.axis import round_step
 
@@ -16,37 +15,16 @@ STAGE_COLORS = {
     "overlay": "#e9a23b",
     "publish": "#d1603d",
 }
-_WIDTH, _BAR = 1000, 44
+_WIDTH = 1000
 _PLOT_HEIGHT, _LEFT, _BOTTOM, _TOP = 230, 64, 34, 16
 
 
-def stage_bar(medians: dict[str, float]) -> str:
-    """One bar, divided by stage.
-
-    Args:
-        medians: milliseconds by stage, in order.
-    """
-    total = sum(medians.values()) or 1.0
-    parts, left = [], 0.0
-    for name, value in medians.items():
-        width = value / total * _WIDTH
-        parts.append(
-            f'<rect x="{left:.2f}" y="0" width="{width:.2f}" height="{_BAR}" '
-            f'fill="{STAGE_COLORS[name]}"><title>{escape(name)}: {value:.1f} ms</title></rect>'
-        )
-        left += width
-    return (
-        f'<svg class="bar" viewBox="0 0 {_WIDTH} {_BAR}" preserveAspectRatio="none" role="img" '
-        f'aria-label="median latency by stage">{"".join(parts)}</svg>'
-    )
-
-
 def latency_plot(points: Sequence[tuple[float, float]], budget_ms: float) -> str:
-    """Latency of each frame over time, with the time between two frames as a line.
+    """Draw the latency of each frame over time, and the frame period as a line.
 
     Args:
-        points: seconds since the first frame, and milliseconds.
-        budget_ms: milliseconds between two frames; 0: no line.
+        points: Seconds since the first frame, and milliseconds.
+        budget_ms: Milliseconds between two frames; 0: no line.
     """
     if not points:
         return ""

@@ -6,12 +6,11 @@ import sys
 import time
 from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.camera_bag import CameraBag
 from demo.playback import Sent
-from demo.session import Progress, Session
+from demo.session import Progress
 from rig.node_view import FrameCounts
 from tdnet_offline.evaluation import metrics
 
@@ -34,13 +33,10 @@ class Console:
         """Write a line."""
         print(f"demo: {text}", flush=True)
 
-    def drawing(self, total: int) -> Callable[[], None]:
-        """Give what is called with each frame of the synthetic drive that is drawn."""
-        return self._counting(f"of {total} frames drawn")
-
-    def evaluating(self, total: int) -> Callable[[], None]:
-        """Give what is called with each segmented frame that is evaluated."""
-        return self._counting(f"of {total} frames evaluated")
+    def counting(self, text: str) -> Callable[[], None]:
+        """Return a function that counts its calls in the line of progress: ``{n} {text}``."""
+        numbers = count(1)
+        return lambda: self._show(f"  {next(numbers)} {text}")
 
     def progress(self, bag: CameraBag) -> Progress:
         """Give what shows the progress of playing a bag."""
@@ -59,13 +55,13 @@ class Console:
             print(f"\r{self._open}", flush=True)
         self._open = ""
 
-    def summary(self, session: Session, report: Report, output: Path, seconds: float) -> None:
-        """Write what came out and where to look."""
-        measures, account = report.measures, report.measures.account
+    def summary(self, report: Report) -> None:
+        """Write the numbers of one source, and its problems."""
+        measures, totals = report.measures, report.measures.frames
         self.say(
-            f"{account.sent} frames sent: {account.segmented} segmented, {account.dropped} "
-            f"dropped, {account.refused} refused, {account.unfinished} unfinished, "
-            f"{account.lost} lost in transport"
+            f"{totals.sent} frames sent: {totals.segmented} segmented, {totals.dropped} "
+            f"dropped, {totals.refused} refused, {totals.unfinished} unfinished, "
+            f"{totals.lost} lost in transport"
         )
         if measures.total is not None:
             self.say(
@@ -75,19 +71,14 @@ class Console:
         confusion = metrics.total_confusion(report.evaluation)
         if confusion.any():
             self.say(
-                f"against the truth: pixel accuracy {metrics.pixel_accuracy(confusion):.1%}, "
-                f"mIoU {metrics.mean_iou(confusion):.1%}"
+                "against the exact labels: pixel accuracy "
+                f"{metrics.pixel_accuracy(confusion):.1%}, mIoU {metrics.mean_iou(confusion):.1%}"
             )
         if report.evaluation.consistency.any():
             consistency = metrics.agreement(report.evaluation.consistency)
             self.say(f"from frame to frame {consistency:.1%} of the pixels keep their label")
-        for problem in session.problems:
+        for problem in report.session.problems:
             print(f"demo: {problem}", file=sys.stderr)
-        self.say(f"done in {seconds:.0f} s; open {output / 'index.html'}")
-
-    def _counting(self, text: str) -> Callable[[], None]:
-        numbers = count(1)
-        return lambda: self._show(f"  {next(numbers)} {text}")
 
     def _show(self, text: str) -> None:
         if self._terminal:

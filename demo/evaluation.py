@@ -9,11 +9,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from demo.measures import Account
+from demo.measures import FrameTotals
+from demo.node_under_test import NodeUnderTest
 from demo.recorder import LABELS
 from demo.recording import FrameStatus, Recording
 from demo.session import Session
-from demo.subject import Subject
+from demo.sources import Source
 from tdnet import ClassMap, SegmenterSettings
 from tdnet.continuity import ResetReason
 from tdnet.file_hash import sha256
@@ -26,39 +27,42 @@ from tdnet_offline.evaluation.scorer import GivenLabels, Scorer, UnseenFrame
 from tdnet_offline.evaluation.setting import PACKAGED
 from tdnet_offline.frames import Frame
 
-# What the labels of the synthetic street, and any other truth, are written in.
-TRUTH_CLASS_MAP = "cityscapes"
+# The class ids of the synthetic street, and of ground truth in any bag.
+GROUND_TRUTH_CLASS_MAP = "cityscapes"
 MODE = "node"
 
 T = TypeVar("T")
 
 
 def evaluate_recording(
-    subject: Subject,
+    source: Source,
+    node: NodeUnderTest,
     session: Session,
     recorded: Recording,
-    account: Account,
+    totals: FrameTotals,
     on_frame: Callable[[], None],
 ) -> Evaluation:
     """Score the recorded labels against the bag's label topic, and from frame to frame.
 
     Args:
-        subject: what was played.
-        session: the run.
-        recorded: the topics of the node.
-        account: where every frame went.
-        on_frame: called after every scored frame.
+        source: What was played.
+        node: The node that segmented it.
+        session: The run.
+        recorded: The recorded topics of the node.
+        totals: Frame counts of the run.
+        on_frame: Called after every scored frame.
     """
     started = time.monotonic()
     class_map = recorded.class_map()
-    bag = subject.bag
+    bag = source.bag
     places = {message.stamp_ns: place for place, message in enumerate(session.sent)}
     statuses = {status.stamp_ns: status for status in recorded.statuses()}
     frames = _InOrder(_stamped(bag.frames()), places)
-    truths = _InOrder(bag.truth() if _has_truth_ids(class_map) else iter(()), places)
+    labelled = bag.ground_truth() if _has_ground_truth_ids(class_map) else iter(())
+    ground_truths = _InOrder(labelled, places)
     scorer = Scorer(class_map)
-    scorer.start(bag.topic, account.dropped)
-    for _ in range(account.refused):
+    scorer.start(bag.topic, totals.dropped)
+    for _ in range(totals.refused):
         scorer.refuse()
     for stamp, given in recorded.images(LABELS):
         place, status = places.get(stamp), statuses.get(stamp)
@@ -66,12 +70,14 @@ def evaluate_recording(
             continue
         # The node knows encodings that are not known offline: labels can be scored all the same.
         frame = frames.at(place) or UnseenFrame(f"{place:06d}_{stamp}", stamp)
-        truth = truths.at(place)
-        if truth is not None and truth.shape != given.shape:
-            truth = None
-        scorer.add(place, frame, _given(given, status), truth)
+        ground_truth = ground_truths.at(place)
+        if ground_truth is not None and ground_truth.shape != given.shape:
+            ground_truth = None
+        scorer.add(place, frame, _given(given, status), ground_truth)
         on_frame()
-    return scorer.evaluation(_setting(subject, session, class_map), time.monotonic() - started)
+    return scorer.evaluation(
+        _setting(source, node, session, class_map), time.monotonic() - started
+    )
 
 
 class _InOrder(Generic[T]):
@@ -100,15 +106,15 @@ def _stamped(frames: Iterator[Frame]) -> Iterator[tuple[int, Frame]]:
 
 
 def class_iou(evaluation: Evaluation) -> dict[int, float]:
-    """Give the IoU of each class that is in truth or labels, by id; empty without truth."""
+    """Return the IoU of each class by id; empty without ground truth."""
     ids = sorted(evaluation.setting.class_names)
     scores = metrics.class_iou(metrics.total_confusion(evaluation)).tolist()
     return {i: iou for i, iou in zip(ids, scores, strict=True) if not math.isnan(iou)}
 
 
-def _has_truth_ids(class_map: ClassMap) -> bool:
-    """Whether labels of the class map mean what those of the truth do."""
-    expected = ClassMap.load(TRUTH_CLASS_MAP)
+def _has_ground_truth_ids(class_map: ClassMap) -> bool:
+    """Return whether the class map has the ids and names of the ground truth."""
+    expected = ClassMap.load(GROUND_TRUTH_CLASS_MAP)
     names = [[(entry.id, entry.name) for entry in m.classes] for m in (class_map, expected)]
     return names[0] == names[1]
 
@@ -123,17 +129,19 @@ def _given(labels: Labels, status: FrameStatus) -> GivenLabels:
     )
 
 
-def _setting(subject: Subject, session: Session, class_map: ClassMap) -> Setting:
+def _setting(
+    source: Source, node: NodeUnderTest, session: Session, class_map: ClassMap
+) -> Setting:
     model = session.model
-    variant = model.get("variant", subject.variant)
-    weights = subject.weights or packaged_weights(variant)
+    variant = model.get("variant", node.variant)
+    weights = node.weights or packaged_weights(variant)
     height, width = (int(side) for side in model.get("input size", "0 x 0").split(" x "))
     return Setting(
-        source=subject.source,
+        source=source.title,
         split="",
         mode=MODE,
         variant=variant,
-        weights=Path(subject.weights).name if subject.weights else PACKAGED,
+        weights=Path(node.weights).name if node.weights else PACKAGED,
         weights_sha256=sha256(Path(weights)) if weights else "",
         input_size=(height, width),
         device=model.get("device", ""),

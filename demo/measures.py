@@ -12,16 +12,16 @@ from rig.percentiles import Percentiles
 
 
 @dataclass(frozen=True)
-class Account:
-    """Where every frame went; sent is the sum of the others.
+class FrameTotals:
+    """Frame counts of a run; `sent` is the sum of the others.
 
     Attributes:
-        sent: published by the player.
-        segmented: outputs published by the node.
-        dropped: replaced by a newer frame before their turn came.
-        refused: could not be used.
-        unfinished: still at work when the run ended.
-        lost: never arrived at the node.
+        sent: Frames published by the player.
+        segmented: Frames whose outputs the node published.
+        dropped: Frames superseded by a newer one.
+        refused: Frames that the node could not use.
+        unfinished: Frames in work when the run ended.
+        lost: Frames that did not arrive at the node.
     """
 
     sent: int
@@ -37,7 +37,7 @@ class Measures:
     """What was measured of a run.
 
     Attributes:
-        account: where every frame went.
+        frames: Frame counts.
         overlays: recorded overlay messages.
         input_rate: frames a second as sent; 0 for a single frame.
         output_rate: frames a second as segmented; 0 for a single frame.
@@ -48,7 +48,7 @@ class Measures:
         resets: how often the memory was emptied, by reason.
     """
 
-    account: Account
+    frames: FrameTotals
     overlays: int
     input_rate: float
     output_rate: float
@@ -71,7 +71,7 @@ def measure(session: Session, statuses: Sequence[FrameStatus]) -> Measures:
     answered = [(at, sent_at[stamp]) for stamp, at in session.arrivals.items() if stamp in sent_at]
     start = min(sent_at.values(), default=0)
     return Measures(
-        account=Account(
+        frames=FrameTotals(
             sent=sent,
             segmented=counts.segmented,
             dropped=counts.dropped,

@@ -14,11 +14,12 @@ import torch
 from demo.camera_bag import CameraBag
 from demo.evaluation import evaluate_recording
 from demo.measures import Measures, measure
+from demo.node_under_test import NodeUnderTest
 from demo.pictures import SheetRow, contact_sheet, evenly
 from demo.recorder import OVERLAY
-from demo.recording import FrameStatus, Recording
+from demo.recording import Recording
 from demo.session import Session
-from demo.subject import Subject
+from demo.sources import Source
 from tdnet import ClassMap
 from tdnet.legend import legend_image
 from tdnet.overlay import OverlayRenderer
@@ -34,41 +35,45 @@ Images = dict[int, npt.NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Report:
-    """What is known of the run.
+    """Result of one source.
 
     Attributes:
-        measures: the numbers.
-        class_map: the classes of the labels.
-        present: ids of the classes that the labels show, ascending.
-        evaluation: how good the labels are, and how steady.
-        statuses: what the node said of each frame.
+        source: What was played.
+        session: The run.
+        measures: Frame counts, rates and latencies.
+        class_map: Classes of the labels.
+        present: Ids of the classes in the labels, ascending.
+        evaluation: Agreement of the labels with ground truth and from frame to frame.
     """
 
+    source: Source
+    session: Session
     measures: Measures
     class_map: ClassMap
     present: tuple[int, ...]
     evaluation: Evaluation
-    statuses: tuple[FrameStatus, ...]
 
 
 def make_report(
-    subject: Subject,
+    source: Source,
+    node: NodeUnderTest,
     session: Session,
     recording: Path,
     output: Path,
     on_frame: Callable[[], None],
 ) -> Report:
-    """Write video, contact sheet, legend and evaluation, and give the numbers.
+    """Write video, contact sheet, legend and evaluation, and return the numbers.
 
     Args:
-        subject: what was played.
-        session: the run.
-        recording: the bag with the node's topics.
-        output: folder for the files `overlay.mp4`, `contact_sheet.png`, `legend.png`,
+        source: What was played.
+        node: The node that segmented it.
+        session: The run.
+        recording: The bag with the node's topics.
+        output: Folder for the files `overlay.mp4`, `contact_sheet.png`, `legend.png`,
             `evaluation.json` and `report.html`.
-        on_frame: called after every frame that was evaluated.
+        on_frame: Called after every evaluated frame.
     """
-    bag = subject.bag
+    bag = source.bag
     recorded = Recording(recording)
     class_map = recorded.class_map()
     statuses = recorded.statuses()
@@ -81,15 +86,16 @@ def make_report(
         _write_sheet(bag, session, recorded, class_map, output / "contact_sheet.png")
     if present:
         _write_png(output / "legend.png", legend_image(class_map, present))
-    evaluation = evaluate_recording(subject, session, recorded, measures.account, on_frame)
+    evaluation = evaluate_recording(source, node, session, recorded, measures.frames, on_frame)
     save_evaluation(evaluation, output / "evaluation.json")
     write_report(output, [evaluation])
     return Report(
+        source=source,
+        session=session,
         measures=measures,
         class_map=class_map,
         present=present,
         evaluation=evaluation,
-        statuses=tuple(statuses),
     )
 
 
@@ -109,7 +115,7 @@ def _write_sheet(
     cameras: Images = {
         frame.stamp_ns: frame.image for frame in bag.frames() if frame.stamp_ns in chosen
     }
-    truths = {stamp: labels for stamp, labels in bag.truth() if stamp in chosen}
+    ground_truths = {stamp: labels for stamp, labels in bag.ground_truth() if stamp in chosen}
     renderer = OverlayRenderer(class_map, legend=False)
     start = session.sent[0].stamp_ns
     rows = []
@@ -118,12 +124,12 @@ def _write_sheet(
         if camera is None:
             continue
         pictures = [camera, overlay]
-        if truths:
-            truth = truths.get(stamp)
-            shown = camera if truth is None else _rendered(renderer, camera, truth)
+        if ground_truths:
+            ground_truth = ground_truths.get(stamp)
+            shown = camera if ground_truth is None else _rendered(renderer, camera, ground_truth)
             pictures.append(shown)
         rows.append(SheetRow(f"t = {(stamp - start) / 1e9:.2f} s", tuple(pictures)))
-    columns = ("camera", "overlay from the node", "truth")[: 3 if truths else 2]
+    columns = ("camera", "overlay from the node", "exact labels")[: 3 if ground_truths else 2]
     if rows:
         _write_png(path, contact_sheet(columns, rows))
 

@@ -1,56 +1,93 @@
-"""What is played: a user's bag, or a bag made of a folder of images or of a synthetic drive."""
+"""What the demo plays: each source is a camera topic in a bag."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from demo.camera_bag import CameraBag
 from tdnet.errors import InputError
 from tdnet_offline.bags import BagWriter, image_message, message_types
-from tdnet_offline.frames import RefusedFrame, open_source
+from tdnet_offline.frames import FrameSource, RefusedFrame
+from tdnet_offline.frames.video_file import VideoFile
 from tdnet_offline.street import StreetDrive
 from tdnet_offline.street_bag import FRAME_ID, IMAGE_TOPIC, stamp_ns, write_street_bag
 
-# Training takes other seeds, so that the scores are those of a street that the network never saw.
+# Training uses other seeds: the scores are those of a street that the network has never seen.
 STREET_SEED = 1_000_123
 STREET_FRAMES = 120
 STREET_RATE = 10.0
+HIGHWAY_VIDEO = Path(__file__).parent / "highway" / "solidWhiteRight.mp4"
+STREET_TITLE = "Drawn street"
+STREET_NOTE = (
+    f"A synthetic drive, seed {STREET_SEED}, with the exact label of every pixel. "
+    "Training has not seen this street."
+)
+HIGHWAY_TITLE = "Real motorway"
+HIGHWAY_NOTE = (
+    "No labels exist: accuracy is not measured. Sent at the camera's 25 frames a second; "
+    "frames superseded by a newer one are dropped. "
+    "Video: Udacity, Inc., MIT licence (demo/highway/LICENSE)."
+)
+# Inputs and outputs are kept uncompressed: a second of full HD at 30 Hz takes up to 500 MB.
+MAX_VIDEO_SECONDS = 30.0
+DEFAULT_RATE = 17.0
 
 
-def bag_of_images(folder: Path, rate: float, path: Path) -> CameraBag:
-    """Write the images of a folder, in natural order of their names, as a bag.
+@dataclass(frozen=True)
+class Source:
+    """One recording to play.
 
-    Args:
-        folder: of PNG and JPEG images.
-        rate: frames a second.
-        path: of the bag; must not exist.
-
-    Raises:
-        InputError: there are no images, or one of them cannot be read.
+    Attributes:
+        name: Name of its folder in the output.
+        title: One line.
+        note: Sentences below the title: labels, credit and licence. May be empty.
+        bag: The camera messages.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder of images")
-    types = message_types()
-    source = open_source(folder)
-    with BagWriter(path, types) as bag:
-        for index, frame in enumerate(source):
-            if isinstance(frame, RefusedFrame):
-                raise InputError(f"{folder / frame.name}: {frame.reason}")
-            stamp = stamp_ns(index, rate)
-            bag.write(
-                IMAGE_TOPIC, image_message(types, frame.image, "rgb8", stamp, FRAME_ID), stamp
-            )
-    return CameraBag(path, IMAGE_TOPIC)
+
+    name: str
+    title: str
+    note: str
+    bag: CameraBag
 
 
-def bag_of_street(path: Path, on_frame: Callable[[], None]) -> CameraBag:
-    """Write a synthetic street drive with its true labels as a bag.
+def write_street(path: Path, on_frame: Callable[[], None]) -> CameraBag:
+    """Write a synthetic street drive with its exact labels as a bag.
 
     Args:
-        path: of the bag; must not exist.
-        on_frame: called after every frame.
+        path: Folder of the bag; must not exist.
+        on_frame: Called after every frame.
     """
     drive = StreetDrive(STREET_SEED, rate=STREET_RATE)
     write_street_bag(path, drive, STREET_FRAMES, on_frame=on_frame)
+    return CameraBag(path, IMAGE_TOPIC)
+
+
+def write_frames(
+    frames: FrameSource, rate: float | None, path: Path, on_frame: Callable[[], None]
+) -> CameraBag:
+    """Write images or the first `MAX_VIDEO_SECONDS` of a video as a bag.
+
+    Args:
+        frames: Images of a folder, or a video.
+        rate: Frames a second; None: the rate of the video, `DEFAULT_RATE` for images.
+        path: Folder of the bag; must not exist.
+        on_frame: Called after every frame.
+
+    Raises:
+        InputError: A frame cannot be read.
+    """
+    types = message_types()
+    rate = rate or frames.frame_rate or DEFAULT_RATE
+    limit = round(MAX_VIDEO_SECONDS * rate) if isinstance(frames, VideoFile) else None
+    with BagWriter(path, types) as bag:
+        for index, frame in enumerate(islice(frames, limit)):
+            if isinstance(frame, RefusedFrame):
+                raise InputError(f"{frames.description}: {frame.name}: {frame.reason}")
+            stamp = stamp_ns(index, rate)
+            message = image_message(types, frame.image, "rgb8", stamp, FRAME_ID)
+            bag.write(IMAGE_TOPIC, message, stamp)
+            on_frame()
     return CameraBag(path, IMAGE_TOPIC)

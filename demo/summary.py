@@ -9,48 +9,46 @@ from pathlib import Path
 from typing import Any
 
 from demo.evaluation import class_iou
+from demo.node_under_test import NodeUnderTest
 from demo.report import Report
-from demo.session import Session
-from demo.subject import Subject
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.result import Counts, Evaluation
 
 
-def write_summary(path: Path, subject: Subject, session: Session, report: Report) -> None:
+def write_summary(path: Path, node: NodeUnderTest, report: Report) -> None:
     """Write the numbers.
 
     Args:
-        path: the file.
-        subject: what was shown.
-        session: the run.
-        report: its numbers.
+        path: The file.
+        node: The node of the run.
+        report: The result.
     """
+    session = report.session
     measures = asdict(report.measures)
     measures.pop("totals_ms")
     content = {
-        "source": subject.source,
-        "topic": subject.bag.topic,
-        "variant": subject.variant,
-        "weights": subject.weights or "packaged",
-        "frames": measures.pop("account"),
+        "source": report.source.title,
+        "topic": report.source.bag.topic,
+        "variant": node.variant,
+        "weights": node.weights or "packaged",
         **measures,
         "score": _score(report.evaluation),
         "temporal_consistency": {
             "labels": _consistency(report.evaluation.consistency),
-            "truth": _consistency(report.evaluation.truth_consistency),
+            "ground_truth": _consistency(report.evaluation.truth_consistency),
         },
         "model": dict(session.model),
         "node_exit_status": session.exit_status,
         "problems": list(session.problems),
         "last_error": session.last_error,
         "command": ["python", *session.command],
-        "system": dict(subject.system),
+        "system": dict(node.system),
     }
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def _score(evaluation: Evaluation) -> dict[str, Any] | None:
-    """Labels against the truth; None without truth."""
+    """Return the agreement with the ground truth; None without ground truth."""
     confusion = metrics.total_confusion(evaluation)
     if not confusion.any():
         return None

@@ -198,7 +198,7 @@ VARIANTS: tuple[Variant, ...] = (
         head_channels=32,
         memory_stride=2,
         input_size=NANO_SIZE,
-        attention_reach=3.0,
+        attention_reach=2.0,
     ),
     Variant(
         name="psp18",

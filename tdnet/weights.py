@@ -160,9 +160,9 @@ def _check_reach(model: SegmentationNetwork, checkpoint: CheckpointFile) -> None
     found = checkpoint.metadata.get(ATTENTION_REACH, "0" if checkpoint.metadata else f"{reach:g}")
     if model.variant.memory_capacity and found != f"{reach:g}":
         raise WeightsError(
-            f"{checkpoint.path} was trained with attention_reach {found}, the model has {reach:g}: "
-            f"train with network.attention_reach={reach:g}, or create the model with a variant of "
-            "that attention_reach"
+            f"{checkpoint.path} was trained with attention_reach {found}, the model has "
+            f"{reach:g}: train with network.attention_reach={reach:g}, or create the model with a "
+            "variant of that attention_reach"
         )
 
 

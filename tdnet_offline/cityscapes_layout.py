@@ -59,13 +59,20 @@ class SnippetPaths:
 
     def image(self, frame: int) -> Path:
         """Return the path of a frame's picture."""
-        folder = self.root / "leftImg8bit_sequence" / self.split / self.city
-        return folder / f"{self._stem(frame)}_leftImg8bit.png"
+        return self._picture("leftImg8bit_sequence", frame)
+
+    def still(self, frame: int) -> Path:
+        """Return the path of a labelled frame's picture in the package without sequences."""
+        return self._picture("leftImg8bit", frame)
 
     def labels(self, frame: int) -> Path:
         """Return the path of a frame's labels."""
         folder = self.root / "gtFine" / self.split / self.city
         return folder / f"{self._stem(frame)}_gtFine_labelIds.png"
+
+    def _picture(self, package: str, frame: int) -> Path:
+        folder = self.root / package / self.split / self.city
+        return folder / f"{self._stem(frame)}_leftImg8bit.png"
 
     def _stem(self, frame: int) -> str:
         return f"{self.city}_{self.sequence:06d}_{frame:06d}"

@@ -60,6 +60,7 @@ class SegmentNode(LifecycleNode):
     ) -> None:
         super().__init__(name, parameter_overrides=parameter_overrides)
         self._log_handler = RosLogHandler(self.get_logger())
+        self._packaged_logged = False
         self._log_handler.attach()
         self._finalized = False
         self._failure = ""
@@ -303,8 +304,9 @@ class SegmentNode(LifecycleNode):
 
     def _log_packaged(self, recipe: Recipe) -> None:
         """Log once what the packaged weights are for, if they are in use."""
-        if recipe.built_from.uses_packaged_weights:
-            self.get_logger().warning(f"packaged weights in use: {PACKAGED_PURPOSE}", once=True)
+        if recipe.built_from.uses_packaged_weights and not self._packaged_logged:
+            self._packaged_logged = True
+            self.get_logger().warning(f"packaged weights in use: {PACKAGED_PURPOSE}")
 
     def _use(self, before: Recipe, recipe: Recipe) -> None:
         if recipe.segmenter is not before.segmenter:

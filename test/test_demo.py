@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from support.media import (
     read_image,
     write_bag,
     write_image,
+    write_video,
 )
 
 from tdnet import ClassMap, create_model, save_weights
@@ -36,7 +38,7 @@ from tdnet_offline.street import StreetDrive
 from tdnet_offline.street_bag import write_street_bag
 
 ROOT = Path(__file__).parent.parent
-TIMEOUT = 300
+TIMEOUT = 600
 RATE = 10.0
 FRAMES = 22
 PARTS = ("segmented", "dropped", "refused", "unfinished", "lost")
@@ -44,28 +46,38 @@ PARTS = ("segmented", "dropped", "refused", "unfinished", "lost")
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the demo."""
+    """One run of the demo; `source` is the name of the folder of its results."""
 
     output: Path
+    source: str
     status: int
     said: str
     complained: str
 
     @property
+    def folder(self) -> Path:
+        return self.output / self.source
+
+    @property
     def summary(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.output / "summary.json").read_text())
+        content: dict[str, Any] = json.loads((self.folder / "summary.json").read_text())
         return content
+
+    def page(self) -> str:
+        """Text of the page, without its embedded files."""
+        page = (self.output / "index.html").read_text()
+        return re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
 
     def stamps(self, topic: str) -> list[int]:
         """Stamps of the recorded messages of an image topic, or of the status."""
-        with open_bag(self.output / "recording") as bag:
+        with open_bag(self.folder / "recording") as bag:
             messages = [bag.decode(record) for record in bag.records([topic])]
         return [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for m in messages]
 
     def images(self, topic: str) -> dict[int, np.ndarray]:
         """Recorded images of one channel, by stamp."""
         found = {}
-        with open_bag(self.output / "recording") as bag:
+        with open_bag(self.folder / "recording") as bag:
             for record in bag.records([topic]):
                 m = bag.decode(record)
                 stamp = m.header.stamp.sec * 10**9 + m.header.stamp.nanosec
@@ -86,7 +98,9 @@ def run_demo(output: Path, *arguments: str | Path) -> Run:
         text=True,
         timeout=TIMEOUT,
     )
-    return Run(output, done.returncode, done.stdout, done.stderr)
+    option = str(arguments[0]).removeprefix("--") if arguments else ""
+    source = option if option in ("bag", "images", "video") else "street"
+    return Run(output, source, done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +149,7 @@ def test_outputs_keep_the_stamps(run: Run, street: Path) -> None:
 
 
 def test_recording_has_the_latched_topics(run: Run) -> None:
-    with open_bag(run.output / "recording") as bag:
+    with open_bag(run.folder / "recording") as bag:
         (class_map,) = (bag.decode(record) for record in bag.records(["/tdnet/class_map"]))
         (info,) = (bag.decode(record) for record in bag.records(["/tdnet/label_info"]))
     expected = [entry.name for entry in ClassMap.load("cityscapes").classes]
@@ -145,7 +159,7 @@ def test_recording_has_the_latched_topics(run: Run) -> None:
 
 def test_video_shows_every_overlay_at_its_time(run: Run) -> None:
     stamps = run.stamps("/tdnet/overlay")
-    with av.open(str(run.output / "overlay.mp4")) as container:
+    with av.open(str(run.folder / "overlay.mp4")) as container:
         video = container.streams.video[0]
         times = [Fraction(frame.pts) * frame.time_base for frame in container.decode(video)]
         assert (video.width, video.height) == (160, 90)
@@ -183,53 +197,116 @@ def test_score_is_that_of_the_recorded_labels(run: Run, street: Path) -> None:
 
 
 def test_evaluation_is_shown(run: Run) -> None:
-    evaluation = load_evaluation(run.output / "evaluation.json")
+    evaluation = load_evaluation(run.folder / "evaluation.json")
     assert len(evaluation.frames) == run.summary["frames"]["segmented"]
     assert evaluation.dropped == {"/camera/image_raw": run.summary["frames"]["dropped"]}
     assert {record.path for record in evaluation.frames} == {0, 1, 2, 3}
     assert [record.consistency is None for record in evaluation.frames[:2]] == [True, False]
     kept = np.trace(evaluation.consistency) / evaluation.consistency.sum()
     assert run.summary["temporal_consistency"]["labels"] == pytest.approx(kept)
-    assert 0.9 < run.summary["temporal_consistency"]["truth"] < 1
-    page = (run.output / "index.html").read_text()
+    assert 0.9 < run.summary["temporal_consistency"]["ground_truth"] < 1
+    page = run.page()
     score = run.summary["score"]
     tiles = re.findall(r"<div><b>([^<]+)</b>", page)
     assert {f"{score['mean_iou']:.1%}", f"{kept:.1%}"} <= set(tiles)
-    bars = re.findall(r'</i>([\w ]+)</th><td class="iou"><span style="width:([\d.]+%)">', page)
+    bars = re.findall(
+        r'class="name">([\w ]+)</span><span class="bar"><span style="width:([^"]+)"', page
+    )
     assert dict(bars) == {name: f"{iou:.1%}" for name, iou in score["class_iou"].items()}
-    assert (run.output / "report.html").stat().st_size > 1_000_000
+    assert (run.folder / "report.html").stat().st_size > 1_000_000
     assert f"mIoU {score['mean_iou']:.1%}" in run.said
 
 
 def test_pictures(run: Run) -> None:
-    sheet = read_image(run.output / "contact_sheet.png", cv2.IMREAD_COLOR)
+    sheet = read_image(run.folder / "contact_sheet.png", cv2.IMREAD_COLOR)
     assert sheet.shape[1] == 1500
     assert sheet.shape[0] > 6 * 240  # six frames, each a third of the width
-    assert read_image(run.output / "legend.png").ndim == 3
+    assert read_image(run.folder / "legend.png").ndim == 3
 
 
 def test_page_needs_nothing_beside_it(run: Run) -> None:
-    page = (run.output / "index.html").read_text()
-    assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
+    page = run.page()
+    assert "http://" not in page
+    assert "https://" not in page
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert {source.partition(";")[0] for source in sources} == {
         "data:video/mp4",
         "data:image/png",
-        "report.html",  # a link: the page is whole without it
+        "bag/report.html",  # a link: the page is complete without it
     }
-    assert "$" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
-    account = run.summary["frames"]
-    assert f"<b>{FRAMES} sent</b> = {account['segmented']} segmented" in page
+    rows = dict(re.findall(r'<tr[^>]*><td>(\w+)</td><td class="number">(\d+)</td>', page))
+    assert {name: int(number) for name, number in rows.items()} == run.summary["frames"]
+
+
+@pytest.fixture(scope="module")
+def run_of_both(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Run:
+    """The demo without a source of the user: the drawn street, then the motorway."""
+    run = run_demo(tmp_path_factory.mktemp("both") / "output", "--weights", weights)
+    assert (run.status, run.complained) == (0, "")
+    return run
+
+
+def test_both_sources_are_played(run_of_both: Run) -> None:
+    street, highway = (replace(run_of_both, source=name) for name in ("street", "highway"))
+    for run, sent, size in ((street, 120, (640, 360)), (highway, 221, (960, 540))):
+        frames = run.summary["frames"]
+        assert frames["sent"] == sent == sum(frames[part] for part in PARTS)
+        assert frames["segmented"] > 0
+        assert run.summary["total"]["p50"] > 0
+        assert 0 < run.summary["temporal_consistency"]["labels"] <= 1
+        with av.open(str(run.folder / "overlay.mp4")) as container:
+            video = container.streams.video[0]
+            assert (video.width, video.height) == size
+            assert sum(1 for _ in container.decode(video)) == frames["segmented"]
+    assert street.summary["score"]["frames"] == street.summary["frames"]["segmented"]
+    assert highway.summary["score"] is None
+    assert highway.summary["input_rate"] == pytest.approx(25, rel=0.05)
+
+
+def test_page_has_both_videos(run_of_both: Run) -> None:
+    page = (run_of_both.output / "index.html").read_text()
+    for name in ("street", "highway"):
+        video = (run_of_both.output / name / "overlay.mp4").read_bytes()
+        # Without `assert ... in`: on failure pytest compares megabytes for minutes.
+        assert page.find(base64.b64encode(video).decode()) > 0
+        assert f'href="{name}/report.html"' in run_of_both.page()
+    assert "Udacity, Inc., MIT licence" in run_of_both.page()
+    assert (ROOT / "demo" / "highway" / "LICENSE").read_text().startswith("MIT License")
 
 
 @pytest.mark.skipif(not browser.PATH, reason="needs Chromium: install it")
-def test_page_fits_a_phone(run: Run) -> None:
-    page = run.output / "index.html"
+def test_videos_are_side_by_side_or_stacked(run_of_both: Run) -> None:
+    page = run_of_both.output / "index.html"
+    corners = "[...document.querySelectorAll('video')].map(v => v.getBoundingClientRect())"
     with browser.Browser() as tab:
+        tab.show(page, 1280)
+        left, right = tab.value(f"{corners}.map(r => [r.x, r.y, r.width])")
+        assert left[1:] == right[1:]
+        assert right[0] >= left[0] + left[2]
         tab.show(page, 390)
+        upper, lower = tab.value(f"{corners}.map(r => [r.y, r.x, r.height])")
+        assert upper[1] == lower[1]
+        assert lower[0] >= upper[0] + upper[2]
         assert tab.value("document.documentElement.scrollWidth") <= 390
         assert tab.complaints == []
         assert set(tab.requests) == {page.resolve().as_uri()}
+
+
+@pytest.mark.parametrize("arguments", [[], ["--rate", "5"]], ids=["its own rate", "another rate"])
+def test_video_is_played(tmp_path: Path, weights: Path, arguments: list[str]) -> None:
+    video = write_video(tmp_path / "drive.mp4", drive(12, 90, 160), rate=8)
+    run = run_demo(tmp_path / "output", "--video", video, "--weights", weights, *arguments)
+    frames = run.summary["frames"]
+    assert (run.status, run.complained) == (0, "")
+    assert frames["sent"] == 12 == sum(frames[part] for part in PARTS)
+    period = 10**9 // (5 if arguments else 8)
+    stamps = run.stamps("/tdnet/labels")
+    assert len(stamps) == frames["segmented"] > 0
+    assert all((stamp - 1_700_000_000 * 10**9) % period == 0 for stamp in stamps)
+    assert run.images("/tdnet/labels")[stamps[0]].shape == (90, 160)
+    page = run.page()
+    assert "Video drive.mp4" in page
+    assert page.count("<video ") == 1
 
 
 def test_frames_that_come_too_fast_are_counted_as_dropped(tmp_path: Path, weights: Path) -> None:
@@ -244,8 +321,8 @@ def test_frames_that_come_too_fast_are_counted_as_dropped(tmp_path: Path, weight
     assert all((stamp - 1_700_000_000 * 10**9) % 10_000_000 == 0 for stamp in stamps)
     assert run.summary["score"] is None
     assert run.summary["temporal_consistency"]["labels"] is not None
-    assert run.summary["temporal_consistency"]["truth"] is None
-    assert re.search("IoU by class", (run.output / "index.html").read_text()) is None
+    assert run.summary["temporal_consistency"]["ground_truth"] is None
+    assert "IoU" not in run.page()
 
 
 def test_compressed_images_and_one_that_is_broken(tmp_path: Path, weights: Path) -> None:
@@ -264,7 +341,7 @@ def test_compressed_images_and_one_that_is_broken(tmp_path: Path, weights: Path)
     assert frames["refused"] + frames["dropped"] >= 1
     assert 10**18 + 3 * 10**8 not in run.stamps("/tdnet/labels")
     if frames["refused"]:
-        assert "cut off" in (run.output / "index.html").read_text()
+        assert "cut off" in run.page()
 
 
 def test_labels_of_images_that_only_the_node_can_decode_are_scored(
@@ -283,7 +360,7 @@ def test_labels_of_images_that_only_the_node_can_decode_are_scored(
     assert run.summary["frames"]["segmented"] > 0
     assert run.summary["score"]["frames"] == run.summary["frames"]["segmented"]
     assert run.summary["score"]["class_iou"]
-    assert run.summary["temporal_consistency"] == {"labels": None, "truth": None}
+    assert run.summary["temporal_consistency"] == {"labels": None, "ground_truth": None}
 
 
 def test_damaged_bag_is_played_as_far_as_it_goes(
@@ -297,7 +374,7 @@ def test_damaged_bag_is_played_as_far_as_it_goes(
     assert re.search(r"^demo: .*damaged after \d+ frames", run.complained)
     frames = run.summary["frames"]
     assert 0 < frames["sent"] == sum(frames[part] for part in PARTS) < FRAMES
-    assert "What went wrong" in (run.output / "index.html").read_text()
+    assert "What went wrong" in run.page()
 
 
 @pytest.mark.parametrize(
@@ -306,6 +383,8 @@ def test_damaged_bag_is_played_as_far_as_it_goes(
         (["--bag", "missing"], "missing: no such bag"),
         (["--bag", "{bag}", "--topic", "/rear"], "image topics in this bag: /camera/image_raw"),
         (["--images", "missing"], "missing: no such folder of images"),
+        (["--video", "missing.mp4"], "missing.mp4: no such video file"),
+        (["--video", "{weights}"], "not a video that FFmpeg can read"),
         (["--topic", "/rear"], "give --bag too"),
         (["--bag", "{bag}", "--rate", "0"], "allowed are 0.1 to 1000"),
         (["--bag", "{bag}", "--variant", "td9"], "valid: td4-psp18,"),
@@ -315,7 +394,18 @@ def test_damaged_bag_is_played_as_far_as_it_goes(
             "it fits variant 'td4-psp18-nano'",
         ),
     ],
-    ids=["bag", "topic", "images", "no bag", "rate", "variant", "no weights", "wrong weights"],
+    ids=[
+        "bag",
+        "topic",
+        "images",
+        "video",
+        "no video",
+        "no bag",
+        "rate",
+        "variant",
+        "no weights",
+        "wrong weights",
+    ],
 )
 def test_mistakes_end_with_one_line(
     tmp_path: Path, street: Path, weights: Path, arguments: list[str], says: str
@@ -341,7 +431,7 @@ def test_nothing_of_an_earlier_run_is_left(tmp_path: Path, street: Path, weights
 
 
 def test_a_folder_that_is_not_the_demos_is_left_alone(tmp_path: Path, street: Path) -> None:
-    mine = tmp_path / "output" / "recording" / "notes.txt"
+    mine = tmp_path / "output" / "bag" / "recording" / "notes.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
     run = run_demo(tmp_path / "output", "--bag", street)

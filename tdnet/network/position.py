@@ -53,4 +53,5 @@ def _in_two(numbers: Tensor) -> tuple[Tensor, Tensor]:
 
 def _append(content: Tensor, positions: Tensor, stride: int) -> Tensor:
     sampled = positions[:, :, ::stride, ::stride].to(content.dtype)
-    return torch.cat([content, sampled.expand(len(content), -1, -1, -1)], dim=1)
+    # `len` would fix the batch size of an exported graph.
+    return torch.cat([content, sampled.expand(content.shape[0], -1, -1, -1)], dim=1)

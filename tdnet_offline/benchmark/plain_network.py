@@ -68,16 +68,39 @@ class _Encoding(nn.Module):
 
 
 class _Attention(nn.Module):
-    """A(k, v; q) = W softmax(q k^T / sqrt(d)) v + b (specification, "Attention propagation")."""
+    """A(k, v; q) = W softmax(q k^T / sqrt(d) - p) v + b (specification, "Attention propagation").
+
+    The penalty p is distance^2 / (2 reach^2) if attention prefers near positions, else 0.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.fc = nn.Sequential(_Projection(channels, channels))
 
-    def forward(self, key: Tensor, value: Tensor, query: Tensor) -> Tensor:
-        weights = torch.softmax(query @ key.T / query.shape[1] ** 0.5, dim=1)
+    def forward(self, key: Tensor, value: Tensor, query: Tensor, penalty: Tensor | None) -> Tensor:
+        scores = query @ key.T / query.shape[1] ** 0.5
+        weights = torch.softmax(scores if penalty is None else scores - penalty, dim=1)
         gathered = (weights @ value).T[None, :, :, None]
         return cast("Tensor", self.fc(gathered)[0, :, :, 0].T)
+
+
+def _penalty(size: tuple[int, int], reach: float, asking: int, asked: int) -> Tensor | None:
+    """Return distance^2 / (2 reach^2) between positions of a map; None without a reach.
+
+    Args:
+        size: (h, w) of the map.
+        reach: in positions.
+        asking: stride of the positions of the rows of the result.
+        asked: stride of the positions of its columns.
+    """
+    if not reach:
+        return None
+    queries, keys = (
+        torch.cartesian_prod(*(torch.arange(0, side, stride) for side in size)).float()
+        for stride in (asking, asked)
+    )
+    distance = (queries[:, None] - keys[None]).square().sum(dim=2)
+    return distance / (2 * reach**2)
 
 
 class _LayerNorm(nn.Module):
@@ -193,6 +216,10 @@ class PlainNetwork(nn.Module):
             kind = _FanetHead if isinstance(variant.backbone, FanetBackbone) else _Head
             head = kind(channels, variant.head_channels, num_classes, variant.head)
             self.add_module(f"head{p}", head)
+        stride = variant.memory_stride
+        for name, step in (("_frame_penalty", 1), ("_memory_penalty", stride)):
+            penalty = _penalty(feature_size(input_size), variant.attention_reach, step, stride)
+            self.register_buffer(name, penalty, persistent=False)
         self.eval().requires_grad_(False)
 
     @property
@@ -243,11 +270,11 @@ class PlainNetwork(nn.Module):
 
     def _propagated(self, memory: Sequence[Remembered], query: Tensor, path: int) -> Tensor:
         """u1 = A(k0, v0; q1), u2 = A(k1, u1 + v1; q2) ..., the last asked by the frame itself."""
-        queries = [*(each.query for each in memory[1:]), query]
-        names = self._attention_names(path)
+        asking = [(each.query, self._memory_penalty) for each in memory[1:]]
+        asking.append((query, self._frame_penalty))
         carried = torch.zeros_like(memory[0].value)
-        for name, each, asking in zip(names, memory, queries, strict=True):
-            carried = self.get_submodule(name)(each.key, carried + each.value, asking)
+        for name, each, asked in zip(self._attention_names(path), memory, asking, strict=True):
+            carried = self.get_submodule(name)(each.key, carried + each.value, *asked)
         return carried
 
     def _attention_names(self, path: int) -> list[str]:

@@ -104,6 +104,11 @@ def run(args: argparse.Namespace) -> int:
             findings.add(line)
         for line in unknown:
             print(f"note: {line}")
+    if dataset.videos and all(video.num_frames == 1 for video in dataset.videos):
+        print(
+            "note: every video has one frame; networks with a memory learn from such stills only "
+            "with data.repeat_stills=true"
+        )
     _print_contents(dataset, findings)
     _print_missing(dataset, findings)
     if not findings.labels_read:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 DATASETS = {
-    "cityscapes": "folder with leftImg8bit_sequence and gtFine",
+    "cityscapes": "folder with gtFine, and leftImg8bit_sequence or, for stills, leftImg8bit",
     "camvid": "folder with 701_StillsRaw_full, LabeledApproved_full and frames",
     "nyudv2": "folder with nyu_depth_v2_labeled.mat, splits.mat, classMapping40.mat and raw",
     "folder": "folder with frames/VIDEO, labels/VIDEO and class_map.yaml",
@@ -14,8 +14,9 @@ DATASETS = {
 SPLITS = ("train", "val", "test")
 
 CITYSCAPES = (
-    "https://www.cityscapes-dataset.com/downloads has the labels (gtFine_trainvaltest.zip) and, a "
-    "separate download, the sequences (leftImg8bit_sequence_trainvaltest.zip, 324 GB)"
+    "https://www.cityscapes-dataset.com/downloads has the labels (gtFine_trainvaltest.zip), the "
+    "sequences (leftImg8bit_sequence_trainvaltest.zip, 324 GB) and the labelled frames alone "
+    "(leftImg8bit_trainvaltest.zip, 11 GB), which suffice for single-frame networks"
 )
 CAMVID = (
     "http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid has 701_StillsRaw_full.zip, "

@@ -1,4 +1,4 @@
-"""Cityscapes in its official folders, with the snippets of 30 frames around each labelled one."""
+"""Cityscapes in its official folders: snippets of 30 frames, or the labelled frames alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tdnet_offline.datasets.label_files import ids_by_table, read_label_picture
 from tdnet_offline.datasets.video import IGNORED, Dataset
 
 FRAME_RATE = 17.0
-_NAME = re.compile(r"([^_]+)_([0-9]{6})_([0-9]{6})_gtFine_labelIds\.png")
+_NAME = re.compile(r"[^_]+_([0-9]{6})_([0-9]{6})_gtFine_labelIds\.png")
 _LABEL_IDS = 34
 """The data set's table has ids 0 to 33."""
 
@@ -33,14 +33,15 @@ _LABEL_IDS = 34
 def open_cityscapes(root: str, split: str) -> Dataset:
     """Open the official layout, or what ``tdnet synthesize --format cityscapes`` writes.
 
-    Each labelled frame gives one video: its snippet.
+    Each labelled frame gives one video: its snippet, or itself alone if the split has no folder
+    in ``leftImg8bit_sequence``.
 
     Args:
-        root: folder with ``leftImg8bit_sequence`` and ``gtFine``.
+        root: folder with ``gtFine``, and ``leftImg8bit_sequence`` or ``leftImg8bit``.
         split: "train", "val" or "test" (whose published labels are all ignored).
 
     Raises:
-        InputError: labels or sequences are not there; says what to download.
+        InputError: labels or frames are missing; the message names the downloads.
     """
     folder = Path(root)
     labels = sorted((folder / "gtFine" / split).glob("*/*_gtFine_labelIds.png"))
@@ -48,26 +49,39 @@ def open_cityscapes(root: str, split: str) -> Dataset:
         raise InputError(
             f"{folder / 'gtFine' / split}: no CITY/*_gtFine_labelIds.png in it; {CITYSCAPES}"
         )
-    if not (folder / "leftImg8bit_sequence" / split).is_dir():
-        found = ", only the labelled frames in leftImg8bit" * (folder / "leftImg8bit").is_dir()
+    has_sequences = (folder / "leftImg8bit_sequence" / split).is_dir()
+    if not has_sequences and not (folder / "leftImg8bit" / split).is_dir():
         raise InputError(
-            f"{folder / 'leftImg8bit_sequence' / split}: not there{found}; the frames before the "
-            f"labelled ones are a separate download: {CITYSCAPES}"
+            f"{folder}: has neither leftImg8bit_sequence/{split} nor leftImg8bit/{split}; "
+            f"{CITYSCAPES}"
         )
-    videos = tuple(_snippet(folder, split, path) for path in labels)
+    video = _snippet if has_sequences else _still
+    videos = tuple(video(folder, split, path) for path in labels)
     return Dataset("cityscapes", root, split, ClassMap.load("cityscapes"), videos)
 
 
 def _snippet(root: Path, split: str, labels: Path) -> FileVideo:
+    paths, number = _place(root, split, labels)
+    first = max(0, number - LABELLED_FRAME)
+    frames = _SnippetFrames(paths, first, number - LABELLED_FRAME + SNIPPET_FRAMES - first)
+    return FileVideo(_name(labels), frames, {number - first: labels}, read_label_ids, FRAME_RATE)
+
+
+def _still(root: Path, split: str, labels: Path) -> FileVideo:
+    paths, number = _place(root, split, labels)
+    return FileVideo(_name(labels), [paths.still(number)], {0: labels}, read_label_ids)
+
+
+def _name(labels: Path) -> str:
+    return labels.name.removesuffix("_gtFine_labelIds.png")
+
+
+def _place(root: Path, split: str, labels: Path) -> tuple[SnippetPaths, int]:
+    """Return the snippet of a label file, and the number of the labelled frame."""
     match = _NAME.fullmatch(labels.name)
     if match is None:
         raise InputError(f"{labels}: not a name like CITY_000000_000019_gtFine_labelIds.png")
-    number = int(match[3])
-    first = max(0, number - LABELLED_FRAME)
-    paths = SnippetPaths(root, split, labels.parent.name, int(match[2]))
-    frames = _SnippetFrames(paths, first, number - LABELLED_FRAME + SNIPPET_FRAMES - first)
-    name = f"{match[1]}_{match[2]}_{match[3]}"
-    return FileVideo(name, frames, {number - first: labels}, read_label_ids, FRAME_RATE)
+    return SnippetPaths(root, split, labels.parent.name, int(match[1])), int(match[2])
 
 
 @dataclass(frozen=True)

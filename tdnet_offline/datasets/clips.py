@@ -122,14 +122,15 @@ class ClipDataset(TorchDataset[Clip]):
         numbers = self._frame_numbers(last, video.frames_before(last), draw)
         name = f"{video.name} frame {last}"
         try:
-            frames = [self._frame(number, i) for i in numbers]
+            read = {i: self._frame(number, i) for i in set(numbers)}  # a still is decoded once
             labels = torch.from_numpy(np.array(video.labels(last)))
         except TdnetError as error:
             raise ClipError(str(error)) from error
         except OSError as error:
             place = error.filename or name
             raise ClipError(f"{place}: {error.strerror or error}") from error
-        return Clip(torch.stack(frames), self._resized_labels(labels, name), name)
+        frames = torch.stack([read[i] for i in numbers])
+        return Clip(frames, self._resized_labels(labels, name), name)
 
     def _frame_numbers(self, last: int, before: int, draw: int) -> list[int]:
         """Draw the frames of a clip, oldest first; `before` frames are there before the last."""
@@ -240,5 +241,5 @@ def _nothing_to_learn(dataset: Dataset, length: int, spacing: int) -> str:
     return (
         f"{given}: none of the {dataset.num_labelled} labelled frames has the "
         f"{(length - 1) * spacing} frames before it that clips of {length} need, without a break; "
-        "see `tdnet check`"
+        "see `tdnet check`, or train with data.repeat_stills=true"
     )

@@ -41,7 +41,10 @@ def _embedded(figure: str) -> Markup:
 
 
 def _policy(*scripts: str) -> str:
-    """Allow the page its own scripts and pictures, and nothing from anywhere else."""
+    """Allow scripts of the page, embedded pictures and videos of its folder; nothing else."""
     hashes = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
+    return (
+        "default-src 'none'; img-src data:; media-src data: 'self'; style-src 'unsafe-inline'; "
+        f"script-src {allowed}"
+    )

@@ -20,8 +20,6 @@ _GREY = (0.299, 0.587, 0.114)
 _STREAM = 3
 """Sets these random numbers apart from others of the same draw."""
 _DAMAGE_STREAM = 6
-_DAMAGED_SHARE = 1 / 3
-"""Share of the frames that are damaged, each on its own, where the recipe asks for damage."""
 
 
 class Augmentation:
@@ -204,7 +202,7 @@ def _warped(
 
 
 def _damage(frames: Tensor, config: AugmentationConfig, draws: list[int]) -> None:
-    """Damage a third of the frames (B, N, 3, H, W) in place, each on its own, by stripe or noise.
+    """Damage a share of the frames (B, N, 3, H, W) in place, each on its own: stripe or noise.
 
     The amount is drawn between half of the recipe's and all of it.
     """
@@ -216,7 +214,7 @@ def _damage(frames: Tensor, config: AugmentationConfig, draws: list[int]) -> Non
     for draw, clip in zip(draws, frames, strict=True):
         random = np.random.default_rng((draw, _DAMAGE_STREAM))
         for frame in clip:
-            if random.random() >= _DAMAGED_SHARE:
+            if random.random() >= config.damaged:
                 continue
             kind = kinds[int(random.integers(len(kinds)))]
             amount = random.uniform(0.5, 1) * getattr(config, kind)

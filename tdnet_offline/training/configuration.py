@@ -15,12 +15,10 @@ class Within(NamedTuple):
     Attributes:
         least: allowed.
         most: allowed.
-        ascending: whether no number of a list may be below the one before it.
     """
 
     least: float
     most: float
-    ascending: bool = False
 
 
 SOURCE_SEPARATOR = " + "
@@ -132,6 +130,8 @@ class AugmentationConfig:
         color_jitter: largest change of brightness, contrast and saturation, as a share.
         stripe: share of the rows that a damaged frame loses, at most; 0: none.
         noise: standard deviation of the noise of a damaged frame in grey levels, at most; 0: none.
+        damaged: share of the frames that are damaged, where stripe or noise are above 0; each
+            frame of a clip on its own.
     """
 
     rotation: Annotated[float, Within(0, 180)] = 5.0
@@ -140,6 +140,7 @@ class AugmentationConfig:
     color_jitter: _Share = 0.5
     stripe: Annotated[float, Within(0, 0.9)] = 0.0
     noise: Annotated[float, Within(0, 255)] = 0.0
+    damaged: _Share = 0.5
 
 
 @dataclass(frozen=True)

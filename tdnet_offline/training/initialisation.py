@@ -15,6 +15,7 @@ from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet, create
 from tdnet.official_layout import official_backbone_names
 from tdnet.variants import get_variant
 from tdnet.weights import describe_weights, load_weights
+from tdnet_offline.training.pass_through import fit_head, pass_features_through
 from tdnet_offline.training.pyramid_groups import kept_channels
 
 # torchvision's deeper networks have one 7x7 stem convolution to 64 channels, ours three of 3x3 to
@@ -39,7 +40,8 @@ def load_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
     info = describe_weights(path)
     if info.variant is None or info.num_classes is None:
         return load_imagenet_backbones(network, path)
-    donor = create_model(info.variant, info.num_classes, info.input_size)
+    variant = get_variant(info.variant).limited_memory(info.memory_frames)
+    donor = create_model(variant, info.num_classes, info.input_size)
     ours, theirs = network.variant, donor.variant
     if ours.backbone != theirs.backbone:
         raise WeightsError(
@@ -157,14 +159,12 @@ def start_paths(
 
     Args:
         network: what is started.
-        single: of the same backbone.
-        pass_through: values start as the features instead of random projections of them: all of
-            them where a value has as many channels, else the combinations that matter most to
-            the head.
+        single: of the same backbone; it is left in evaluation mode.
+        pass_through: values start as the features instead of random projections of them; see
+            `pass_features_through`.
         same_classes: whether the channels of both mean the same; if not, no classifier is copied.
         frames: (B, 3, H, W) normalised, at the network's input size. With `pass_through` heads
-            are adapted to the spatial norm, by statistics of these frames, so that every path
-            segments like `single` before it has learnt anything.
+            are fitted to the spatial norm on these frames; see `fit_head`.
 
     Returns:
         What keeps its random numbers since shapes or classes differ, a line each.
@@ -179,62 +179,30 @@ def start_paths(
             f"{ours.backbone}"
         )
     skipped: dict[str, None] = {}
+    training = network.training
+    network.eval()
+    single.eval()
     for path in network.paths:
         path.backbone.load_state_dict(single.backbone.state_dict())
         path.pyramid.load_state_dict(single.pyramid.state_dict())
-        weight = single.head.conv.conv.weight.detach()[:, kept_channels(path.pyramid)]
         if pass_through:
-            value, weight = _through_values(weight, ours.value_channels)
-            path.encoding.value.weight.data.copy_(value[:, :, None, None])
-            path.encoding.value.bias.data.zero_()
-        if path.head.conv.conv.weight.shape != weight.shape:
+            weight = pass_features_through(path, single, frames)
+        else:
+            weight = single.head.conv.conv.weight.detach()[:, kept_channels(path.pyramid)]
+        given = single.head.conv.state_dict() | {"conv.weight": weight}
+        own = path.head.conv.state_dict()
+        if any(own[name].shape != item.shape for name, item in given.items()):
             skipped[f"heads keep their random numbers: {theirs.name} has another shape"] = None
             continue
-        path.head.conv.load_state_dict(
-            {**single.head.conv.state_dict(), "conv.weight": weight}, strict=True
-        )
+        path.head.conv.load_state_dict(given)
         if same_classes:
             path.head.classifier.load_state_dict(single.head.classifier.state_dict())
         else:
             skipped[f"classifier keeps its random numbers: {theirs.name} has other classes"] = None
         if pass_through and frames is not None:
-            _adapt_to_norm(path, frames)
+            fit_head(path, single, frames)
+    network.train(training)
     return list(skipped)
-
-
-def _through_values(weight: Tensor, values: int) -> tuple[Tensor, Tensor]:
-    """Split a head's 3x3 convolution (O, C, 3, 3) into values of features and the rest.
-
-    Returns:
-        (D, C), the value projection, and (O, D, 3, 3), the convolution of values. Together they
-        are the given convolution if D = C, else the nearest one (singular value decomposition
-        over the input channels).
-    """
-    channels = weight.shape[1]
-    if values == channels:
-        return torch.eye(channels), weight
-    columns = weight.transpose(1, 3).reshape(-1, channels)
-    left, sizes, right = torch.linalg.svd(columns, full_matrices=False)
-    kept = min(values, len(sizes))
-    projection, rest = torch.zeros(values, channels), torch.zeros(len(columns), values)
-    projection[:kept] = right[:kept]
-    rest[:, :kept] = left[:, :kept] * sizes[:kept]
-    shape = (weight.shape[0], weight.shape[3], weight.shape[2], values)
-    return projection, rest.reshape(shape).transpose(1, 3).contiguous()
-
-
-@torch.no_grad()
-def _adapt_to_norm(path: nn.Module, frames: Tensor) -> None:
-    """Let a head undo the spatial norm: it gets values of mean 0 and deviation 1 per channel."""
-    mode = path.training
-    path.eval()
-    value = path.encoding.value(path.features(frames))
-    path.train(mode)
-    deviation, mean = torch.std_mean(value, dim=(2, 3))  # of each frame, as the norm takes them
-    convolution, norm = path.head.conv.conv, path.head.conv.bn
-    # The mean that the norm takes away reaches the head's batch norm as a constant.
-    norm.running_mean -= convolution.weight.sum(dim=(2, 3)) @ mean.mean(dim=0)
-    convolution.weight.mul_(deviation.mean(dim=0)[:, None, None])
 
 
 def _is_shortcut(name: str) -> bool:

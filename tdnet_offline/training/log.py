@@ -109,7 +109,7 @@ class TrainingLog(pl.Callback):
             self._bar.update(self._task, text=f"loss {means['total']:.4f}, {speed:.2f}/s")
             return
         terms = ", ".join(
-            f"{name.replace('_', ' ')} {mean:.4f}" for name, mean in (means | use).items() if mean
+            f"{name.replace('_', ' ')} {mean:.4f}" for name, mean in {**means, **use}.items() if mean
         )
         left = timedelta(seconds=round((iterations - done) / speed))
         self.say(

@@ -128,7 +128,7 @@ class TrainingModule(pl.LightningModule):
         # Costs as much as the attention itself: only for the iterations that are logged.
         if output.attention is not None and (self.iteration + 1) % self._config.log_every == 0:
             self.memory_use = {
-                "memory_gain": float(terms.sub - terms.full),
+                "memory_gain": float((terms.sub - terms.full).detach()),
                 **memory_use(output.attention),
             }
         return terms.total

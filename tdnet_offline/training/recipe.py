@@ -214,8 +214,6 @@ def _is_within(result: Any, limits: Within) -> bool:  # noqa: ANN401
     if result is None:
         return True
     numbers = result if isinstance(result, tuple) else (result,)
-    if limits.ascending and sorted(numbers) != list(numbers):
-        return False
     return all(limits.least <= number <= limits.most for number in numbers)
 
 
@@ -259,7 +257,6 @@ def _expected(hint: Any, limits: Within | None) -> str:  # noqa: ANN401
     if origin is Literal:
         return ", ".join(map(str, arguments))
     between = f" from {limits.least:g} to {limits.most:g}" if limits else ""
-    between += ", the smallest first" if limits and limits.ascending else ""
     if origin is tuple:
         count = "" if arguments[-1] is Ellipsis else f"{len(arguments)} "
         return f"a list of {count}{_PLURALS[arguments[0]]}{between}"

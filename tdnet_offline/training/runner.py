@@ -43,8 +43,8 @@ from tdnet_offline.training.validation import (
 )
 from tdnet_offline.training.world import World
 
-
 _START_FRAMES = 16
+"""Frames to which heads are fitted before training."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def _changed_keys(config: TrainingConfig, folder: Path) -> list[str]:
 
 def _some_frames(config: TrainingConfig, clips: ClipMixture) -> Tensor | None:
     """Return a few labelled frames, normalised, where the first weights depend on them."""
-    if not config.init.pass_through:
+    if not (config.init.single and config.init.pass_through):
         return None
     variant = chosen_variant(config.network)
     every = max(1, len(clips) // _START_FRAMES)

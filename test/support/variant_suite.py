@@ -169,7 +169,9 @@ class VariantSuite:
             memory = model.new_memory("meta")
         stride = self.variant.memory_stride
         rows, columns = (len(range(0, side, stride)) for side in model.feature_size)
-        d, values = self.variant.key_channels, self.variant.value_channels
+        # A position has eight channels where attention prefers near ones.
+        d = self.variant.key_channels + (8 if self.variant.attention_reach else 0)
+        values = self.variant.value_channels
         capacity = self.variant.memory_capacity
         chained = values if capacity else 0
         assert memory.nbytes == 4 * rows * columns * (capacity * (2 * d + values) + chained)

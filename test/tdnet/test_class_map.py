@@ -69,6 +69,20 @@ def test_cityscapes_has_the_official_train_ids_and_colours() -> None:
     assert [entry.name for entry in class_map.classes] == list(CITYSCAPES)
 
 
+def test_cityscapes_channels_become_camvids_classes_and_walls_none() -> None:
+    class_map = ClassMap.load("camvid-from-cityscapes")
+    camvid, cityscapes = ClassMap.load("camvid"), ClassMap.load("cityscapes")
+    assert class_map.num_network_classes == 19
+    for entry in camvid.classes:
+        same = class_map.class_by_name(entry.name)
+        assert (same.id, same.color) == (entry.id, entry.color)
+    table = class_map.id_table
+    assert table[cityscapes.class_by_name("wall").id] == 255
+    assert table[cityscapes.class_by_name("terrain").id] == camvid.class_by_name("tree").id
+    assert table[cityscapes.class_by_name("rider").id] == camvid.class_by_name("bicyclist").id
+    assert {*table[:19].tolist()} == {*range(11), 255}
+
+
 def test_camvid_has_its_eleven_classes_in_the_usual_order() -> None:
     class_map = ClassMap.load("camvid")
     names = "sky building pole road sidewalk tree sign_symbol fence car pedestrian bicyclist"
@@ -84,7 +98,7 @@ def test_nyudv2_has_forty_classes_counted_from_zero() -> None:
     assert len(class_map.classes) == 40
 
 
-@pytest.mark.parametrize("name", ClassMap.packaged_names())
+@pytest.mark.parametrize("name", ["camvid", "cityscapes", "nyudv2"])
 def test_packaged_map_is_one_class_a_channel_in_distinct_colours(name: str) -> None:
     class_map = ClassMap.load(name)
     count = class_map.num_network_classes
@@ -99,7 +113,12 @@ def test_packaged_map_is_one_class_a_channel_in_distinct_colours(name: str) -> N
 
 
 def test_packaged_names() -> None:
-    assert ClassMap.packaged_names() == ["camvid", "cityscapes", "nyudv2"]
+    assert ClassMap.packaged_names() == [
+        "camvid",
+        "camvid-from-cityscapes",
+        "cityscapes",
+        "nyudv2",
+    ]
 
 
 @given(class_map=class_maps())
@@ -197,7 +216,7 @@ def test_missing_file_names_what_is_allowed(given_name: str) -> None:
 
 def test_misspelt_name_gets_the_nearest() -> None:
     with pytest.raises(
-        ClassMapError, match="allowed camvid, cityscapes, nyudv2 or .*did you mean"
+        ClassMapError, match="allowed camvid, camvid-from-cityscapes, cityscapes, nyudv2 or .*did you mean"
     ):
         ClassMap.load("citscapes")
 

@@ -210,9 +210,9 @@ def test_cuda_memory_does_not_grow() -> None:
 
 def test_memory_bytes_are_those_of_the_specification() -> None:
     stream = segmenter(device="cpu", precision="float32")
-    positions = 3 * 5  # features of 9 x 17, every fourth row and column
-    # Three frames, and their chained values.
-    assert stream.memory_bytes == positions * (3 * (16 + 16 + 128) + 128) * 4
+    positions = 5 * 9  # features of 9 x 17, every second row and column
+    # Three frames, and their chained values; of queries and keys eight channels are the position.
+    assert stream.memory_bytes == positions * (3 * (24 + 24 + 64) + 64) * 4
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "gpu", "meta"])

@@ -15,6 +15,7 @@ from support.diagnosis import Diagnosis
 from support.precisions import precision_of_a_cpu
 from support.ros_graph import RosGraph, diagnostic_values, image_message, stamp, wait_for
 
+from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros.diagnostics import NodeView, explain_state
 from tdnet_ros.findings import Severity
 from tdnet_ros.msg import SegmentationStatus
@@ -80,6 +81,22 @@ def test_the_model(active: RosGraph) -> None:
     assert float(values["memory of a camera MiB"]) > 0.01
     assert float(values["host memory MiB"]) > 50
     assert "device memory allocated MiB" not in values
+
+
+def test_packaged_weights_are_named_with_their_purpose_once(graph: RosGraph) -> None:
+    graph.start(device="cpu", autostart=False)
+    log = graph.listen_to_log()
+    for label in ("configure", "cleanup", "configure", "activate"):
+        assert graph.transition(label), label
+    values = diagnostic_values(Diagnosis(graph).wait("tdnet: model", "active"))
+    assert values["weights"] == f"packaged: {PACKAGED_PURPOSE}"
+    wait_for(lambda: log.count("active: waiting"), "a log line")
+    assert log.count(PACKAGED_PURPOSE) == 1
+
+
+def test_own_weights_are_named(active: RosGraph, weights: str) -> None:
+    values = diagnostic_values(Diagnosis(active).wait("tdnet: model", "active"))
+    assert values["weights"] == weights
 
 
 def test_the_memory(active: RosGraph, images: list[np.ndarray]) -> None:

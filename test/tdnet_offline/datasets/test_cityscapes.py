@@ -99,9 +99,53 @@ def test_a_missing_frame_is_named(root: Path) -> None:
     ]
 
 
+def add_stills(root: Path) -> None:
+    """Add the package of 11 GB: the labelled frames alone, here 100 brighter."""
+    for labels in root.glob("gtFine/*/*/*_labelIds.png"):
+        stem = labels.name.removesuffix("_gtFine_labelIds.png")
+        folder = root / "leftImg8bit" / labels.parents[1].name / labels.parent.name
+        frame = int(stem.rpartition("_")[2])
+        write_image(folder / f"{stem}_leftImg8bit.png", picture(frame + 100))
+
+
+def test_without_sequences_each_labelled_frame_is_a_video(root: Path) -> None:
+    add_stills(root)
+    with_sequences = open_dataset(f"cityscapes:{root}", "val")
+    assert [video.num_frames for video in with_sequences.videos] == [30, 30]
+    expected = with_sequences.videos[1].labels(19)
+    (root / "leftImg8bit_sequence").rename(root / "elsewhere")
+    dataset = open_dataset(f"cityscapes:{root}", "val")
+    assert [video.name for video in dataset.videos] == [v.name for v in with_sequences.videos]
+    video = pickle.loads(pickle.dumps(dataset.videos[1]))
+    assert (video.num_frames, list(video.labelled), video.frame_rate) == (1, [0], None)
+    np.testing.assert_array_equal(video.frame(0).image, picture(676))
+    np.testing.assert_array_equal(video.labels(0), expected)
+    assert len(ClipDataset(dataset, 1)) == 2
+    with pytest.raises(InputError, match=r"none of the 2 .* or train with data.repeat_stills=tr"):
+        ClipDataset(dataset, 4)
+    assert len(ClipDataset(dataset, 4, repeat=True)) == 2
+
+
+def test_check_counts_stills(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_stills(root)
+    (root / "leftImg8bit_sequence").rename(root / "elsewhere")
+    assert main(["check", f"cityscapes:{root}", "--split", "val", "--length", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:3] == ["2 videos, 2 frames, 2 labelled", "2 clips of 1 frame"]
+    assert any(line.startswith("note: every video has one frame;") for line in lines)
+    assert main(["check", f"cityscapes:{root}", "--split", "val"]) == 2
+    assert "nothing can be used: no clip of 4 frames" in capsys.readouterr().out
+    still = root / "leftImg8bit/val/frankfurt/frankfurt_000000_000294_leftImg8bit.png"
+    still.unlink()
+    assert main(["check", f"cityscapes:{root}", "--split", "val", "--length", "1"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert f"missing: 1 file in {still.parent}, such as {still.name}" in lines
+    assert "leftImg8bit_trainvaltest.zip, 11 GB" in lines[-1]
+
+
 def test_missing_downloads_are_named(root: Path) -> None:
-    (root / "leftImg8bit_sequence").rename(root / "leftImg8bit")
-    with pytest.raises(InputError, match="only the labelled frames in leftImg8bit; .* separate"):
+    (root / "leftImg8bit_sequence").rename(root / "elsewhere")
+    with pytest.raises(InputError, match=r"neither leftImg8bit_sequence/val nor leftImg8bit/val;"):
         open_dataset(f"cityscapes:{root}", "val")
     with pytest.raises(InputError, match="gtFine/test: no CITY/.*gtFine_trainvaltest"):
         open_dataset(f"cityscapes:{root}", "test")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +18,14 @@ from torch.utils.data import DataLoader
 from tdnet import ClassMap
 from tdnet.errors import InputError
 from tdnet.preprocess import resize_picture
-from tdnet_offline.datasets import Clip, ClipDataset, Dataset, LabelledVideo, open_dataset
+from tdnet_offline.datasets import (
+    Clip,
+    ClipDataset,
+    ClipMixture,
+    Dataset,
+    LabelledVideo,
+    open_dataset,
+)
 from tdnet_offline.frames import Frame
 
 
@@ -30,8 +38,10 @@ class CountedVideo(LabelledVideo):
         self.name, self.num_frames, self.labelled = "counted", frames, labelled
         self.frame_rate = None
         self._size, self._gap = size, gap
+        self.reads = 0
 
     def frame(self, index: int) -> Frame:
+        self.reads += 1
         if index == self._gap:
             raise InputError(f"frames/{index}.png: does not exist")
         return Frame(str(index), None, "", np.full((*self._size, 3), index, np.uint8))
@@ -60,22 +70,68 @@ def test_a_clip_ends_in_its_labelled_frame() -> None:
     assert clip.name == "counted frame 7"
 
 
-def test_the_draw_decides_the_spacing() -> None:
+def test_each_gap_is_drawn_on_its_own() -> None:
     clips = ClipDataset(counted(CountedVideo(9, [7])), 4)
-    drawn = [tuple(numbers(clips[0, draw])) for draw in range(200)]
-    assert drawn == [tuple(numbers(clips[0, draw])) for draw in range(200)]
+    drawn = [tuple(numbers(clips[0, draw])) for draw in range(400)]
+    assert drawn == [tuple(numbers(clips[0, draw])) for draw in range(400)]
     counts = Counter(drawn)
-    assert set(counts) == {(4, 5, 6, 7), (1, 3, 5, 7)}
-    assert min(counts.values()) > 60
+    gaps = itertools.product((1, 2), repeat=3)
+    assert set(counts) == {(7 - a - b - c, 7 - b - c, 7 - c, 7) for a, b, c in gaps}
+    assert min(counts.values()) > 25
 
 
-def test_only_spacings_that_fit_are_drawn_and_other_frames_left_out() -> None:
+def test_only_gaps_that_fit_are_drawn_and_other_frames_left_out() -> None:
     clips = ClipDataset(counted(CountedVideo(9, range(9))), 4)
     assert (len(clips), clips.left_out) == (6, 3)
-    for draw in range(20):
-        assert numbers(clips[0, draw]) == [0, 1, 2, 3]
-        assert numbers(clips[2, draw]) == [2, 3, 4, 5]
-    assert {tuple(numbers(clips[3, draw])) for draw in range(20)} == {(3, 4, 5, 6), (0, 2, 4, 6)}
+    for index, spare in ((0, 0), (1, 1), (2, 2), (3, 3), (5, 3)):
+        drawn = {tuple(numbers(clips[index, draw])) for draw in range(200)}
+        fitting = {gaps for gaps in itertools.product((1, 2), repeat=3) if sum(gaps) <= 3 + spare}
+        assert {tuple(b - a for a, b in itertools.pairwise(clip)) for clip in drawn} == fitting
+        assert all(clip[-1] == 3 + index for clip in drawn)
+
+
+def test_stills_are_repeated_as_a_standing_camera_sees_them() -> None:
+    videos = CountedVideo(1, [0]), CountedVideo(9, [1, 2, 7])
+    clips = ClipDataset(counted(*videos), 4, repeat=True)
+    assert (len(clips), clips.left_out) == (4, 0)
+    drawn = [{tuple(numbers(clips[index, draw])) for draw in range(100)} for index in range(4)]
+    assert drawn[0] == {(0, 0, 0, 0)}
+    assert drawn[1] == {(0, 0, 0, 1)}
+    assert drawn[2] == {(0, 0, 1, 2)}
+    assert len(drawn[3]) == 8  # enough frames: as without repeating
+    assert len(ClipDataset(counted(*videos), 4)) == 1
+
+
+def test_a_repeated_still_is_read_once() -> None:
+    video = CountedVideo(1, [0])
+    clip = ClipDataset(counted(video), 4, repeat=True)[0, 0]
+    assert numbers(clip) == [0] * 4
+    assert video.reads == 1 + 1  # one more for the size of the data set
+
+
+class TestMixture:
+    def part(self, *labelled: int, **changes: object) -> ClipDataset:
+        return ClipDataset(
+            replace(counted(CountedVideo(60, labelled)), **changes),  # type: ignore[arg-type]
+            1,
+        )
+
+    def test_clips_of_its_parts_follow_each_other(self) -> None:
+        mixture = ClipMixture([self.part(4, 9), self.part(11), self.part(20, 21, 22)])
+        assert (len(mixture), mixture.counts) == (6, [2, 1, 3])
+        assert [numbers(mixture[index, 0]) for index in range(6)] == [
+            [n] for n in (4, 9, 11, 20, 21, 22)
+        ]
+
+    def test_other_classes_are_refused(self) -> None:
+        other = self.part(1, root="THERE", class_map=ClassMap.load("camvid"))
+        with pytest.raises(InputError, match=r"counted:ROOT .*'cityscapes', counted:THERE .*'cam"):
+            ClipMixture([self.part(1), self.part(2), other])
+
+    def test_other_sizes_are_refused(self) -> None:
+        large = ClipDataset(counted(CountedVideo(3, [1], size=(7, 8))), 1)
+        with pytest.raises(InputError, match=r"6 x 8, .* 7 x 8 \(height x width\); give data.fr"):
+            ClipMixture([self.part(1), large])
 
 
 def test_single_frames() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,11 +14,12 @@ import torch
 from torch import Tensor
 
 from tdnet.preprocess import MEAN, STD, Preprocessor
+from tdnet_offline.damage import LOST_GREY
 from tdnet_offline.training.augmentation import Augmentation, plain
 from tdnet_offline.training.configuration import AugmentationConfig
 
 SIZE = (33, 65)
-NOTHING = AugmentationConfig(rotation=0, scale=(1, 1), flip=False, color_jitter=0)
+NOTHING = AugmentationConfig(rotation=0, scales=(1.0,), flip=False, color_jitter=0)
 
 
 def batch(size: tuple[int, int] = SIZE, clips: int = 2) -> tuple[Tensor, Tensor, Tensor]:
@@ -86,7 +89,7 @@ def test_all_frames_of_a_clip_are_varied_alike() -> None:
 def test_what_was_given_stays_as_it_was() -> None:
     frames, labels, draws = batch()
     before = frames.clone(), labels.clone()
-    Augmentation(AugmentationConfig(rotation=0, scale=(1, 1)), SIZE)(frames, labels, draws)
+    Augmentation(AugmentationConfig(rotation=0, scales=(1.0,)), SIZE)(frames, labels, draws)
     Augmentation(AugmentationConfig(), SIZE)(frames, labels, draws)
     assert torch.equal(frames, before[0])
     assert torch.equal(labels, before[1])
@@ -94,7 +97,7 @@ def test_what_was_given_stays_as_it_was() -> None:
 
 def test_half_of_the_clips_are_mirrored_with_their_labels() -> None:
     frames, labels, _ = batch(clips=1)
-    config = AugmentationConfig(rotation=0, scale=(1, 1), color_jitter=0)
+    config = AugmentationConfig(rotation=0, scales=(1.0,), color_jitter=0)
     straight, _ = plain(frames, labels, SIZE)
     mirrored = 0
     for draw in range(40):
@@ -107,36 +110,80 @@ def test_half_of_the_clips_are_mirrored_with_their_labels() -> None:
     assert 10 <= mirrored <= 30
 
 
-@pytest.mark.parametrize("scale", [0.5, 2.0])
-def test_a_scaled_crop_is_a_part_of_the_scaled_frame(scale: float) -> None:
+def test_a_scaled_crop_is_a_part_of_the_scaled_frame() -> None:
     frames, labels, _ = batch(clips=1)
-    config = AugmentationConfig(rotation=0, scale=(scale, scale), flip=False, color_jitter=0)
+    config = AugmentationConfig(rotation=0, scales=(2.0,), flip=False, color_jitter=0)
     corners = set()
     for draw in range(12):
-        varied, kept = Augmentation(config, SIZE)(frames, labels, torch.tensor([draw]))
-        if scale < 1:
-            # The whole frame is inside, what is beside it is ignored and has the mean colour.
-            outside = kept[0] == 255
-            share = 1 - float(outside.float().mean())
-            assert share == pytest.approx(0.25, abs=0.04)
-            assert bool((varied[0, :, :, outside].abs() < 1.8).all())
-            far = (
-                torch.nn.functional.max_pool2d((~outside).float()[None, None], 3, 1, 1)[0, 0] == 0
-            )
-            assert bool((varied[0, :, :, far] == 0).all())
-            corners.add(tuple((~outside).nonzero()[0].tolist()))
-        else:
-            assert not bool((kept == 255).any())
-            # Labels 8 columns wide become 16 wide.
-            changes = (kept[0, 0, 1:] != kept[0, 0, :-1]).nonzero().flatten().tolist()
-            assert {b - a for a, b in itertools.pairwise(changes)} <= {16}
-            corners.add(changes[0])
+        _, kept = Augmentation(config, SIZE)(frames, labels, torch.tensor([draw]))
+        assert not bool((kept == 255).any())
+        # Labels 8 columns wide become 16 wide.
+        changes = (kept[0, 0, 1:] != kept[0, 0, :-1]).nonzero().flatten().tolist()
+        assert {b - a for a, b in itertools.pairwise(changes)} <= {16}
+        corners.add(changes[0])
     assert len(corners) > 4
+
+
+def test_what_is_smaller_than_the_crop_is_stretched_to_it() -> None:
+    """Labels stay in place, nothing is ignored, frames lose the detail of the smaller size."""
+    frames, labels, draws = batch()
+    config = AugmentationConfig(rotation=0, scales=(0.5,), flip=False, color_jitter=0)
+    varied, kept = Augmentation(config, SIZE)(frames, labels, draws)
+    assert torch.equal(kept, labels.long())
+    small = [
+        [cv2.resize(frame, (32, 16), interpolation=cv2.INTER_LINEAR) for frame in clip]
+        for clip in frames.numpy()
+    ]
+    stretched = np.stack([[cv2.resize(frame, SIZE[::-1]) for frame in clip] for clip in small])
+    error = pictures(varied) * 255 - torch.from_numpy(stretched).permute(0, 1, 4, 2, 3)
+    assert float(error.abs().mean()) < 1
+
+
+def test_a_frame_that_is_larger_than_the_crop_is_cropped_at_its_scale() -> None:
+    frames, labels, draws = batch((66, 130))
+    config = AugmentationConfig(rotation=0, scales=(0.75,), flip=False, color_jitter=0)
+    _, kept = Augmentation(config, SIZE)(frames, labels, draws)
+    changes = (kept[0, 0, 1:] != kept[0, 0, :-1]).nonzero().flatten().tolist()
+    assert {b - a for a, b in itertools.pairwise(changes)} == {6}  # labels 8 columns wide
+    assert not bool((kept == 255).any())
+
+
+def test_each_scale_of_the_specification_is_drawn_as_often_and_no_other() -> None:
+    scales = AugmentationConfig().scales
+    assert scales == (0.75, 1, 1.25, 1.5, 1.75, 2)
+    labels = (torch.arange(257) // 4 % 250).to(torch.uint8).expand(1, 9, -1)
+    frames = torch.zeros(1, 1, 9, 257, 3, dtype=torch.uint8)
+    config = AugmentationConfig(rotation=0, flip=False, color_jitter=0)
+    widths: Counter[float] = Counter()
+    for draw in range(300):
+        _, kept = Augmentation(config, (9, 257))(frames, labels, torch.tensor([draw]))
+        # Labels are 4 columns wide; those between the first and last change are whole.
+        changes = (kept[0, 4, 1:] != kept[0, 4, :-1]).nonzero().flatten()
+        widths[round(float(changes[-1] - changes[0]) / (len(changes) - 1) * 4) / 16] += 1
+    # What is resized to 0.75 is stretched to the crop, which restores the width.
+    assert set(widths) == {1, 1.25, 1.5, 1.75, 2}
+    assert 70 <= widths[1] <= 130
+    assert all(30 <= widths[scale] <= 70 for scale in scales[2:])
+
+
+def test_rotation_leaves_black_corners_without_labels() -> None:
+    frames, labels, _ = batch((65, 65), clips=1)
+    config = AugmentationConfig(rotation=45, scales=(1.0,), flip=False, color_jitter=0)
+    shares = []
+    for draw in range(8):
+        varied, kept = Augmentation(config, (65, 65))(
+            frames.clamp(min=40), labels, torch.tensor([draw])
+        )
+        outside = kept[0] == 255
+        inner = torch.nn.functional.max_pool2d((~outside).float()[None], 3, 1, 1)[0] == 0
+        assert float(pictures(varied[0])[:, :, inner].abs().max() if inner.any() else 0) < 1e-5
+        shares.append(float(outside.float().mean()))
+    assert max(shares) > 0.1
 
 
 def test_a_turned_frame_is_what_opencv_turns() -> None:
     frames, labels, _ = batch((65, 65), clips=1)
-    config = AugmentationConfig(rotation=30, scale=(1, 1), flip=False, color_jitter=0)
+    config = AugmentationConfig(rotation=30, scales=(1.0,), flip=False, color_jitter=0)
     angles = []
     for draw in range(8):
         varied, kept = Augmentation(config, (65, 65))(frames, labels, torch.tensor([draw]))
@@ -161,7 +208,7 @@ def test_a_turned_frame_is_what_opencv_turns() -> None:
 def test_colours_vary_within_their_range_and_by_brightness_contrast_and_saturation() -> None:
     grey = torch.full((1, 1, *SIZE, 3), 100, dtype=torch.uint8)
     labels = torch.zeros((1, *SIZE), dtype=torch.uint8)
-    config = AugmentationConfig(rotation=0, scale=(1, 1), flip=False, color_jitter=0.3)
+    config = AugmentationConfig(rotation=0, scales=(1.0,), flip=False, color_jitter=0.3)
     factors = []
     for draw in range(60):
         varied, _ = Augmentation(config, SIZE)(grey, labels, torch.tensor([draw]))
@@ -190,9 +237,92 @@ def test_colours_vary_within_their_range_and_by_brightness_contrast_and_saturati
 
 def test_no_colour_leaves_its_range() -> None:
     frames, labels, draws = batch()
-    config = AugmentationConfig(rotation=0, scale=(1, 1), color_jitter=1)
+    config = AugmentationConfig(rotation=0, scales=(1.0,), color_jitter=1)
     for draw in range(10):
         varied, _ = Augmentation(config, SIZE)(frames, labels, draws + 2 * draw)
         values = pictures(varied)
         assert math.isclose(max(1.0, float(values.max())), 1.0, abs_tol=1e-5)
         assert math.isclose(min(0.0, float(values.min())), 0.0, abs_tol=1e-5)
+
+
+class TestDamage:
+    """Grey frames, so that whatever is not grey is damage."""
+
+    LEVEL = 90
+
+    def damaged(
+        self, draws: int, *, length: int = 4, still: bool = True, **damage: float
+    ) -> Tensor:
+        """Frames (B, N, H, W, 3) in grey levels of a clip of uniform grey for each draw."""
+        size = (40, 64) if still else (80, 128)
+        frames = torch.full((draws, length, *size, 3), self.LEVEL, dtype=torch.uint8)
+        labels = torch.zeros((draws, *size), dtype=torch.uint8)
+        config = replace(NOTHING, **damage)  # type: ignore[arg-type]
+        varied, kept = Augmentation(config, (40, 64))(frames, labels, torch.arange(draws))
+        assert not bool(kept.any())  # labels stay
+        return pictures(varied).permute(0, 1, 3, 4, 2) * 255
+
+    def is_damaged(self, frames: Tensor) -> Tensor:
+        return (frames - self.LEVEL).abs().amax(dim=(2, 3, 4)) > 0.01
+
+    @pytest.mark.parametrize("still", [True, False], ids=["as it is", "cropped"])
+    def test_a_third_of_the_frames_is_damaged_each_on_its_own(self, still: bool) -> None:
+        damaged = self.is_damaged(self.damaged(250, still=still, stripe=0.4, noise=30))
+        assert float(damaged.float().mean()) == pytest.approx(1 / 3, abs=0.05)
+        # Neither the place in the clip nor a neighbour matters: counts are binomial.
+        assert all(abs(share - 1 / 3) < 0.1 for share in damaged.float().mean(dim=0).tolist())
+        counts = torch.bincount(damaged.sum(dim=1), minlength=5) / len(damaged)
+        expected = [math.comb(4, k) * (1 / 3) ** k * (2 / 3) ** (4 - k) for k in range(5)]
+        assert (counts - torch.tensor(expected)).abs().max() < 0.1
+
+    def test_a_stripe_is_neighbouring_rows_of_decoder_grey(self) -> None:
+        frames = self.damaged(100, stripe=0.5)
+        heights, firsts = [], set()
+        for frame in frames.flatten(0, 1)[self.is_damaged(frames).flatten()]:
+            lost = (frame - self.LEVEL).abs().amax(dim=(1, 2)) > 0.01
+            rows = lost.nonzero().flatten()
+            assert rows.tolist() == list(range(int(rows[0]), int(rows[-1]) + 1))
+            torch.testing.assert_close(
+                frame[lost], torch.full_like(frame[lost], LOST_GREY), rtol=0, atol=0.01
+            )
+            heights.append(len(rows))
+            firsts.add(int(rows[0]))
+        # Between half of the share and all of it, anywhere.
+        assert 10 <= min(heights) < 13
+        assert 17 < max(heights) <= 20
+        assert len(firsts) > 15
+
+    def test_noise_has_its_deviation_and_no_stripe(self) -> None:
+        frames = self.damaged(100, noise=20)
+        deviations = []
+        for frame in frames.flatten(0, 1)[self.is_damaged(frames).flatten()]:
+            grain = frame - self.LEVEL
+            assert abs(float(grain.mean())) < 2
+            deviations.append(float(grain.std()))
+            rows = grain.std(dim=(1, 2))
+            assert float(rows.min()) > 0.5 * deviations[-1]
+        assert 9.5 <= min(deviations) < 12
+        assert 18 < max(deviations) <= 21
+
+    def test_a_frame_has_one_kind_of_damage(self) -> None:
+        frames = self.damaged(100, stripe=0.5, noise=30)
+        kinds = Counter(
+            "noise" if len(frame.round().unique()) > 2 else "stripe"
+            for frame in frames.flatten(0, 1)[self.is_damaged(frames).flatten()]
+        )
+        assert min(kinds["stripe"], kinds["noise"]) > 40
+
+    def test_noise_stays_within_the_range_of_a_picture(self) -> None:
+        frames, labels, draws = batch(clips=8)
+        config = replace(NOTHING, noise=255)
+        values = pictures(Augmentation(config, SIZE)(frames, labels, draws)[0])
+        assert -1e-5 < float(values.min()) < float(values.max()) < 1 + 1e-5
+
+    def test_the_draw_decides_the_damage(self) -> None:
+        one, again = (self.damaged(20, stripe=0.4, noise=30) for _ in range(2))
+        assert torch.equal(one, again)
+        marks = self.is_damaged(one)
+        assert len({tuple(row) for row in marks.tolist()}) > 4
+
+    def test_a_recipe_without_damage_leaves_frames_alone(self) -> None:
+        assert not bool(self.is_damaged(self.damaged(50)).any())

@@ -46,6 +46,18 @@ def test_heads_classify_the_third_layer(variant: str, count: int) -> None:
     assert heads[0](layer3).shape == (2, 19, 5, 9)
 
 
+def test_heads_start_as_the_specification_says() -> None:
+    for head in auxiliary_heads(network_of("psp18-half")):
+        for weight, bias in (
+            (head.conv.conv.weight, head.conv.conv.bias),
+            (head.classifier.weight, head.classifier.bias),
+        ):
+            fan_in = weight[0].numel()
+            error = 5 / (2 * weight.numel()) ** 0.5
+            assert float(weight.detach().std()) * fan_in**0.5 == pytest.approx(1, abs=error)
+            assert bias is None or not bool(bias.any())
+
+
 def test_heads_travel_with_the_weights_which_load_without_them(tmp_path: Path) -> None:
     network, path = network_of(seed=1), tmp_path / "a.safetensors"
     heads = auxiliary_heads(network)

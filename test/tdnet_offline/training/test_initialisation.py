@@ -15,6 +15,7 @@ from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet
 from tdnet.variants import Backbone, Variant, get_variant
 from tdnet_offline.training.initialisation import (
+    load_backbones,
     load_imagenet_backbones,
     load_single_frame,
     start_paths,
@@ -192,12 +193,16 @@ def new_paths(**changes: object) -> TDNet:
     return network
 
 
+GROUPED = {"pyramid_groups": 2, "value_channels": 128}
+"""As in the published td4-psp18: two groups, and values of as many channels as features."""
+
+
 class TestPaths:
     def test_together_two_neighbouring_paths_are_the_single_frame_network(
         self, single: SingleFrameNetwork
     ) -> None:
         """Each sees half of the pyramid; the halves of the 3x3 convolution add up to the whole."""
-        network = new_paths()
+        network = new_paths(**GROUPED)
         assert start_paths(network, single) == []
         with torch.no_grad():
             features = single.pyramid(*single.backbone(frames()).scales)
@@ -206,15 +211,33 @@ class TestPaths:
         for one, other in ((0, 1), (2, 3), (1, 2)):
             torch.testing.assert_close(halves[one] + halves[other], whole, rtol=1e-3, atol=1e-3)
 
+    @pytest.mark.parametrize("pass_through", [False, True])
+    def test_heads_are_copied_whole(self, single: SingleFrameNetwork, pass_through: bool) -> None:
+        network = new_paths(**GROUPED)
+        start_paths(network, single, pass_through=pass_through)
+        given = single.head.state_dict()
+        weight = given.pop("conv.conv.weight")
+        for index, path in enumerate(network.paths):
+            state = path.head.state_dict()
+            half = state.pop("conv.conv.weight")
+            # Half of the 128 channels of x, then half of the 32 of each of the four grids.
+            first = index % 2
+            kept = [*range(64 * first, 64 * first + 64)]
+            for grid in range(4):
+                start = 128 + 32 * grid + 16 * first
+                kept += range(start, start + 16)
+            assert torch.equal(half, weight[:, kept])
+            assert state.keys() == given.keys()
+            assert all(torch.equal(item, given[name]) for name, item in state.items())
+
     def test_the_rest_keeps_its_random_numbers(self, single: SingleFrameNetwork) -> None:
-        network, twin = new_paths(), new_paths()
+        network, twin = new_paths(**GROUPED), new_paths(**GROUPED)
         start_paths(network, single)
         for path, other in zip(network.paths, twin.paths, strict=True):
             for mine, theirs in (
                 (path.encoding, other.encoding),
                 (path.propagation, other.propagation),
-                (path.head.classifier, other.head.classifier),
-                (path.head.conv.bn, other.head.conv.bn),
+                (path.norm, other.norm),
             ):
                 for item, own in zip(mine.parameters(), theirs.parameters(), strict=True):
                     assert torch.equal(item, own)
@@ -222,7 +245,7 @@ class TestPaths:
     def test_passed_through_features_are_classified_as_in_the_single_frame_network(
         self, single: SingleFrameNetwork
     ) -> None:
-        network = new_paths()
+        network = new_paths(**GROUPED)
         assert start_paths(network, single, pass_through=True) == []
         with torch.no_grad():
             for path in network.paths:
@@ -231,6 +254,31 @@ class TestPaths:
                 half = path.head.conv.conv(features)
                 expected = single.head.classifier(torch.relu(single.head.conv.bn(half)))
                 torch.testing.assert_close(path.head(features), expected)
+
+    def test_fewer_values_are_what_the_head_needs_of_the_features(self) -> None:
+        """A 3x3 convolution to 4 channels needs at most 36 combinations of the 256 features."""
+        torch.manual_seed(6)
+        variant = dataclasses.replace(get_variant("psp18-nano"), head_channels=4)
+        single = create_model(variant, num_classes=5, input_size=SIZE)
+        network = new_paths(head_channels=4, value_channels=40)
+        assert isinstance(single, SingleFrameNetwork)
+        start_paths(network, single, pass_through=True)
+        with torch.no_grad():
+            for path in network.paths:
+                features = path.features(frames())
+                torch.testing.assert_close(
+                    path.head.conv.conv(path.encoding.value(features)),
+                    single.head.conv.conv(features),
+                    rtol=1e-3,
+                    atol=1e-4,
+                )
+
+    def test_the_past_passes_through_attention(self, single: SingleFrameNetwork) -> None:
+        network = new_paths()
+        start_paths(network, single, pass_through=True)
+        for path in network.paths:
+            for step in path.propagation.steps:
+                assert torch.equal(step.projection.weight, torch.eye(64) / 3)
 
     @pytest.mark.parametrize(("name", "of"), [("td2-fa18", "fa18"), ("td4-bise18", "bise18")])
     def test_paths_of_other_families_start_from_theirs(self, name: str, of: str) -> None:
@@ -256,13 +304,8 @@ class TestPaths:
 
     def test_what_has_another_shape_is_said_once(self, single: SingleFrameNetwork) -> None:
         network = new_paths(value_channels=64, head_channels=16)
-        notes = start_paths(network, single, pass_through=True)
-        assert [note.split(" keeps")[0] for note in notes] == [
-            "3x3 of the head",
-            "value projection",
-            "norm of the head",
-            "classifier",
-        ]
+        notes = start_paths(network, single, pass_through=True, frames=frames())
+        assert notes == ["heads keep their random numbers: psp18-nano has another shape"]
         path = network.paths[3]
         assert torch.equal(path.backbone.stem[0].conv.weight, single.backbone.stem[0].conv.weight)
 
@@ -270,6 +313,33 @@ class TestPaths:
         network = new_paths(backbone=Backbone(18, width=32))
         with pytest.raises(WeightsError, match="width 16, not dilated ResNet-18 of width 32"):
             start_paths(network, single)
+
+
+class TestOurBackbones:
+    @pytest.mark.parametrize("memory_frames", [3, 0])
+    def test_every_backbone_starts_from_the_first_of_the_file(
+        self, memory_frames: int, tmp_path: Path
+    ) -> None:
+        donor = new_paths(memory_frames=memory_frames)
+        save_weights(donor, tmp_path / "a.safetensors")
+        torch.manual_seed(9)
+        network = create_model("td4-psp18-nano", num_classes=3, input_size=(41, 65))
+        assert load_backbones(network, tmp_path / "a.safetensors") == []
+        given = backbones(donor)[0].state_dict()
+        for backbone in backbones(network):
+            state = backbone.state_dict()
+            assert all(torch.equal(state[name], item) for name, item in given.items())
+
+    def test_another_width_is_refused(self, tmp_path: Path) -> None:
+        save_weights(new_paths(), tmp_path / "a.safetensors")
+        with pytest.raises(WeightsError, match="is td4-psp18-nano: its backbone is .* width 16"):
+            load_backbones(create_model("psp18-half", input_size=SIZE), tmp_path / "a.safetensors")
+
+    def test_files_of_imagenet_are_read_as_before(self, resnet18: State, tmp_path: Path) -> None:
+        torch.save(resnet18, tmp_path / "resnet18.pth")
+        network = create_model("psp18", input_size=SIZE)
+        assert load_backbones(network, tmp_path / "resnet18.pth") == []
+        assert torch.equal(network.backbone.stem[0].conv.weight, resnet18["conv1.weight"])
 
 
 class TestSingleFrame:

@@ -79,8 +79,8 @@ def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2])
-def test_more_memory_frames_add_nothing_at_first(frames: int, tmp_path: Path) -> None:
-    """And the attention that there was is still to the newest frames."""
+def test_attention_to_more_memory_frames_is_new_and_random(frames: int, tmp_path: Path) -> None:
+    """The attention that there was is still to the newest frames."""
     path = tmp_path / "few.safetensors"
     torch.manual_seed(4)
     variant = get_variant("td4-psp18-nano").limited_memory(frames)
@@ -89,9 +89,14 @@ def test_more_memory_frames_add_nothing_at_first(frames: int, tmp_path: Path) ->
     learner = prepare_learner(config(init=InitConfig(weights=str(path))), MAP)
     many = learner.network
     missing = 3 - frames
-    assert learner.notes == [f"attention to the {missing} oldest frames is new, and adds nothing"]
+    assert learner.notes == [f"attention to the {missing} oldest frames is new"]
     assert isinstance(many, TDNet)
     assert isinstance(few, TDNet)
+    for each in many.paths:
+        for step in each.propagation.steps[:missing]:
+            # Zeros would leave queries and keys without gradients, and could never learn.
+            assert float(step.projection.weight.std()) == pytest.approx(64**-0.5, rel=0.05)
+            step.projection.weight.data.zero_()
     clip = torch.randn(1, 4, 3, *SIZE, generator=torch.Generator().manual_seed(5))
     for path_index in range(4):
         with torch.no_grad():
@@ -180,16 +185,31 @@ def test_channels_of_other_classes_are_never_taken_by_their_number(tmp_path: Pat
 def test_a_single_frame_network_without_auxiliary_head_is_said(tmp_path: Path) -> None:
     path = tmp_path / "bare.safetensors"
     save_weights(create_model("psp18-nano", 3, SIZE), path, class_map=MAP)
-    learner = prepare_learner(config(init=InitConfig(single=str(path))), MAP)
+    init = InitConfig(single=str(path), pass_through=True)
+    learner = prepare_learner(config(init=init), MAP)
     assert learner.notes == [f"auxiliary heads keep their random numbers: {path} has none"]
 
 
-def test_pass_through_copies_the_classifier(single: Path) -> None:
+def test_a_head_of_another_shape_is_said(single: Path) -> None:
+    """Values of 64 channels are no features of 256; with `pass_through` they stand for them."""
     given = read_checkpoint(single).tensors["head.classifier.weight"]
     for pass_through in (False, True):
         init = InitConfig(single=str(single), pass_through=pass_through)
-        state = prepare_learner(config(init=init), MAP).network.state_dict()
+        learner = prepare_learner(config(init=init), MAP)
+        note = "heads keep their random numbers: psp18-nano has another shape"
+        assert learner.notes == [note][pass_through:]
+        state = learner.network.state_dict()
         assert torch.equal(state["paths.2.head.classifier.weight"], given) is pass_through
+
+
+def test_backbones_start_from_weights_of_ours(single: Path) -> None:
+    learner = prepare_learner(config(init=InitConfig(backbone=str(single))), MAP)
+    assert learner.notes == []
+    state, given = learner.network.state_dict(), read_checkpoint(single).tensors
+    names = [name for name in given if name.startswith("backbone.")]
+    assert len(names) > 100
+    for name in names:
+        assert all(torch.equal(state[f"paths.{path}.{name}"], given[name]) for path in range(4))
 
 
 def test_a_checkpoint_of_the_same_classes_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -245,10 +265,10 @@ def test_another_input_size_is_taken(tmp_path: Path) -> None:
 
 
 def test_shared_paths_are_one_sub_network_with_two_slices() -> None:
-    learner = prepare_learner(config(shared_paths=True), MAP)
+    learner = prepare_learner(config("td4-psp18", shared_paths=True), MAP)
     network = learner.network
     assert isinstance(network, TDNet)
-    alone = create_model("td4-psp18-nano", 3, SIZE)
+    alone = create_model("td4-psp18", 3, SIZE)
     assert isinstance(alone, TDNet)
     count = sum(item.numel() for item in network.parameters())
     assert count == sum(item.numel() for item in alone.paths[0].parameters())

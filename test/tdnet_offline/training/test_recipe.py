@@ -66,7 +66,10 @@ def test_the_published_settings_are_those_of_the_specification() -> None:
     assert (chosen.learning_rate, chosen.warm_up, chosen.warm_up_start) == (1e-2, 1000, 1e-5)
     varied = config.augmentation
     assert (varied.rotation, varied.color_jitter, varied.flip) == (5, 0.5, True)
-    assert varied.scale == (0.75, 2)
+    assert varied.scales == (0.75, 1, 1.25, 1.5, 1.75, 2)
+    assert (varied.stripe, varied.noise) == (0, 0)
+    assert config.data.frame_size == (769, 1537)
+    assert not config.data.repeat_stills
     single = load_recipe("psp101-cityscapes")
     assert (single.loss.auxiliary, single.loss.distillation) == (0.4, "none")
 
@@ -75,6 +78,7 @@ def test_the_published_settings_are_those_of_the_specification() -> None:
 def test_fanet_trains_at_a_size_that_halves_six_times(name: str) -> None:
     config = load_recipe(f"{name}-cityscapes")
     assert config.network.input_size == get_variant(name).input_size == (768, 1536)
+    assert config.data.frame_size == (768, 1536)
     assert config.loss.auxiliary == 0
 
 
@@ -86,7 +90,9 @@ def test_other_data_sets_change_the_crop_and_nothing_of_the_schedule(
     config = load_recipe(f"{variant}-{data}")
     changed = changed_keys(load_recipe(f"{variant}-cityscapes"), config)
     files = {"init.single", "loss.teacher"} if variant in OF_THE_PAPER else set()
-    assert set(changed) == {"output", "network.input_size", "data.train", *files}
+    sizes = {"network.input_size", "data.frame_size"}
+    assert set(changed) == {"output", "data.train", *sizes, *files}
+    assert config.data.frame_size == crop
     assert config.network.variant == variant
     assert config.network.input_size == crop
     assert config.data.train == f"{data}:data/{data}"
@@ -104,7 +110,9 @@ def test_paths_start_from_their_single_frame_network_on_the_same_data(
     paths, start = get_variant(variant), get_variant(single.network.variant)
     assert (start.paths, start.backbone) == (1, paths.backbone)
     assert teacher.network.variant == "psp101"
-    assert single.data == teacher.data == config.data
+    assert single.data == config.data
+    sources = [(each.data.train, each.data.validation) for each in (single, teacher)]
+    assert sources[0] == sources[1]
     assert (single.loss.auxiliary > 0) == (config.loss.auxiliary > 0) == (variant != "td2-fa18")
 
 
@@ -194,7 +202,10 @@ def test_keys_are_listed_with_their_section() -> None:
         ("optimisation.warm_up_start=0", "optimisation.warm_up_start is '0'; allowed is a number"),
         (f"optimisation.learning_rate={'9' * 400}", "allowed is a number from 0 to 100"),
         (f"loss.sub=0x{'f' * 6000}", "loss.sub is a number of thousands of digits; allowed is"),
-        ("augmentation.scale=[2, 0.5]", "numbers from 0.1 to 10, the smallest first"),
+        ("augmentation.scales=[1, 11]", "a list of numbers from 0.1 to 10"),
+        ("augmentation.stripe=0.95", "allowed is a number from 0 to 0.9"),
+        ("augmentation.noise=-1", "allowed is a number from 0 to 255"),
+        ("data.shares=[0, 1]", "a list of numbers from 0.001 to 1, or null"),
         ("data.frame_size=[0, 0]", "data.frame_size is '[0, 0]'; allowed is a list of 2 whole"),
         ("data.frame_size=[-5, 10]", "whole numbers from 1 to 8193, or null"),
         ("data.frame_size=[100000, 100000]", "whole numbers from 1 to 8193, or null"),

@@ -53,7 +53,7 @@ def learnt(little: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingSu
         "optimisation__gradient_clip": 5.0,
         "loss__cross_entropy": "balanced",
         "augmentation__rotation": 2,
-        "augmentation__scale": [0.9, 1.2],
+        "augmentation__scales": [0.9, 1, 1.2],
         "augmentation__flip": False,
         "precision": "bfloat16",
         "validation__every": 20,

@@ -10,7 +10,7 @@ import torch
 from torchmetrics.classification import MulticlassJaccardIndex
 
 from tdnet import create_model
-from tdnet_offline.datasets import ClipDataset, open_dataset
+from tdnet_offline.datasets import ClipDataset, ClipMixture, open_dataset
 from tdnet_offline.training.data import Position, clip_loader
 from tdnet_offline.training.validation import (
     mean_iou,
@@ -24,7 +24,7 @@ SIZE = (33, 65)
 
 def test_validation_is_shared_out_and_adds_up(little: Path) -> None:
     network = create_model("td4-psp18-nano", 3, SIZE)
-    clips = ClipDataset(open_dataset(f"folder:{little}"), 4, (1,))
+    clips = ClipMixture([ClipDataset(open_dataset(f"folder:{little}"), 4, (1,))])
 
     def counted(rank: int, processes: int, size: int) -> torch.Tensor:
         position = Position(rank, processes, clips=size, parts=1)
@@ -56,11 +56,25 @@ def test_every_path_is_validated(size: int, wanted: int) -> None:
 
 def test_validation_on_what_is_learnt_is_said(little: Path) -> None:
     learnt = open_dataset(f"folder:{little}", "train")
-    (note,) = overlap_notes(learnt, open_dataset(f"folder:{little}", "val"))
+    held_out = open_dataset(f"folder:{little}", "val")
+    (note,) = overlap_notes([learnt], [held_out])
     assert note.startswith("validates on what it learns from: 12 of the 12 labelled frames")
     one, other = (dataclasses.replace(learnt, videos=(video,)) for video in learnt.videos)
-    assert overlap_notes(one, other) == []
-    assert overlap_notes(open_dataset("street:0@40x64,frames=4"), learnt) == []
+    assert overlap_notes([one], [other]) == []
+    street = open_dataset("street:0@40x64,frames=4")
+    assert overlap_notes([street], [learnt]) == []
+
+
+def test_validation_on_some_of_several_data_sets_that_are_learnt_is_said(little: Path) -> None:
+    learnt = open_dataset(f"folder:{little}", "train")
+    one, _ = (dataclasses.replace(learnt, videos=(video,)) for video in learnt.videos)
+    street, other = (open_dataset(f"street:{seed}@40x64,frames=4") for seed in (0, 1))
+    assert overlap_notes([street, one], [other]) == []
+    (note,) = overlap_notes([street, one], [other, learnt])
+    assert "6 of the 12 labelled frames of folder" in note
+    notes = overlap_notes([street, one], [learnt, street])
+    assert ["folder" in note for note in notes] == [True, False]
+    assert "4 of the 4 labelled frames of street" in notes[1]
 
 
 def test_mean_iou_is_that_of_torchmetrics() -> None:

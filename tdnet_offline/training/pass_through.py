@@ -1,0 +1,124 @@
+"""Paths that segment much like a single-frame network before any training.
+
+The published initialisation copies heads onto random values, behind a norm that the heads have
+never seen. Here values start as the features, and heads are fitted to the norm. What remains is
+the mean of each value over a frame, which the norm deletes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from tdnet.network import SingleFrameNetwork
+from tdnet.network.tdnet import Path
+from tdnet_offline.training.pyramid_groups import kept_channels
+
+_RIDGE = 1e-3
+"""Of the fit, as a share of the variance that the spatial norm gives to each value."""
+
+
+@torch.no_grad()
+def pass_features_through(path: Path, single: SingleFrameNetwork, frames: Tensor | None) -> Tensor:
+    """Let the values of a path be its features, and add those of the past to them.
+
+    If values have fewer channels than features, they are the combinations of features that
+    matter most to the head of `single`: a singular value decomposition of its 3x3 convolution,
+    weighted by the covariance of the features within a frame. Attention carries values
+    unchanged, each of M memory frames with a weight of 1 / M.
+
+    Args:
+        path: of the same backbone and pyramid weights as `single`, in evaluation mode. Its value
+            projection and attention propagation are changed.
+        single: the network to imitate, in evaluation mode.
+        frames: (B, 3, H, W) normalised, for the covariance; None: all features vary alike.
+
+    Returns:
+        (O, D, 3, 3), the 3x3 convolution of the head of `single`, for values.
+    """
+    weight = single.head.conv.conv.weight[:, kept_channels(path.pyramid)]
+    own = path.encoding.value.weight[:, :, 0, 0]
+    if own.shape[0] == own.shape[1]:
+        projection, rest = torch.eye(len(own)), weight
+    else:
+        projection, rest = _split(weight, own, _deviation(path, single, frames))
+    path.encoding.value.weight.copy_(projection[:, :, None, None])
+    for step in path.propagation.steps:
+        step.projection.weight.copy_(torch.eye(len(own)) / len(path.propagation.steps))
+    return rest
+
+
+def _split(weight: Tensor, random: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
+    """Split a convolution (O, C, 3, 3) into values of features and a convolution of values.
+
+    Args:
+        weight: the convolution.
+        random: (D, C), a value projection; rows that the convolution does not need are kept.
+        deviation: (C, C), the symmetric root of the covariance of the features.
+
+    Returns:
+        (D, C), the value projection, and (O, D, 3, 3). Together they are the given convolution,
+        or the nearest one of rank D.
+    """
+    columns = weight.permute(0, 2, 3, 1).flatten(0, 2)
+    left, sizes, _ = torch.linalg.svd(columns @ deviation, full_matrices=False)
+    kept = min(len(random), int((sizes > 1e-5 * sizes[0]).sum()))
+    projection, rest = random.clone(), torch.zeros(len(columns), len(random))
+    # Values of equal deviation, as the spatial norm makes them.
+    projection[:kept] = (left[:, :kept].T @ columns) / sizes[:kept, None]
+    rest[:, :kept] = left[:, :kept] * sizes[:kept]
+    return projection, rest.reshape(len(weight), 3, 3, -1).permute(0, 3, 1, 2)
+
+
+def _deviation(path: Path, single: SingleFrameNetwork, frames: Tensor | None) -> Tensor:
+    """Return the root (C, C) of the covariance of a path's features around each frame's mean."""
+    channels = path.pyramid.out_channels
+    if frames is None:
+        return torch.eye(channels)
+    covariance = torch.zeros(channels, channels, dtype=torch.float64)
+    for features, _ in _features(path, single, frames):
+        covariance += torch.cov(features[0].flatten(1), correction=0)
+    values, vectors = torch.linalg.eigh(covariance / len(frames))
+    return ((vectors * values.clamp(min=0).sqrt()) @ vectors.T).float()
+
+
+@torch.no_grad()
+def fit_head(path: Path, single: SingleFrameNetwork, frames: Tensor) -> None:
+    """Fit the 3x3 convolution of a path's head to the spatial norm and to its pyramid group.
+
+    The result is nearest, by least squares, to the convolution of `single` on all features. A
+    constant goes to the running mean of the head's batch norm.
+
+    Args:
+        path: as `pass_features_through` leaves it, in evaluation mode.
+        single: the network to imitate, in evaluation mode.
+        frames: (B, 3, H, W) normalised, at the network's input size.
+    """
+    gram, projected = torch.zeros(()), torch.zeros(())
+    for features, whole in _features(path, single, frames):
+        values = path.norm(path.encoding.value(features))
+        inputs = nn.functional.unfold(values, 3, padding=1)[0]
+        inputs = torch.cat([inputs, torch.ones_like(inputs[:1])])
+        targets = single.head.conv.conv(whole)[0].flatten(1)
+        gram = gram + (inputs @ inputs.T).double()
+        projected = projected + (inputs @ targets.T).double()
+    ridge = torch.full_like(gram[0], _RIDGE * float(gram[-1, -1]))
+    ridge[-1] = 0  # of the constant; its entry of `gram` is the number of positions
+    fitted = torch.linalg.solve(gram + ridge.diag(), projected).float()
+    convolution, norm = path.head.conv.conv, path.head.conv.bn
+    convolution.weight.copy_(fitted[:-1].T.reshape(convolution.weight.shape))
+    norm.get_buffer("running_mean").sub_(fitted[-1])
+
+
+def _features(
+    path: Path, single: SingleFrameNetwork, frames: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the path's features and those of all its groups, frame by frame."""
+    kept = kept_channels(path.pyramid)
+    grouped = single.pyramid.out_channels > len(kept)
+    for frame in frames.split(1):
+        scales = path.backbone(frame).scales
+        whole = (single if grouped else path).pyramid(*scales)
+        yield whole[:, kept], whole

@@ -1,0 +1,64 @@
+"""The gate for packaged weights: the memory changes labels, and a wrong memory costs accuracy.
+
+Weights that ignore their memory make every test of the memory contract blind.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tdnet.settings import SegmenterSettings
+from tdnet_offline.damage import Damage
+from tdnet_offline.datasets import open_dataset
+from tdnet_offline.evaluation.evaluating import evaluate
+from tdnet_offline.evaluation.memory_control import MemoryMode
+from tdnet_offline.evaluation.metrics import (
+    changed_share,
+    confusion_by_memory,
+    mean_iou,
+    memory_gain,
+)
+from tdnet_offline.evaluation.result import Evaluation
+
+HELD_OUT = "street:1000000-1000015,frames=7"
+"""Drives that no training has seen; staggered, so that every path meets a full memory."""
+FULL = 3
+
+
+def evaluated(memory: MemoryMode = "full", damage: str = "none") -> Evaluation:
+    segmenter = SegmenterSettings(
+        variant="td4-psp18-nano", device="cpu", precision="float32"
+    ).build()
+    return evaluate(
+        open_dataset(HELD_OUT),
+        segmenter,
+        memory=memory,
+        damage=Damage.parse(damage),
+        withhold=memory == "full",
+        stagger=True,
+        worst=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def clean() -> Evaluation:
+    return evaluated()
+
+
+def test_withholding_the_memory_changes_labels(clean: Evaluation) -> None:
+    assert clean.withheld_memory is not None
+    assert changed_share(clean.withheld_memory) >= 0.01
+
+
+def test_the_memory_of_another_stream_costs_accuracy(clean: Evaluation) -> None:
+    own, foreign = (
+        mean_iou(confusion_by_memory(evaluation)[FULL])
+        for evaluation in (clean, evaluated("foreign"))
+    )
+    assert 100 * (own - foreign) >= 0.5
+
+
+def test_the_memory_replaces_rows_that_a_frame_lost() -> None:
+    withheld = evaluated(damage="stripe=0.3").withheld_memory
+    assert withheld is not None
+    assert 100 * memory_gain(withheld) >= 4
