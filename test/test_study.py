@@ -190,7 +190,7 @@ def test_verdict(differences: list[float], expected: str) -> None:
 
 def test_claims_compare_runs_of_the_same_seed() -> None:
     results = [
-        StudyResult(name, seed, {STRIPE: value}, consistency=0.9, scored_frames=9)
+        StudyResult(name, seed, dict.fromkeys(DAMAGES, value), consistency=0.9, scored_frames=9)
         for name, values in {"distilled": {1: 0.5, 2: 0.6}, "memory": {2: 0.58, 3: 0.1}}.items()
         for seed, value in values.items()
     ]
