@@ -2,7 +2,7 @@
 #   make demo [BAG=... TOPIC=... | IMAGES=... | VIDEO=...] [RATE=...] [WEIGHTS=...] [VARIANT=...]
 #   make test [ARGS="-k name"]
 #   make soak [MINUTES=60] [RATE=5]     the node under faults, every frame accounted for
-#   make study [ARGS="--seeds 1"]   what each part of TDNet brings: some hours on two processors
+#   make study [ARGS="--seeds 1"]   what each part of TDNet brings: about 40 minutes of one processor core
 #   make benchmark [ARGS="--device cpu"]   latency, memory and start, against a plain formulation: five minutes
 #   make node-benchmark [ARGS="--sizes 1920x1080"]   a frame's way through the node, stage by stage: five minutes
 #   make transport          how many full-HD frames arrive, with and without the DDS profile

@@ -1,28 +1,24 @@
-"""The study: its networks can be trained, and its tables say what the runs came to."""
+"""The study: its networks can be trained, and its page shows what the runs measured."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from study.__main__ import collect, main
-from study.experiments import CLAIMS, EXPERIMENTS, FULL_RATE, Claim, experiment
-from study.running import Place, configuration, fingerprint, held_out, is_done, run
-from study.table import (
-    claims_table,
-    experiments_table,
-    load_results,
-    paired_differences,
-    verdict,
-)
-from tdnet.variants import get_variant
+from study.__main__ import SEEDS, collect, main
+from study.experiments import CLAIMS, DAMAGES, EXPERIMENTS, STRIPE, Experiment, experiment
+from study.result_tables import claims_table, experiments_table, paired_differences, verdict
+from study.results import StudyResult, load_results
+from study.study_run import UNSCORED, StudyRun, fingerprint, held_out
+from tdnet_offline.datasets import open_dataset
+from tdnet_offline.training.preparation import chosen_variant
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "study" / "results.json"
 PAGE = ROOT / "docs" / "study.md"
+TRAINED = [entry for entry in EXPERIMENTS if not entry.weights_of]
 TINY = (
     "optimisation.iterations=2",
     "optimisation.batch_size=2",
@@ -35,123 +31,170 @@ TINY = (
 )
 
 
-def test_each_experiment_is_a_recipe_whose_needs_come_before_it(tmp_path: Path) -> None:
-    seen: set[str] = set()
+def _name(entry: Experiment) -> str:
+    return entry.name
+
+
+@pytest.mark.parametrize("entry", TRAINED, ids=_name)
+def test_experiment_is_a_recipe(entry: Experiment, tmp_path: Path) -> None:
+    config = StudyRun(tmp_path, entry, 3).configuration()
+    assert config.seed == 3
+    assert config.optimisation.freeze_backbone == (entry.name != "teacher")
+
+
+def test_experiments_need_only_such_that_need_none() -> None:
     for entry in EXPERIMENTS:
-        assert set(entry.needs) <= seen, entry.name
-        seen.add(entry.name)
-        if not entry.weights_of:
-            config = configuration(Place(tmp_path, entry.name, 1))
-            get_variant(config.network.variant)
-            assert config.seed == 1
-    assert {name for claim in CLAIMS for name in (claim.better, claim.worse)} <= seen
+        assert not any(experiment(name).needs for name in entry.needs), entry.name
+
+
+def test_claims_compare_experiments() -> None:
+    for claim in CLAIMS:
+        assert experiment(claim.better) != experiment(claim.worse)
+        assert set(claim.damages) <= set(DAMAGES)
+
+
+@pytest.mark.parametrize("name", ["paths", "memory", "content only", "distilled"])
+def test_each_independent_path_has_the_labels_of_the_single_frame_network(
+    name: str, tmp_path: Path
+) -> None:
+    assert _labels_per_path(name, tmp_path) == _labels_per_path("single", tmp_path)
+
+
+def test_shared_paths_have_the_labels_of_one_path_or_of_four(tmp_path: Path) -> None:
+    of_one = _labels_per_path("memory", tmp_path)
+    assert 4 * _labels_per_path("shared", tmp_path) == of_one
+    assert 4 * _labels_per_path("shared x4", tmp_path) == 4 * of_one
+    assert _labels_per_path("single x4", tmp_path) == 4 * of_one
+
+
+def _labels_per_path(name: str, root: Path) -> float:
+    config = StudyRun(root, experiment(name), 1).configuration()
+    choice = config.optimisation
+    return choice.iterations * choice.batch_size / chosen_variant(config.network).paths
+
+
+def test_teacher_of_one_seed_teaches_all(tmp_path: Path) -> None:
+    teacher = StudyRun(tmp_path, experiment("teacher"), SEEDS[0])
+    for seed in SEEDS:
+        config = StudyRun(tmp_path, experiment("distilled"), seed).configuration()
+        assert Path(config.loss.teacher) == teacher.weights
+
+
+def test_held_out_drives_are_not_trained_on(tmp_path: Path) -> None:
+    data = StudyRun(tmp_path, experiment("memory"), 1).configuration().data
+    seen = {
+        video.name
+        for source in (data.train, data.validation)
+        for video in open_dataset(source).videos
+    }
+    assert seen.isdisjoint(video.name for video in held_out(tmp_path).videos)
+
+
+def test_frames_are_scored_with_a_full_memory(tmp_path: Path) -> None:
+    config = StudyRun(tmp_path, experiment("memory"), 1).configuration()
+    assert chosen_variant(config.network).memory_capacity == UNSCORED
+    for video in held_out(tmp_path).videos:
+        assert min(video.labelled) == UNSCORED
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("study")
-    for name in (
-        "start",
-        "teacher",
-        "grouped",
-        "grouped, half rate",
-        "memory 3",
-        "memory 3, withheld",
-    ):
-        run(Place(root, name, 1), TINY, drives=1)
+    for name in ("teacher", "memory", "memory withheld", "memory foreign", "distilled"):
+        StudyRun(root, experiment(name), 1).run(TINY, drives=2)
     return root
 
 
 def test_runs_leave_their_numbers(study: Path) -> None:
-    results = load_results(collect(study))
-    assert [*results] == [
-        "start",
+    results = collect(study)
+    assert [result.experiment for result in results] == [
         "teacher",
-        "memory 3",
-        "memory 3, withheld",
-        "grouped",
-        "grouped, half rate",
+        "memory",
+        "memory withheld",
+        "memory foreign",
+        "distilled",
     ]
-    for entry in results.values():
-        assert 0 < entry[1]["pixel_accuracy"] < 1
-        assert entry[1]["scored_frames"] == 12
-    assert "| grouped | td4 as in the paper" in experiments_table(results)
+    for result in results:
+        assert set(result.mean_iou) == set(DAMAGES)
+        assert 0 < result.consistency < 1
+        assert result.scored_frames == 2 * 9
+    assert results == load_results(study / "results.json")
 
 
-def test_what_has_run_is_not_run_again(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = Place(study, "start", 1).result.stat().st_mtime_ns
-    assert main(["--output", str(study), "--seeds", "1", "--only", "start", "grouped"]) == 0
-    assert Place(study, "start", 1).result.stat().st_mtime_ns == before
-    assert "| start |" in capsys.readouterr().out
+def test_past_is_withheld_or_replaced(study: Path) -> None:
+    own, withheld, foreign = (
+        result.mean_iou for result in collect(study) if result.experiment.startswith("memory")
+    )
+    assert own != withheld
+    assert own != foreign
 
 
-def test_a_result_of_another_experiment_by_that_name_does_not_count(tmp_path: Path) -> None:
-    place = Place(tmp_path, "start", 1)
-    assert not is_done(place)
-    place.folder.mkdir(parents=True)
-    place.result.write_text(json.dumps({"fingerprint": fingerprint(experiment("start"))}))
-    assert is_done(place)
-    place.result.write_text(json.dumps({"fingerprint": fingerprint(experiment("single"))}))
-    assert not is_done(place)
+def test_complete_runs_are_not_run_again(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = StudyRun(study, experiment("memory"), 1).result
+    before = result.stat().st_mtime_ns
+    assert main(["--output", str(study), "--seeds", "1", "--only", "memory", "distilled"]) == 0
+    assert result.stat().st_mtime_ns == before
+    assert "| distilled |" in capsys.readouterr().out
 
 
-def test_both_frame_rates_are_judged_at_the_same_moments(tmp_path: Path) -> None:
-    (full,) = held_out(tmp_path, drives=1).videos
-    (half,) = held_out(tmp_path, FULL_RATE / 2, drives=1).videos
-    assert len(full.labelled) == len(half.labelled) == 12
-    for of_full, of_half in list(zip(full.labelled, half.labelled, strict=True))[::5]:
-        assert np.array_equal(full.labels(of_full), half.labels(of_half))
+def test_changed_experiment_has_another_folder(tmp_path: Path) -> None:
+    entry = experiment("distilled")
+    folder = StudyRun(tmp_path, entry, 1).folder
+    changed = replace(entry, overrides=("loss.distillation=full",))
+    assert StudyRun(tmp_path, changed, 1).folder != folder
 
 
-def test_the_page_shows_the_committed_results() -> None:
+def test_run_without_the_network_that_it_needs_fails(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--output", str(tmp_path), "--seeds", "1", "--only", "memory withheld"]
+    assert main(words) == 2
+    assert "memory withheld, seed 1" in capfd.readouterr().err
+
+
+def test_unknown_experiment_is_refused_with_the_known_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--output", str(tmp_path), "--only", "distiled"]) == 2
+    assert "'distilled'" in capsys.readouterr().err
+
+
+def test_page_shows_the_committed_results() -> None:
     results = load_results(RESULTS)
     page = PAGE.read_text(encoding="utf-8")
     assert experiments_table(results) in page
     assert claims_table(results) in page
 
 
-def test_the_committed_results_are_of_the_experiments_as_they_are() -> None:
-    for name, runs in load_results(RESULTS).items():
-        for entry in runs.values():
-            assert entry["fingerprint"] == fingerprint(experiment(name))
-
-
-def test_unknown_experiment_is_refused_with_the_known_ones(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["--output", str(tmp_path), "--only", "groupd"]) == 2
-    assert "'grouped'" in capsys.readouterr().err
+def test_committed_results_are_of_the_experiments_as_they_are() -> None:
+    results = load_results(RESULTS)
+    assert {run.experiment for run in results} == {entry.name for entry in EXPERIMENTS}
+    assert len({run.start_weights for run in results}) == 1
+    for run in results:
+        assert run.fingerprint == fingerprint(experiment(run.experiment)), run.experiment
 
 
 @pytest.mark.parametrize(
-    ("differences", "within", "said"),
+    ("differences", "expected"),
     [
-        ([0.8, 0.9, 1.0], 0.0, "held"),
-        ([0.1, 0.1, 1.0], 0.0, "open"),
-        ([-0.8, -0.9, -1.0], 0.0, "did not hold"),
-        ([-0.5, -0.4, -0.6], 0.01, "held"),
-        ([5.0], 0.0, "open"),
+        ([0.8, 0.9, 1.0], "holds"),
+        ([0.1, 0.1, 1.0], "open"),
+        ([-0.8, -0.9, -1.0], "does not hold"),
+        ([5.0], "open"),
     ],
-    ids=["clearly", "by chance", "clearly not", "hardly less", "one run"],
+    ids=["clearly", "by chance", "clearly not", "one run"],
 )
-def test_verdict(differences: list[float], within: float, said: str) -> None:
-    assert verdict(Claim("", "a", "b", within), differences) == said
+def test_verdict(differences: list[float], expected: str) -> None:
+    assert verdict(differences) == expected
 
 
-def test_claims_compare_runs_of_the_same_seed(tmp_path: Path) -> None:
-    entries = [
-        {"experiment": name, "seed": seed, "mean_iou": value}
-        for name, values in {"memory 1": {1: 0.5, 2: 0.6}, "memory 0": {2: 0.58, 3: 0.1}}.items()
+def test_claims_compare_runs_of_the_same_seed() -> None:
+    results = [
+        StudyResult(name, seed, dict.fromkeys(DAMAGES, value), consistency=0.9, scored_frames=9)
+        for name, values in {"distilled": {1: 0.5, 2: 0.6}, "memory": {2: 0.58, 3: 0.1}}.items()
         for seed, value in values.items()
     ]
-    path = tmp_path / "results.json"
-    path.write_text(json.dumps(entries), encoding="utf-8")
-    results = load_results(path)
-    claim = next(claim for claim in CLAIMS if claim.better == "memory 1")
-    assert paired_differences(results, claim) == pytest.approx([2.0])
-    assert "| memory 1 - memory 0 | +2.0 (+2.0) | open |" in claims_table(results)
-
-
-def test_half_rate_is_seen_by_training_or_by_evaluation_only() -> None:
-    assert experiment("half rate").rate == experiment("grouped, half rate").rate == 8.5
-    assert experiment("grouped, half rate").weights_of == "grouped"
+    claim = next(claim for claim in CLAIMS if claim.better == "distilled")
+    assert paired_differences(results, claim, STRIPE) == pytest.approx([2.0])
+    row = f"| distilled - memory | {STRIPE} | +2.0 (+2.0) | open |"
+    assert row in claims_table(results)
