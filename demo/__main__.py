@@ -135,7 +135,7 @@ def _check(args: argparse.Namespace) -> None:
     given = args.bag or args.images or args.video
     if given is not None and args.output.resolve() in given.resolve().parents:
         raise DemoError(
-            f"{given} is in {args.output}, which is written anew: choose another --output"
+            f"{given} is in {args.output}, which is emptied first: choose another --output"
         )
 
 

@@ -26,8 +26,7 @@ from tdnet.variants import VARIANTS, Variant, feature_size
 
 logger = logging.getLogger("tdnet")
 
-ATTENTION_REACH = "attention_reach"
-"""Entry of a header: standard deviation of the Gaussian in the attention; none: 0."""
+_REACH = "attention_reach"
 _SHOWN = 4
 _LISTED_CLASSES = 19
 
@@ -156,13 +155,12 @@ def _check_reach(model: SegmentationNetwork, checkpoint: CheckpointFile) -> None
     Raises:
         WeightsError: with the remedy.
     """
-    reach = model.variant.attention_reach
-    found = checkpoint.metadata.get(ATTENTION_REACH, "0" if checkpoint.metadata else f"{reach:g}")
-    if model.variant.memory_capacity and found != f"{reach:g}":
+    reach = f"{model.variant.attention_reach:g}"
+    found = checkpoint.metadata.get(_REACH, "0" if checkpoint.metadata else reach)
+    if model.variant.memory_capacity and found != reach:
         raise WeightsError(
-            f"{checkpoint.path} was trained with attention_reach {found}, the model has "
-            f"{reach:g}: train with network.attention_reach={reach:g}, or create the model with a "
-            "variant of that attention_reach"
+            f"{checkpoint.path} was trained with attention_reach {found}, the model has {reach}: "
+            f"train with network.attention_reach={reach}, or create the model with that reach"
         )
 
 
@@ -259,7 +257,7 @@ def save_weights(
         **(extra or {}),
     }
     if model.variant.attention_reach:
-        metadata[ATTENTION_REACH] = f"{model.variant.attention_reach:g}"
+        metadata[_REACH] = f"{model.variant.attention_reach:g}"
     if model.variant.memory_frames is not None:
         metadata["memory_frames"] = str(model.variant.memory_frames)
     if class_map is not None:
@@ -321,7 +319,7 @@ def _identify(checkpoint: CheckpointFile) -> tuple[str, str | None, int | None, 
                 and (
                     _core_shape(tensors[theirs]) == _core_shape(target)
                     or _is_norm_map(theirs, target)
-                    or _is_classifier(target, _LISTED_CLASSES)
+                    or target.shape[0] == _LISTED_CLASSES  # a classifier
                 )
                 for theirs, target in needed.items()
             ):
@@ -389,10 +387,6 @@ def _resized_note(path: Path, item: Tensor, target: Tensor) -> str:
 
 def _is_norm_map(name: str, target: Tensor) -> bool:
     return target.dim() == 2 and (".norm." in name or name.startswith("layer_norm"))
-
-
-def _is_classifier(target: Tensor, num_classes: int) -> bool:
-    return target.shape[0] == num_classes
 
 
 def _core_shape(item: Tensor) -> tuple[int, ...]:

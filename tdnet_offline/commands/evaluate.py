@@ -78,7 +78,7 @@ def add_parser(subparsers: Subparsers) -> None:
         default="none",
         metavar="D",
         help="none, stripe=SHARE of the rows lost (0 to 0.9), or noise=STANDARD DEVIATION in grey "
-        "levels (0 to 255), drawn anew for every frame (default: %(default)s)",
+        "levels (0 to 255), drawn for each frame (default: %(default)s)",
     )
     parser.add_argument(
         "--seed",

@@ -76,7 +76,9 @@ def test_attention_prefers_near_positions() -> None:
     entry = encoding.memory_entry(same, 2)
     query = encoding.queries(same).flatten(2).transpose(1, 2)
     weights = torch.softmax(query @ entry.key.transpose(1, 2), dim=-1)[0]
-    wanted = torch.softmax(expected(network.feature_size, network.variant.attention_reach, 2), dim=-1)
+    wanted = torch.softmax(
+        expected(network.feature_size, network.variant.attention_reach, 2), dim=-1
+    )
     torch.testing.assert_close(weights.double(), wanted, rtol=0, atol=1e-4)
 
 
