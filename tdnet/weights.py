@@ -150,11 +150,7 @@ def load_weights(model: SegmentationNetwork, path: str | Path | CheckpointFile) 
 
 
 def _check_reach(model: SegmentationNetwork, checkpoint: CheckpointFile) -> None:
-    """Refuse weights that learnt another attention: no shape shows the difference.
-
-    Raises:
-        WeightsError: with the remedy.
-    """
+    """Refuse weights that learnt another attention: no shape shows the difference."""
     reach = f"{model.variant.attention_reach:g}"
     found = checkpoint.metadata.get(_REACH, "0" if checkpoint.metadata else reach)
     if model.variant.memory_capacity and found != reach:
