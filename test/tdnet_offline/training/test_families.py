@@ -46,7 +46,7 @@ def test_an_iteration_gives_every_term_its_gradient(name: str, teacher: Path) ->
     frames = torch.randn(2, clip_length(variant), 3, *SIZE, generator=generator)
     labels = torch.randint(3, (2, *SIZE), generator=generator)
     objective = Objective(config.loss, learner.teacher, None)
-    terms = objective(learner.network, learner.auxiliary, frames, labels, 1)
+    terms, _ = objective(learner.network, learner.auxiliary, frames, labels, 1)
     terms.total.backward()
     assert bool(torch.isfinite(terms.total))
     assert (terms.auxiliary > 0) == (learner.auxiliary is not None) == (name[:3] == "td4")
