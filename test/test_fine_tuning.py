@@ -251,8 +251,8 @@ def test_a_published_checkpoint_brings_its_classes_once_it_is_converted(tmp_path
 def test_where_no_weights_are_packaged_it_says_so() -> None:
     class_map = ClassMap.load("cityscapes")
     assert load_recipe("fine-tune").init.weights == "packaged"
-    config = load_recipe("fine-tune", ["network.variant=psp18-nano"])
-    with pytest.raises(WeightsError, match="no weights are packaged for psp18-nano; give"):
+    config = load_recipe("fine-tune", ["network.variant=psp18-half"])
+    with pytest.raises(WeightsError, match="no weights are packaged for psp18-half; give"):
         prepare_learner(config, class_map)
 
 
