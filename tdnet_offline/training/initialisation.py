@@ -195,7 +195,7 @@ def start_paths(
         path.backbone.load_state_dict(single.backbone.state_dict())
         path.pyramid.load_state_dict(single.pyramid.state_dict())
         if pass_through:
-            weight = pass_features_through(path, single, frames)
+            weight = pass_features_through(path, single)
         else:
             weight = single.head.conv.conv.weight.detach()[:, kept_channels(path.pyramid)]
         given = single.head.conv.state_dict() | {"conv.weight": weight}

@@ -21,19 +21,18 @@ _RIDGE = 1e-3
 
 
 @torch.no_grad()
-def pass_features_through(path: Path, single: SingleFrameNetwork, frames: Tensor | None) -> Tensor:
-    """Let the values of a path be its features, and add those of the past to them.
+def pass_features_through(path: Path, single: SingleFrameNetwork) -> Tensor:
+    """Set the values of a path to its features, and add those of the past to them.
 
     If values have fewer channels than features, they are the combinations of features that
-    matter most to the head of `single`: a singular value decomposition of its 3x3 convolution,
-    weighted by the covariance of the features within a frame. Attention carries values
-    unchanged, each of M memory frames with a weight of 1 / M.
+    matter most to the head of `single`, by a singular value decomposition of its 3x3
+    convolution. Attention carries values unchanged, each of M memory frames with a weight of
+    1 / M.
 
     Args:
         path: of the same backbone and pyramid weights as `single`, in evaluation mode. Its value
             projection and attention propagation are changed.
         single: the network to imitate, in evaluation mode.
-        frames: (B, 3, H, W) normalised, for the covariance; None: all features vary alike.
 
     Returns:
         (O, D, 3, 3), the 3x3 convolution of the head of `single`, for values.
@@ -43,45 +42,31 @@ def pass_features_through(path: Path, single: SingleFrameNetwork, frames: Tensor
     if own.shape[0] == own.shape[1]:
         projection, rest = torch.eye(len(own)), weight
     else:
-        projection, rest = _split(weight, own, _deviation(path, single, frames))
+        projection, rest = _split(weight, own)
     path.encoding.value.weight.copy_(projection[:, :, None, None])
     for step in path.propagation.steps:
         step.projection.weight.copy_(torch.eye(len(own)) / len(path.propagation.steps))
     return rest
 
 
-def _split(weight: Tensor, random: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
+def _split(weight: Tensor, random: Tensor) -> tuple[Tensor, Tensor]:
     """Split a convolution (O, C, 3, 3) into values of features and a convolution of values.
 
     Args:
         weight: the convolution.
         random: (D, C), a value projection; rows that the convolution does not need are kept.
-        deviation: (C, C), the symmetric root of the covariance of the features.
 
     Returns:
         (D, C), the value projection, and (O, D, 3, 3). Together they are the given convolution,
         or the nearest one of rank D.
     """
     columns = weight.permute(0, 2, 3, 1).flatten(0, 2)
-    left, sizes, _ = torch.linalg.svd(columns @ deviation, full_matrices=False)
+    left, sizes, right = torch.linalg.svd(columns, full_matrices=False)
     kept = min(len(random), int((sizes > 1e-5 * sizes[0]).sum()))
     projection, rest = random.clone(), torch.zeros(len(columns), len(random))
-    # Values of equal deviation, as the spatial norm makes them.
-    projection[:kept] = (left[:, :kept].T @ columns) / sizes[:kept, None]
+    projection[:kept] = right[:kept]
     rest[:, :kept] = left[:, :kept] * sizes[:kept]
     return projection, rest.reshape(len(weight), 3, 3, -1).permute(0, 3, 1, 2)
-
-
-def _deviation(path: Path, single: SingleFrameNetwork, frames: Tensor | None) -> Tensor:
-    """Return the root (C, C) of the covariance of a path's features around each frame's mean."""
-    channels = path.pyramid.out_channels
-    if frames is None:
-        return torch.eye(channels)
-    covariance = torch.zeros(channels, channels, dtype=torch.float64)
-    for features, _ in _features(path, single, frames):
-        covariance += torch.cov(features[0].flatten(1), correction=0)
-    values, vectors = torch.linalg.eigh(covariance / len(frames))
-    return ((vectors * values.clamp(min=0).sqrt()) @ vectors.T).float()
 
 
 @torch.no_grad()
