@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from tdnet.errors import WeightsError
-from tdnet.pytorch_file import read_pytorch
+from tdnet.pytorch_checkpoint import check_dense, read_pytorch
 from tdnet.regular_files import file_problem
 
 # The largest network has 93 million numbers: in float64, with the two states of an optimiser for
@@ -52,12 +51,13 @@ def read_checkpoint(path: str | Path) -> CheckpointFile:
     try:
         with path.open("rb") as file:
             start = file.read(9)
+        if path.suffix == ".safetensors" or start[8:9] == b"{":
+            checkpoint = _read_safetensors(path, int.from_bytes(start[:8], "little"))
+        else:
+            tensors = read_pytorch(path, MAX_BYTES)
+            checkpoint = CheckpointFile(path, "pytorch", _usable(path, tensors))
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
-    if path.suffix == ".safetensors" or start[8:9] == b"{":
-        checkpoint = _read_safetensors(path, int.from_bytes(start[:8], "little"))
-    else:
-        checkpoint = CheckpointFile(path, "pytorch", _usable(path, read_pytorch(path)))
     if not checkpoint.tensors:
         raise WeightsError(
             f"{path}: refused, since it holds no tensors by name; other objects are never made of "
@@ -76,7 +76,7 @@ def _read_safetensors(path: Path, header_bytes: int) -> CheckpointFile:
         with safe_open(path, framework="pt", device="cpu") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(
             f"{path}: damaged or truncated safetensors file ({error}); copy it again"
         ) from error
@@ -85,12 +85,10 @@ def _read_safetensors(path: Path, header_bytes: int) -> CheckpointFile:
 
 def _usable(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Refuse tensors without plain numbers, and drop the prefix of wrapped networks."""
-    for name, item in tensors.items():
-        if item.layout != torch.strided or item.is_quantized or item.is_meta or item.is_complex():
-            raise WeightsError(
-                f"{path}: {name} is sparse, quantised, complex or without data; save plain "
-                "dense tensors"
-            )
+    try:
+        check_dense(tensors)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
     if tensors and all(name.startswith("module.") for name in tensors):
         return {name.removeprefix("module."): item for name, item in tensors.items()}
     return tensors

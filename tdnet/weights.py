@@ -71,13 +71,30 @@ def packaged_weights(variant: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def describe_weights(path: str | Path) -> WeightsInfo:
+def describe_weights(path: str | Path | CheckpointFile) -> WeightsInfo:
     """Say what a weights file holds, without loading it into a network.
+
+    Args:
+        path: the file, or what :func:`tdnet.checkpoint_file.read_checkpoint` returned for it.
 
     Raises:
         WeightsError: the file cannot be read, safely or at all.
     """
-    return _describe(_undivided(read_checkpoint(path)))
+    checkpoint = _undivided(path)
+    layout, variant, num_classes, used = _identify(checkpoint)
+    return WeightsInfo(
+        path=checkpoint.path,
+        format=checkpoint.format,
+        layout=layout,
+        variant=variant,
+        num_classes=num_classes,
+        input_size=stored_input_size(checkpoint),
+        class_map=stored_class_map(checkpoint),
+        num_parameters=sum(checkpoint.tensors[name].numel() for name in used),
+        ignored=tuple(sorted(set(checkpoint.tensors) - used)),
+        metadata=checkpoint.metadata,
+        memory_frames=stored_memory_frames(checkpoint),
+    )
 
 
 def load_weights(model: SegmentationNetwork, path: str | Path | CheckpointFile) -> WeightsInfo:
@@ -97,8 +114,7 @@ def load_weights(model: SegmentationNetwork, path: str | Path | CheckpointFile) 
         WeightsError: the file cannot be read, is made for another variant or class count, or
             holds numbers that are not finite; with the first differences and the remedy.
     """
-    checkpoint = path if isinstance(path, CheckpointFile) else read_checkpoint(path)
-    checkpoint = _undivided(checkpoint)
+    checkpoint = _undivided(path)
     own = model.state_dict()
     layout, renamed = _renamed(model, checkpoint.tensors)
     ignored = tuple(sorted(name for name in renamed if name not in own and is_unused(name)))
@@ -274,25 +290,9 @@ def save_weights(
         raise WeightsError(f"{path}: cannot be written ({reason})") from error
 
 
-def _undivided(checkpoint: CheckpointFile) -> CheckpointFile:
+def _undivided(path: str | Path | CheckpointFile) -> CheckpointFile:
+    checkpoint = path if isinstance(path, CheckpointFile) else read_checkpoint(path)
     return dataclasses.replace(checkpoint, tensors=undivided(checkpoint.tensors))
-
-
-def _describe(checkpoint: CheckpointFile) -> WeightsInfo:
-    layout, variant, num_classes, used = _identify(checkpoint)
-    return WeightsInfo(
-        path=checkpoint.path,
-        format=checkpoint.format,
-        layout=layout,
-        variant=variant,
-        num_classes=num_classes,
-        input_size=stored_input_size(checkpoint),
-        class_map=stored_class_map(checkpoint),
-        num_parameters=sum(checkpoint.tensors[name].numel() for name in used),
-        ignored=tuple(sorted(set(checkpoint.tensors) - used)),
-        metadata=checkpoint.metadata,
-        memory_frames=stored_memory_frames(checkpoint),
-    )
 
 
 def _identify(checkpoint: CheckpointFile) -> tuple[str, str | None, int | None, set[str]]:

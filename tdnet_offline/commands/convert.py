@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         TdnetError: the checkpoint cannot be read, or does not fit the variant or class map.
     """
+    from tdnet.checkpoint_file import read_checkpoint
     from tdnet.class_map import ClassMap
     from tdnet.network import create_model
     from tdnet.variants import get_variant
@@ -51,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
     if args.output.suffix != SUFFIX:
         raise InputError(f"{args.output}: the file to write must end in {SUFFIX}")
     variant = get_variant(args.variant)
-    found = describe_weights(args.input)
+    checkpoint = read_checkpoint(args.input)
+    found = describe_weights(checkpoint)
     class_map = ClassMap.load(args.class_map) if args.class_map else found.class_map
     if class_map is None:
         default = ClassMap.load(DEFAULT_CLASS_MAP)
@@ -67,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         num_classes=found.num_classes or 19,
         input_size=size_or_none(args.input_size) or found.input_size,
     )
-    info = load_weights(model, args.input)
+    info = load_weights(model, checkpoint)
     save_weights(model, args.output, class_map=class_map)
     height, width = model.input_size
     print(

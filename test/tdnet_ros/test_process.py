@@ -18,6 +18,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
+from support.endless_checkpoint import endless_checkpoint
 from support.node_process import NodeProcess, lines_until, parameters
 from support.ros_graph import Listener, RosGraph, image_message
 
@@ -133,8 +134,14 @@ def test_a_signal_ends_it_in_the_middle_of_a_frame(
     graph.user.destroy_timer(timer)
 
 
+@pytest.mark.parametrize("changed", ["input_size", "weights"])
 def test_a_signal_ends_it_while_it_swaps_models(
-    start_process: Start, graph: RosGraph, weights: str, images: list[np.ndarray]
+    start_process: Start,
+    graph: RosGraph,
+    weights: str,
+    images: list[np.ndarray],
+    changed: str,
+    tmp_path: Path,
 ) -> None:
     process = start_process(*parameters(weights=weights, device="cpu"))
     lines_until(process, "active: waiting")
@@ -145,9 +152,14 @@ def test_a_signal_ends_it_while_it_swaps_models(
     )
     client = graph.user.create_client(SetParameters, "/tdnet/set_parameters")
     assert client.wait_for_service(20)
-    size = Parameter("input_size", value=[769, 1537]).to_parameter_msg()
-    answer = client.call_async(SetParameters.Request(parameters=[size]))
-    lines_until(process, "made for another input size")
+    slow = {
+        "input_size": [769, 1537],
+        "weights": str(endless_checkpoint(tmp_path / "endless.pth")),
+    }
+    change = Parameter(changed, value=slow[changed]).to_parameter_msg()
+    answer = client.call_async(SetParameters.Request(parameters=[change]))
+    if changed == "input_size":
+        lines_until(process, "made for another input size")
     labels.wait(len(labels.messages) + 2)  # the old model goes on
     assert not answer.done()
     end(process, signal.SIGTERM)
