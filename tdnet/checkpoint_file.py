@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load
 from torch import Tensor
 
 from tdnet.errors import WeightsError
@@ -72,14 +74,15 @@ def _read_safetensors(path: Path, header_bytes: int) -> CheckpointFile:
             f"{path}: its header claims {header_bytes} bytes; allowed are {MAX_HEADER_BYTES}: no "
             "safetensors file, or not of one network"
         )
+    # Not mapped: where a mapped file is overwritten in place, reading it ends the process.
+    data = path.read_bytes()
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata() or {}
+        tensors = load(data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(
             f"{path}: damaged or truncated safetensors file ({error}); copy it again"
         ) from error
+    metadata = json.loads(data[8 : 8 + header_bytes]).get("__metadata__") or {}
     return CheckpointFile(path, "safetensors", _usable(path, tensors), metadata)
 
 

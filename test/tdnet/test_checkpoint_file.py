@@ -76,3 +76,15 @@ def test_names_cannot_act_upon_the_terminal(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file({"\x1b[2J\nodd": torch.eye(2).to(torch.complex64)}, path)
     assert r"\x1b[2J odd is sparse, quantised, complex" in refusal(path)
+
+
+def test_a_file_may_be_overwritten_while_its_tensors_are_in_use(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"a": torch.ones(1 << 20)}, path)
+    tensors = read_checkpoint(path).tensors
+    path.write_bytes(b"")
+    child = os.fork()  # reading what was mapped would end the process
+    if child == 0:
+        os._exit(0 if tensors["a"].numpy().tobytes() == b"\0\0\x80\x3f" * (1 << 20) else 1)
+    _, status = os.waitpid(child, 0)
+    assert status == 0
