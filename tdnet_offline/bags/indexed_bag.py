@@ -9,6 +9,7 @@ from typing import Any
 from rosbags.highlevel import AnyReader
 from rosbags.typesys.store import Typestore
 
+from tdnet_offline.bags.plain_sqlite import check_databases
 from tdnet_offline.bags.record import BagRecord, TopicInfo
 from tdnet_offline.bags.unpacking import limit_rosbags
 
@@ -25,6 +26,7 @@ class IndexedBag:
 
     def __init__(self, path: Path, types: Typestore) -> None:
         limit_rosbags()
+        check_databases()
         self._reader = AnyReader([path], default_typestore=types)
         self._reader.open()
         self.topics = {

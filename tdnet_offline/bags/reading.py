@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from tdnet.regular_files import EMPTY, file_problem
 from tdnet_offline.bags.indexed_bag import IndexedBag
 from tdnet_offline.bags.message_types import message_types
 from tdnet_offline.bags.record import Bag
-from tdnet_offline.bags.salvage_sqlite import check_plain, is_cut_off
+from tdnet_offline.bags.salvage_sqlite import is_cut_off
 from tdnet_offline.bags.salvaged_bag import SalvagedBag
 
 # What rosbag2 writes about a bag of ten thousand files.
@@ -88,20 +87,12 @@ def _check_file(file: Path) -> None:
     """Refuse what could stop or fill the machine before a reader opens it.
 
     Raises:
-        InputError: a pipe or a device, metadata of an absurd size, or a database that computes.
+        InputError: a pipe, a device, or metadata of an absurd size.
     """
     largest = MAX_METADATA_BYTES if file.name == "metadata.yaml" else sys.maxsize
     problem = None if file.is_dir() else file_problem(file, largest)
     if problem and problem != EMPTY:
         raise InputError(f"{file}: {problem}; give a bag as it was recorded")
-    if file.suffix == ".db3" and not problem:
-        try:
-            check_plain(file)
-        except ValueError as error:
-            raise InputError(f"{file}: {error}; give a bag as it was recorded") from error
-        except sqlite3.Error:
-            # It is damaged, which opening it will tell.
-            return
 
 
 def image_topics(path: Path) -> dict[str, str]:

@@ -44,7 +44,9 @@ class _Fields:
         return self._data[self._at :]
 
 
-def _records(stream: BinaryIO, left: int) -> Iterator[tuple[int, bytes]]:
+def _records(
+    stream: BinaryIO, left: int, within_chunk: bool = False
+) -> Iterator[tuple[int, bytes]]:
     """Yield (kind, data) of the records of a file or chunk that has ``left`` bytes."""
     while head := stream.read(9):
         if len(head) < 9:
@@ -54,6 +56,8 @@ def _records(stream: BinaryIO, left: int) -> Iterator[tuple[int, bytes]]:
         data = stream.read(min(size, left))
         left -= 9 + size
         if head[0] == _CHUNK:
+            if within_chunk:
+                raise ValueError("a chunk within a chunk")
             yield from _chunk(data)
             if len(data) < size:
                 raise TruncatedError("the file is cut off")
@@ -71,7 +75,7 @@ def _chunk(data: bytes) -> Iterator[tuple[int, bytes]]:
     compression = fields.text()
     fields.numbers("Q")
     records = unpack(compression, fields.rest())
-    yield from _records(io.BytesIO(records), len(records))
+    yield from _records(io.BytesIO(records), len(records), within_chunk=True)
 
 
 def _open(path: Path) -> BinaryIO:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +24,13 @@ class Contents:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
-    # Without it SQLite refuses a file that is shorter than its header says.
-    connection.execute("PRAGMA writable_schema = ON")
+    try:
+        # Without it SQLite refuses a file that is shorter than its header says.
+        connection.execute("PRAGMA writable_schema = ON")
+        _check_tables(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -46,22 +51,24 @@ def contents(path: Path) -> Contents:
 
 
 def check_plain(path: Path) -> None:
-    """Refuse a file whose rows are not stored but computed: that can take forever.
+    """Refuse a file whose rows are computed instead of stored: a query on it may never end.
 
     Raises:
         ValueError: it has a view, a virtual table or a generated column; no recorder makes them.
-        sqlite3.Error: what it consists of cannot be read.
+        sqlite3.Error: its schema is damaged.
     """
-    with closing(_connect(path)) as connection:
-        parts = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
-        for kind, name, text in parts:
-            columns: Iterable[tuple[int]] = ()
-            if kind == "table" and not str(text).upper().startswith("CREATE VIRTUAL"):
-                columns = connection.execute("SELECT hidden FROM pragma_table_xinfo(?)", (name,))
-            elif kind != "index":
-                raise ValueError(f"{kind} {name!r} is not what a bag has")
-            if any(hidden for (hidden,) in columns):
-                raise ValueError(f"table {name!r} has computed columns")
+    _connect(path).close()
+
+
+def _check_tables(connection: sqlite3.Connection) -> None:
+    # As SQLite understands the schema: its own text may say something else.
+    tables = "SELECT name, type FROM pragma_table_list WHERE schema = 'main'"
+    for name, kind in connection.execute(tables).fetchall():
+        if kind != "table":
+            raise ValueError(f"{kind} {name!r} is not what a bag has")
+        columns = connection.execute("SELECT hidden FROM pragma_table_xinfo(?)", (name,))
+        if any(hidden for (hidden,) in columns):
+            raise ValueError(f"table {name!r} has computed columns")
 
 
 def is_cut_off(path: Path) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import bz2
 import os
+import re
 import sqlite3
+import struct
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import av
@@ -130,6 +132,17 @@ class TestCompressedBags:
         with pytest.raises(ValueError, match="unpack to more than 100000"):
             list(salvage_mcap.records(file))
 
+    def test_a_chunk_within_a_chunk_is_refused(self, tmp_path: Path) -> None:
+        def record(kind: int, data: bytes) -> bytes:
+            return struct.pack("<BQ", kind, len(data)) + data
+
+        chunk = record(5, bytes(22))
+        for _ in range(2):
+            chunk = record(6, struct.pack("<QQQIIQ", 0, 0, len(chunk), 0, 0, len(chunk)) + chunk)
+        (tmp_path / "a.mcap").write_bytes(b"\x89MCAP0\r\n" + chunk)
+        with pytest.raises(ValueError, match="a chunk within a chunk"):
+            list(salvage_mcap.records(tmp_path / "a.mcap"))
+
     def test_a_file_that_grows_beyond_the_disk_is_refused(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -153,9 +166,11 @@ class TestCompressedBags:
         monkeypatch.setattr(unpacking, "MAX_UNPACKED_BYTES", 100_000)
 
 
+zstd = Writer.__init__.__globals__["zstd"]  # of Python or of a package, by version
+
+
 @pytest.mark.parametrize("codec", ["zstd", "lz4", "bz2"])
 def test_packed_data_are_unpacked_and_broken_ones_refused(codec: str) -> None:
-    zstd = Writer.__init__.__globals__["zstd"]  # of Python or of a package, by version
     pack = {"zstd": zstd.compress, "lz4": lz4.frame.compress, "bz2": bz2.compress}[codec]
     data = bytes(range(256)) * 100
     assert unpacking.unpack(codec, pack(data)) == data
@@ -182,11 +197,34 @@ SCHEMAS = {
         CREATE VIRTUAL TABLE messages USING fts4(id, topic_id, timestamp, data);
         CREATE TABLE topics (id INTEGER, name TEXT, type TEXT, serialization_format TEXT);
     """,
-    "trigger": """
+    # What the schema says of itself counts for nothing.
+    "view that is listed as a table": """
         CREATE TABLE topics (id INTEGER, name TEXT, type TEXT, serialization_format TEXT);
-        CREATE TRIGGER t AFTER INSERT ON topics BEGIN SELECT 1; END;
+        CREATE VIEW messages AS SELECT 1 AS id, 1 AS topic_id, 1 AS timestamp, x'' AS data;
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_master SET type = 'table' WHERE name = 'messages';
     """,
 }
+
+
+def rename_file(folder: Path, name: str) -> Path:
+    """Give the file of a bag another name, in its metadata too."""
+    (file,) = folder.glob("*.db3*")
+    metadata = folder / "metadata.yaml"
+    metadata.write_text(metadata.read_text().replace(file.name, f"'{name}'"))
+    return file.rename(folder / name)
+
+
+def compute_messages(file: Path) -> None:
+    """Replace the column of messages by one that is computed."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript("""
+            ALTER TABLE messages RENAME TO stored;
+            CREATE TABLE messages (id INTEGER, topic_id INTEGER, timestamp INTEGER,
+              data BLOB AS (zeroblob(1000)));
+            INSERT INTO messages (id, topic_id, timestamp)
+              SELECT id, topic_id, timestamp FROM stored;
+        """)
 
 
 class TestDatabases:
@@ -199,8 +237,33 @@ class TestDatabases:
         connection.executescript(schema)
         connection.close()
         (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: {}")
-        with pytest.raises(InputError, match="is not what a bag has|has computed columns"):
+        with pytest.raises(InputError, match="not a bag that can be read") as caught:
             open_source(tmp_path if in_folder else tmp_path / "bag_0.db3")
+        # Without metadata the folder's files are read one by one.
+        assert re.search("is not what a bag has|has computed columns", str(caught.value.__cause__))
+
+    def test_another_suffix_hides_nothing(self, tmp_path: Path) -> None:
+        folder = bag(tmp_path / "bag", storage="SQLITE3")
+        compute_messages(rename_file(folder, "bag.data"))
+        with pytest.raises(InputError, match="has computed columns"):
+            open_source(folder)
+
+    def test_compression_hides_nothing(self, tmp_path: Path) -> None:
+        folder = bag(tmp_path / "bag", storage="SQLITE3")
+        compute_messages(folder / "bag.db3")
+        packed = bag(tmp_path / "packed", CompressionMode.FILE, "SQLITE3")
+        (file,) = packed.glob("*.zstd")
+        file.write_bytes(zstd.compress((folder / "bag.db3").read_bytes()))
+        with pytest.raises(InputError, match="has computed columns"):
+            open_source(packed)
+
+    @pytest.mark.parametrize("name", ["%2e%2e%2fother.db3", "a?b#c.db3"])
+    def test_a_name_is_no_address(self, name: str, tmp_path: Path) -> None:
+        folder = bag(tmp_path / "bag", storage="SQLITE3")
+        rename_file(folder, name)
+        (tmp_path / "other.db3").write_bytes(b"not to be read")
+        (frame,) = open_source(folder)
+        assert isinstance(frame, Frame)
 
 
 def test_metadata_of_absurd_size_are_not_read(tmp_path: Path) -> None:
