@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from tdnet.errors import TdnetError, one_line
+from tdnet.openmp import prefer_passive_waiting
 from tdnet.version import __version__
 from tdnet_offline.commands import (
     benchmark,
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    prefer_passive_waiting()
     logging.basicConfig(format="tdnet: %(message)s", level=logging.WARNING)
     args = _parser().parse_args(arguments)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -45,6 +46,25 @@ def test_help_does_not_wait_for_pytorch() -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert done.stderr == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"), [({}, "0"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "[1-9]|INFINITY")]
+)
+def test_threads_of_the_network_sleep_while_they_wait(given: dict[str, str], spins: str) -> None:
+    """As PyTorch's OpenMP reports it when it is loaded; an existing setting is kept."""
+    inherited = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    weights = SegmenterSettings().weights_path
+    done = subprocess.run(
+        [sys.executable, "-m", "tdnet_offline.command", "info", str(weights)],
+        env={**inherited, "OMP_DISPLAY_ENV": "VERBOSE", **given},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    # An unset policy is shown as PASSIVE, but spins.
+    assert re.search(rf"GOMP_SPINCOUNT\s*=\s*'({spins})", done.stderr), done.stderr
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
