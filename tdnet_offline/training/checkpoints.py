@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,6 +148,11 @@ def load_state(path: Path) -> Mapping[str, Any]:
         InputError: the file is damaged or something else.
     """
     try:
+        # PyTorch writes a checksum of each part, but does not compare it.
+        with zipfile.ZipFile(path) as archive:
+            part = archive.testzip()
+        if part is not None:
+            raise ValueError(f"damaged: {part} has not the checksum that it was written with")
         state = torch.load(path, map_location="cpu", weights_only=True)
         Progress(**state["progress"])
     except Exception as error:
@@ -155,6 +161,13 @@ def load_state(path: Path) -> Mapping[str, Any]:
             f"{path}: no state of a training run ({reason}); take it away to begin anew"
         ) from error
     return dict(state)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove the files that a killed process of this run left half-written."""
+    for path in folder.glob(".*.partial*"):
+        if path.is_file():
+            path.unlink()
 
 
 def restore(

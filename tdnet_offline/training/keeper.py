@@ -63,13 +63,14 @@ class Keeper(pl.Callback):
         self._handlers: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put the optimiser back where it was, note the recipe, listen for requests to stop."""
+        """Restore the optimiser, write the recipe, listen for requests to stop."""
         if self._state is not None:
             _restore_optimizer(trainer.optimizers[0], self._state["optimizer"])
             trainer.precision_plugin.load_state_dict(self._state["precision"])
             self._state = None
         if trainer.is_global_zero:
             # Not before: a run that cannot begin leaves what is there as it is.
+            checkpoints.remove_partial(self._folder)
             with replacing(self._folder / checkpoints.RECIPE) as temporary:
                 temporary.write_text(write_recipe(self._config), encoding="utf-8")
         if threading.current_thread() is threading.main_thread():

@@ -151,6 +151,30 @@ def test_a_run_goes_on_without_its_recipe(little: Path, tmp_path: Path, short: P
     assert run_training(config).progress.iteration == 2
 
 
+def test_what_a_killed_run_left_half_written_is_removed(
+    little: Path, tmp_path: Path, short: Path
+) -> None:
+    shutil.copytree(short, tmp_path / "run")
+    (tmp_path / "run" / ".last.state.4711.partial.pt").write_bytes(b"half")
+    run_training(little_config(tmp_path, little, resume=True, optimisation__iterations=2))
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        path.name for path in short.iterdir()
+    }
+
+
+def test_a_state_with_one_wrong_byte_is_one_line(
+    little: Path, tmp_path: Path, short: Path
+) -> None:
+    shutil.copytree(short, tmp_path / "run")
+    path = tmp_path / "run" / "last.state.pt"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    config = little_config(tmp_path, little, resume=True, optimisation__iterations=2)
+    with pytest.raises(InputError, match=r"last\.state\.pt: .*damaged: .*checksum"):
+        run_training(config)
+
+
 def test_fewer_iterations_than_there_were_is_a_finished_run(
     little: Path, tmp_path: Path, short: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
