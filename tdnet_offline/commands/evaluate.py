@@ -233,9 +233,14 @@ def _show(fresh: list[Evaluation], earlier: list[Evaluation], directory: Path | 
     """Prints the evaluations, and writes them where asked to."""
     from rich.console import Console
 
+    from tdnet_offline.evaluation.comparability import comparison_warning
     from tdnet_offline.evaluation.table import print_evaluations
 
-    print_evaluations([*fresh, *earlier], Console())
+    evaluations = [*fresh, *earlier]
+    print_evaluations(evaluations, Console())
+    warning = comparison_warning([evaluation.setting for evaluation in evaluations])
+    if warning:
+        print(f"warning: {one_line(warning)}", file=sys.stderr)
     if directory is None:
         return
     from tdnet_offline.evaluation.json_file import save_evaluation
@@ -245,7 +250,7 @@ def _show(fresh: list[Evaluation], earlier: list[Evaluation], directory: Path | 
     for evaluation in fresh:
         save_evaluation(evaluation, directory / EVALUATION_NAME)
         write_worst_frames(evaluation.worst, directory / "worst")
-    print(one_line(f"report: {write_report(directory, [*fresh, *earlier])}"))
+    print(one_line(f"report: {write_report(directory, evaluations)}"))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tdnet import __version__
+from tdnet_offline.evaluation.comparability import comparison_warning
 from tdnet_offline.evaluation.result import Evaluation
 from tdnet_offline.report.breakdown import (
     class_table,
@@ -40,6 +41,7 @@ def render_page(evaluations: Sequence[Evaluation]) -> str:
         subtitle=_subtitle(runs),
         version=__version__,
         runs=runs,
+        warning=comparison_warning([evaluation.setting for evaluation in evaluations]),
         summary=summary_table(runs),
         classes=classes,
         classes_head="class, share of the pixels" if has_truth else "class",

@@ -183,13 +183,27 @@ def test_runs_side_by_side(
     capsys.readouterr()
     files = [str(path / "evaluation.json") for path in (one, two)]
     assert main(["evaluate", "--compare", *files, "--report", str(tmp_path / "both")]) == 0
-    table = rows(capsys.readouterr().out)
+    shown = capsys.readouterr()
+    table = rows(shown.out)
+    assert "warning" not in shown.err
     assert len(table["mIoU"]) == 2
     assert [path.name for path in (tmp_path / "both").iterdir()] == ["report.html"]
     # A run's own file holds that run alone.
     assert without_times(load_evaluation(two / "evaluation.json")) == without_times(
         load_evaluation(one / "evaluation.json")
     )
+
+
+def test_runs_of_different_sources_are_warned_about(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(STREET, "--report", tmp_path) == 0
+    other = "street:41@64x96,frames=2"
+    capsys.readouterr()
+    assert evaluate(other, "--compare", tmp_path / "evaluation.json") == 0
+    warned = capsys.readouterr().err
+    assert f"warning: The evaluations are of different sources ({other}" in warned
+    assert STREET in warned
 
 
 def test_two_sources_count_together(

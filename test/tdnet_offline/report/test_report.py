@@ -189,6 +189,17 @@ def test_runs_are_compared_with_the_first(
     assert setting["network"] == ["td4-psp18-nano"]
 
 
+def test_runs_of_other_sources_are_shown_with_a_warning(
+    street: Evaluation, smaller: Evaluation, both: HtmlPage, tmp_path: Path
+) -> None:
+    other = replace(smaller, setting=replace(smaller.setting, source="camvid:/data", split="test"))
+    page = HtmlPage(write_report(tmp_path, [street, other]))
+    of_street = f"{street.setting.source} {street.setting.split}".rstrip()
+    sources = f"of different sources ({of_street}, camvid:/data test): do not compare"
+    assert sources in page.text
+    assert "do not compare" not in both.text
+
+
 def test_runs_over_another_runtime_say_so(street: Evaluation, tmp_path: Path) -> None:
     other = replace(street, setting=replace(street.setting, runtime="onnxruntime"))
     page = HtmlPage(write_report(tmp_path, [street, other]))
@@ -218,6 +229,7 @@ def test_runs_of_other_classes_share_those_of_the_same_name(
     assert rows["road"] == f"{iou} \N{EN DASH}"
     assert rows["lava"] == f"\N{EN DASH} {iou}"
     assert rows["sky"].count("%") == 2
+    assert "The evaluations are of different classes: do not compare" in page.text
 
 
 def test_equal_settings_still_get_names_of_their_own(street: Evaluation, tmp_path: Path) -> None:
