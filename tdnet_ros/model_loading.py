@@ -44,6 +44,18 @@ class LoadedModel:
     segmenter: StreamingSegmenter
 
 
+def build_model(settings: SegmenterSettings) -> LoadedModel:
+    """Build a model and warm it up; takes seconds, and minutes where the processor is busy.
+
+    Raises:
+        TdnetError: the model cannot be built; whatever a device raises passes through.
+    """
+    files = file_states(settings)
+    segmenter = settings.build()
+    segmenter.warm_up()
+    return LoadedModel(settings, files, segmenter)
+
+
 class ModelLoader:
     """Loads models for a coroutine of the executor, which goes on with its other callbacks.
 
@@ -86,13 +98,8 @@ class ModelLoader:
         loaded: Future[LoadedModel | None],
     ) -> None:
         try:
-            files = file_states(settings)
-            if files == unless:
-                loaded.set_result(None)
-            else:
-                segmenter = settings.build()
-                segmenter.warm_up()
-                loaded.set_result(LoadedModel(settings, files, segmenter))
+            unchanged = file_states(settings) == unless
+            loaded.set_result(None if unchanged else build_model(settings))
         # Whatever it is, who waits must hear of it.
         except BaseException as error:
             # Only the text: the frames of the error hold the half-built model.

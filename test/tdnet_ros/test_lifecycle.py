@@ -241,6 +241,51 @@ def test_nothing_is_published_once_deactivate_has_returned(
             assert graph.transition("activate")
 
 
+def test_the_node_answers_while_its_model_loads_and_activates_at_once(
+    graph: RosGraph, weights: str
+) -> None:
+    graph.start(weights=weights, device="cpu", autostart=False, input_size=[513, 1025])
+    took = {}
+    for label in ("configure", "activate"):
+        client = graph.user.create_client(ChangeState, "/tdnet/change_state")
+        assert client.wait_for_service(20)
+        began = time.monotonic()
+        answer = client.call_async(ChangeState.Request(transition=Transition(label=label)))
+        states = []
+        while not answer.done():
+            states.append((graph.state(), answer.done()))
+        took[label] = time.monotonic() - began
+        assert answer.result().success
+        if label == "configure":
+            # The state stays what it was until the model is there.
+            assert ("unconfigured", False) in states
+    # Every sub-network ran once in configure, none since.
+    assert took["activate"] < took["configure"] / 3
+
+
+def test_what_comes_while_the_first_model_loads_has_its_answer(
+    graph: RosGraph, weights: str
+) -> None:
+    others = living_models()
+    graph.start(weights=weights, device="cpu", autostart=False, input_size=[513, 1025])
+    client = graph.user.create_client(ChangeState, "/tdnet/change_state")
+    assert client.wait_for_service(20)
+
+    def request(label: str) -> Any:
+        return client.call_async(ChangeState.Request(transition=Transition(label=label)))
+
+    first, second = request("configure"), request("configure")
+    wait_for(second.done, "both answers")
+    assert (first.result().success, second.result().success) == (True, False)
+    assert graph.transition("cleanup")
+    first = request("configure")
+    assert graph.transition("shutdown")
+    wait_for(first.done, "an answer to who configured")
+    assert not first.result().success
+    assert graph.state() == "finalized"
+    wait_for(lambda: living_models() == others, "the model to be gone")
+
+
 class Interrupted(SegmentNode):
     """A node whose transitions fail once each, after everything was done."""
 
