@@ -17,6 +17,8 @@ class InferenceThread:
         work: called with camera and frame.
         report: called with what the work, or an action between two frames, raises; the thread
             goes on with the next frame.
+        after: the thread of the activation before, if it is still at work; its end is awaited
+            first, since a model segments for one thread at a time.
     """
 
     def __init__(
@@ -24,19 +26,29 @@ class InferenceThread:
         mailbox: Mailbox[ArrivedFrame],
         work: Callable[[str, ArrivedFrame], None],
         report: Callable[[Exception], None],
+        after: InferenceThread | None = None,
     ) -> None:
         self._mailbox = mailbox
         self._work = work
         self._report = report
+        self._after = after
         # A daemon, so that an inference that never ends cannot keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
 
-    def join(self) -> None:
-        """Wait for the frame at work; the mailbox must be closed."""
-        self._thread.join()
+    @property
+    def at_work(self) -> bool:
+        """Whether the thread has not ended."""
+        return self._thread.is_alive()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the frame at work, at most so many seconds; the mailbox must be closed."""
+        self._thread.join(timeout)
 
     def _run(self) -> None:
+        if self._after is not None:
+            self._after.join()
+            self._after = None
         while True:
             try:
                 taken = self._mailbox.take()

@@ -16,12 +16,13 @@ from tdnet.continuity import ResetReason
 from tdnet.errors import TdnetError
 from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros import parameters
-from tdnet_ros.activity import Activity
+from tdnet_ros.activity import Activity, outlasting_problems
 from tdnet_ros.camera import Camera
 from tdnet_ros.class_messages import ClassPublishers
 from tdnet_ros.device_recovery import RETRY_SECONDS, DeviceRecovery
 from tdnet_ros.diagnostics import Diagnostics, NodeView
 from tdnet_ros.frame_pipeline import Recipe
+from tdnet_ros.inference_thread import InferenceThread
 from tdnet_ros.live_model import LiveModel
 from tdnet_ros.log_throttle import LogThrottle, describe
 from tdnet_ros.model_loading import ModelLoader
@@ -67,6 +68,8 @@ class SegmentNode(LifecycleNode):
         self._cameras: dict[str, Camera] = {}
         self._class_publishers: ClassPublishers | None = None
         self._activity: Activity | None = None
+        # The inference thread of the activation before, if it outlasted that one.
+        self._outlasting: InferenceThread | None = None
         # Requests overlap in it, and none keeps the callbacks of the node's own group waiting.
         self._waiting = ReentrantCallbackGroup()
         self._turns = Turns()
@@ -120,7 +123,7 @@ class SegmentNode(LifecycleNode):
             return FAILURE
         try:
             result = super().on_activate(state)
-            self._activity = Activity(self, self._cameras, recipe, self._device)
+            self._activity = Activity(self, self._cameras, recipe, self._device, self._outlasting)
             self._publish_classes(recipe)
         except Exception as error:
             self._deactivate()
@@ -229,11 +232,13 @@ class SegmentNode(LifecycleNode):
 
     def _deactivate(self) -> None:
         if self._activity is not None:
-            self._activity.stop()
+            self._outlasting = self._activity.stop()
             self._activity = None
 
     def _free(self) -> None:
         self._deactivate()
+        # Nothing is at work with the next model.
+        self._outlasting = None
         self._model.free()
         self._device.restart()
         if self._class_publishers is not None:
@@ -261,7 +266,7 @@ class SegmentNode(LifecycleNode):
             self._failure,
             self._model.recipe,
             self._cameras,
-            self._device.problems,
+            self._device.problems + outlasting_problems(self._outlasting),
             loading=self._loading,
         )
 

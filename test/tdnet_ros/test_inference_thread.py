@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import queue
+import threading
+
+import pytest
 
 from tdnet.mailbox import Mailbox
 from tdnet_ros.inference_thread import InferenceThread
@@ -32,3 +35,32 @@ def test_it_goes_on_after_an_error() -> None:
     assert done.get(timeout=TIMEOUT) == 2
     mailbox.close()
     thread.join()
+
+
+def test_it_waits_for_the_one_before_and_ends_its_own_wait_in_time() -> None:
+    first: Mailbox[int] = Mailbox(["front"])
+    second: Mailbox[int] = Mailbox(["front"])
+    began, release = threading.Event(), threading.Event()
+    done: queue.Queue[int] = queue.Queue()
+
+    def get_stuck(camera: str, frame: int) -> None:
+        began.set()
+        assert release.wait(TIMEOUT)
+        done.put(frame)
+
+    before = InferenceThread(first, get_stuck, pytest.fail)
+    first.put("front", 1)
+    assert began.wait(TIMEOUT)
+    first.close()
+    before.join(0.1)
+    assert before.at_work
+    after = InferenceThread(second, lambda camera, frame: done.put(frame), pytest.fail, before)
+    second.put("front", 2)
+    after.join(0.1)
+    assert done.empty()
+    release.set()
+    assert [done.get(timeout=TIMEOUT) for _ in range(2)] == [1, 2]
+    second.close()
+    after.join(TIMEOUT)
+    assert not before.at_work
+    assert not after.at_work
