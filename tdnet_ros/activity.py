@@ -33,6 +33,7 @@ class Activity:
         cameras: by name.
         recipe: what the first frames are segmented with.
         device: hears how the device fares with each frame.
+        threads: PyTorch's number of threads.
         after: the inference thread of the activation before, if it is still at work.
 
     Raises:
@@ -45,6 +46,7 @@ class Activity:
         cameras: Mapping[str, Camera],
         recipe: Recipe,
         device: DeviceWatch,
+        threads: int,
         after: InferenceThread | None = None,
     ) -> None:
         self._node = node
@@ -65,7 +67,9 @@ class Activity:
         except Exception:
             self._unsubscribe()
             raise
-        self._thread = InferenceThread(self._mailbox, self._pipeline.process, self._report, after)
+        self._thread = InferenceThread(
+            self._mailbox, self._pipeline.process, self._report, threads, after
+        )
 
     def use(self, recipe: Recipe, then: Callable[[], None]) -> None:
         """Segment the next frame with another recipe.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import torch
+
 from tdnet.mailbox import Mailbox
 from tdnet_ros.camera import ArrivedFrame
 
@@ -17,6 +19,7 @@ class InferenceThread:
         work: called with camera and frame.
         report: called with what the work, or an action between two frames, raises; the thread
             goes on with the next frame.
+        threads: PyTorch's number of threads.
         after: the thread of the activation before, if it is still at work; its end is awaited
             first, since a model segments for one thread at a time.
     """
@@ -26,11 +29,13 @@ class InferenceThread:
         mailbox: Mailbox[ArrivedFrame],
         work: Callable[[str, ArrivedFrame], None],
         report: Callable[[Exception], None],
+        threads: int,
         after: InferenceThread | None = None,
     ) -> None:
         self._mailbox = mailbox
         self._work = work
         self._report = report
+        self._threads = threads
         self._after = after
         # A daemon, so that an inference that never ends cannot keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
@@ -46,6 +51,7 @@ class InferenceThread:
         self._thread.join(timeout)
 
     def _run(self) -> None:
+        torch.set_num_threads(self._threads)
         if self._after is not None:
             self._after.join()
             self._after = None

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from rclpy.task import Future
 
 from tdnet.errors import TdnetError
@@ -61,10 +62,13 @@ class ModelLoader:
 
     Args:
         wake: wakes the executor; called from the thread that loads.
+        threads: number of threads for PyTorch and other runtimes; a new thread would begin with
+            the one that a frame at work uses (`tdnet.frame_io`).
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], threads: int) -> None:
         self._wake = wake
+        self._threads = threads
 
     async def load(
         self, settings: SegmenterSettings, unless: FileStates | None = None
@@ -98,6 +102,7 @@ class ModelLoader:
         loaded: Future[LoadedModel | None],
     ) -> None:
         try:
+            torch.set_num_threads(self._threads)
             unchanged = file_states(settings) == unless
             loaded.set_result(None if unchanged else build_model(settings))
         # Whatever it is, who waits must hear of it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
+import torch
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
@@ -74,7 +75,9 @@ class SegmentNode(LifecycleNode):
         self._waiting = ReentrantCallbackGroup()
         self._turns = Turns()
         self._throttle = LogThrottle()
-        self._model = LiveModel(ModelLoader(self._wake))
+        # Before any thread of the node works on a frame: on a CPU it sets the number to one.
+        self._threads = torch.get_num_threads()
+        self._model = LiveModel(ModelLoader(self._wake, self._threads))
         try:
             settings = parameters.declare(self)
         except TdnetError:
@@ -123,7 +126,9 @@ class SegmentNode(LifecycleNode):
             return FAILURE
         try:
             result = super().on_activate(state)
-            self._activity = Activity(self, self._cameras, recipe, self._device, self._outlasting)
+            self._activity = Activity(
+                self, self._cameras, recipe, self._device, self._threads, self._outlasting
+            )
             self._publish_classes(recipe)
         except Exception as error:
             self._deactivate()
