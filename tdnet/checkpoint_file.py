@@ -21,6 +21,10 @@ MAX_BYTES = 3 << 30
 # Of a safetensors file's header, in which it takes about 0.1 MB to name a network's tensors.
 MAX_HEADER_BYTES = 1 << 20
 
+COUNTER = "num_batches_tracked"
+"""End of the names of batch norms' counters, the only entries of a network that are no floats."""
+_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+
 
 @dataclass(frozen=True)
 class CheckpointFile:
@@ -66,6 +70,20 @@ def read_checkpoint(path: str | Path) -> CheckpointFile:
             "a file: save model.state_dict()"
         )
     return checkpoint
+
+
+def check_floats(path: Path, name: str, item: Tensor) -> None:
+    """Refuse integers, booleans and eight-bit floats: as floats they would be other weights.
+
+    Raises:
+        WeightsError: the tensor has another number format than weights are used in.
+    """
+    if item.dtype not in _FLOATS and not name.endswith(COUNTER):
+        given, *allowed = (str(kind).removeprefix("torch.") for kind in (item.dtype, *_FLOATS))
+        raise WeightsError(
+            f"{path}: {name} holds {given}; allowed are {', '.join(allowed)}: save the weights as "
+            "they were before they were converted"
+        )
 
 
 def _read_safetensors(path: Path, header_bytes: int) -> CheckpointFile:

@@ -123,6 +123,9 @@ def _one_host_thread(device: torch.device) -> Iterator[None]:
     wait for each other after each of them gain little where the processors are idle, and on a
     robot they never are: with another process at work two threads take two to three times as
     long as one.
+
+    PyTorch keeps the number for each thread. A thread begins with the one that any thread set
+    last, though, so one that starts meanwhile must set its own.
     """
     if device.type != "cpu":
         yield

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tdnet.checkpoint_file import CheckpointFile, read_checkpoint
+from tdnet.checkpoint_file import COUNTER, CheckpointFile, check_floats, read_checkpoint
 from tdnet.class_map import ClassMap
 from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork, create_model
@@ -78,10 +78,12 @@ def describe_weights(path: str | Path | CheckpointFile) -> WeightsInfo:
         path: the file, or what :func:`tdnet.checkpoint_file.read_checkpoint` returned for it.
 
     Raises:
-        WeightsError: the file cannot be read, safely or at all.
+        WeightsError: the file cannot be read, safely or at all, or no network can use its numbers.
     """
     checkpoint = _undivided(path)
     layout, variant, num_classes, used = _identify(checkpoint)
+    for name in sorted(used) if variant else ():
+        check_floats(checkpoint.path, name, checkpoint.tensors[name])
     return WeightsInfo(
         path=checkpoint.path,
         format=checkpoint.format,
@@ -112,7 +114,7 @@ def load_weights(model: SegmentationNetwork, path: str | Path | CheckpointFile) 
 
     Raises:
         WeightsError: the file cannot be read, is made for another variant or class count, or
-            holds numbers that are not finite; with the first differences and the remedy.
+            holds numbers that are no floats or not finite; with first differences and remedy.
     """
     checkpoint = _undivided(path)
     own = model.state_dict()
@@ -126,10 +128,11 @@ def load_weights(model: SegmentationNetwork, path: str | Path | CheckpointFile) 
     for name, target in own.items():
         item = found.pop(name, None)
         if item is None:
-            if not name.endswith("num_batches_tracked"):
+            if not name.endswith(COUNTER):
                 differences.append(f"missing {name}")
             continue
-        if _is_norm_map(name, target) and item.dim() == 2 and item.shape != target.shape:
+        check_floats(checkpoint.path, name, item)
+        if item.shape != target.shape and _is_norm_map(name, target) and _is_norm_map(name, item):
             fitted[name] = resize(item[None, None].float(), _size(target))[0, 0]
             notes = [_resized_note(checkpoint.path, item, target)]
         elif _core_shape(item) == _core_shape(target):
@@ -141,7 +144,7 @@ def load_weights(model: SegmentationNetwork, path: str | Path | CheckpointFile) 
         raise WeightsError(_mismatch(model, checkpoint, differences))
     _check_reach(model, checkpoint)
     for name, item in fitted.items():
-        if item.is_floating_point() and not bool(torch.isfinite(item).all()):
+        if not bool(torch.isfinite(item).all()):
             raise WeightsError(
                 f"{checkpoint.path}: {name} holds NaN or infinity; the file is unusable"
             )
@@ -305,19 +308,10 @@ def _identify(checkpoint: CheckpointFile) -> tuple[str, str | None, int | None, 
         own = _entries(variant)
         official = official_names(variant, own)
         for layout, names in (("tdnet", {name: name for name in own}), ("official", official)):
-            needed = {
-                theirs: own[name]
-                for name, theirs in names.items()
-                if not name.endswith("num_batches_tracked")
-            }
-            if needed and all(
-                theirs in tensors
-                and (
-                    _core_shape(tensors[theirs]) == _core_shape(target)
-                    or _is_norm_map(theirs, target)
-                    or target.shape[0] == _LISTED_CLASSES  # a classifier
-                )
-                for theirs, target in needed.items()
+            if names and all(
+                theirs in tensors and _fits(ours, tensors[theirs], own[ours])
+                for ours, theirs in names.items()
+                if not ours.endswith(COUNTER)
             ):
                 classifier = next(
                     theirs for ours, theirs in names.items() if ours.endswith("classifier.weight")
@@ -381,8 +375,19 @@ def _resized_note(path: Path, item: Tensor, target: Tensor) -> str:
     )
 
 
-def _is_norm_map(name: str, target: Tensor) -> bool:
-    return target.dim() == 2 and (".norm." in name or name.startswith("layer_norm"))
+def _fits(name: str, item: Tensor, target: Tensor) -> bool:
+    """Whether an entry has the shape of ours, but for the class count and the input size."""
+    if _is_norm_map(name, target):
+        return _is_norm_map(name, item)
+    theirs, ours = _core_shape(item), _core_shape(target)
+    if theirs and "head.classifier." in name:
+        ours = (theirs[0], *ours[1:])
+    return theirs == ours
+
+
+def _is_norm_map(name: str, item: Tensor) -> bool:
+    norm = ".norm." in name or name.startswith("layer_norm")
+    return norm and item.dim() == 2 and item.numel() > 0
 
 
 def _core_shape(item: Tensor) -> tuple[int, ...]:

@@ -44,7 +44,7 @@ def parse_document(text: str, source: str) -> Field:
             f"{source}:{line}: not valid YAML: character {chr(error.character)!r} is not "
             "allowed in a text file; remove it"
         ) from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         # PyYAML turns an escape such as "\UFFFFFFFF" into chr() and nested lists into recursion.
         raise ClassMapError(
             f"{source}: not valid YAML: an escape sequence that is no character, "

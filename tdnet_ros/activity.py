@@ -21,6 +21,9 @@ from tdnet_ros.log_throttle import LogThrottle, describe, one_line
 from tdnet_ros.serialized_images import read_compressed_image, read_image
 from tdnet_ros.stamp_age import stamp_ns
 
+# Seconds that a deactivation waits for the frame at work; Nav2's manager waits 5 s for an answer.
+JOIN_SECONDS = 2.0
+
 
 class Activity:
     """From activation to deactivation: takes in frames and has them segmented.
@@ -30,6 +33,8 @@ class Activity:
         cameras: by name.
         recipe: what the first frames are segmented with.
         device: hears how the device fares with each frame.
+        threads: PyTorch's number of threads.
+        after: the inference thread of the activation before, if it is still at work.
 
     Raises:
         RuntimeError: a subscription cannot be made, for example with an unknown QoS override.
@@ -41,6 +46,8 @@ class Activity:
         cameras: Mapping[str, Camera],
         recipe: Recipe,
         device: DeviceWatch,
+        threads: int,
+        after: InferenceThread | None = None,
     ) -> None:
         self._node = node
         self._cameras = cameras
@@ -60,7 +67,9 @@ class Activity:
         except Exception:
             self._unsubscribe()
             raise
-        self._thread = InferenceThread(self._mailbox, self._pipeline.process, self._report)
+        self._thread = InferenceThread(
+            self._mailbox, self._pipeline.process, self._report, threads, after
+        )
 
     def use(self, recipe: Recipe, then: Callable[[], None]) -> None:
         """Segment the next frame with another recipe.
@@ -77,15 +86,22 @@ class Activity:
 
         self._mailbox.before_next(change)
 
-    def stop(self) -> None:
-        """Take in no more frames, publish nothing more, and wait for the frame at work."""
+    def stop(self) -> InferenceThread | None:
+        """Take in no more frames, publish nothing more, and wait for the frame at work.
+
+        Returns:
+            The inference thread, if it is still at work after `JOIN_SECONDS`.
+        """
         self._unsubscribe()
         for name in self._mailbox.close():
             self._cameras[name].counter.add(dropped=1)
         self._pipeline.close()
-        self._thread.join()
+        self._thread.join(JOIN_SECONDS)
         for camera in self._cameras.values():
             camera.release()
+        for problem in outlasting_problems(self._thread):
+            self._node.get_logger().error(problem)
+        return self._thread if self._thread.at_work else None
 
     def _report(self, error: Exception) -> None:
         text = f"in the inference thread: {describe(error)}"
@@ -141,3 +157,14 @@ class Activity:
             camera.counter.add(dropped=1)
         elif self._mailbox.put(camera.name, frame) is not None:
             camera.counter.add(dropped=1, overtaken=1)
+
+
+def outlasting_problems(thread: InferenceThread | None) -> tuple[str, ...]:
+    """Return what there is to report of the inference thread of a node that was deactivated."""
+    if thread is None or not thread.at_work:
+        return ()
+    return (
+        f"{JOIN_SECONDS:g} s after the deactivation the network is still at work on a frame, "
+        "which will not be published: wait for it, or clean up and configure, which loads the "
+        "model anew",
+    )

@@ -33,6 +33,7 @@ class NodeView:
         recipe: the loaded model, where there is one.
         cameras: by name; frames come in only while the node is active.
         problems: what makes the model's status an error, a sentence each.
+        loading: whether the first model is being loaded.
     """
 
     state: str
@@ -40,6 +41,7 @@ class NodeView:
     recipe: Recipe | None
     cameras: Mapping[str, Camera]
     problems: tuple[str, ...] = ()
+    loading: bool = False
 
 
 class Diagnostics:
@@ -90,7 +92,7 @@ class Diagnostics:
         new = [finding] if finding and severity is not Severity.ERROR else []
         self._log.note(new, time.perf_counter())
         values: dict[str, object] = {"state": view.state}
-        if view.state in NEXT_STEP:
+        if view.state in NEXT_STEP and not view.loading:
             values["next step"] = NEXT_STEP[view.state]
         host = host_mebibytes()
         if host is not None:
@@ -134,6 +136,8 @@ def explain_state(view: NodeView, node: str) -> Finding | None:
         view: what is seen of the node.
         node: its fully qualified name.
     """
+    if view.loading:
+        return Finding("loading", "not active: the model is being loaded", Severity.OK)
     if view.failure:
         return Finding("failure", view.failure, Severity.ERROR)
     if view.problems:

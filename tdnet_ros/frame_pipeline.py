@@ -160,7 +160,7 @@ class FramePipeline:
         self._publishing = threading.Lock()
         self._beside = SideThread("encoding")
         self._encoded: Camera | None = None
-        self._closed = False
+        self._closed = threading.Event()
 
     def use(self, recipe: Recipe) -> None:
         """Segment the next frame with another recipe; between two frames only."""
@@ -174,7 +174,7 @@ class FramePipeline:
     def close(self) -> None:
         """Publish nothing from now on, also not of the frame at work; waits while one goes out."""
         with self._publishing:
-            self._closed = True
+            self._closed.set()
         self._beside.close()
 
     def process(self, name: str, frame: ArrivedFrame) -> None:
@@ -200,6 +200,8 @@ class FramePipeline:
     def _segment(self, camera: Camera, frame: ArrivedFrame) -> Stream | None:
         """Segment and publish; give the stream where the network has been at work on it."""
         recipe = self.recipe
+        # A frame that outlasts its activation belongs to the counts of that one.
+        counter = camera.counter
         started = time.perf_counter()
         try:
             image = image_from_message(frame.message)
@@ -211,6 +213,9 @@ class FramePipeline:
             self._refuse(camera, f"in the conversion, {describe(error)}")
             return None
         converted = time.perf_counter()
+        if self._closed.is_set():
+            counter.add(dropped=1)
+            return None
         header = frame.message.header
         try:
             wanted = camera.publishers.wanted()
@@ -219,14 +224,17 @@ class FramePipeline:
             )
             result = stream.step(image, recipe.options(wanted))
         except Exception as error:
+            if self._closed.is_set():
+                counter.add(dropped=1)
+                return None
             self._empty(camera, error)
             self._refuse(camera, f"in the network, {describe(error)}")
             return None
         segmented = time.perf_counter()
         camera.worked(result.times.total)
         with self._publishing:
-            if self._closed:
-                camera.counter.add(dropped=1)
+            if self._closed.is_set():
+                counter.add(dropped=1)
                 return None
             try:
                 sent = camera.publishers.publish(header, result, wanted)

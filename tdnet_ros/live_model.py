@@ -8,7 +8,8 @@ from tdnet_ros.model_loading import (
     FileStates,
     LoadedModel,
     ModelLoader,
-    file_states,
+    ModelLoadError,
+    build_model,
     give_back_once_unused,
 )
 from tdnet_ros.settings import NodeSettings
@@ -29,22 +30,34 @@ class LiveModel:
         self._loader = loader
         self._files: FileStates = ()
         self._loaded: LoadedModel | None = None
+        self._load_error: ModelLoadError | None = None
         self._next: Recipe | None = None
 
     def configure(self, settings: NodeSettings) -> Recipe:
-        """Load the first model, at once.
+        """Use the first model: the one that `load_first` loaded, or else one loaded at once.
 
         Raises:
             TdnetError: the model cannot be built, or the settings do not fit it.
         """
-        wanted = settings.segmenter
-        self._files = file_states(wanted)
-        self.recipe = Recipe.create(wanted.build(), wanted, settings)
+        if self._load_error is not None:
+            raise self._load_error
+        wanted, loaded = settings.segmenter, self._loaded
+        if loaded is None or loaded.settings != wanted:
+            loaded = build_model(wanted)
+        self.recipe = Recipe.create(loaded.segmenter, wanted, settings)
+        self._files, self._loaded = loaded.files, None
         return self.recipe
+
+    async def load_first(self, settings: SegmenterSettings) -> None:
+        """Load the model that `configure` is to use; what fails, fails there."""
+        try:
+            self._loaded = await self._loader.load(settings)
+        except ModelLoadError as error:
+            self._load_error = error
 
     def free(self) -> None:
         """Let go of every model."""
-        self.recipe = self._loaded = self._next = None
+        self.recipe = self._loaded = self._load_error = self._next = None
 
     async def load(self, settings: NodeSettings) -> None:
         """Load the model that settings ask for beside the one in use, while frames go on.
@@ -76,7 +89,7 @@ class LiveModel:
         elif wanted in (self.recipe.settings.segmenter, self.recipe.built_from):
             self._next = self.recipe.adapted(settings)
         else:
-            self._next = Recipe.create(wanted.build(), wanted, settings)
+            self._next = Recipe.create(build_model(wanted).segmenter, wanted, settings)
 
     def adopt(self, settings: NodeSettings) -> Recipe | None:
         """Use what was prepared for the settings, which are in force now; None: no model."""
@@ -94,7 +107,7 @@ class LiveModel:
                 self.recipe is None or left.segmenter is not self.recipe.segmenter
             ):
                 give_back_once_unused(left.segmenter)
-        self._loaded = self._next = None
+        self._loaded = self._load_error = self._next = None
 
     async def load_elsewhere(self, settings: SegmenterSettings) -> Recipe | None:
         """Load the model of the settings in force from others, and use it.

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from rclpy.task import Future
 
 from tdnet.errors import TdnetError
@@ -44,15 +45,30 @@ class LoadedModel:
     segmenter: StreamingSegmenter
 
 
+def build_model(settings: SegmenterSettings) -> LoadedModel:
+    """Build a model and warm it up; takes seconds, and minutes where the processor is busy.
+
+    Raises:
+        TdnetError: the model cannot be built; whatever a device raises passes through.
+    """
+    files = file_states(settings)
+    segmenter = settings.build()
+    segmenter.warm_up()
+    return LoadedModel(settings, files, segmenter)
+
+
 class ModelLoader:
     """Loads models for a coroutine of the executor, which goes on with its other callbacks.
 
     Args:
         wake: wakes the executor; called from the thread that loads.
+        threads: number of threads for PyTorch and other runtimes; a new thread would begin with
+            the one that a frame at work uses (`tdnet.frame_io`).
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], threads: int) -> None:
         self._wake = wake
+        self._threads = threads
 
     async def load(
         self, settings: SegmenterSettings, unless: FileStates | None = None
@@ -86,13 +102,9 @@ class ModelLoader:
         loaded: Future[LoadedModel | None],
     ) -> None:
         try:
-            files = file_states(settings)
-            if files == unless:
-                loaded.set_result(None)
-            else:
-                segmenter = settings.build()
-                segmenter.warm_up()
-                loaded.set_result(LoadedModel(settings, files, segmenter))
+            torch.set_num_threads(self._threads)
+            unchanged = file_states(settings) == unless
+            loaded.set_result(None if unchanged else build_model(settings))
         # Whatever it is, who waits must hear of it.
         except BaseException as error:
             # Only the text: the frames of the error hold the half-built model.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import torch
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
@@ -16,12 +17,13 @@ from tdnet.continuity import ResetReason
 from tdnet.errors import TdnetError
 from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros import parameters
-from tdnet_ros.activity import Activity
+from tdnet_ros.activity import Activity, outlasting_problems
 from tdnet_ros.camera import Camera
 from tdnet_ros.class_messages import ClassPublishers
 from tdnet_ros.device_recovery import RETRY_SECONDS, DeviceRecovery
 from tdnet_ros.diagnostics import Diagnostics, NodeView
 from tdnet_ros.frame_pipeline import Recipe
+from tdnet_ros.inference_thread import InferenceThread
 from tdnet_ros.live_model import LiveModel
 from tdnet_ros.log_throttle import LogThrottle, describe
 from tdnet_ros.model_loading import ModelLoader
@@ -31,7 +33,7 @@ from tdnet_ros.process_memory import give_back
 from tdnet_ros.publishers import CameraPublishers
 from tdnet_ros.qos_events import QosIncidents
 from tdnet_ros.ros_log_handler import RosLogHandler
-from tdnet_ros.transition_requests import refuse_impossible_transitions
+from tdnet_ros.transition_requests import serve_transitions
 from tdnet_ros.turns import Turns
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -62,16 +64,20 @@ class SegmentNode(LifecycleNode):
         self._log_handler = RosLogHandler(self.get_logger())
         self._packaged_logged = False
         self._log_handler.attach()
-        self._finalized = False
+        self._finalized = self._loading = False
         self._failure = ""
         self._cameras: dict[str, Camera] = {}
         self._class_publishers: ClassPublishers | None = None
         self._activity: Activity | None = None
+        # The inference thread of the activation before, if it outlasted that one.
+        self._outlasting: InferenceThread | None = None
         # Requests overlap in it, and none keeps the callbacks of the node's own group waiting.
         self._waiting = ReentrantCallbackGroup()
         self._turns = Turns()
         self._throttle = LogThrottle()
-        self._model = LiveModel(ModelLoader(self._wake))
+        # Before any thread of the node works on a frame: on a CPU it sets the number to one.
+        self._threads = torch.get_num_threads()
+        self._model = LiveModel(ModelLoader(self._wake, self._threads))
         try:
             settings = parameters.declare(self)
         except TdnetError:
@@ -88,14 +94,14 @@ class SegmentNode(LifecycleNode):
             clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
         self._diagnostics = Diagnostics(self, self._view, settings.diagnostics_period)
-        refuse_impossible_transitions(self)
+        serve_transitions(self, self._load_first, self._waiting)
         self.create_service(Trigger, "~/reset_memory", self._reset_memory)
         if settings.autostart:
-            self._autostart = self.create_guard_condition(self._start)
+            self._autostart = self.create_guard_condition(self._start, self._waiting)
             self._autostart.trigger()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the model and create the output topics."""
+        """Create the output topics; load the model where `_load_first` has not."""
         try:
             settings = parameters.read(self)
             recipe = self._model.configure(settings)
@@ -114,14 +120,15 @@ class SegmentNode(LifecycleNode):
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Warm up the model and take in frames, each camera with an empty memory."""
+        """Take in frames, each camera with an empty memory."""
         recipe = self._model.recipe
         if recipe is None:
             return FAILURE
         try:
-            recipe.segmenter.warm_up()
             result = super().on_activate(state)
-            self._activity = Activity(self, self._cameras, recipe, self._device)
+            self._activity = Activity(
+                self, self._cameras, recipe, self._device, self._threads, self._outlasting
+            )
             self._publish_classes(recipe)
         except Exception as error:
             self._deactivate()
@@ -182,9 +189,37 @@ class SegmentNode(LifecycleNode):
         self._log_handler.detach()
         super().destroy_node()
 
-    def _start(self) -> None:
-        if self._model.recipe is None and self.trigger_configure() == SUCCESS:
-            self.trigger_activate()
+    async def _start(self) -> None:
+        def start() -> None:
+            if self._startable and self.trigger_configure() == SUCCESS:
+                self.trigger_activate()
+
+        await self._load_first(start)
+
+    @property
+    def _startable(self) -> bool:
+        return self._model.recipe is None and not self._finalized
+
+    async def _load_first(self, then: Callable[[], None]) -> None:
+        """Load the model of an unconfigured node while other requests are served.
+
+        Args:
+            then: the transition that uses the model; called if there is none to load, too.
+        """
+        async with self._turns:
+            if self._startable:
+                self._loading = True
+                try:
+                    await self._model.load_first(parameters.read(self).segmenter)
+                # Parameters that cannot be read: the transition reports them.
+                except TdnetError:
+                    pass
+                finally:
+                    self._loading = False
+            try:
+                then()
+            finally:
+                self._model.forget()
 
     def _create_camera(self, name: str, image_transport: str) -> Camera:
         # As image_transport does it: the remapped image topic with the transport's name appended.
@@ -202,11 +237,13 @@ class SegmentNode(LifecycleNode):
 
     def _deactivate(self) -> None:
         if self._activity is not None:
-            self._activity.stop()
+            self._outlasting = self._activity.stop()
             self._activity = None
 
     def _free(self) -> None:
         self._deactivate()
+        # Nothing is at work with the next model.
+        self._outlasting = None
         self._model.free()
         self._device.restart()
         if self._class_publishers is not None:
@@ -230,7 +267,12 @@ class SegmentNode(LifecycleNode):
         else:
             state = "inactive" if self._activity is None else "active"
         return NodeView(
-            state, self._failure, self._model.recipe, self._cameras, self._device.problems
+            state,
+            self._failure,
+            self._model.recipe,
+            self._cameras,
+            self._device.problems + outlasting_problems(self._outlasting),
+            loading=self._loading,
         )
 
     async def _set_together(self, changed: list[Parameter]) -> SetParametersResult:

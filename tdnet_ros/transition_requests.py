@@ -1,34 +1,60 @@
-"""`~/change_state`: a transition that is not possible now is refused on every distribution."""
+"""`~/change_state`: what rclpy's own service lacks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
+from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rclpy.callback_groups import CallbackGroup
 from rclpy.lifecycle import LifecycleNode
 
-Answer = Callable[[ChangeState.Request, ChangeState.Response], ChangeState.Response]
+ChangeStateCallback = Callable[[ChangeState.Request, ChangeState.Response], ChangeState.Response]
+LoadFirst = Callable[[Callable[[], None]], Awaitable[None]]
 
 
-def refuse_impossible_transitions(node: LifecycleNode) -> None:
-    """Have the service answer ``success: false`` to what the node's state does not allow.
+def serve_transitions(node: LifecycleNode, load_first: LoadFirst, group: CallbackGroup) -> None:
+    """Let the service wait for a model in a coroutine, and refuse impossible transitions.
 
-    Before Kilted rclpy does so for labels only: a request with the id of a transition, as Nav2's
-    lifecycle manager sends it, raises in the executor and is never answered.
+    While a model loads for configure, the executor serves all other requests. The answer to what
+    the node's state does not allow is ``success: false``. Before Kilted, rclpy does so for labels
+    only: a request with the id of a transition, as Nav2's lifecycle manager sends it, raises in
+    the executor and is never answered.
+
+    Args:
+        node: whose transitions are requested.
+        load_first: loads a model, then calls what it is given.
+        group: a reentrant one, so that requests may overlap.
     """
     for service in node.services:
         if service.srv_type is ChangeState:
-            service.callback = _refusing(service.callback)
+            service.callback = _serving(service.callback, load_first)
+            service.callback_group = group
+            group.add_entity(service)
 
 
-def _refusing(change_state: Answer) -> Answer:
-    def answer(
+def _serving(
+    change_state: ChangeStateCallback, load_first: LoadFirst
+) -> Callable[[ChangeState.Request, ChangeState.Response], Awaitable[ChangeState.Response]]:
+    async def serve(
         request: ChangeState.Request, response: ChangeState.Response
     ) -> ChangeState.Response:
-        try:
-            return change_state(request, response)
-        except RuntimeError:  # RCLError is one
-            response.success = False
-            return response
+        def change() -> None:
+            try:
+                change_state(request, response)
+            except RuntimeError:  # RCLError is one
+                response.success = False
 
-    return answer
+        if _configures(request.transition):
+            await load_first(change)
+        else:
+            change()
+        return response
+
+    return serve
+
+
+def _configures(transition: Transition) -> bool:
+    if transition.label:
+        return bool(transition.label == "configure")
+    return bool(transition.id == Transition.TRANSITION_CONFIGURE)

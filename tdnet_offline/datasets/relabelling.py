@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from tdnet.class_map import ClassMap
 from tdnet.errors import InputError
-from tdnet_offline.datasets.video import Dataset, LabelledVideo
-from tdnet_offline.frames import Frame
+from tdnet_offline.datasets.video import Dataset, LabelledVideo, VideoView
 
 
-class RelabelledVideo(LabelledVideo):
+class RelabelledVideo(VideoView):
     """A video whose labels are the ids that a class map gives to a network's channels.
 
     Args:
@@ -23,24 +21,12 @@ class RelabelledVideo(LabelledVideo):
     """
 
     def __init__(self, video: LabelledVideo, table: npt.NDArray[np.uint8]) -> None:
-        self._video = video
-        self.name, self.num_frames = video.name, video.num_frames
-        self.labelled, self.frame_rate = video.labelled, video.frame_rate
-        self.also_expected, self.breaks = video.also_expected, video.breaks
-        self.damage, self.unused = video.damage, video.unused
+        super().__init__(video)
         self._table = table
-
-    def frame(self, index: int) -> Frame:
-        """Return frame ``index``; see `LabelledVideo.frame`."""
-        return self._video.frame(index)
 
     def labels(self, index: int) -> npt.NDArray[np.uint8]:
         """Return the labels of frame ``index``; see `LabelledVideo.labels`."""
-        return np.asarray(self._table[self._video.labels(index)], np.uint8)
-
-    def files(self, index: int) -> list[Path]:
-        """Return the files of a frame and its labels; see `LabelledVideo.files`."""
-        return self._video.files(index)
+        return np.asarray(self._table[super().labels(index)], np.uint8)
 
 
 def relabelled(dataset: Dataset, class_map: ClassMap | None) -> Dataset:

@@ -71,6 +71,31 @@ class LabelledVideo(ABC):
         return index - (self.breaks[place - 1] if place else 0)
 
 
+class VideoView(LabelledVideo):
+    """Another video, unchanged; subclasses change what they are for.
+
+    Args:
+        video: what is shown.
+    """
+
+    def __init__(self, video: LabelledVideo) -> None:
+        self._video = video
+        for field in LabelledVideo.__annotations__:
+            setattr(self, field, getattr(video, field))
+
+    def frame(self, index: int) -> Frame:
+        """Return frame ``index``; see `LabelledVideo.frame`."""
+        return self._video.frame(index)
+
+    def labels(self, index: int) -> npt.NDArray[np.uint8]:
+        """Return the labels of frame ``index``; see `LabelledVideo.labels`."""
+        return self._video.labels(index)
+
+    def files(self, index: int) -> list[Path]:
+        """Return the files of a frame and its labels; see `LabelledVideo.files`."""
+        return self._video.files(index)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Labelled videos of one split.

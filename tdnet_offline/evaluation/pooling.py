@@ -6,28 +6,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from tdnet.errors import InputError
-from tdnet_offline.datasets.video import Dataset, LabelledVideo
+from tdnet_offline.datasets.video import Dataset, LabelledVideo, VideoView
 from tdnet_offline.evaluation.setting import check_same_classes, source_name
-from tdnet_offline.frames import Frame
 
 
-class _Renamed(LabelledVideo):
+class _RenamedVideo(VideoView):
     """A video under another name."""
 
     def __init__(self, name: str, video: LabelledVideo) -> None:
-        self.name, self._video = name, video
-        self.num_frames, self.frame_rate = video.num_frames, video.frame_rate
-        self.labelled, self.damage = video.labelled, video.damage
-
-    def frame(self, index: int) -> Frame:
-        return self._video.frame(index)
-
-    def labels(self, index: int) -> npt.NDArray[np.uint8]:
-        return self._video.labels(index)
+        super().__init__(video)
+        self.name = name
 
 
 def pooled(datasets: Sequence[Dataset]) -> Dataset:
@@ -58,7 +47,7 @@ def pooled(datasets: Sequence[Dataset]) -> Dataset:
                     )
             if times[name] > 1:
                 name = f"{source_name(dataset)}/{name}"
-                video = _Renamed(name, video)
+                video = _RenamedVideo(name, video)
             if name in videos:
                 raise InputError(f"{source_name(dataset)} is given twice; give each source once")
             videos[name] = video

@@ -100,7 +100,7 @@ def _read(path: Path, depth: int = 0) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(f"{path}:{line}: not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise InputError(f"{path}: not valid YAML: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
@@ -140,7 +140,7 @@ def _set(values: dict[str, Any], word: str) -> None:
         values = inner
     try:
         value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
         value = text  # such as a path with a colon and a space
     # "key=" empties a text, and means "none" where that is allowed.
     values[key] = "" if text == "" else value

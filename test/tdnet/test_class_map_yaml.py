@@ -86,6 +86,7 @@ MISTAKES = {
     "not YAML": ("name: a: b", "1: not valid YAML: mapping values"),
     "no character": ("name: a\nnetwork: \x01", "2: not valid YAML: character '\\x01'"),
     "no such escape": ('"\\U7fffffff"', " not valid YAML: an escape sequence"),
+    "no C integer": ('"\\UFFFFFFFF"', " not valid YAML: an escape sequence"),
     "two documents": ("a: 1\n---\nb: 2", "2: not valid YAML: but found another document"),
     "undefined alias": ("name: *a", "1: not valid YAML: found undefined alias"),
     "nested deeply": ("[" * 5000, " not valid YAML: "),

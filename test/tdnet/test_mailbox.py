@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdnet.mailbox import Mailbox
+from tdnet.mailbox import LONG_SECONDS, Mailbox
 
 
 def test_a_newer_frame_takes_the_place_of_an_older() -> None:
@@ -28,6 +30,55 @@ def test_cameras_take_turns() -> None:
         assert taken is not None
         served.append(taken[0])
     assert Counter(served) == {"front": 3, "left": 3, "rear": 3}
+
+
+def test_a_camera_pauses_after_a_frame_that_kept_others_waiting() -> None:
+    mailbox: Mailbox[int] = Mailbox(["front", "left", "rear"])
+    mailbox.put("front", 0)
+    assert mailbox.take() == ("front", 0)
+    began = time.perf_counter()
+    time.sleep(1.1 * LONG_SECONDS)
+    took = time.perf_counter() - began
+    # Meanwhile the others had one frame each, and more come while it pauses.
+    served = []
+    for camera in ("front", "left", "rear"):
+        mailbox.put(camera, 1)
+    while not served or served[-1] != "front":
+        camera, _ = mailbox.take() or ("", 0)
+        served.append(camera)
+        if camera == "left":
+            time.sleep(0.001)
+            mailbox.put("left", 2)
+    assert served[:2] == ["left", "rear"]
+    assert len(served) > 3
+    assert time.perf_counter() - began >= 3 * took
+
+
+def test_a_camera_alone_does_not_pause() -> None:
+    mailbox: Mailbox[int] = Mailbox(["front", "rear"])
+    for item in range(3):
+        mailbox.put("front", item)
+        assert mailbox.take() == ("front", item)
+        time.sleep(1.1 * LONG_SECONDS)
+    assert mailbox.close() == []
+
+
+@pytest.mark.parametrize("wake", ["action", "close"])
+def test_what_must_not_wait_for_a_pause_does_not(wake: str) -> None:
+    mailbox: Mailbox[int] = Mailbox(["front", "rear"])
+    mailbox.put("front", 0)
+    mailbox.take()
+    time.sleep(1.1 * LONG_SECONDS)
+    mailbox.put("rear", 0)
+    assert mailbox.take() == ("rear", 0)
+    mailbox.put("front", 1)
+    done: list[object] = []
+    if wake == "action":
+        mailbox.before_next(lambda: done.append("action"))
+    else:
+        mailbox.close()
+    done.append(mailbox.take())
+    assert done == (["action", ("front", 1)] if wake == "action" else [None])
 
 
 def test_close_wakes_the_taker_and_drops_what_waits() -> None:

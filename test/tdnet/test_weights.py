@@ -177,6 +177,56 @@ def test_tensors_without_plain_numbers_are_refused(item: torch.Tensor, tmp_path:
         load_weights(small_model(), tmp_path / "odd.pth")
 
 
+def with_entry(name: str, item: torch.Tensor, path: Path) -> Path:
+    save_file({**small_model().state_dict(), name: item}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.int8, torch.int64, torch.bool, torch.float8_e4m3fn, torch.float8_e5m2], ids=str
+)
+@pytest.mark.parametrize("name", ["paths.0.norm.bias", "paths.2.head.classifier.weight"])
+def test_weights_that_are_no_floats_are_refused(
+    dtype: torch.dtype, name: str, tmp_path: Path
+) -> None:
+    """Integers cannot hold weights, and a network of zeros labels everything alike."""
+    item = small_model().state_dict()[name].to(dtype)
+    path = with_entry(name, item, tmp_path / "odd.safetensors")
+    holds = re.escape(f"{path}: {name} holds {str(dtype).removeprefix('torch.')}; allowed are")
+    for read in (describe_weights, lambda path: load_weights(small_model(), path)):
+        with pytest.raises(WeightsError, match=holds):
+            read(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16], ids=str)
+def test_floats_of_any_usual_size_load(dtype: torch.dtype, tmp_path: Path) -> None:
+    state = small_model(seed=3).state_dict()
+    path = tmp_path / "odd.safetensors"
+    save_file({k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}, path)
+    model = small_model()
+    load_weights(model, path)
+    for name, item in model.state_dict().items():
+        torch.testing.assert_close(item, state[name], rtol=0.01, atol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (9,), ()], ids=str)
+def test_norms_without_numbers_are_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
+    path = with_entry("paths.0.norm.bias", torch.zeros(shape), tmp_path / "odd.safetensors")
+    assert describe_weights(path).variant is None
+    difference = re.escape(f"paths.0.norm.bias is {shape}, not (9, 17)")
+    with pytest.raises(WeightsError, match=difference):
+        load_weights(small_model(), path)
+
+
+def test_only_classifiers_may_have_another_number_of_channels(tmp_path: Path) -> None:
+    name = "paths.0.head.classifier.weight"
+    for odd in ((), (19,), (19, 5, 1, 1), (19, 32, 3, 3)):
+        path = with_entry(name, torch.zeros(odd), tmp_path / "odd.safetensors")
+        assert describe_weights(path).variant is None
+        with pytest.raises(WeightsError, match=re.escape(f"{name} is {odd}, not (19, 32, 1, 1)")):
+            load_weights(small_model(), path)
+
+
 def test_weights_out_of_the_range_of_the_precision_are_refused(tmp_path: Path) -> None:
     model = small_model()
     model.state_dict()["paths.1.head.classifier.bias"][3] = 1e6

@@ -26,6 +26,15 @@ def ros() -> Iterator[None]:
     rclpy.shutdown()
 
 
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    """PyTorch with three threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Weights that give every class somewhere, of a network small enough for many tests."""

@@ -167,7 +167,7 @@ class Broken:
 
     def __init__(self, executor: SingleThreadedExecutor, weights: str, device: str) -> None:
         self.asked = 0
-        self.model = LiveModel(ModelLoader(executor.wake))
+        self.model = LiveModel(ModelLoader(executor.wake, torch.get_num_threads()))
         self.recovery = DeviceRecovery(self.model, self.ask)
         built = self.model.configure(
             NodeSettings(segmenter=SegmenterSettings(weights=weights, device="cpu"))
@@ -303,7 +303,7 @@ def test_a_model_that_came_meanwhile_stays(
 def test_a_device_that_is_back_is_used_again(
     executor: SingleThreadedExecutor, weights: str
 ) -> None:
-    model = LiveModel(ModelLoader(executor.wake))
+    model = LiveModel(ModelLoader(executor.wake, torch.get_num_threads()))
     recovery = DeviceRecovery(model, lambda: None)
     model.configure(NodeSettings(segmenter=SegmenterSettings(weights=weights, device="cuda")))
     for _ in range(FAILURES_ALLOWED + 1):

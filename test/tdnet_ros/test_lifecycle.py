@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -239,6 +240,119 @@ def test_nothing_is_published_once_deactivate_has_returned(
             time.sleep(0.2)
             assert published[-1] < returned
             assert graph.transition("activate")
+
+
+def test_the_node_answers_while_its_model_loads_and_activates_at_once(
+    graph: RosGraph, weights: str
+) -> None:
+    graph.start(weights=weights, device="cpu", autostart=False, input_size=[513, 1025])
+    took = {}
+    for label in ("configure", "activate"):
+        client = graph.user.create_client(ChangeState, "/tdnet/change_state")
+        assert client.wait_for_service(20)
+        began = time.monotonic()
+        answer = client.call_async(ChangeState.Request(transition=Transition(label=label)))
+        states = []
+        while not answer.done():
+            states.append((graph.state(), answer.done()))
+        took[label] = time.monotonic() - began
+        assert answer.result().success
+        if label == "configure":
+            # The state stays what it was until the model is there.
+            assert ("unconfigured", False) in states
+    # Every sub-network ran once in configure, none since.
+    assert took["activate"] < took["configure"] / 3
+
+
+def test_what_comes_while_the_first_model_loads_has_its_answer(
+    graph: RosGraph, weights: str
+) -> None:
+    others = living_models()
+    graph.start(weights=weights, device="cpu", autostart=False, input_size=[513, 1025])
+    client = graph.user.create_client(ChangeState, "/tdnet/change_state")
+    assert client.wait_for_service(20)
+
+    def request(label: str) -> Any:
+        return client.call_async(ChangeState.Request(transition=Transition(label=label)))
+
+    first, second = request("configure"), request("configure")
+    wait_for(second.done, "both answers")
+    assert (first.result().success, second.result().success) == (True, False)
+    assert graph.transition("cleanup")
+    first = request("configure")
+    assert graph.transition("shutdown")
+    wait_for(first.done, "an answer to who configured")
+    assert not first.result().success
+    assert graph.state() == "finalized"
+    wait_for(lambda: living_models() == others, "the model to be gone")
+
+
+class StuckNetwork:
+    """While it is set, whatever the inference thread runs of any network waits."""
+
+    def __init__(self) -> None:
+        self.reached, self.release = threading.Event(), threading.Event()
+
+    def __call__(self, module: torch.nn.Module, inputs: Any) -> None:
+        if threading.current_thread().name == "inference" and not self.release.is_set():
+            self.reached.set()
+            assert self.release.wait(60)
+
+
+@pytest.fixture
+def stuck() -> Iterator[StuckNetwork]:
+    stuck = StuckNetwork()
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(stuck)
+    yield stuck
+    stuck.release.set()
+    hook.remove()
+
+
+def test_a_stuck_network_does_not_keep_the_node_and_its_frame_is_never_published(
+    graph: RosGraph,
+    weights: str,
+    segmenter: StreamingSegmenter,
+    images: list[np.ndarray],
+    stuck: StuckNetwork,
+) -> None:
+    graph.start(weights=weights, device="cpu")
+    wait_for(lambda: graph.state() == "active", "the node to be active")
+    log = graph.listen_to_log()
+    diagnostics = graph.listen(DiagnosticArray, "/diagnostics")
+    run = CameraRun(graph)
+    graph.camera().publish(image_message(images[5], 1e5))
+    assert stuck.reached.wait(20)
+
+    assert graph.transition("deactivate")
+    text = log.wait_for_text("the network is still at work on a frame")
+    wait_for(lambda: diagnostics.messages[-1].status[0].message == text, "the diagnostics")
+    assert graph.transition("activate")
+    run.activated()
+    run.send(images[0], 1e6)
+    stuck.release.set()
+    run.wait()
+    wait_for(lambda: _state_and_level(diagnostics) == ("active", b"\0"), "the problem to be over")
+    run.send(images[1], 1e6 + 0.1)
+    run.wait()
+    # Every answer is compared with what was sent: the frame that was stuck has none.
+    assert run.check(segmenter) == ["activated", ""]
+
+
+def test_a_model_that_is_loaded_anew_does_not_wait_for_a_stuck_one(
+    graph: RosGraph, weights: str, images: list[np.ndarray], stuck: StuckNetwork
+) -> None:
+    graph.start(weights=weights, device="cpu", idle_without_subscribers=False)
+    wait_for(lambda: graph.state() == "active", "the node to be active")
+    graph.camera().publish(image_message(images[5], 1e5))
+    assert stuck.reached.wait(20)
+    for label in ("deactivate", "cleanup", "configure", "activate"):
+        assert graph.transition(label)
+    labels = graph.listen(Image, "/tdnet/labels")
+    stuck.reached.clear()
+    graph.camera().publish(image_message(images[0], 1e6))
+    assert stuck.reached.wait(20)
+    stuck.release.set()
+    assert [message.header.stamp.sec for message in labels.wait(1)] == [10**6]
 
 
 class Interrupted(SegmentNode):

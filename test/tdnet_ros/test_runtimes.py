@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from pathlib import Path
 
 import numpy as np
+import torch
 from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from support.ros_graph import RosGraph, image_message, pixels_of
 
 from tdnet import SegmenterSettings
-from tdnet_ros.model_loading import file_states
+from tdnet_ros.model_loading import ModelLoader, file_states
 
 
 def test_a_running_node_changes_to_exported_graphs(
@@ -55,3 +58,23 @@ def test_a_folder_that_was_exported_anew_is_another_one(
     assert file_states(chosen) != before
     description.unlink()
     assert file_states(chosen)[0] is None
+
+
+def test_a_runtime_has_all_threads_whenever_it_is_loaded(
+    ros: None, exported_nano: Path, three_threads: None
+) -> None:
+    """Also while another thread works on a frame, which sets the number to one on a CPU."""
+    from onnxruntime import InferenceSession
+
+    executor = SingleThreadedExecutor()
+    loader = ModelLoader(executor.wake, torch.get_num_threads())
+    torch.set_num_threads(1)
+    chosen = SegmenterSettings(weights=str(exported_nano), runtime="onnxruntime", device="cpu")
+    others = {id(item) for item in gc.get_objects() if isinstance(item, InferenceSession)}
+    task = executor.create_task(loader.load(chosen))
+    executor.spin_until_future_complete(task, 60)
+    assert task.result() is not None
+    sessions = [item for item in gc.get_objects() if isinstance(item, InferenceSession)]
+    loaded = [item.get_session_options() for item in sessions if id(item) not in others]
+    assert [options.intra_op_num_threads for options in loaded] == [3] * 4
+    executor.shutdown()

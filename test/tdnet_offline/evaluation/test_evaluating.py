@@ -15,7 +15,7 @@ from support.videos import MemoryVideo, dataset_of
 from tdnet import ClassMap, SegmenterSettings, StreamingSegmenter
 from tdnet.continuity import ResetReason
 from tdnet.errors import InputError
-from tdnet_offline.datasets import open_dataset
+from tdnet_offline.datasets import LabelledVideo, open_dataset
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.evaluating import Mode, evaluate
 from tdnet_offline.evaluation.pooling import pooled
@@ -252,6 +252,19 @@ def test_videos_of_one_name_are_told_apart() -> None:
     assert names == ["memory:here/v", "memory:there/v"]
     with pytest.raises(InputError, match="memory:here is given twice"):
         pooled([one, one])
+
+
+def test_a_video_under_another_name_keeps_all_else(tmp_path: Path) -> None:
+    folder_of(tmp_path / "frames" / "v", drive(3))
+    dataset = open_dataset(f"folder:{tmp_path}", class_map=ClassMap.load("cityscapes"))
+    (video,) = dataset.videos
+    video.breaks, video.unused, video.damage = [2], ["a label"], "cut off"
+    video.also_expected = [tmp_path / "missing.png"]
+    renamed, _ = pooled([dataset, dataset_of(MemoryVideo("v", drive(1)))]).videos
+    fields = set(LabelledVideo.__annotations__) - {"name"}
+    assert {f: getattr(renamed, f) for f in fields} == {f: getattr(video, f) for f in fields}
+    assert [path.parent for path in renamed.files(1)] == [tmp_path / "frames" / "v"]
+    assert renamed.frames_before(2) == 0
 
 
 def test_a_video_is_not_counted_twice(tmp_path: Path) -> None:

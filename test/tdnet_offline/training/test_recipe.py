@@ -233,6 +233,7 @@ def test_what_is_wrong_is_named(word: str, message: str) -> None:
         ("lose: {teacher: x}\n", "unknown key 'lose'"),
         ("{1: 2}\n", "unknown key '1'"),
         ("when: 2020-99-99\n", "not valid YAML"),
+        ('seed: "\\UFFFFFFFF"\n', "not valid YAML"),
     ],
 )
 def test_a_broken_recipe_is_named(tmp_path: Path, text: str, message: str) -> None:
