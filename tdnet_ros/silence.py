@@ -63,14 +63,15 @@ def explain_silence(camera: CameraView, limits: Limits) -> Finding | None:
         return Finding("no frames", _no_frames(camera, severity, limit), severity)
     if camera.refused and not camera.segmented:
         return Finding("refused", camera.last_error)
+    # The middleware does not count a subscriber that does not fit: it is why the node idles.
+    if camera.incidents:
+        return Finding("incompatible QoS", "; ".join(camera.incidents))
     if not camera.has_subscriber and camera.idles:
         return Finding(
             "no subscriber",
             "nobody subscribes to an output: idle (idle_without_subscribers)",
             Severity.OK,
         )
-    if camera.incidents:
-        return Finding("incompatible QoS", "; ".join(camera.incidents))
     return None
 
 

@@ -64,6 +64,13 @@ def test_a_working_camera_has_nothing_to_explain() -> None:
             id="idle",
         ),
         pytest.param({"incidents": (QOS,)}, "incompatible QoS", QOS, WARN, id="one of two peers"),
+        pytest.param(
+            {"has_subscriber": False, "segmented": 0, "incidents": (QOS,)},
+            "incompatible QoS",
+            QOS,
+            WARN,
+            id="the only subscriber does not fit",
+        ),
     ],
 )
 def test_each_cause_is_named(
