@@ -185,7 +185,7 @@ class Camera:
         Args:
             result: what it became.
             times: when it reached each stage.
-            age_ms: stamp to publication; NaN where the node's clock has not started.
+            age_ms: stamp to publication; NaN without a stamp or a started clock.
         """
         self.statistics.add(times, result.times, age_ms)
         self.gaps.published(times.published)

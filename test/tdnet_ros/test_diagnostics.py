@@ -150,6 +150,18 @@ def test_stamps_of_another_clock(active: RosGraph, images: list[np.ndarray]) -> 
     wait_for(lambda: log.count("stamps are not of this clock"), "a log line")
 
 
+def test_stamps_that_turn_to_zero_have_no_age(active: RosGraph, images: list[np.ndarray]) -> None:
+    """A driver whose clock was lost sends no stamp: no warning about an age of years."""
+    diagnosis = Diagnosis(active)
+    patient = {"diagnostics__age_error": 0.0, "diagnostics__age_warn": 60.0}
+    assert all(result.successful for result in active.set_parameters(**patient))
+    messages = send(active, images, [*now_and_then(8), 0.0, 0.0, 0.0])
+    assert [math.isnan(message.age_ms) for message in messages] == [False] * 8 + [True] * 3
+    values = diagnosis.values("tdnet: camera", segmented="11")
+    assert float(values["age ms p99"]) < 60_000
+    assert "older than their stamps" not in diagnosis.wait("tdnet: camera", "").message
+
+
 def test_simulated_time(graph: RosGraph, weights: str, images: list[np.ndarray]) -> None:
     graph.start(weights=weights, device="cpu", use_sim_time=True)
     status = graph.listen(SegmentationStatus, "/tdnet/status")
