@@ -16,7 +16,8 @@ class CameraView:
 
     Attributes:
         input_topic: of its images.
-        publishers: of that topic.
+        publishers: of that topic, with the type that the node takes.
+        misplaced: images of another type or on another topic, a sentence; empty: none are known.
         has_subscriber: somebody subscribes to an output.
         idles: without a subscriber nothing is segmented.
         incidents: peers whose QoS does not fit, a sentence each.
@@ -30,6 +31,7 @@ class CameraView:
 
     input_topic: str
     publishers: int
+    misplaced: str
     has_subscriber: bool
     idles: bool
     incidents: tuple[str, ...]
@@ -50,6 +52,8 @@ def explain_silence(camera: CameraView, limits: Limits) -> Finding | None:
     """
     severity, limit = limits.passed(camera.silent_for)
     silent = max(severity, Severity.WARN)
+    if camera.publishers == 0 and camera.misplaced:
+        return Finding("misplaced images", camera.misplaced, silent)
     if camera.publishers == 0:
         return Finding(
             "no publisher",
