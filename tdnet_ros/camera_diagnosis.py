@@ -15,7 +15,7 @@ from tdnet_ros.finding_log import FindingLog
 from tdnet_ros.findings import Finding, Severity
 from tdnet_ros.frame_pipeline import Recipe
 from tdnet_ros.input_topic import explain_misplaced, image_type, published_types
-from tdnet_ros.performance import Performance, judge, judge_transport
+from tdnet_ros.performance import Performance, judge, judge_memory, judge_transport
 from tdnet_ros.silence import CameraView, explain_silence
 from tdnet_ros.stage_statistics import Percentiles
 from tdnet_ros.stamp_age import explain_age
@@ -84,7 +84,11 @@ class CameraDiagnosis:
         note = explain_age(self.camera.statistics.age(), now_ns)
         measured = self._measure(ages_known=not note)
         silence = explain_silence(self._view(recipe), limits.silence)
-        findings = [silence] if silence else judge(measured, limits)
+        if silence:
+            findings = [silence]
+        else:
+            unfilled = judge_memory(self.camera.unfilled, recipe.settings.max_gap)
+            findings = [*judge(measured, limits), *unfilled]
         if silence is None or silence.severity is Severity.OK:
             findings += judge_transport(measured, limits)
         noted = [Finding("age unknown", note, Severity.OK)] if note else []

@@ -165,7 +165,8 @@ PARAMETERS = (
     ),
     ParameterSpec(
         "memory.max_gap",
-        "Longest time in seconds between two frames of one view; a longer one resets the memory.",
+        "Longest time in seconds between two segmented frames of one view; a longer one resets "
+        "the memory; 0: automatic, 1 to 10 s, follows the rate of the segmented frames.",
         range=(0.0, 3600.0),
     ),
     ParameterSpec(

@@ -108,6 +108,34 @@ def test_the_memory(active: RosGraph, images: list[np.ndarray]) -> None:
     assert (values["resets"], values["last reset"]) == ("2", "gap")
 
 
+def test_a_memory_that_never_fills(active: RosGraph, images: list[np.ndarray]) -> None:
+    """A camera of 2 Hz and a limit that no frame keeps; then the automatic limit."""
+    diagnosis = Diagnosis(active)
+    log = active.listen_to_log()
+    status = active.listen(SegmentationStatus, "/tdnet/status")
+    camera = active.camera()
+    assert active.set_parameters(memory__max_gap=0.4)[0].successful
+
+    def step() -> SegmentationStatus:
+        count = len(status.messages) + 1
+        camera.publish(image_message(images[count % 10], 5 + count / 2))
+        return status.wait(count)[-1]
+
+    def says(part: str) -> DiagnosticStatus | None:
+        step()
+        found = diagnosis.wait("tdnet: camera", "")
+        return found if part in found.message else None
+
+    found = wait_for(lambda: says("the memory never fills"), "the memory that never fills")
+    assert found.level == WARN
+    assert "0.50 s between two segmented frames, and memory.max_gap is 0.4" in found.message
+    assert "set it to 0, which follows the rate, or to 0.8" in found.message
+    log.wait_for_text("the memory never fills")
+    assert active.set_parameters(memory__max_gap=0.0)[0].successful
+    wait_for(lambda: step().memory_frames == 3, "a full memory")
+    assert wait_for(lambda: says("frames a second"), "the camera to work").level == OK
+
+
 def test_every_published_frame_counts_whoever_listens(
     active: RosGraph, images: list[np.ndarray]
 ) -> None:
