@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection
 
 from rclpy.node import Node
 
+from tdnet.errors import one_line
+
 RAW = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 _SUFFIX = "/compressed"
@@ -38,7 +40,9 @@ def explain_misplaced(
     """
     found, expected = types(topic), image_type(image_transport)
     base = topic.removesuffix(_SUFFIX)
-    carries = f"{topic} carries {', '.join(sorted(set(found)))}, not {expected}"
+    # Any peer chooses what its type is called.
+    names = one_line(", ".join(sorted(set(found))))
+    carries = f"{topic} carries {names}, not {expected}"
     if COMPRESSED in found and base != topic:
         return (
             f"{carries}: start with image_transport:=compressed and the topic without "
