@@ -11,7 +11,7 @@ from soak.contents import CONTENT_SIZE
 from soak.errors import SoakError
 from soak.run import Run
 from soak.subscriber_process import SubscriberProcess
-from tdnet.continuity import DEFAULT_MAX_GAP, ResetReason
+from tdnet.continuity import SHORTEST_LIMIT, ResetReason
 from tdnet.weights import packaged_weights
 
 Fault = Callable[[Run, float], None]
@@ -37,10 +37,10 @@ def steady(run: Run, seconds: float) -> None:
 
 
 def camera_killed(run: Run, seconds: float) -> None:
-    """The camera driver dies and comes back after longer than `memory.max_gap`."""
+    """The camera driver dies and comes back after longer than the automatic `memory.max_gap`."""
     run.wait(seconds / 4)
     run.camera.kill()
-    run.wait(DEFAULT_MAX_GAP + 1)
+    run.wait(SHORTEST_LIMIT + 1)
     gaps = run.auditor.resets.get(ResetReason.GAP.value, 0)
     run.camera.restart()
     back = _wait_for_labels(run)

@@ -6,10 +6,18 @@ the node, because the same images in the same order must give the same labels ev
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+from statistics import median
 
-DEFAULT_MAX_GAP = 1.0
+AUTOMATIC_GAP = 0.0
+DEFAULT_MAX_GAP = AUTOMATIC_GAP
+# The automatic limit: times the middle one of the latest gaps, within seconds.
+GAP_FACTOR = 3
+LATEST_GAPS = 5
+SHORTEST_LIMIT = 1.0
+LONGEST_LIMIT = 10.0
 
 
 class ResetReason(str, Enum):
@@ -46,12 +54,32 @@ class FrameInfo:
 class ContinuityPolicy:
     """Compares each frame of a stream with the one before it.
 
+    Only processed frames are seen, so a gap includes the frames that were dropped, lost or kept
+    back by a rate limit between two of them.
+
+    The automatic limit is `GAP_FACTOR` times the median of the latest `LATEST_GAPS` gaps, at
+    least `SHORTEST_LIMIT` and at most `LONGEST_LIMIT`. It follows the rate that is reached: a
+    fixed second would reset the memory before every frame of a slow device or camera. A break in
+    the view still resets: the median takes three equal gaps to rise, so one or two breaks among
+    five gaps do not raise the limit, and a stream begins with `SHORTEST_LIMIT`. Factor 3 accepts
+    two missing frames in a row. Above `LONGEST_LIMIT` two frames are single pictures, not a
+    stream, however regular they are.
+
     Args:
-        max_gap: longest time in seconds between two frames of one view.
+        max_gap: longest time in seconds between two frames of one view; `AUTOMATIC_GAP` (0): the
+            automatic limit.
+
+    Attributes:
+        gap: seconds between the newest two frames whose gap was compared.
+        limit: seconds that were allowed then.
     """
 
     def __init__(self, max_gap: float = DEFAULT_MAX_GAP) -> None:
         self.max_gap = max_gap
+        self.gap = 0.0
+        self.limit = SHORTEST_LIMIT
+        # A gap that is not known yet counts as 0, and keeps the limit low.
+        self._gaps = deque([0.0] * LATEST_GAPS, LATEST_GAPS)
         self._last: FrameInfo | None = None
         self._pending: ResetReason | None = ResetReason.START
 
@@ -82,6 +110,13 @@ class ContinuityPolicy:
             elapsed = frame.stamp_ns - last.stamp_ns
             if elapsed < 0:
                 return ResetReason.STAMP_BACKWARDS
-            if elapsed > self.max_gap * 1e9:
+            if self._is_break(elapsed):
                 return ResetReason.GAP
         return None
+
+    def _is_break(self, elapsed_ns: int) -> bool:
+        automatic = min(max(SHORTEST_LIMIT, GAP_FACTOR * median(self._gaps)), LONGEST_LIMIT)
+        self.gap = elapsed_ns / 1e9
+        self.limit = self.max_gap or automatic
+        self._gaps.append(self.gap)
+        return elapsed_ns > self.limit * 1e9

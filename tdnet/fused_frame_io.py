@@ -54,7 +54,7 @@ class FusedFrameIO:
     def leave(
         self, logits: Tensor, size: tuple[int, int], options: OutputOptions, mark: Mark
     ) -> Callable[[], FrameImages]:
-        """See `FrameIO.leave`; postprocessing makes the overlay, too."""
+        """See `FrameIO.leave`; postprocessing blends the overlay too, and its mark is empty."""
         renderer = options.overlay
         legend = renderer is not None and renderer.has_legend
         wanted = (size, options.confidence, renderer is not None, legend)

@@ -16,8 +16,9 @@ class StageTimes:
     Attributes:
         preprocess: upload, resize and normalise.
         network: sub-network, attention propagation, head; the memory where it was not prepared.
-        postprocess: resize of the logits, labels, confidence.
-        overlay: blending and legend; 0 without an overlay.
+        postprocess: resize of the logits, labels, confidence; with the fused kernels of a GPU also
+            blending, which the kernel of the labels does.
+        overlay: legend, and blending where it is not part of postprocess; 0 without an overlay.
         download: copies to the host.
     """
 

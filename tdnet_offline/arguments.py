@@ -98,10 +98,22 @@ def output_size(words: Sequence[str]) -> OutputSize:
 
 def seconds(text: str) -> float:
     """Reads a duration above zero; for argparse."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _number(text)
     if not value > 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return value
+
+
+def longest_gap(text: str) -> float:
+    """Reads a duration, or 0 for the automatic limit; for argparse."""
+    value = _number(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

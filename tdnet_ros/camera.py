@@ -67,6 +67,21 @@ class MemoryUse:
     frames: int
 
 
+@dataclass(frozen=True)
+class UnfilledMemory:
+    """Gaps that reset a camera's memory, in a row: it was never full in between.
+
+    Attributes:
+        resets: how many.
+        gap: the newest of them, seconds between two segmented frames.
+        limit: seconds that were allowed then.
+    """
+
+    resets: int
+    gap: float
+    limit: float
+
+
 class Camera:
     """One camera of the node.
 
@@ -85,6 +100,7 @@ class Camera:
         busy_ms: time that the stages of the network took, in all.
         memory_use: of the newest published frame.
         resets: times that the memory was emptied.
+        unfilled: gaps that reset the memory since it was full; None: there is none.
         last_reset: why it was emptied the last time.
         last_error: why the newest of the refused frames was refused.
     """
@@ -125,6 +141,7 @@ class Camera:
         self.busy_ms = 0.0
         self.memory_use: MemoryUse | None = None
         self.resets = 0
+        self.unfilled: UnfilledMemory | None = None
         self.last_reset: ResetReason | None = None
         self.last_error = ""
 
@@ -158,7 +175,7 @@ class Camera:
         Args:
             frame: what the memory contract looks at.
             segmenter: the model of this frame; another one than before opens another stream.
-            max_gap: longest time between two frames of one view, seconds.
+            max_gap: longest time between two frames of one view, seconds; 0: automatic.
 
         Returns:
             The stream, and why its memory was emptied.
@@ -170,6 +187,11 @@ class Camera:
             self._policy.max_gap = max_gap
             reason = self._policy.check(frame)
             stream = self._stream
+            if stream.memory_frames == segmenter.memory_capacity:
+                self.unfilled = None
+            if reason is ResetReason.GAP:
+                before = self.unfilled.resets if self.unfilled else 0
+                self.unfilled = UnfilledMemory(before + 1, self._policy.gap, self._policy.limit)
             if reason is not None:
                 self.resets += 1
                 self.last_reset = reason
@@ -185,7 +207,7 @@ class Camera:
         Args:
             result: what it became.
             times: when it reached each stage.
-            age_ms: stamp to publication; NaN where the node's clock has not started.
+            age_ms: stamp to publication; NaN without a stamp or a started clock.
         """
         self.statistics.add(times, result.times, age_ms)
         self.gaps.published(times.published)

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from rclpy.lifecycle import LifecycleNode
 
@@ -13,7 +14,8 @@ from tdnet_ros.camera import Camera
 from tdnet_ros.finding_log import FindingLog
 from tdnet_ros.findings import Finding, Severity
 from tdnet_ros.frame_pipeline import Recipe
-from tdnet_ros.performance import Performance, judge, judge_transport
+from tdnet_ros.input_topic import explain_misplaced, image_type, published_types
+from tdnet_ros.performance import Performance, judge, judge_memory, judge_transport
 from tdnet_ros.silence import CameraView, explain_silence
 from tdnet_ros.stage_statistics import Percentiles
 from tdnet_ros.stamp_age import explain_age
@@ -82,7 +84,11 @@ class CameraDiagnosis:
         note = explain_age(self.camera.statistics.age(), now_ns)
         measured = self._measure(ages_known=not note)
         silence = explain_silence(self._view(recipe), limits.silence)
-        findings = [silence] if silence else judge(measured, limits)
+        if silence:
+            findings = [silence]
+        else:
+            unfilled = judge_memory(self.camera.unfilled, recipe.settings.max_gap)
+            findings = [*judge(measured, limits), *unfilled]
         if silence is None or silence.severity is Severity.OK:
             findings += judge_transport(measured, limits)
         noted = [Finding("age unknown", note, Severity.OK)] if note else []
@@ -100,9 +106,13 @@ class CameraDiagnosis:
         camera.incidents.recheck(self._node)
         counts, before = last.counts, self._sums[0].counts
         arrived = camera.loss.last_arrival
+        topic, transport = camera.input_topic, recipe.settings.image_transport
+        types = partial(published_types, self._node)
+        publishers = types(topic).count(image_type(transport))
         return CameraView(
-            input_topic=camera.input_topic,
-            publishers=self._node.count_publishers(camera.input_topic),
+            input_topic=topic,
+            publishers=publishers,
+            misplaced="" if publishers else explain_misplaced(topic, transport, types),
             has_subscriber=camera.publishers.wanted().any,
             idles=recipe.settings.idle_without_subscribers,
             incidents=camera.incidents.texts,

@@ -120,11 +120,13 @@ class Diagnostics:
     def _status(
         self, name: str, severity: Severity, text: str, values: Mapping[str, object]
     ) -> DiagnosticStatus:
+        node = self._node.get_fully_qualified_name()
         return DiagnosticStatus(
             level=bytes([severity]),
-            name=f"{self._node.get_name()}: {name}",
+            # With the namespace: one diagnostics topic serves every robot of a fleet.
+            name=f"{node.lstrip('/')}: {name}",
             message=text,
-            hardware_id=self._node.get_fully_qualified_name(),
+            hardware_id=node,
             values=_key_values(values.items()),
         )
 

@@ -203,32 +203,36 @@ class FramePipeline:
         # A frame that outlasts its activation belongs to the counts of that one.
         counter = camera.counter
         started = time.perf_counter()
+        stage = "in the conversion"
         try:
             image = image_from_message(frame.message)
+            converted = time.perf_counter()
+            stage = "while counting subscribers"
+            wanted = camera.publishers.wanted()
         except InputError as error:
             self._refuse(camera, str(error))
             return None
         # Anything else, a device error too, must not end the only inference thread.
         except Exception as error:
-            self._refuse(camera, f"in the conversion, {describe(error)}")
+            self._refuse(camera, f"{stage}, {describe(error)}")
             return None
-        converted = time.perf_counter()
         if self._closed.is_set():
             counter.add(dropped=1)
             return None
         header = frame.message.header
         try:
-            wanted = camera.publishers.wanted()
+            stage = "while opening the memory"
             stream, reason = camera.stream_for(
                 _frame_info(header, image), recipe.segmenter, recipe.settings.max_gap
             )
+            stage = "in the network"
             result = stream.step(image, recipe.options(wanted))
         except Exception as error:
             if self._closed.is_set():
                 counter.add(dropped=1)
                 return None
             self._empty(camera, error)
-            self._refuse(camera, f"in the network, {describe(error)}")
+            self._refuse(camera, f"{stage}, {describe(error)}")
             return None
         segmented = time.perf_counter()
         camera.worked(result.times.total)

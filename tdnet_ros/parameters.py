@@ -165,7 +165,8 @@ PARAMETERS = (
     ),
     ParameterSpec(
         "memory.max_gap",
-        "Longest time in seconds between two frames of one view; a longer one resets the memory.",
+        "Longest time in seconds between two segmented frames of one view; a longer one resets "
+        "the memory; 0: automatic, 1 to 10 s, follows the rate of the segmented frames.",
         range=(0.0, 3600.0),
     ),
     ParameterSpec(
@@ -315,20 +316,22 @@ def needs_new_model(names: Iterable[str]) -> bool:
 
 
 def set_together(names: Sequence[str]) -> list[list[int]]:
-    """Say which parameters of one request are set together: indices of their names.
+    """Group the parameters of one request that are set together: indices of their names.
 
     Those that choose the model fit each other only together, and the hidden classes fit the
-    model's class map; every other one is set on its own.
+    model's class map. The two limits of one value are checked against each other. Every other
+    parameter is a group of its own.
     """
-    model = []
-    if needs_new_model(names):
-        model = [
-            index
-            for index, name in enumerate(names)
-            if name in _WITH_MODEL or needs_new_model([name])
-        ]
-    alone = [[index] for index in range(len(names)) if index not in model]
-    return [model, *alone] if model else alone
+    model: list[int] = []
+    others: dict[str, list[int]] = {}
+    new_model = needs_new_model(names)
+    for index, name in enumerate(names):
+        if needs_new_model([name]) or (new_model and name in _WITH_MODEL):
+            model.append(index)
+        else:
+            limited = name.removesuffix("_warn").removesuffix("_error")
+            others.setdefault(limited, []).append(index)
+    return [model, *others.values()] if model else list(others.values())
 
 
 def typed(parameter: Parameter) -> Parameter:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tdnet_ros.camera import UnfilledMemory
 from tdnet_ros.findings import Finding, Severity
 from tdnet_ros.limits import DiagnosticLimits
 from tdnet_ros.silence import transport_remedy
 
 # Fewer frames make no share.
 FEWEST_FRAMES = 3
+# Gaps in a row that reset the memory; the automatic limit needs three to follow a slow rate.
+FEWEST_RESETS = 5
 # Seconds after activation from which a rate means something.
 FIRST_SECONDS = 2.0
 
@@ -59,6 +63,31 @@ class Performance:
 def judge(measured: Performance, limits: DiagnosticLimits) -> list[Finding]:
     """Say what is beyond a limit: value, limit, its parameter and what helps."""
     return [*_age(measured, limits), *_rate(measured, limits), *_dropped(measured, limits)]
+
+
+def judge_memory(unfilled: UnfilledMemory | None, max_gap: float) -> list[Finding]:
+    """Report a memory that gaps between the frames reset before it is full.
+
+    Args:
+        unfilled: the gaps since it was full.
+        max_gap: the parameter, seconds; 0: automatic.
+    """
+    if unfilled is None or unfilled.resets < FEWEST_RESETS:
+        return []
+    enough = f"{math.ceil(15 * unfilled.gap) / 10:g}"
+    if max_gap:
+        allowed = f"memory.max_gap is {max_gap:g}"
+        remedy = f"set it to 0, which follows the rate, or to {enough}"
+    else:
+        allowed = f"memory.max_gap 0 allows {unfilled.limit:.2f} s"
+        remedy = f"if they show one view, set memory.max_gap to {enough}"
+    return [
+        Finding(
+            "memory never fills",
+            f"the memory never fills: {unfilled.resets} gaps in a row reset it, the newest of "
+            f"{unfilled.gap:.2f} s between two segmented frames, and {allowed}: {remedy}",
+        )
+    ]
 
 
 def judge_transport(measured: Performance, limits: DiagnosticLimits) -> list[Finding]:

@@ -61,7 +61,7 @@ class NodeSettings:
         cameras: names of the cameras; none: one camera without a name.
         overlay: how the overlay is drawn.
         confidence_threshold: class probability below which a pixel is unlabelled, 0 to 1.
-        max_gap: longest time between two frames of one view, seconds.
+        max_gap: longest time between two frames of one view, seconds; 0: follows the rate.
         max_rate: frames a second that a camera may have segmented; 0: no limit.
         idle_without_subscribers: do not segment while nobody subscribes to an output.
         diagnostics_period: seconds between two diagnostic messages.

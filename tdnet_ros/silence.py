@@ -16,7 +16,8 @@ class CameraView:
 
     Attributes:
         input_topic: of its images.
-        publishers: of that topic.
+        publishers: of that topic, with the type that the node takes.
+        misplaced: images of another type or on another topic, a sentence; empty: none are known.
         has_subscriber: somebody subscribes to an output.
         idles: without a subscriber nothing is segmented.
         incidents: peers whose QoS does not fit, a sentence each.
@@ -30,6 +31,7 @@ class CameraView:
 
     input_topic: str
     publishers: int
+    misplaced: str
     has_subscriber: bool
     idles: bool
     incidents: tuple[str, ...]
@@ -50,6 +52,8 @@ def explain_silence(camera: CameraView, limits: Limits) -> Finding | None:
     """
     severity, limit = limits.passed(camera.silent_for)
     silent = max(severity, Severity.WARN)
+    if camera.publishers == 0 and camera.misplaced:
+        return Finding("misplaced images", camera.misplaced, silent)
     if camera.publishers == 0:
         return Finding(
             "no publisher",
@@ -63,14 +67,15 @@ def explain_silence(camera: CameraView, limits: Limits) -> Finding | None:
         return Finding("no frames", _no_frames(camera, severity, limit), severity)
     if camera.refused and not camera.segmented:
         return Finding("refused", camera.last_error)
+    # The middleware does not count a subscriber that does not fit: it is why the node idles.
+    if camera.incidents:
+        return Finding("incompatible QoS", "; ".join(camera.incidents))
     if not camera.has_subscriber and camera.idles:
         return Finding(
             "no subscriber",
             "nobody subscribes to an output: idle (idle_without_subscribers)",
             Severity.OK,
         )
-    if camera.incidents:
-        return Finding("incompatible QoS", "; ".join(camera.incidents))
     return None
 
 

@@ -22,13 +22,13 @@ def stamp_ns(header: Header) -> int:
 
 
 def age_ms(now_ns: int, stamp_ns: int) -> float:
-    """Give the milliseconds from a stamp to now; NaN where the clock has not started.
+    """Return the milliseconds from a stamp to now; NaN without a stamp or a started clock.
 
     Args:
         now_ns: of the node's clock: 0 with `use_sim_time` before the first `/clock`.
-        stamp_ns: of the frame.
+        stamp_ns: of the frame: 0 where the driver sets none.
     """
-    return (now_ns - stamp_ns) / 1e6 if now_ns else math.nan
+    return (now_ns - stamp_ns) / 1e6 if now_ns and stamp_ns else math.nan
 
 
 def explain_age(age: Percentiles | None, now_ns: int) -> str:

@@ -130,7 +130,7 @@ class SegmentedFrame:
         variant: network that segmented it.
         memory_capacity: frames that the memory can hold.
         reset_reason: why the memory was emptied before it.
-        age_ms: stamp to publication; NaN where the node's clock has not started.
+        age_ms: stamp to publication; NaN without a stamp or a started clock.
     """
 
     header: Header

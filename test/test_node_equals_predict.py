@@ -25,6 +25,9 @@ from tdnet_ros.msg import SegmentationStatus
 # A view that goes on, a stamp that goes back, and a gap: the memory is emptied twice on the way.
 SECONDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.15, 0.25, 0.35, 5.0, 5.1, 5.2, 5.3)
 RESETS = {0: "activated", 6: "stamp went back", 9: "gap"}
+# Two seconds a frame: the automatic limit follows after three gaps; then a break in the view.
+SLOW_SECONDS = (*(2.0 * index for index in range(8)), 44.0, 46.0)
+SLOW_RESETS = {0: "activated", 1: "gap", 2: "gap", 3: "gap", 8: "gap"}
 SIZES = {"even": (48, 64), "odd": (47, 61)}
 
 
@@ -78,10 +81,27 @@ def labels_message(labels: np.ndarray, stamp_ns: int) -> Any:
 def test_every_pixel(
     graph: RosGraph, weights: Path, tmp_path: Path, encoding: str, size: tuple[int, int]
 ) -> None:
+    assert compare(graph, weights, tmp_path, encoding, size, SECONDS) == RESETS
+
+
+def test_every_pixel_of_a_slow_camera(graph: RosGraph, weights: Path, tmp_path: Path) -> None:
+    size = SIZES["even"]
+    assert compare(graph, weights, tmp_path, "bgr8", size, SLOW_SECONDS) == SLOW_RESETS
+
+
+def compare(
+    graph: RosGraph,
+    weights: Path,
+    tmp_path: Path,
+    encoding: str,
+    size: tuple[int, int],
+    seconds: tuple[float, ...],
+) -> dict[int, str]:
+    """Compare node, `predict` and `evaluate`; return why the memory was reset, by frame."""
     compressed = encoding in ("jpeg", "png")
     topic = "/image/compressed" if compressed else "/image"
-    images = drive(len(SECONDS), *size)
-    stamps = [10**18 + round(seconds * 1e9) for seconds in SECONDS]
+    images = drive(len(seconds), *size)
+    stamps = [10**18 + round(second * 1e9) for second in seconds]
     sent = [message(encoding, image, stamp) for image, stamp in zip(images, stamps, strict=True)]
     bag = write_bag(tmp_path / "bag", [(topic, item) for item in sent])
 
@@ -98,12 +118,12 @@ def test_every_pixel(
         for index, record in enumerate(opened.records([topic])):
             camera.publish(record.data)  # byte for byte what `predict` reads
             status.wait(index + 1)
-    published = labels.wait(len(SECONDS))
+    published = labels.wait(len(seconds))
 
     assert main(f"predict {bag} --output {tmp_path} --weights {weights} --device cpu".split()) == 0
 
     predicted = written(tmp_path)
-    assert len(predicted) == len(SECONDS)
+    assert len(predicted) == len(seconds)
     for index, (stamp, answer) in enumerate(zip(stamps, published, strict=True)):
         assert answer.header.stamp.sec * 10**9 + answer.header.stamp.nanosec == stamp
         np.testing.assert_array_equal(pixels_of(answer), predicted[f"{index:06d}_{stamp}"])
@@ -116,13 +136,13 @@ def test_every_pixel(
     words = f"evaluate {labelled} --topic {topic} --label-topic /labels --report {tmp_path}"
     assert main(f"{words} --weights {weights} --device cpu".split()) == 0
     frames = load_evaluation(tmp_path / "evaluation.json").frames
-    assert [frame.pixel_accuracy for frame in frames] == [1.0] * len(SECONDS)
+    assert [frame.pixel_accuracy for frame in frames] == [1.0] * len(seconds)
 
     # Labels of one class, or a memory that nobody uses, would be equal whatever went wrong.
     assert len(np.unique(np.stack(list(predicted.values())))) > 2
-    assert {
+    assert max(entry.memory_frames for entry in status.messages) == 3
+    return {
         index: entry.reset_reason
         for index, entry in enumerate(status.messages)
         if entry.reset_reason
-    } == RESETS
-    assert max(entry.memory_frames for entry in status.messages) == 3
+    }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tdnet.continuity import DEFAULT_MAX_GAP
 from tdnet.errors import InputError, one_line
-from tdnet_offline.arguments import Subparsers, add_model_options, seconds, segmenter_settings
+from tdnet_offline.arguments import Subparsers, add_model_options, longest_gap, segmenter_settings
 
 if TYPE_CHECKING:
     from tdnet.class_map import ClassMap
@@ -95,10 +95,11 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--max-gap",
-        type=seconds,
+        type=longest_gap,
         default=DEFAULT_MAX_GAP,
         metavar="S",
-        help="seconds between frames above which the memory is reset (default: %(default)s)",
+        help="seconds between frames above which the memory is reset; 0 follows the rate of the "
+        "frames (default: %(default)s)",
     )
     parser.add_argument(
         "--report",

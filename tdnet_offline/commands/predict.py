@@ -17,8 +17,8 @@ from tdnet.errors import InputError
 from tdnet_offline.arguments import (
     Subparsers,
     add_model_options,
+    longest_gap,
     output_size,
-    seconds,
     segmenter_settings,
 )
 
@@ -55,10 +55,11 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--video", metavar="OUT.mp4", type=Path, help="also write overlays there")
     parser.add_argument(
         "--max-gap",
-        type=seconds,
+        type=longest_gap,
         default=DEFAULT_MAX_GAP,
         metavar="S",
-        help="seconds between frames above which the memory is reset (default: %(default)s)",
+        help="seconds between frames above which the memory is reset; 0 follows the rate of the "
+        "frames (default: %(default)s)",
     )
     add_model_options(parser)
     parser.set_defaults(run=run)

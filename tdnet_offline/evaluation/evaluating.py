@@ -59,7 +59,8 @@ def evaluate(
             count what that changes; only with memory ``full``, and a network that has one.
         weights: file that the network was loaded from, to be named in the result; empty for the
             packaged ones.
-        max_gap: seconds between two frames above which the memory is emptied.
+        max_gap: seconds between two frames above which the memory is emptied; 0: automatic, see
+            `tdnet.continuity.ContinuityPolicy`.
         worst: how many of the worst frames are kept as pictures.
         stagger: begin the n-th video at its frame n mod N, or at its first labels if they come
             before, so that each of the N sub-networks gets its share of the labels where only the

@@ -24,7 +24,7 @@ class Sent:
         header: of the message.
         image: its pixels; None: a message that is broken.
         before: what happened since the message before it that empties the memory, in order.
-        max_gap: the node's when it was sent, seconds.
+        max_gap: the node's when it was sent, seconds; 0: automatic.
         segmenter: the node's model then; None: the first.
     """
 
@@ -48,7 +48,7 @@ class CameraRun:
     """
 
     def __init__(self, graph: RosGraph, name: str = "", node: str = "/tdnet") -> None:
-        self.max_gap = 1.0
+        self.max_gap = 0.0
         self.sent: list[Sent] = []
         self._segmenter: StreamingSegmenter | None = None
         self._graph = graph
@@ -167,10 +167,11 @@ class CameraRun:
         model, stream = segmenter, segmenter.open_stream()
         sent = iter(self.sent)
         last: Sent | None = None
+        gaps: list[float] = []
         for label_image, status in zip(labels, statuses, strict=True):
             frame, before = _next_with(status.header, sent)
             assert frame.image is not None, "a broken message was answered"
-            wanted = _reason(last, frame, before)
+            wanted = _reason(last, frame, before, gaps)
             assert status.reset_reason == wanted, (status.reset_reason, wanted, status.header)
             if (frame.segmenter or segmenter) is not model:
                 model = frame.segmenter or segmenter
@@ -203,9 +204,17 @@ def _next_with(header: Header, sent: Iterator[Sent]) -> tuple[Sent, list[str]]:
     raise AssertionError(f"an answer to no frame that was sent after the last: {header}")
 
 
-def _reason(last: Sent | None, frame: Sent, before: list[str]) -> str:
-    """Why the contract wants the memory to be empty before a frame; empty: it goes on."""
+def _reason(last: Sent | None, frame: Sent, before: list[str], gaps: list[float]) -> str:
+    """Why the contract wants the memory to be empty before a frame; empty: it goes on.
+
+    Args:
+        last: the frame before.
+        frame: the frame.
+        before: what happened between the two.
+        gaps: seconds between frames of one view since the activation; the newest is added.
+    """
     if "activated" in before:
+        gaps.clear()
         return "activated"
     if before:
         return before[0]
@@ -219,7 +228,10 @@ def _reason(last: Sent | None, frame: Sent, before: list[str]) -> str:
     elapsed = _nanoseconds(frame.header) - _nanoseconds(last.header)
     if elapsed < 0:
         return "stamp went back"
-    return "gap" if elapsed > frame.max_gap * 1e9 else ""
+    third_of_five = sorted([0.0, 0.0, 0.0, 0.0, 0.0, *gaps][-5:])[2]
+    gaps.append(elapsed / 1e9)
+    allowed = frame.max_gap or min(max(1.0, 3 * third_of_five), 10.0)
+    return "gap" if elapsed > allowed * 1e9 else ""
 
 
 def _nanoseconds(header: Header) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tdnet import FrameInfo, ResetReason, SegmenterSettings, StreamingSegmenter
-from tdnet_ros.camera import Camera, MemoryUse, RateLimit
+from tdnet_ros.camera import Camera, MemoryUse, RateLimit, UnfilledMemory
 from tdnet_ros.qos_events import QosIncidents
 from tdnet_ros.status import FrameTimes
 
@@ -74,6 +74,29 @@ def test_the_gap_may_change_from_frame_to_frame(
     camera.stream_for(frame(0.0), segmenter, 1.0)
     assert camera.stream_for(frame(0.5), segmenter, 1.0)[1] is None
     assert camera.stream_for(frame(1.0), segmenter, 0.4)[1] is ResetReason.GAP
+
+
+def test_gaps_count_until_the_memory_is_full(
+    segmenter: StreamingSegmenter, graph_free_camera: Camera
+) -> None:
+    camera = graph_free_camera
+    image = np.zeros((48, 64, 3), np.uint8)
+    now = 0.0
+
+    def step(gap: float, max_gap: float) -> None:
+        nonlocal now
+        now += gap
+        stream, _ = camera.stream_for(frame(now), segmenter, max_gap)
+        stream.step(image)
+
+    step(0.0, 0.4)
+    for _ in range(6):
+        step(0.5, 0.4)
+    assert camera.unfilled == UnfilledMemory(6, 0.5, 0.4)
+    for _ in range(segmenter.memory_capacity):
+        step(0.5, 0.6)
+    step(0.5, 0.4)
+    assert camera.unfilled == UnfilledMemory(1, 0.5, 0.4)
 
 
 def test_what_is_told_of_published_frames(

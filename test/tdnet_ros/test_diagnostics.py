@@ -108,6 +108,34 @@ def test_the_memory(active: RosGraph, images: list[np.ndarray]) -> None:
     assert (values["resets"], values["last reset"]) == ("2", "gap")
 
 
+def test_a_memory_that_never_fills(active: RosGraph, images: list[np.ndarray]) -> None:
+    """A camera of 2 Hz and a limit that no frame keeps; then the automatic limit."""
+    diagnosis = Diagnosis(active)
+    log = active.listen_to_log()
+    status = active.listen(SegmentationStatus, "/tdnet/status")
+    camera = active.camera()
+    assert active.set_parameters(memory__max_gap=0.4)[0].successful
+
+    def step() -> SegmentationStatus:
+        count = len(status.messages) + 1
+        camera.publish(image_message(images[count % 10], 5 + count / 2))
+        return status.wait(count)[-1]
+
+    def says(part: str) -> DiagnosticStatus | None:
+        step()
+        found = diagnosis.wait("tdnet: camera", "")
+        return found if part in found.message else None
+
+    found = wait_for(lambda: says("the memory never fills"), "the memory that never fills")
+    assert found.level == WARN
+    assert "0.50 s between two segmented frames, and memory.max_gap is 0.4" in found.message
+    assert "set it to 0, which follows the rate, or to 0.8" in found.message
+    log.wait_for_text("the memory never fills")
+    assert active.set_parameters(memory__max_gap=0.0)[0].successful
+    wait_for(lambda: step().memory_frames == 3, "a full memory")
+    assert wait_for(lambda: says("frames a second"), "the camera to work").level == OK
+
+
 def test_every_published_frame_counts_whoever_listens(
     active: RosGraph, images: list[np.ndarray]
 ) -> None:
@@ -148,6 +176,18 @@ def test_stamps_of_another_clock(active: RosGraph, images: list[np.ndarray]) -> 
     assert "set use_sim_time" in values["age"]
     assert "age ms p50" not in values
     wait_for(lambda: log.count("stamps are not of this clock"), "a log line")
+
+
+def test_stamps_that_turn_to_zero_have_no_age(active: RosGraph, images: list[np.ndarray]) -> None:
+    """A driver whose clock was lost sends no stamp: no warning about an age of years."""
+    diagnosis = Diagnosis(active)
+    patient = {"diagnostics__age_error": 0.0, "diagnostics__age_warn": 60.0}
+    assert all(result.successful for result in active.set_parameters(**patient))
+    messages = send(active, images, [*now_and_then(8), 0.0, 0.0, 0.0])
+    assert [math.isnan(message.age_ms) for message in messages] == [False] * 8 + [True] * 3
+    values = diagnosis.values("tdnet: camera", segmented="11")
+    assert float(values["age ms p99"]) < 60_000
+    assert "older than their stamps" not in diagnosis.wait("tdnet: camera", "").message
 
 
 def test_simulated_time(graph: RosGraph, weights: str, images: list[np.ndarray]) -> None:

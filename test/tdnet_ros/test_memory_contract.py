@@ -231,7 +231,7 @@ def test_whatever_happens_to_a_camera(
         elif event == "broken":
             run.send_broken(images[0], now, **BROKEN[random.integers(len(BROKEN))])
         elif event == "max gap":
-            run.max_gap = float(random.choice([0.3, 1.0, 3.0]))
+            run.max_gap = float(random.choice([0.0, 0.3, 1.0, 3.0]))
             assert active.set_parameters(memory__max_gap=run.max_gap)[0].successful
         elif event == "model":
             size = list(models)[random.integers(2)]

@@ -158,3 +158,22 @@ def test_two_nodes_in_one_process(
 
     expected = {"left: model", "left: camera front", "right: model", "right: camera rear"}
     wait_for(lambda: told() >= expected, "both to tell of themselves")
+
+
+def test_diagnostics_of_two_namespaces_have_two_names(
+    start_process: Start, graph: RosGraph
+) -> None:
+    heard = Listener(graph.user, DiagnosticArray, "/diagnostics", QoSProfile(depth=100))
+    for namespace in ("/robot_a", "/fleet/robot_b"):
+        start_process("-r", f"__ns:={namespace}", *parameters(autostart=False))
+
+    def told() -> set[tuple[str, str]]:
+        statuses = [status for message in list(heard.messages) for status in message.status]
+        return {(status.name, status.hardware_id) for status in statuses}
+
+    expected = {
+        ("robot_a/tdnet: model", "/robot_a/tdnet"),
+        ("fleet/robot_b/tdnet: model", "/fleet/robot_b/tdnet"),
+    }
+    wait_for(lambda: len(told()) == 2, "both nodes to tell of themselves", 60.0)
+    assert told() == expected

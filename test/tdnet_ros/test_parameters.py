@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from rcl_interfaces.msg import ParameterDescriptor
 from rcl_interfaces.srv import DescribeParameters
-from support.ros_graph import LATCHED, RosGraph
+from rclpy.parameter_client import AsyncParameterClient
+from support.ros_graph import LATCHED, TIMEOUT, RosGraph, wait_for
 from vision_msgs.msg import LabelInfo
 
 from tdnet.errors import TdnetError
 from tdnet_ros.parameters import PARAMETERS, Change
 from tdnet_ros.settings import NodeSettings
 
+ALPHA = "overlay.alpha"
 DESIGNED = (
     *("variant", "weights", "class_map", "device", "precision", "input_size", "runtime"),
     *("output_size", "image_transport", "cameras"),
@@ -143,6 +148,35 @@ def test_a_whole_number_is_a_number(active: RosGraph) -> None:
     (result,) = active.set_parameters(max_rate=5)
     assert result.successful, result.reason
     assert active.get_parameter("max_rate") == 5.0
+
+
+@pytest.mark.parametrize(
+    ("limits", "accepted"),
+    [
+        ({"silence_warn": 20, "silence_error": 60}, True),
+        ({"silence_error": 1.5, "silence_warn": 0.5}, True),
+        ({"rate_warn": 8, "rate_error": 4.0}, True),
+        ({"silence_warn": 60, "silence_error": 20}, False),
+    ],
+    ids=["both raised", "both lowered", "from below", "contradictory"],
+)
+def test_a_file_with_both_limits_is_loaded(
+    active: RosGraph, tmp_path: Path, limits: dict[str, float], accepted: bool
+) -> None:
+    """As `ros2 param load` sends it: one request with every parameter of the file."""
+    file = tmp_path / "tuned.yaml"
+    values = {**{f"diagnostics.{name}": value for name, value in limits.items()}, ALPHA: 0.25}
+    file.write_text(yaml.safe_dump({"/tdnet": {"ros__parameters": values}}, sort_keys=False))
+    client = AsyncParameterClient(active.user, "/tdnet")
+    assert client.wait_for_services(TIMEOUT)
+    future = client.load_parameter_file(str(file))
+    wait_for(future.done, "the answer")
+    results = future.result().results
+    assert [r.successful for r in results] == [accepted] * len(limits) + [True], results
+    for name, value in limits.items():
+        assert (active.get_parameter(f"diagnostics.{name}") == value) is accepted
+        assert accepted or "diagnostics.silence_error is 20.0" in results[0].reason
+    assert active.get_parameter(ALPHA) == 0.25
 
 
 def test_where_rclpy_does_not_tell_when_parameters_are_set(

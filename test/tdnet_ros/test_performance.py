@@ -6,9 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from tdnet_ros.camera import UnfilledMemory
 from tdnet_ros.findings import Severity
 from tdnet_ros.limits import DiagnosticLimits, Limits
-from tdnet_ros.performance import Performance, judge, judge_transport
+from tdnet_ros.performance import (
+    FEWEST_RESETS,
+    Performance,
+    judge,
+    judge_memory,
+    judge_transport,
+)
 
 GOOD = Performance(
     input_topic="/image",
@@ -108,3 +115,21 @@ def test_what_the_stamps_tell_is_an_estimate() -> None:
     assert finding.cause == "missing by stamps"
     assert "about 25 of the latest 125 frames of /image are missing" in finding.text
     assert "FASTDDS_DEFAULT_PROFILES_FILE" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("max_gap", "parts"),
+    [
+        (0.4, ("0.50 s between", "memory.max_gap is 0.4", "set it to 0", "or to 0.8")),
+        (0.0, ("0.50 s between", "memory.max_gap 0 allows 0.40 s", "set memory.max_gap to 0.8")),
+    ],
+)
+def test_a_memory_that_never_fills(max_gap: float, parts: tuple[str, ...]) -> None:
+    (finding,) = judge_memory(UnfilledMemory(FEWEST_RESETS, 0.5, 0.4), max_gap)
+    assert finding.severity is WARN
+    assert all(part in finding.text for part in parts), finding.text
+
+
+def test_a_few_gaps_are_no_fault() -> None:
+    assert judge_memory(None, 1.0) == []
+    assert judge_memory(UnfilledMemory(FEWEST_RESETS - 1, 5.0, 1.0), 1.0) == []

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Image
 from support.ros_graph import LATCHED, RosGraph, image_message, pixels_of
@@ -174,6 +178,42 @@ def test_an_error_in_the_network_costs_one_frame(
     assert (message.segmented, message.refused) == (2, 1)
     expected = segmenter.step(images[2]).labels
     np.testing.assert_array_equal(pixels_of(labels.wait(2)[1]), expected)
+
+
+def test_an_error_before_the_network_is_not_the_networks(
+    graph: RosGraph, weights: str, images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a device raises while it allocates the memory of a camera."""
+    graph.start(weights=weights, device="cpu")
+    labels = graph.listen(Image, "/tdnet/labels")
+    log = graph.listen_to_log()
+    camera = graph.camera()
+    zeros = torch.zeros
+
+    def fail(*arguments: Any, **options: Any) -> torch.Tensor:
+        if threading.current_thread().name == "inference":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return zeros(*arguments, **options)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(torch, "zeros", fail)
+        camera.publish(image_message(images[0], 1.0))
+        assert "out of memory" in log.wait_for_text("refused: while opening the memory")
+    camera.publish(image_message(images[1], 1.1))
+    labels.wait()
+
+
+def test_a_publisher_that_is_gone_is_not_the_networks_error(
+    graph: RosGraph, weights: str, images: list[np.ndarray]
+) -> None:
+    node = graph.start(
+        weights=weights, device="cpu", idle_without_subscribers=False, diagnostics_period=60.0
+    )
+    log = graph.listen_to_log()
+    camera = graph.camera()
+    node.destroy_publisher(graph.node_publisher("/tdnet/status"))
+    camera.publish(image_message(images[0], 1.0))
+    assert "InvalidHandle" in log.wait_for_text("refused: while counting subscribers")
 
 
 def test_output_size(active: RosGraph, images: list[np.ndarray]) -> None:

@@ -13,6 +13,7 @@ from tdnet_ros.silence import CameraView, explain_silence
 WORKING = CameraView(
     input_topic="/image",
     publishers=1,
+    misplaced="",
     has_subscriber=True,
     idles=True,
     incidents=(),
@@ -26,6 +27,7 @@ WORKING = CameraView(
 LIMITS = Limits(3.0, 10.0)
 QOS = "the publisher of /image offers an incompatible QoS (DURABILITY)"
 ALONE = {"publishers": 0, "received": 0}
+ELSEWHERE = "no publisher of /image, but /image/compressed carries sensor_msgs/msg/CompressedImage"
 SILENT = {"received": 0, "silent_for": 4.0}
 LATE = {"received": 0, "silent_for": 12.0}
 OK, WARN, ERROR = Severity.OK, Severity.WARN, Severity.ERROR
@@ -42,6 +44,9 @@ def test_a_working_camera_has_nothing_to_explain() -> None:
     [
         pytest.param(ALONE, "no publisher", "no publisher of /image", WARN, id="no publisher"),
         pytest.param(ALONE | LATE, "no publisher", "remap", ERROR, id="long no publisher"),
+        pytest.param(
+            {**ALONE, "misplaced": ELSEWHERE}, "misplaced images", ELSEWHERE, WARN, id="misplaced"
+        ),
         pytest.param({**SILENT, "incidents": (QOS,)}, "incompatible QoS", QOS, WARN, id="qos"),
         pytest.param(SILENT, "no frames", "silence_warn is 3", WARN, id="silent"),
         pytest.param(SILENT, "no frames", "FASTDDS_DEFAULT_PROFILES_FILE", WARN, id="remedy"),
@@ -64,6 +69,13 @@ def test_a_working_camera_has_nothing_to_explain() -> None:
             id="idle",
         ),
         pytest.param({"incidents": (QOS,)}, "incompatible QoS", QOS, WARN, id="one of two peers"),
+        pytest.param(
+            {"has_subscriber": False, "segmented": 0, "incidents": (QOS,)},
+            "incompatible QoS",
+            QOS,
+            WARN,
+            id="the only subscriber does not fit",
+        ),
     ],
 )
 def test_each_cause_is_named(

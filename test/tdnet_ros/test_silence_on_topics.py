@@ -76,6 +76,11 @@ def demanding_subscriber(graph: RosGraph, images: list[np.ndarray]) -> Step:
     return no_subscriber(graph, images, listen=True)
 
 
+def only_subscriber_demands(graph: RosGraph, images: list[np.ndarray]) -> Step:
+    graph.user.create_subscription(Image, "/tdnet/labels", print, LATCHED)
+    return no_subscriber(graph, images)
+
+
 def no_subscriber(graph: RosGraph, images: list[np.ndarray], listen: bool = False) -> Step:
     if listen:
         graph.listen(SegmentationStatus, "/tdnet/status")
@@ -111,6 +116,9 @@ def every_third_missing(graph: RosGraph, images: list[np.ndarray]) -> Step:
         pytest.param(no_frames, WARN, "has a publisher, but no frame came", id="no frames"),
         pytest.param(weak_publisher, WARN, "the publisher of /image offers", id="publisher QoS"),
         pytest.param(demanding_subscriber, WARN, "asks for an incompatible", id="subscriber QoS"),
+        pytest.param(
+            only_subscriber_demands, WARN, "asks for an incompatible", id="only subscriber"
+        ),
         pytest.param(no_subscriber, OK, "nobody subscribes", id="no subscriber"),
         pytest.param(unknown_encoding, WARN, "unknown encoding 'rgb9'", id="encoding"),
         pytest.param(cut_off, WARN, "the message is cut off", id="cut off"),

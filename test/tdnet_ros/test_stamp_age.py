@@ -26,6 +26,7 @@ def test_the_age() -> None:
     assert age_ms(NOW, NOW - 250_000_000) == pytest.approx(250)
     assert age_ms(NOW, NOW + 50_000_000) == pytest.approx(-50)
     assert math.isnan(age_ms(0, 5))
+    assert math.isnan(age_ms(NOW, 0))
 
 
 @pytest.mark.parametrize("ms", [-99.0, 0.0, 80.0, 30_000.0])
