@@ -83,7 +83,7 @@ ARGUMENTS = (
     ),
     _argument(
         "params_file",
-        "Parameter file of the node; the other arguments go before it.",
+        "Parameter file of the node. An argument that is not empty overrides the file's value.",
         default=str(CONFIG / "segment.yaml"),
     ),
     _argument("namespace", "Namespace of the node and of its relative topics."),
@@ -121,6 +121,13 @@ ARGUMENTS = (
 )
 
 
+def _params_file(given: str) -> str:
+    path = Path(given).expanduser()
+    if not path.is_file():  # launch_ros warns only, and the node starts with its defaults
+        raise FileNotFoundError(f"params_file {given!r} is not a file: give a YAML file's path")
+    return str(path)
+
+
 def _segment_node(argument: dict[str, str]) -> Node:
     parameters: dict[str, ParameterValue | bool] = {
         name: ParameterValue(argument[name], value_type=str)  # not parsed as YAML
@@ -137,7 +144,7 @@ def _segment_node(argument: dict[str, str]) -> Node:
         executable="segment_node",
         name="tdnet",
         namespace=argument["namespace"],
-        parameters=[argument["params_file"], *([parameters] if parameters else [])],
+        parameters=[_params_file(argument["params_file"]), *([parameters] if parameters else [])],
         remappings=[("image", argument["image"])],
         ros_arguments=["--log-level", argument["log_level"]],
         additional_env=environment,

@@ -15,7 +15,7 @@ from std_srvs.srv import Trigger
 from tdnet.continuity import ResetReason
 from tdnet.errors import TdnetError
 from tdnet.settings import PACKAGED_PURPOSE
-from tdnet_ros import parameters
+from tdnet_ros import parameter_values, parameters
 from tdnet_ros.activity import Activity
 from tdnet_ros.camera import Camera
 from tdnet_ros.class_messages import ClassPublishers
@@ -23,7 +23,7 @@ from tdnet_ros.device_recovery import RETRY_SECONDS, DeviceRecovery
 from tdnet_ros.diagnostics import Diagnostics, NodeView
 from tdnet_ros.frame_pipeline import Recipe
 from tdnet_ros.live_model import LiveModel
-from tdnet_ros.log_throttle import LogThrottle, describe
+from tdnet_ros.log_throttle import LogThrottle, describe, one_line
 from tdnet_ros.model_loading import ModelLoader
 from tdnet_ros.parameter_services import SetParametersServices
 from tdnet_ros.process import run
@@ -73,10 +73,12 @@ class SegmentNode(LifecycleNode):
         self._throttle = LogThrottle()
         self._model = LiveModel(ModelLoader(self._wake))
         try:
-            settings = parameters.declare(self)
+            settings = parameter_values.declare(self)
         except TdnetError:
             self.destroy_node()
             raise
+        if unknown := parameter_values.unknown_overrides(self):
+            self.get_logger().warning(one_line(unknown))
         SetParametersServices(self, self._set_together)
         self.add_on_set_parameters_callback(self._check_parameters)
         self._failing = self.create_guard_condition(self._fall_back, self._waiting)
@@ -234,13 +236,17 @@ class SegmentNode(LifecycleNode):
         )
 
     async def _set_together(self, changed: list[Parameter]) -> SetParametersResult:
-        """Set parameters, all or none; a model is loaded for them while frames go on."""
+        """Set parameters, all or none; a model is loaded for them while frames go on.
+
+        Raises:
+            ParameterError: a parameter is unknown or has the wrong type.
+        """
+        parameter_values.check_known(self, changed)
         if not parameters.needs_new_model(parameter.name for parameter in changed):
             return self.set_parameters_atomically(changed)
         async with self._turns:
             self._restart_gaps()
             try:
-                parameters.check_known(self, changed)
                 self._check_change_allowed(changed)
                 await self._model.load(parameters.read(self, changed))
                 return self.set_parameters_atomically(changed)

@@ -58,8 +58,9 @@ service.include_launch_description(LaunchDescription([
         launch_arguments=[argument.split(":=", 1) for argument in arguments],
     ),
 ]))
-service.run()
+status = service.run()
 print("STARTED " + json.dumps(started))
+sys.exit(status)
 """
 
 
@@ -181,6 +182,30 @@ def test_arguments_reach_the_node(start: Callable[..., dict[str, Any]], tmp_path
         "runtime": "torch",
         "use_sim_time": True,
     }
+
+
+def test_a_tilde_in_the_params_file_is_the_home_folder(
+    start: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("/**: {ros__parameters: {overlay.alpha: 0.7}}\n")
+    process = start("params_file:=~/own.yaml", HOME=str(tmp_path))
+    assert option(process, "--params-file")[0] == str(own)
+
+
+@pytest.mark.usefixtures("launch_ros")
+def test_a_missing_params_file_ends_the_launch(tmp_path: Path) -> None:
+    missing = tmp_path / "nope.yaml"
+    answer = subprocess.run(
+        [sys.executable, "-c", START, str(LAUNCH_FILE), f"params_file:={missing}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    said = answer.stdout + answer.stderr
+    assert f"params_file '{missing}' is not a file" in said
+    assert "STARTED []" in said
+    assert answer.returncode == 1
 
 
 @pytest.mark.parametrize(
