@@ -6,9 +6,13 @@ An argument that is left empty does not speak: the parameter file does.
 import os
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_directory,
+)
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -101,7 +105,8 @@ ARGUMENTS = (
     _argument("log_level", "Least severity that is logged.", default="info", choices=LOG_LEVELS),
     _argument(
         "rviz",
-        "Show the overlay in RViz; camera image and confidence are there to be ticked.",
+        "Show the overlay in RViz, where it is installed; camera image and confidence are there "
+        "to be ticked.",
         default="false",
         choices=YES_NO,
     ),
@@ -155,7 +160,15 @@ def _segment_node(argument: dict[str, str]) -> Node:
     )
 
 
-def _rviz(argument: dict[str, str]) -> Node:
+def _rviz(argument: dict[str, str]) -> Node | LogInfo:
+    # A launch that fails at RViz would end without ending the node.
+    try:
+        get_package_prefix("rviz2")
+    except PackageNotFoundError:
+        return LogInfo(
+            msg="rviz:=true, but the package rviz2 is not installed: going on without RViz; "
+            "install it with `sudo apt install ros-$ROS_DISTRO-rviz2`"
+        )
     namespace = argument["namespace"].strip("/")
     prefix = f"/{namespace}" if namespace else ""
     image = argument["image"]
@@ -175,9 +188,9 @@ def _rviz(argument: dict[str, str]) -> Node:
     )
 
 
-def _start(context: LaunchContext) -> list[Node]:
+def _start(context: LaunchContext) -> list[Node | LogInfo]:
     argument = {a.name: context.launch_configurations[a.name] for a in ARGUMENTS}
-    nodes = [_segment_node(argument)]
+    nodes: list[Node | LogInfo] = [_segment_node(argument)]
     if argument["rviz"] == "true":
         nodes.append(_rviz(argument))
     return nodes

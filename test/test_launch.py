@@ -254,6 +254,30 @@ def test_an_unknown_choice_names_the_valid_ones(
     assert "STARTED []" in said
 
 
+@pytest.mark.usefixtures("launch_ros")
+def test_without_rviz_the_node_starts_alone(tmp_path: Path) -> None:
+    """In an environment of this package only."""
+    index = Path("share/ament_index/resource_index/packages")
+    (tmp_path / index).mkdir(parents=True)
+    (tmp_path / index / "tdnet_ros").touch()
+    (tmp_path / "share" / "tdnet_ros").symlink_to(ROOT)
+    (tmp_path / "lib" / "tdnet_ros").mkdir(parents=True)
+    (tmp_path / "lib" / "tdnet_ros" / "segment_node").symlink_to("/bin/true")
+    answer = subprocess.run(
+        [sys.executable, "-c", START, str(LAUNCH_FILE), "rviz:=true"],
+        env={**os.environ, "AMENT_PREFIX_PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    said = answer.stdout + answer.stderr
+    assert "rviz2 is not installed: going on without RViz" in said
+    assert answer.returncode == 0, said
+    (started,) = [line for line in said.splitlines() if line.startswith("STARTED ")]
+    (process,) = json.loads(started.removeprefix("STARTED "))
+    assert Path(process["cmd"][0]).name == "segment_node"
+
+
 def test_rviz_subscribes_to_the_overlay_only_until_more_is_ticked() -> None:
     config = yaml.safe_load((ROOT / "config" / "segment.rviz").read_text())
     displays = config["Visualization Manager"]["Displays"]
