@@ -5,6 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from tdnet.openmp import prefer_passive_waiting
+
+if __name__ == "__main__":
+    prefer_passive_waiting()  # the imports below load PyTorch
+
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
