@@ -16,12 +16,12 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from tdnet import list_variants
+from tdnet import ClassMap, list_variants
+from tdnet.runtimes import RUNTIMES
 
 CONFIG = Path(get_package_share_directory("tdnet_ros")) / "config"
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-RUNTIMES = ("torch", "onnxruntime", "tensorrt")
 IMAGE_TRANSPORTS = ("raw", "compressed")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 YES_NO = ("true", "false")
@@ -71,7 +71,7 @@ ARGUMENTS = (
     ),
     _argument(
         "class_map",
-        "Packaged class map (cityscapes, camvid, nyudv2) or path of a YAML file. "
+        f"Packaged class map ({', '.join(ClassMap.packaged_names())}) or path of a YAML file. "
         "Empty: as in params_file.",
     ),
     _argument("device", "auto, cpu, cuda or cuda:N. Empty: as in params_file."),
