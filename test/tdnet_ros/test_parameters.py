@@ -245,7 +245,7 @@ def test_a_bad_value_at_the_start_is_one_error(
         ("overlay.alpha", "abc", "'abc' (string); allowed is a value of type double, 0 to 1"),
         ("cameras", "front", "of type string array, at most 16"),
         ("output_size", "huge", "camera, network"),
-        ("overlay.hidden_classes", ["road", "unicorn"], "unicorn"),
+        ("overlay.hidden_classes", ["road", "unicorn"], "overlay.hidden_classes names 'unicorn'"),
         ("autostart", False, "read-only"),
     ],
 )
