@@ -62,8 +62,8 @@ class Recipe:
         if missing:
             raise ParameterError(
                 f"overlay.hidden_classes names {quoted(missing[0])}, which the class map "
-                f"{class_map.name} does not have: set overlay.hidden_classes in the same request; "
-                f"allowed are {', '.join(names)}"
+                f"{class_map.name} does not have; allowed are {', '.join(names)}; with another "
+                "class map, set both in one request"
             )
         renderer = OverlayRenderer(
             class_map,

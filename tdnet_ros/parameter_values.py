@@ -115,7 +115,7 @@ def _words(kind: Parameter.Type) -> str:
 
 def _unknown(name: str) -> str:
     close = difflib.get_close_matches(name[:_MAX_SHOWN], BY_NAME, n=1)
-    hint = f", did you mean {close[0]}?" if close else ""
+    hint = f" (did you mean {close[0]}?)" if close else ""
     return f"unknown parameter {quoted(name)}{hint}"
 
 

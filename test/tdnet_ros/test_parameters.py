@@ -177,8 +177,8 @@ def test_parameters_of_a_file_that_the_node_does_not_have(
     lines = lines_until(process, "cannot configure")
     (line,) = [line for line in lines if "unknown parameter" in line]
     assert "[WARN]" in line
-    assert "unknown parameter 'wieghts', did you mean weights?" in line
-    assert "unknown parameter 'overlay.alfa', did you mean overlay.alpha?" in line
+    assert "unknown parameter 'wieghts' (did you mean weights?)" in line
+    assert "unknown parameter 'overlay.alfa' (did you mean overlay.alpha?)" in line
     assert "unknown parameter 'frob';" in line
     assert not [name for name in standard if name in line]
     assert "`ros2 param list /tdnet`" in line
@@ -271,4 +271,4 @@ def test_an_unknown_parameter_is_refused_with_the_nearest(
         SetParametersAtomically, "/tdnet/set_parameters_atomically", request
     )
     assert not answer.result.successful
-    assert "unknown parameter 'overlay.alfa', did you mean overlay.alpha?" in answer.result.reason
+    assert "unknown parameter 'overlay.alfa' (did you mean overlay.alpha?)" in answer.result.reason
