@@ -6,18 +6,22 @@ An argument that is left empty does not speak: the parameter file does.
 import os
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_directory,
+)
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from tdnet import list_variants
+from tdnet import ClassMap, list_variants
+from tdnet.runtimes import RUNTIMES
 
 CONFIG = Path(get_package_share_directory("tdnet_ros")) / "config"
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-RUNTIMES = ("torch", "onnxruntime", "tensorrt")
 IMAGE_TRANSPORTS = ("raw", "compressed")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 YES_NO = ("true", "false")
@@ -67,7 +71,7 @@ ARGUMENTS = (
     ),
     _argument(
         "class_map",
-        "Packaged class map (cityscapes, camvid, nyudv2) or path of a YAML file. "
+        f"Packaged class map ({', '.join(ClassMap.packaged_names())}) or path of a YAML file. "
         "Empty: as in params_file.",
     ),
     _argument("device", "auto, cpu, cuda or cuda:N. Empty: as in params_file."),
@@ -83,7 +87,7 @@ ARGUMENTS = (
     ),
     _argument(
         "params_file",
-        "Parameter file of the node; the other arguments go before it.",
+        "Parameter file of the node. An argument that is not empty overrides the file's value.",
         default=str(CONFIG / "segment.yaml"),
     ),
     _argument("namespace", "Namespace of the node and of its relative topics."),
@@ -101,7 +105,8 @@ ARGUMENTS = (
     _argument("log_level", "Least severity that is logged.", default="info", choices=LOG_LEVELS),
     _argument(
         "rviz",
-        "Show the overlay in RViz; camera image and confidence are there to be ticked.",
+        "Show the overlay in RViz, where it is installed; camera image and confidence are there "
+        "to be ticked.",
         default="false",
         choices=YES_NO,
     ),
@@ -121,6 +126,13 @@ ARGUMENTS = (
 )
 
 
+def _params_file(given: str) -> str:
+    path = Path(given).expanduser()
+    if not path.is_file():  # launch_ros warns only, and the node starts with its defaults
+        raise FileNotFoundError(f"params_file {given!r} is not a file: give a YAML file's path")
+    return str(path)
+
+
 def _segment_node(argument: dict[str, str]) -> Node:
     parameters: dict[str, ParameterValue | bool] = {
         name: ParameterValue(argument[name], value_type=str)  # not parsed as YAML
@@ -137,7 +149,7 @@ def _segment_node(argument: dict[str, str]) -> Node:
         executable="segment_node",
         name="tdnet",
         namespace=argument["namespace"],
-        parameters=[argument["params_file"], *([parameters] if parameters else [])],
+        parameters=[_params_file(argument["params_file"]), *([parameters] if parameters else [])],
         remappings=[("image", argument["image"])],
         ros_arguments=["--log-level", argument["log_level"]],
         additional_env=environment,
@@ -148,7 +160,15 @@ def _segment_node(argument: dict[str, str]) -> Node:
     )
 
 
-def _rviz(argument: dict[str, str]) -> Node:
+def _rviz(argument: dict[str, str]) -> Node | LogInfo:
+    # A launch that fails at RViz would end without ending the node.
+    try:
+        get_package_prefix("rviz2")
+    except PackageNotFoundError:
+        return LogInfo(
+            msg="rviz:=true, but the package rviz2 is not installed: going on without RViz; "
+            "install it with `sudo apt install ros-$ROS_DISTRO-rviz2`"
+        )
     namespace = argument["namespace"].strip("/")
     prefix = f"/{namespace}" if namespace else ""
     image = argument["image"]
@@ -168,9 +188,9 @@ def _rviz(argument: dict[str, str]) -> Node:
     )
 
 
-def _start(context: LaunchContext) -> list[Node]:
+def _start(context: LaunchContext) -> list[Node | LogInfo]:
     argument = {a.name: context.launch_configurations[a.name] for a in ARGUMENTS}
-    nodes = [_segment_node(argument)]
+    nodes: list[Node | LogInfo] = [_segment_node(argument)]
     if argument["rviz"] == "true":
         nodes.append(_rviz(argument))
     return nodes

@@ -25,11 +25,19 @@ _DECODED: dict[str, tuple[int, int | None]] = {
     "rgba8": (4, cv2.COLOR_RGBA2RGB),
     "bgra8": (4, cv2.COLOR_BGRA2RGB),
     "mono8": (1, cv2.COLOR_GRAY2RGB),
+    "rgb16": (3, None),
+    "bgr16": (3, cv2.COLOR_BGR2RGB),
+    "rgba16": (4, cv2.COLOR_RGBA2RGB),
+    "bgra16": (4, cv2.COLOR_BGRA2RGB),
+    "mono16": (1, cv2.COLOR_GRAY2RGB),
 }
-# The other encodings of sensor_msgs/image_encodings.hpp.
+# The other encodings of sensor_msgs/image_encodings.hpp, and nv12, which drivers send too.
 _KNOWN = re.compile(
-    r"(rgb|bgr)a?16|mono16|bayer_(rggb|bggr|gbrg|grbg)(8|16)"
-    r"|yuv422(_yuy2)?|uyvy|yuyv|nv21|nv24|(8U|8S|16U|16S|32S|32F|64F)C\d*"
+    r"bayer_(rggb|bggr|gbrg|grbg)(8|16)"
+    r"|yuv422(_yuy2)?|uyvy|yuyv|nv12|nv21|nv24|(8U|8S|16U|16S|32S|32F|64F)C\d*"
+)
+_REMEDY = (
+    "let the driver publish rgb8 or bgr8, or convert the images before (videoconvert, image_proc)"
 )
 _FORMATS = {"jpeg": "jpeg", "jpg": "jpeg", "png": "png"}
 _MAX_FORMAT = 256
@@ -41,12 +49,13 @@ def decode_raw(
     """Gives the pixels of an uncompressed image as RGB.
 
     Args:
-        encoding: name of the pixel format: rgb8, bgr8, rgba8, bgra8 or mono8.
+        encoding: name of the pixel format: rgb8, bgr8, rgba8, bgra8 or mono8, or those with 16
+            bit samples.
         height: rows.
         width: pixels of a row.
         step: bytes from the start of a row to the start of the next; those after the pixels are
             padding.
-        is_bigendian: byte order of samples above 8 bit; these encodings have none.
+        is_bigendian: byte order of 16 bit samples.
         data: height * step bytes.
 
     Returns:
@@ -57,7 +66,6 @@ def decode_raw(
         UnsupportedEncodingError: the encoding is one of ROS, but not of those above.
         InputError: the encoding is unknown, or the sizes do not fit each other or the data.
     """
-    del is_bigendian
     check_image_size(height, width)
     flat = np.frombuffer(data, dtype=np.uint8)
     if flat.size != height * step:
@@ -68,15 +76,31 @@ def decode_raw(
     if encoding not in _DECODED:
         raise _encoding_error(encoding)
     channels, conversion = _DECODED[encoding]
-    if step < width * channels:
+    sample = sample_type(is_bigendian) if encoding.endswith("16") else np.dtype(np.uint8)
+    pixel = channels * sample.itemsize
+    if step < width * pixel:
         raise InputError(
-            f"a row of {width} pixels in {encoding} takes {width * channels} bytes, but step is "
+            f"a row of {width} pixels in {encoding} takes {width * pixel} bytes, but step is "
             f"{step}; the driver's message is wrong"
         )
     pixels: npt.NDArray[np.uint8] = np.ndarray(
-        (height, width, channels), np.uint8, flat, strides=(step, channels, 1)
+        (height, width, channels), sample, flat, strides=(step, pixel, sample.itemsize)
     )
+    if sample.itemsize > 1:
+        pixels = to_8_bit(pixels)
     return pixels if conversion is None else np.asarray(cv2.cvtColor(pixels, conversion), np.uint8)
+
+
+def sample_type(is_bigendian: bool) -> np.dtype[np.uint16]:
+    """Return the type of 16 bit samples in a byte order."""
+    return np.dtype(np.uint16).newbyteorder(">" if is_bigendian else "<")
+
+
+def to_8_bit(samples: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+    """Scale 16 bit samples, of either byte order, to 8 bit; the shape stays."""
+    native = np.ascontiguousarray(samples, np.uint16)
+    scaled = cv2.convertScaleAbs(native, alpha=255 / 65535)
+    return np.asarray(scaled, np.uint8).reshape(samples.shape)
 
 
 def decode_compressed(format: str, data: ByteBuffer) -> npt.NDArray[np.uint8]:
@@ -123,10 +147,9 @@ def _encoding_error(encoding: str) -> InputError:
     allowed = ", ".join(_DECODED)
     if _KNOWN.fullmatch(encoding):
         return UnsupportedEncodingError(
-            f"encoding {quoted(encoding)} is not decoded here, only {allowed}; convert it first, "
-            "with image_proc or cv_bridge"
+            f"encoding {quoted(encoding)} is not decoded; decoded are {allowed}; {_REMEDY}"
         )
-    return InputError(f"unknown encoding {quoted(encoding)}; decoded are {allowed}")
+    return InputError(f"unknown encoding {quoted(encoding)}; decoded are {allowed}; {_REMEDY}")
 
 
 def _file_format(format: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,8 @@ class SegmenterSettings:
     Attributes:
         variant: a name of :func:`tdnet.list_variants`.
         weights: path of a weights file; empty for those packaged with the project. Of a folder
-            that `tdnet export` wrote, for the runtimes that take one.
+            that `tdnet export` wrote, for the runtimes that take one. A leading ``~`` is the
+            home folder, here and in class_map.
         class_map: packaged name or path of a YAML file; empty for the one stored with the
             weights, or else ``cityscapes``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
@@ -48,6 +50,11 @@ class SegmenterSettings:
     precision: str = "auto"
     input_size: tuple[int, int] | None = None
     runtime: str = "torch"
+
+    def __post_init__(self) -> None:
+        """Expand a leading ``~``: no shell does it in a parameter or a launch argument."""
+        for name in ("weights", "class_map"):
+            object.__setattr__(self, name, os.path.expanduser(getattr(self, name)))
 
     def build(self) -> StreamingSegmenter:
         """Create the network, load its weights, and put it on the device.

@@ -350,13 +350,19 @@ def _mismatch(
     memory = published.limited_memory(stored_memory_frames(checkpoint)).memory_capacity
     shown = "; ".join(differences[:_SHOWN])
     more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+    if variant == model.variant.name and num_classes not in (None, model.num_classes):
+        fitting = ", ".join(
+            name
+            for name in ClassMap.packaged_names()
+            if ClassMap.load(name).num_network_classes == num_classes
+        )
+        return (
+            f"{checkpoint.path} has {num_classes} classes, the model {model.num_classes}, as its "
+            f"class map: use a class map of {num_classes} network classes "
+            f"({fitting or 'none is packaged'}), or create_model(num_classes={num_classes})"
+        )
     if variant is not None and variant != model.variant.name:
         remedy = f"it fits variant {variant!r}: choose that variant, or other weights"
-    elif num_classes is not None and num_classes != model.num_classes:
-        remedy = (
-            f"it has {num_classes} classes, the model {model.num_classes}: use a class map of "
-            f"{num_classes} network classes, or create_model(num_classes={num_classes})"
-        )
     elif variant is not None and memory != model.variant.memory_capacity:
         remedy = (
             f"it uses {memory} memory frames, the model {model.variant.memory_capacity}: "

@@ -34,6 +34,7 @@ class NodeView:
         cameras: by name; frames come in only while the node is active.
         problems: what makes the model's status an error, a sentence each.
         loading: whether the first model is being loaded.
+        namesakes: other nodes of the same full name in the graph.
     """
 
     state: str
@@ -42,6 +43,7 @@ class NodeView:
     cameras: Mapping[str, Camera]
     problems: tuple[str, ...] = ()
     loading: bool = False
+    namesakes: int = 0
 
 
 class Diagnostics:
@@ -86,10 +88,11 @@ class Diagnostics:
         self._publisher.publish(message)
 
     def _model_status(self, view: NodeView) -> DiagnosticStatus:
-        finding = explain_state(view, self._node.get_fully_qualified_name())
-        severity, text = (finding.severity, finding.text) if finding else (Severity.OK, "active")
+        findings = explain_node(view, self._node.get_fully_qualified_name())
+        severity = max((finding.severity for finding in findings), default=Severity.OK)
+        text = "; ".join(finding.text for finding in findings) or "active"
         # Failures and problems were logged when they came up.
-        new = [finding] if finding and severity is not Severity.ERROR else []
+        new = [finding for finding in findings if finding.severity is not Severity.ERROR]
         self._log.note(new, time.perf_counter())
         values: dict[str, object] = {"state": view.state}
         if view.state in NEXT_STEP and not view.loading:
@@ -129,6 +132,27 @@ class Diagnostics:
             hardware_id=node,
             values=_key_values(values.items()),
         )
+
+
+def explain_node(view: NodeView, node: str) -> list[Finding]:
+    """Report what is wrong with the node as a whole; empty where it works.
+
+    Args:
+        view: what is seen of the node.
+        node: its fully qualified name.
+    """
+    state = explain_state(view, node)
+    findings = [state] if state else []
+    if view.namesakes:
+        findings.append(
+            Finding(
+                "namesake",
+                f"{view.namesakes} more of the name {node} in the graph: end the other node, or "
+                "start this one with another name or namespace; a node that was killed leaves "
+                "the graph after some 20 s",
+            )
+        )
+    return findings
 
 
 def explain_state(view: NodeView, node: str) -> Finding | None:

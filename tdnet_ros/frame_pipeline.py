@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 
 from tdnet.class_map import ClassMap
 from tdnet.continuity import FrameInfo, ResetReason
-from tdnet.errors import DeviceError, InputError
+from tdnet.errors import DeviceError, InputError, quoted
 from tdnet.overlay import OverlayRenderer
 from tdnet.postprocess import OutputOptions
 from tdnet.settings import SegmenterSettings
@@ -24,7 +24,7 @@ from tdnet_ros.camera import ArrivedFrame, Camera
 from tdnet_ros.image_messages import image_from_message
 from tdnet_ros.log_throttle import describe, one_line
 from tdnet_ros.publishers import Wanted
-from tdnet_ros.settings import NodeSettings
+from tdnet_ros.settings import NodeSettings, ParameterError
 from tdnet_ros.side_thread import SideThread
 from tdnet_ros.stamp_age import age_ms, stamp_ns
 from tdnet_ros.status import FrameTimes, SegmentedFrame, status_message
@@ -57,6 +57,14 @@ class Recipe:
             TdnetError: the settings name a class that the model's class map does not have.
         """
         class_map, overlay = segmenter.class_map, settings.overlay
+        names = [entry.name for entry in class_map.classes]
+        missing = [name for name in overlay.hidden_classes if name not in names]
+        if missing:
+            raise ParameterError(
+                f"overlay.hidden_classes names {quoted(missing[0])}, which the class map "
+                f"{class_map.name} does not have; allowed are {', '.join(names)}; with another "
+                "class map, set both in one request"
+            )
         renderer = OverlayRenderer(
             class_map,
             alpha=overlay.alpha,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from tdnet.errors import InputError, UnsupportedEncodingError
-from tdnet.image_encodings import decode_compressed, decode_raw
+from tdnet.image_encodings import decode_compressed, decode_raw, sample_type, to_8_bit
 from tdnet_ros.serialized_images import ReceivedFile, ReceivedImage
 
 PixelMessage: TypeAlias = Image | ReceivedImage
@@ -19,24 +18,16 @@ CameraMessage: TypeAlias = PixelMessage | CompressedImage | ReceivedFile
 # Characters of a frame id, which is copied into every output; no tf tree has longer names.
 MAX_FRAME_ID = 256
 
-# 16-bit encodings, with the samples of a pixel; each has a namesake of 8 bit.
-_WIDE = {
-    "mono16": 1,
-    "rgb16": 3,
-    "bgr16": 3,
-    "rgba16": 4,
-    "bgra16": 4,
-    "bayer_rggb16": 1,
-    "bayer_bggr16": 1,
-    "bayer_gbrg16": 1,
-    "bayer_grbg16": 1,
-}
 # Encodings that cv_bridge turns into colours, with the bytes of a pixel.
 _BRIDGED = {
     "bayer_rggb8": 1,
     "bayer_bggr8": 1,
     "bayer_gbrg8": 1,
     "bayer_grbg8": 1,
+    "bayer_rggb16": 2,
+    "bayer_bggr16": 2,
+    "bayer_gbrg16": 2,
+    "bayer_grbg16": 2,
     "yuv422": 2,
     "uyvy": 2,
     "yuv422_yuy2": 2,
@@ -50,8 +41,8 @@ def image_from_message(message: CameraMessage) -> np.ndarray:
     """Gives the pixels of a camera message as RGB.
 
     Args:
-        message: any encoding of `decode_raw` and `decode_compressed`, and those encodings in 16
-            bit; Bayer and YUV 4:2:2 are handed to cv_bridge.
+        message: any encoding of `decode_raw` and `decode_compressed`; Bayer and YUV 4:2:2 are
+            handed to cv_bridge.
 
     Returns:
         (H, W, 3) uint8 RGB. For rgb8 a view of the message's data, rows `step` bytes apart.
@@ -77,26 +68,19 @@ def image_from_message(message: CameraMessage) -> np.ndarray:
             message.data,
         )
     except UnsupportedEncodingError as error:
-        if message.encoding in _WIDE:
-            return image_from_message(_narrowed(message))
         if message.encoding in _BRIDGED:
             return _bridged(message)
-        raise InputError(str(error)) from None
-
-
-def _narrowed(message: PixelMessage) -> Image:
-    samples = _WIDE[message.encoding]
-    wide = _rows(message, 2 * samples).view(np.uint16)
-    if bool(message.is_bigendian) != (sys.byteorder == "big"):
-        wide = wide.byteswap()
-    narrow = cv2.convertScaleAbs(wide, alpha=255 / 65535)
-    return _packed(message, message.encoding.replace("16", "8"), narrow)
+        raise InputError(f"{error}; with cv_bridge also {', '.join(_BRIDGED)}") from None
 
 
 def _bridged(message: PixelMessage) -> np.ndarray:
     # Some versions of cv_bridge misread padded rows.
     rows = _rows(message, _BRIDGED[message.encoding])
-    packed = _packed(message, _OLDER_NAMES.get(message.encoding, message.encoding), rows)
+    encoding = _OLDER_NAMES.get(message.encoding, message.encoding)
+    if encoding.endswith("16"):
+        rows = to_8_bit(rows.view(sample_type(bool(message.is_bigendian))))
+        encoding = encoding.replace("16", "8")
+    packed = _packed(message, encoding, rows)
     # Imported only where it is needed: on Humble and Jazzy it is compiled against NumPy 1 and
     # cannot be imported beside the NumPy 2 that pip brings.
     try:

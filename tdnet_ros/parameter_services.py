@@ -8,13 +8,13 @@ from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_parameters
 
 from tdnet_ros import parameters
 from tdnet_ros.log_throttle import describe
+from tdnet_ros.parameter_values import typed
 
 SetTogether = Callable[[list[Parameter]], Awaitable[SetParametersResult]]
 
@@ -73,8 +73,7 @@ class SetParametersServices:
     async def _answer(self, messages: Sequence[ParameterMessage]) -> SetParametersResult:
         try:
             given = [Parameter.from_parameter_msg(message) for message in messages]
-            return await self._set_together([parameters.typed(parameter) for parameter in given])
-        except ParameterNotDeclaredException as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        except ValueError as error:  # a type that ROS does not have
+            return await self._set_together([typed(parameter) for parameter in given])
+        # An unknown name, the wrong type, or a type that ROS does not have.
+        except ValueError as error:
             return SetParametersResult(successful=False, reason=describe(error))

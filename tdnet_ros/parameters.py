@@ -8,12 +8,10 @@ from enum import Enum, auto
 from typing import cast
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from tdnet.class_map import ClassMap
-from tdnet.errors import quoted
 from tdnet.network.base import MAX_SIDE, MIN_SIDE
 from tdnet.postprocess import MAX_OUTPUT_SIDE
 from tdnet.runtimes import RUNTIMES
@@ -73,6 +71,14 @@ class ParameterSpec:
             low, high = self.range
             descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
         return descriptor
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values in words."""
+        if self.range is None:
+            return self.constraint
+        low, high = self.range
+        return f"{low:g} to {high:g}"
 
 
 def _one_of(values: Iterable[str]) -> str:
@@ -241,41 +247,9 @@ PARAMETERS = (
         change=Change.AT_START,
     ),
 )
-_BY_NAME = {spec.name: spec for spec in PARAMETERS}
+BY_NAME = {spec.name: spec for spec in PARAMETERS}
 # Judged with the model that comes with them.
 _WITH_MODEL = frozenset({"overlay.hidden_classes"})
-_ARRAYS = frozenset(kind for kind in Parameter.Type if kind.name.endswith("_ARRAY"))
-
-
-def declare(node: Node) -> NodeSettings:
-    """Declare every parameter on a node and read them.
-
-    Raises:
-        TdnetError: the node was started with a value that is not allowed.
-    """
-    defaults = NodeSettings().to_values()
-    for spec in PARAMETERS:
-        try:
-            _declare_one(node, spec, defaults[spec.name])
-        except InvalidParameterTypeException as error:
-            raise ParameterError(f"{error}; a DOUBLE is written with a point, like 1.0") from None
-        except InvalidParameterValueException as error:
-            raise ParameterError(str(error)) from None
-    return read(node)
-
-
-def _declare_one(node: Node, spec: ParameterSpec, default: Value) -> None:
-    descriptor = spec.descriptor()
-    if spec.name == "output_size":
-        descriptor.dynamic_typing = True  # text or an array of numbers
-    if spec.kind is None:
-        node.declare_parameter(spec.name, default, descriptor)
-        return
-    # An empty list shows no type: neither as a default nor as the value that a user gives.
-    declared = node.declare_parameter(spec.name, spec.kind, descriptor)
-    if declared.type_ == Parameter.Type.NOT_SET:
-        # Past the node's own setter, which would apply parameters that are not all there yet.
-        Node.set_parameters(node, [Parameter(spec.name, spec.kind, default)])
 
 
 def read(node: Node, changed: Iterable[Parameter] = ()) -> NodeSettings:
@@ -284,8 +258,8 @@ def read(node: Node, changed: Iterable[Parameter] = ()) -> NodeSettings:
     Raises:
         TdnetError: a value is not allowed.
     """
-    values = {name: cast(Value, node.get_parameter(name).value) for name in _BY_NAME}
-    values.update({p.name: cast(Value, p.value) for p in changed if p.name in _BY_NAME})
+    values = {name: cast(Value, node.get_parameter(name).value) for name in BY_NAME}
+    values.update({p.name: cast(Value, p.value) for p in changed if p.name in BY_NAME})
     return NodeSettings.from_values(values)
 
 
@@ -299,8 +273,8 @@ def check_change_allowed(node: Node, changed: Iterable[Parameter], *, configured
         p.name
         for p in changed
         if configured
-        and p.name in _BY_NAME
-        and _BY_NAME[p.name].change is Change.UNCONFIGURED
+        and p.name in BY_NAME
+        and BY_NAME[p.name].change is Change.UNCONFIGURED
         and p.value != node.get_parameter(p.name).value
     ]
     if late:
@@ -312,7 +286,7 @@ def check_change_allowed(node: Node, changed: Iterable[Parameter], *, configured
 
 def needs_new_model(names: Iterable[str]) -> bool:
     """Say whether parameters of these names are among those that choose the model."""
-    return any(name in _BY_NAME and _BY_NAME[name].change is Change.NEW_MODEL for name in names)
+    return any(name in BY_NAME and BY_NAME[name].change is Change.NEW_MODEL for name in names)
 
 
 def set_together(names: Sequence[str]) -> list[list[int]]:
@@ -334,39 +308,6 @@ def set_together(names: Sequence[str]) -> list[list[int]]:
     return [model, *others.values()] if model else list(others.values())
 
 
-def typed(parameter: Parameter) -> Parameter:
-    """Give a value the type that was declared, where users mean it but do not write it.
-
-    `[]` shows no type, and `ros2 param set /tdnet max_rate 5` sends a whole number.
-    """
-    spec = _BY_NAME.get(parameter.name)
-    if spec is None:
-        return parameter
-    if spec.kind is not None and parameter.type_ in _ARRAYS and not parameter.value:
-        return Parameter(parameter.name, spec.kind, [])
-    if spec.range is not None and parameter.type_ == Parameter.Type.INTEGER:
-        return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
-    return parameter
-
-
 def are_ours(changed: Iterable[Parameter]) -> bool:
     """Say whether some of the parameters are those of `PARAMETERS`."""
-    return any(parameter.name in _BY_NAME for parameter in changed)
-
-
-def check_known(node: Node, changed: Iterable[Parameter]) -> None:
-    """Refuse parameters that were not declared, or with another type.
-
-    rclpy does so too, but only when they are set: after a model was loaded for them.
-
-    Raises:
-        ParameterError: a parameter is unknown or has the wrong type.
-    """
-    for parameter in changed:
-        if not node.has_parameter(parameter.name):
-            raise ParameterError(f"this node has no parameter {quoted(parameter.name)}")
-        declared = node.get_parameter(parameter.name).type_
-        if parameter.name != "output_size" and parameter.type_ is not declared:
-            raise ParameterError(
-                f"{parameter.name} is of type {declared.name}, given was {parameter.type_.name}"
-            )
+    return any(parameter.name in BY_NAME for parameter in changed)

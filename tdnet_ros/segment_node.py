@@ -5,6 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
+from tdnet.openmp import prefer_passive_waiting
+
+if __name__ == "__main__":
+    prefer_passive_waiting()  # the imports below load PyTorch
+
 import torch
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -16,7 +21,7 @@ from std_srvs.srv import Trigger
 from tdnet.continuity import ResetReason
 from tdnet.errors import TdnetError
 from tdnet.settings import PACKAGED_PURPOSE
-from tdnet_ros import parameters
+from tdnet_ros import parameter_values, parameters
 from tdnet_ros.activity import Activity, outlasting_problems
 from tdnet_ros.camera import Camera
 from tdnet_ros.class_messages import ClassPublishers
@@ -25,7 +30,7 @@ from tdnet_ros.diagnostics import Diagnostics, NodeView
 from tdnet_ros.frame_pipeline import Recipe
 from tdnet_ros.inference_thread import InferenceThread
 from tdnet_ros.live_model import LiveModel
-from tdnet_ros.log_throttle import LogThrottle, describe
+from tdnet_ros.log_throttle import LogThrottle, describe, one_line
 from tdnet_ros.model_loading import ModelLoader
 from tdnet_ros.parameter_services import SetParametersServices
 from tdnet_ros.process import run
@@ -79,10 +84,12 @@ class SegmentNode(LifecycleNode):
         self._threads = torch.get_num_threads()
         self._model = LiveModel(ModelLoader(self._wake, self._threads))
         try:
-            settings = parameters.declare(self)
+            settings = parameter_values.declare(self)
         except TdnetError:
             self.destroy_node()
             raise
+        if unknown := parameter_values.unknown_overrides(self):
+            self.get_logger().warning(one_line(unknown))
         SetParametersServices(self, self._set_together)
         self.add_on_set_parameters_callback(self._check_parameters)
         self._failing = self.create_guard_condition(self._fall_back, self._waiting)
@@ -188,6 +195,9 @@ class SegmentNode(LifecycleNode):
         self._deactivate()
         self._log_handler.detach()
         super().destroy_node()
+        # rclpy leaves it, and it would keep the node in the graph until the middleware finds its
+        # process gone: 20 s with Fast DDS.
+        self._state_machine.destroy_when_not_in_use()
 
     async def _start(self) -> None:
         def start() -> None:
@@ -266,6 +276,7 @@ class SegmentNode(LifecycleNode):
             state = "unconfigured"
         else:
             state = "inactive" if self._activity is None else "active"
+        own = (self.get_name(), self.get_namespace())
         return NodeView(
             state,
             self._failure,
@@ -273,16 +284,21 @@ class SegmentNode(LifecycleNode):
             self._cameras,
             self._device.problems + outlasting_problems(self._outlasting),
             loading=self._loading,
+            namesakes=self.get_node_names_and_namespaces().count(own) - 1,
         )
 
     async def _set_together(self, changed: list[Parameter]) -> SetParametersResult:
-        """Set parameters, all or none; a model is loaded for them while frames go on."""
+        """Set parameters, all or none; a model is loaded for them while frames go on.
+
+        Raises:
+            ParameterError: a parameter is unknown or has the wrong type.
+        """
+        parameter_values.check_known(self, changed)
         if not parameters.needs_new_model(parameter.name for parameter in changed):
             return self.set_parameters_atomically(changed)
         async with self._turns:
             self._restart_gaps()
             try:
-                parameters.check_known(self, changed)
                 self._check_change_allowed(changed)
                 await self._model.load(parameters.read(self, changed))
                 return self.set_parameters_atomically(changed)

@@ -58,8 +58,9 @@ service.include_launch_description(LaunchDescription([
         launch_arguments=[argument.split(":=", 1) for argument in arguments],
     ),
 ]))
-service.run()
+status = service.run()
 print("STARTED " + json.dumps(started))
+sys.exit(status)
 """
 
 
@@ -183,6 +184,30 @@ def test_arguments_reach_the_node(start: Callable[..., dict[str, Any]], tmp_path
     }
 
 
+def test_a_tilde_in_the_params_file_is_the_home_folder(
+    start: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("/**: {ros__parameters: {overlay.alpha: 0.7}}\n")
+    process = start("params_file:=~/own.yaml", HOME=str(tmp_path))
+    assert option(process, "--params-file")[0] == str(own)
+
+
+@pytest.mark.usefixtures("launch_ros")
+def test_a_missing_params_file_ends_the_launch(tmp_path: Path) -> None:
+    missing = tmp_path / "nope.yaml"
+    answer = subprocess.run(
+        [sys.executable, "-c", START, str(LAUNCH_FILE), f"params_file:={missing}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    said = answer.stdout + answer.stderr
+    assert f"params_file '{missing}' is not a file" in said
+    assert "STARTED []" in said
+    assert answer.returncode == 1
+
+
 @pytest.mark.parametrize(
     ("distro", "variable"),
     [
@@ -227,6 +252,30 @@ def test_an_unknown_choice_names_the_valid_ones(
     assert "no-such-choice" in said
     assert valid in said
     assert "STARTED []" in said
+
+
+@pytest.mark.usefixtures("launch_ros")
+def test_without_rviz_the_node_starts_alone(tmp_path: Path) -> None:
+    """In an environment of this package only."""
+    index = Path("share/ament_index/resource_index/packages")
+    (tmp_path / index).mkdir(parents=True)
+    (tmp_path / index / "tdnet_ros").touch()
+    (tmp_path / "share" / "tdnet_ros").symlink_to(ROOT)
+    (tmp_path / "lib" / "tdnet_ros").mkdir(parents=True)
+    (tmp_path / "lib" / "tdnet_ros" / "segment_node").symlink_to("/bin/true")
+    answer = subprocess.run(
+        [sys.executable, "-c", START, str(LAUNCH_FILE), "rviz:=true"],
+        env={**os.environ, "AMENT_PREFIX_PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    said = answer.stdout + answer.stderr
+    assert "rviz2 is not installed: going on without RViz" in said
+    assert answer.returncode == 0, said
+    (started,) = [line for line in said.splitlines() if line.startswith("STARTED ")]
+    (process,) = json.loads(started.removeprefix("STARTED "))
+    assert Path(process["cmd"][0]).name == "segment_node"
 
 
 def test_rviz_subscribes_to_the_overlay_only_until_more_is_ticked() -> None:

@@ -16,16 +16,24 @@ __all__ = ["Frame", "FrameSource", "ImageFiles", "RefusedFrame", "is_bag", "open
 
 
 def is_bag(path: Path) -> bool:
-    """Tell whether a path is a bag: a folder with a ``metadata.yaml``, or a file by its ending."""
-    return (path / "metadata.yaml").is_file() or path.suffix.lower() in BAG_SUFFIXES
+    """Return whether a path is a bag: a folder of bag files, or a file by its ending.
+
+    A recorder that was killed leaves a folder without a ``metadata.yaml``.
+    """
+    if path.is_dir():
+        return any(
+            file.name == "metadata.yaml" or file.suffix.lower() in (".mcap", ".db3")
+            for file in path.iterdir()
+        )
+    return path.suffix.lower() in BAG_SUFFIXES
 
 
 def open_source(path: str | Path, topic: str | None = None) -> FrameSource:
     """Opens a folder of images, an image, a video file or a bag.
 
     Args:
-        path: a folder with a ``metadata.yaml`` is a ROS 2 bag, any other holds images; a file is a
-            bag if its ending says so, else a video.
+        path: a folder with a ``metadata.yaml`` or bag files is a ROS 2 bag, any other holds
+            images; a file is a bag if its ending says so, else a video.
         topic: the bag's image topic; None if it has only one.
 
     Raises:

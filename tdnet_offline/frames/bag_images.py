@@ -68,7 +68,9 @@ class BagImages(FrameSource):
                 index += 1
             if damage:
                 yield RefusedFrame(
-                    name, f"the bag is damaged, nothing is read after it ({damage})"
+                    name,
+                    f"the bag is damaged, nothing is read after it ({damage}); "
+                    "`ros2 bag reindex` may mend it",
                 )
 
 

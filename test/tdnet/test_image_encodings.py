@@ -91,6 +91,29 @@ class TestDecodeRaw:
         assert decoded.dtype == np.uint8
         np.testing.assert_array_equal(decoded, np.stack(expected, axis=2))
 
+    @given(
+        encoding=st.sampled_from(sorted(CHANNELS)),
+        padding=st.integers(0, 3),
+        big=st.booleans(),
+        seed=st.integers(0, 2**16),
+    )
+    def test_16_bit_samples_in_their_byte_order(
+        self, encoding: str, padding: int, big: bool, seed: int
+    ) -> None:
+        image = pixels(4, 5, CHANNELS[encoding], seed)
+        # Both bytes differ, and the value still rounds to the 8 bits.
+        wide = np.minimum(image.astype(int) * 257 + 60, 65535).astype(">u2" if big else "<u2")
+        data = packed(np.frombuffer(wide.tobytes(), np.uint8).reshape(4, -1), padding)
+        step = 5 * CHANNELS[encoding] * 2 + padding
+        decoded = decode_raw(encoding.replace("8", "16"), 4, 5, step, big, data)
+        expected = decode_raw(encoding, 4, 5, 5 * CHANNELS[encoding], big, image.tobytes())
+        np.testing.assert_array_equal(decoded, expected)
+
+    @pytest.mark.parametrize("encoding", ["nv12", "rgb9"])
+    def test_what_is_not_decoded_names_the_remedy(self, encoding: str) -> None:
+        with pytest.raises(InputError, match="mono16; let the driver publish rgb8 or bgr8"):
+            decode_raw(encoding, 2, 2, 3, False, bytes(6))
+
     @pytest.mark.parametrize("padding", [0, 4], ids=["dense", "padded"])
     def test_rgb8_is_not_copied(self, padding: int) -> None:
         image = pixels(5, 7)
@@ -121,7 +144,7 @@ class TestDecodeRaw:
         assert "\n" not in str(caught.value)
 
     @pytest.mark.parametrize(
-        "encoding", ["bayer_rggb8", "bayer_gbrg16", "yuv422", "yuv422_yuy2", "mono16", "16UC1"]
+        "encoding", ["bayer_rggb8", "bayer_gbrg16", "yuv422", "yuv422_yuy2", "nv12", "16UC1"]
     )
     def test_names_a_known_encoding_as_one_for_another_library(self, encoding: str) -> None:
         with pytest.raises(UnsupportedEncodingError, match=encoding):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import Image
 from support.diagnosis import Diagnosis
@@ -19,6 +20,7 @@ from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros.diagnostics import NodeView, explain_state
 from tdnet_ros.findings import Severity
 from tdnet_ros.msg import SegmentationStatus
+from tdnet_ros.segment_node import SegmentNode
 from tdnet_ros.stage_statistics import STAGES
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -268,6 +270,20 @@ def test_the_period_changes_live(active: RosGraph) -> None:
     listener = active.listen(DiagnosticArray, "/diagnostics")
     assert all(r.successful for r in active.set_parameters(diagnostics_period=0.2))
     listener.wait(2, timeout=10)
+
+
+def test_another_node_of_the_same_name_until_it_is_destroyed(active: RosGraph) -> None:
+    diagnosis, log = Diagnosis(active), active.listen_to_log()
+    assert diagnosis.wait("tdnet: model", "").message == "active"
+    other = SegmentNode(parameter_overrides=[Parameter("autostart", value=False)])
+    found = diagnosis.wait("tdnet: model", "1 more of the name /tdnet in the graph")
+    assert found.level == WARN
+    log.wait_for_text("1 more of the name /tdnet in the graph")
+    other.destroy_node()
+    # Although `other` still refers to it.
+    wait_for(
+        lambda: diagnosis.wait("tdnet: model", "").message == "active", "the node to be alone"
+    )
 
 
 def test_problems_are_errors() -> None:

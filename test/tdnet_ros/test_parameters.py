@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from rcl_interfaces.msg import ParameterDescriptor
-from rcl_interfaces.srv import DescribeParameters
+from rcl_interfaces.srv import DescribeParameters, SetParametersAtomically
+from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
+from support.node_process import NodeProcess, lines_until
+from support.node_process import parameters as node_parameters
 from support.ros_graph import LATCHED, TIMEOUT, RosGraph, wait_for
 from vision_msgs.msg import LabelInfo
 
+from tdnet.class_map import ClassMap
 from tdnet.errors import TdnetError
 from tdnet_ros.parameters import PARAMETERS, Change
 from tdnet_ros.settings import NodeSettings
@@ -179,6 +184,49 @@ def test_a_file_with_both_limits_is_loaded(
     assert active.get_parameter(ALPHA) == 0.25
 
 
+def test_a_whole_number_is_a_number_at_the_start(graph: RosGraph) -> None:
+    """As `max_rate: 5` in a parameter file."""
+    graph.start(autostart=False, max_rate=5, overlay__alpha=1)
+    assert graph.get_parameter("max_rate") == 5.0
+    assert graph.get_parameter("overlay.alpha") == 1.0
+
+
+def test_parameters_of_a_file_that_the_node_does_not_have(
+    start_process: Callable[..., NodeProcess], tmp_path: Path
+) -> None:
+    mistaken = tmp_path / "mistaken.yaml"
+    given = {"wieghts": "/own.pkl", "overlay.alfa": 0.5, "frob": 1}
+    # Read by rclpy, and by it only once there is such a topic or on some distributions only.
+    standard = {
+        "use_sim_time": False,
+        "start_type_description_service": True,
+        "qos_overrides./front/image.subscription.depth": 2,
+    }
+    mistaken.write_text(yaml.dump({"/**": {"ros__parameters": {**given, **standard}}}))
+    missing = node_parameters(weights="nowhere.safetensors")
+    process = start_process("--params-file", str(mistaken), *missing)
+    lines = lines_until(process, "cannot configure")
+    (line,) = [line for line in lines if "unknown parameter" in line]
+    assert "[WARN]" in line
+    assert "unknown parameter 'wieghts' (did you mean weights?)" in line
+    assert "unknown parameter 'overlay.alfa' (did you mean overlay.alpha?)" in line
+    assert "unknown parameter 'frob';" in line
+    assert not [name for name in standard if name in line]
+    assert "`ros2 param list /tdnet`" in line
+
+
+def test_a_tilde_is_the_home_folder(
+    graph: RosGraph, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Path(weights).parent
+    monkeypatch.setenv("HOME", str(home))
+    (home / "own.yaml").write_text(ClassMap.load("cityscapes").to_yaml())
+    graph.start(
+        weights=f"~/{Path(weights).name}", class_map="~/own.yaml", device="cpu", autostart=False
+    )
+    assert graph.transition("configure")
+
+
 def test_where_rclpy_does_not_tell_when_parameters_are_set(
     graph: RosGraph, weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,7 +244,11 @@ def test_where_rclpy_does_not_tell_when_parameters_are_set(
     ("parameters", "part"),
     [
         ({"overlay__alpha": 3.0}, "overlay.alpha"),
-        ({"overlay__alpha": 1}, "written with a point"),
+        (
+            {"overlay__alpha": "abc"},
+            r"'abc' \(string\); allowed is a value of type double, 0 to 1",
+        ),
+        ({"overlay__legend": 1}, r"1 \(integer\); allowed is a value of type bool, one of: true"),
         ({"variant": "nope"}, "td4-psp18"),
         ({"cameras": ["a/b"]}, "letters"),
     ],
@@ -220,9 +272,11 @@ def test_a_bad_value_at_the_start_is_one_error(
         ("max_rate", -1.0, "out of range"),
         ("memory.max_gap", float("inf"), "out of range"),
         ("diagnostics_period", 0.0, "out of range"),
-        ("overlay.legend", 1, "type"),
+        ("overlay.legend", 1, "1 (integer); allowed is a value of type bool, one of: true, false"),
+        ("overlay.alpha", "abc", "'abc' (string); allowed is a value of type double, 0 to 1"),
+        ("cameras", "front", "of type string array, at most 16"),
         ("output_size", "huge", "camera, network"),
-        ("overlay.hidden_classes", ["road", "unicorn"], "unicorn"),
+        ("overlay.hidden_classes", ["road", "unicorn"], "overlay.hidden_classes names 'unicorn'"),
         ("autostart", False, "read-only"),
     ],
 )
@@ -234,3 +288,18 @@ def test_an_active_node_refuses_with_a_reason(
     assert not result.successful
     assert part in result.reason
     assert shared_active.get_parameter(parameter) == before
+
+
+@pytest.mark.parametrize("other", [{}, {"weights": ""}], ids=["alone", "with a new model"])
+def test_an_unknown_parameter_is_refused_with_the_nearest(
+    shared_active: RosGraph, other: dict[str, object]
+) -> None:
+    parameters = {**other, "overlay.alfa": 0.5}
+    request = SetParametersAtomically.Request(
+        parameters=[Parameter(name, value=v).to_parameter_msg() for name, v in parameters.items()]
+    )
+    answer = shared_active.call(
+        SetParametersAtomically, "/tdnet/set_parameters_atomically", request
+    )
+    assert not answer.result.successful
+    assert "unknown parameter 'overlay.alfa' (did you mean overlay.alpha?)" in answer.result.reason

@@ -135,6 +135,14 @@ def test_every_convolution_is_one_operation_and_nothing_follows_it() -> None:
     assert count["aten::relu_"] == len(BINS)  # of the pyramid's few cells
 
 
+def test_float16_on_a_cpu_names_the_faster_precisions(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        prepare_for_cpu(folded("td4-psp18-nano").half(), torch.float16)
+    (line,) = caplog.messages
+    assert "precision is float16" in line
+    assert "auto, float32 and bfloat16 are faster" in line
+
+
 def test_without_fused_convolutions_the_network_works_and_a_line_tells(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

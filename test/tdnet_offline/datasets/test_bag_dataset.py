@@ -165,6 +165,8 @@ def test_a_bag_that_was_never_finished_is_used_as_far_as_it_goes(tmp_path: Path)
     path = write(tmp_path / "drive", frames=30)
     (path / "metadata.yaml").unlink()
     (storage,) = path.iterdir()
+    # The folder, as its recorder left it, or the file in it.
+    assert opened(path).videos[0].num_frames == 30
     (video,) = opened(storage).videos
     assert video.num_frames == 30
     for index in (0, 1, 27, 5):
