@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import array
 import re
-from typing import Union
+from typing import Any, Union
 
 import cv2
 import numpy as np
@@ -83,11 +83,10 @@ def decode_raw(
             f"a row of {width} pixels in {encoding} takes {width * pixel} bytes, but step is "
             f"{step}; the driver's message is wrong"
         )
-    pixels: npt.NDArray[np.uint8] = np.ndarray(
+    samples: npt.NDArray[Any] = np.ndarray(
         (height, width, channels), sample, flat, strides=(step, pixel, sample.itemsize)
     )
-    if sample.itemsize > 1:
-        pixels = to_8_bit(pixels)
+    pixels = to_8_bit(samples) if sample.itemsize > 1 else samples
     return pixels if conversion is None else np.asarray(cv2.cvtColor(pixels, conversion), np.uint8)
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tdnet.runtimes import RUNTIMES
+
 ROOT = Path(__file__).parents[1]
 LAUNCH_FILE = ROOT / "launch" / "segment.launch.py"
 ARGUMENTS = (
@@ -144,6 +146,7 @@ def test_every_argument_is_described() -> None:
         assert len(argument.description) > 20
         assert argument.default_value is not None
     choices = {argument.name: argument.choices for argument in arguments if argument.choices}
+    assert choices["runtime"] == ("", *RUNTIMES)
     assert choices["image_transport"] == ("", "raw", "compressed")
     assert choices["respawn"] == ("true", "false")
 
