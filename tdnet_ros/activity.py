@@ -15,6 +15,7 @@ from tdnet.continuity import ResetReason
 from tdnet.errors import InputError
 from tdnet.mailbox import Mailbox
 from tdnet_ros.camera import ArrivedFrame, Camera
+from tdnet_ros.deafness import CameraInput, DeafnessWatch
 from tdnet_ros.frame_pipeline import DeviceWatch, FramePipeline, Recipe
 from tdnet_ros.inference_thread import InferenceThread
 from tdnet_ros.log_throttle import LogThrottle, describe, one_line
@@ -30,6 +31,7 @@ class Activity:
         cameras: by name.
         recipe: what the first frames are segmented with.
         device: hears how the device fares with each frame.
+        renew: called from any thread with the reason, if the node is deaf.
 
     Raises:
         RuntimeError: a subscription cannot be made, for example with an unknown QoS override.
@@ -41,6 +43,7 @@ class Activity:
         cameras: Mapping[str, Camera],
         recipe: Recipe,
         device: DeviceWatch,
+        renew: Callable[[str], None],
     ) -> None:
         self._node = node
         self._cameras = cameras
@@ -52,15 +55,21 @@ class Activity:
         for camera in cameras.values():
             camera.restart()
         compressed = recipe.settings.image_transport == "compressed"
-        self._subscriptions: list[Subscription] = []
+        self._inputs: dict[str, CameraInput] = {}
         try:
-            for camera in cameras.values():
+            for name, camera in cameras.items():
                 kind = CompressedImage if compressed else Image
-                self._subscriptions.append(self._subscribe(camera, kind))
+                self._inputs[name] = CameraInput(camera, self._subscribe(camera, kind))
         except Exception:
             self._unsubscribe()
             raise
         self._thread = InferenceThread(self._mailbox, self._pipeline.process, self._report)
+        self._deafness = DeafnessWatch(
+            node,
+            self._inputs,
+            lambda: self._settings.diagnostic_limits.silence.error,
+            renew,
+        )
 
     def use(self, recipe: Recipe, then: Callable[[], None]) -> None:
         """Segment the next frame with another recipe.
@@ -79,6 +88,7 @@ class Activity:
 
     def stop(self) -> None:
         """Take in no more frames, publish nothing more, and wait for the frame at work."""
+        self._deafness.stop()
         self._unsubscribe()
         for name in self._mailbox.close():
             self._cameras[name].counter.add(dropped=1)
@@ -93,8 +103,8 @@ class Activity:
             self._node.get_logger().error(text)
 
     def _unsubscribe(self) -> None:
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
+        for source in self._inputs.values():
+            self._node.destroy_subscription(source.subscription)
 
     def _subscribe(
         self, camera: Camera, message_type: type[Image] | type[CompressedImage]

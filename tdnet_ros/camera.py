@@ -87,6 +87,7 @@ class Camera:
         resets: times that the memory was emptied.
         last_reset: why it was emptied the last time.
         last_error: why the newest of the refused frames was refused.
+        deaf: another participant receives its images, and this node does not.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class Camera:
         self.resets = 0
         self.last_reset: ResetReason | None = None
         self.last_error = ""
+        self.deaf = False
 
     def release(self) -> None:
         """Let go of the model and the memory."""

@@ -33,6 +33,8 @@ class NodeView:
         recipe: the loaded model, where there is one.
         cameras: by name; frames come in only while the node is active.
         problems: what makes the model's status an error, a sentence each.
+        renewals: how often the process has replaced the node.
+        renewal_reason: of the last time.
     """
 
     state: str
@@ -40,6 +42,8 @@ class NodeView:
     recipe: Recipe | None
     cameras: Mapping[str, Camera]
     problems: tuple[str, ...] = ()
+    renewals: int = 0
+    renewal_reason: str = ""
 
 
 class Diagnostics:
@@ -92,6 +96,9 @@ class Diagnostics:
         values: dict[str, object] = {"state": view.state}
         if view.state in NEXT_STEP:
             values["next step"] = NEXT_STEP[view.state]
+        if view.renewals:
+            values["renewals"] = view.renewals
+            values["renewal reason"] = view.renewal_reason
         host = host_mebibytes()
         if host is not None:
             values["host memory MiB"] = f"{host:.0f}"
