@@ -1,4 +1,4 @@
-"""Shared-memory ports of Fast DDS that a killed process left: new participants avoid them."""
+"""Shared-memory ports of Fast DDS that a killed process left: removed, and avoided."""
 
 from __future__ import annotations
 
@@ -17,6 +17,25 @@ _PORT = re.compile(r"fast(dds|rtps)_port\d+")
 # it. One look may fall between the two.
 LOOKS = 5
 SECONDS_BETWEEN_LOOKS = 0.01
+
+
+def remove_dead_ports(folder: Path = SHARED_MEMORY) -> None:
+    """Remove the ports of killed processes, as `fastdds shm clean` does.
+
+    A process killed while it takes a message from its port leaves the port marked as busy. 2 to
+    3 s later its peers notice the death. A peer that is sending to the port in that moment, and
+    finds the lock of the dead process, never returns from the call that publishes: Fast DDS (3.2.3
+    and newer) waits for a mutex that it holds itself. Without the lock it does not.
+
+    Args:
+        folder: where Fast DDS keeps its ports.
+    """
+    with suppress(OSError):
+        for lock in folder.glob("fast*_port*_el"):
+            path = lock.with_name(lock.name.removesuffix("_el"))
+            port = _hold(path) if _PORT.fullmatch(path.name) else None
+            if port is not None:
+                port.release()
 
 
 @contextmanager

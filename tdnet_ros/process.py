@@ -23,12 +23,14 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
 from tdnet.errors import TdnetError
-from tdnet_ros.abandoned_ports import avoid_abandoned_ports
+from tdnet_ros.abandoned_ports import avoid_abandoned_ports, remove_dead_ports
 from tdnet_ros.log_throttle import LogThrottle, describe, one_line
 from tdnet_ros.process_memory import limit_arenas
 
 # A signal must end the process within a second, whatever it is busy with.
 SHUTDOWN_SECONDS = 0.7
+# Fast DDS checks each second whether those who listen to a port live, and believes the second no.
+CLEANING_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,9 @@ def run(create_node: Callable[[Start], Node], args: Sequence[str] | None) -> int
     except (TdnetError, RuntimeError) as error:
         get_logger("tdnet").fatal(one_line(error))
         return 1
-    ending.wait()
+    # A subscriber killed in the wrong moment would block the node in a call that publishes.
+    while not ending.wait(CLEANING_SECONDS):
+        remove_dead_ports()
     # Once Python has put the system's own handlers back, another signal would still kill it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -111,7 +115,7 @@ class _Lives:
         self._args = args
         self._ending = ending
         self._lock = threading.Lock()
-        self._renewing = False
+        self._renewal = threading.Lock()
         self._spinning: _Spinning | None = None
         self.exit_status = 0
 
@@ -138,19 +142,18 @@ class _Lives:
             try_shutdown(context=self._start.context)
 
     def _renew(self, reason: str) -> None:
-        with self._lock:
-            if self._renewing or self._ending.is_set():
-                return
-            self._renewing = True
-        # A thread of its own: the caller may be one that the old node waits for.
-        threading.Thread(target=self._replace, args=(reason,), name="renewal", daemon=True).start()
+        # Does not block, and uses a thread of its own: the old node may wait for the caller.
+        if not self._ending.is_set() and self._renewal.acquire(blocking=False):
+            threading.Thread(
+                target=self._replace, args=(reason,), name="renewal", daemon=True
+            ).start()
 
     def _replace(self, reason: str) -> None:
         with self._lock:
             if self._spinning is None:
                 return
             before, node = self._start, self._spinning.node
-            node.get_logger().error(f"{reason}: the node starts anew, with its parameters of now")
+            node.get_logger().error(f"{reason}: a node with the same parameters replaces it")
             # The old participant must keep its ports until the new one has found others.
             holder = rclpy.create_node(
                 f"{node.get_name()}_before",
@@ -183,7 +186,7 @@ class _Lives:
             self._spinning = _Spinning(created, self._ending)
             holder.destroy_node()
             try_shutdown(context=before.context)
-            self._renewing = False
+            self._renewal.release()
 
 
 def _parameters(node: Node) -> Iterator[Parameter]:

@@ -6,13 +6,24 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from rclpy.utilities import get_rmw_implementation_identifier
+from support.node_process import NodeProcess, lines_until, parameters
+from support.ros_graph import wait_for
 
-from tdnet_ros.abandoned_ports import SHARED_MEMORY, avoid_abandoned_ports
+from tdnet_ros.abandoned_ports import (
+    SHARED_MEMORY,
+    avoid_abandoned_ports,
+    remove_dead_ports,
+)
+
+on_shared_memory = pytest.mark.skipif(
+    "fastrtps" not in get_rmw_implementation_identifier() or not SHARED_MEMORY.is_dir(),
+    reason="the ports are those of Fast DDS on Linux: set RMW_IMPLEMENTATION=rmw_fastrtps_cpp",
+)
 
 # Creates a participant, says which port's locks it holds, and waits to be killed.
 PARTICIPANT = """
@@ -49,10 +60,7 @@ def start(participants: list[subprocess.Popen[str]], how: str) -> set[str]:
     return set(process.stdout.readline().split())
 
 
-@pytest.mark.skipif(
-    "fastrtps" not in get_rmw_implementation_identifier() or not SHARED_MEMORY.is_dir(),
-    reason="the ports are those of Fast DDS on Linux: set RMW_IMPLEMENTATION=rmw_fastrtps_cpp",
-)
+@on_shared_memory
 def test_the_ports_of_a_killed_process_are_not_taken_over(
     participants: list[subprocess.Popen[str]],
 ) -> None:
@@ -63,6 +71,32 @@ def test_the_ports_of_a_killed_process_are_not_taken_over(
     assert not start(participants, "avoid") & killed
     assert not [lock for lock in killed if Path(lock).exists()]
     assert not [lock for lock in killed if Path(lock.removesuffix("_el")).exists()]
+
+
+@on_shared_memory
+def test_a_running_node_removes_the_ports_of_killed_processes(
+    participants: list[subprocess.Popen[str]],
+    start_process: Callable[..., NodeProcess],
+    weights: str,
+) -> None:
+    node = start_process(*parameters(weights=weights, device="cpu"))
+    lines_until(node, "active: waiting")
+    killed = start(participants, "take")
+    assert killed
+    assert all(Path(lock).exists() for lock in killed)
+    participants[-1].kill()
+    wait_for(lambda: not [lock for lock in killed if Path(lock).exists()], "removal")
+
+
+def test_ports_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    port(tmp_path, "fastdds_port7411", lock=True)
+    sent_to = port(tmp_path, "fastdds_port7413", lock=False)
+    living = port(tmp_path, "fastdds_port7415", lock=True)
+    with living.with_name(f"{living.name}_el").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        remove_dead_ports(tmp_path)
+    kept = {sent_to.name, living.name, f"{living.name}_el"}
+    assert {path.name for path in tmp_path.iterdir()} == kept
 
 
 def port(folder: Path, name: str, lock: bool) -> Path:

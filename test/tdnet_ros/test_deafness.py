@@ -107,7 +107,7 @@ def test_a_deaf_node_is_renewed(
 
     assert values()["renewals"] == "1"
     assert values()["renewal reason"] == "another participant receives /image, this node does not"
-    assert "the node starts anew" in log.read_text()
+    assert "a node with the same parameters replaces it" in log.read_text()
     assert node.stop() == 0
 
 
