@@ -31,7 +31,8 @@ class Activity:
         cameras: by name.
         recipe: what the first frames are segmented with.
         device: hears how the device fares with each frame.
-        renew: called from any thread with the reason, if the node is deaf.
+        renew: called with the reason, if the node is deaf.
+        renewals: how often that has happened in this process.
 
     Raises:
         RuntimeError: a subscription cannot be made, for example with an unknown QoS override.
@@ -44,6 +45,7 @@ class Activity:
         recipe: Recipe,
         device: DeviceWatch,
         renew: Callable[[str], None],
+        renewals: int,
     ) -> None:
         self._node = node
         self._cameras = cameras
@@ -69,6 +71,7 @@ class Activity:
             self._inputs,
             lambda: self._settings.diagnostic_limits.silence.error,
             renew,
+            renewals,
         )
 
     def use(self, recipe: Recipe, then: Callable[[], None]) -> None:

@@ -67,6 +67,7 @@ class SegmentNode(LifecycleNode):
                 name, parameter_overrides=list(start.parameters), context=start.context
             )
         self._process_start = start
+        self._renewals = start.renewals if start else 0
         self._log_handler = RosLogHandler(self.get_logger())
         self._packaged_logged = False
         self._log_handler.attach()
@@ -99,7 +100,7 @@ class SegmentNode(LifecycleNode):
         refuse_impossible_transitions(self)
         self.create_service(Trigger, "~/reset_memory", self._reset_memory)
         # A node is renewed only while it is active.
-        if settings.autostart or (start is not None and start.renewals):
+        if settings.autostart or self._renewals:
             self._autostart = self.create_guard_condition(self._start)
             self._autostart.trigger()
 
@@ -130,7 +131,9 @@ class SegmentNode(LifecycleNode):
         try:
             recipe.segmenter.warm_up()
             result = super().on_activate(state)
-            self._activity = Activity(self, self._cameras, recipe, self._device, self._renew)
+            self._activity = Activity(
+                self, self._cameras, recipe, self._device, self._renew, self._renewals
+            )
             self._publish_classes(recipe)
         except Exception as error:
             self._deactivate()
@@ -238,15 +241,14 @@ class SegmentNode(LifecycleNode):
             state = "unconfigured"
         else:
             state = "inactive" if self._activity is None else "active"
-        start = self._process_start
         return NodeView(
             state=state,
             failure=self._failure,
             recipe=self._model.recipe,
             cameras=self._cameras,
             problems=self._device.problems,
-            renewals=start.renewals if start else 0,
-            renewal_reason=start.reason if start else "",
+            renewals=self._renewals,
+            renewal_reason=self._process_start.reason if self._process_start else "",
         )
 
     def _renew(self, reason: str) -> None:
