@@ -18,6 +18,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from tdnet import ClassMap, list_variants
 from tdnet.runtimes import RUNTIMES
+from tdnet_ros.abandoned_ports import remove_dead_ports
 
 CONFIG = Path(get_package_share_directory("tdnet_ros")) / "config"
 
@@ -155,6 +156,8 @@ def _segment_node(argument: dict[str, str]) -> Node:
         additional_env=environment,
         respawn=argument["respawn"] == "true",
         respawn_delay=RESPAWN_DELAY,
+        # At once: a camera that sends to a killed node may block otherwise.
+        on_exit=lambda event, context: remove_dead_ports(),
         output="screen",
         emulate_tty=True,
     )

@@ -10,6 +10,7 @@ from rig.node_process import NodeProcess
 from soak.auditor import Auditor
 from soak.camera_process import TOPIC
 from soak.errors import SoakError
+from tdnet_ros.abandoned_ports import remove_dead_ports
 
 ACTIVE_SECONDS = 120.0
 # How often the diagnostics tell the counts.
@@ -78,6 +79,7 @@ class NodeRespawn:
     def kill_and_respawn(self) -> None:
         """End it as `kill -9` does and start it again; its counts begin anew."""
         self._process.kill()
+        remove_dead_ports()
         # What it said before it died is still on its way.
         time.sleep(0.5)
         self._auditor.restart_counts()

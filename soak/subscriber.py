@@ -18,6 +18,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
+from tdnet_ros.abandoned_ports import avoid_abandoned_ports
+
 
 def main(seconds: float) -> int:
     """Listen until the input ends.
@@ -32,8 +34,9 @@ def main(seconds: float) -> int:
         ending.set()
 
     threading.Thread(target=read, name="input", daemon=True).start()
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node("soak_subscriber")
+    with avoid_abandoned_ports():
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        node = rclpy.create_node("soak_subscriber")
     heard = 0
 
     def take(message: Image) -> None:

@@ -15,6 +15,7 @@ from tdnet.continuity import ResetReason
 from tdnet.errors import InputError
 from tdnet.mailbox import Mailbox
 from tdnet_ros.camera import ArrivedFrame, Camera
+from tdnet_ros.deafness import CameraInput, DeafnessWatch
 from tdnet_ros.frame_pipeline import DeviceWatch, FramePipeline, Recipe
 from tdnet_ros.inference_thread import InferenceThread
 from tdnet_ros.log_throttle import LogThrottle, describe, one_line
@@ -33,6 +34,8 @@ class Activity:
         cameras: by name.
         recipe: what the first frames are segmented with.
         device: hears how the device fares with each frame.
+        renew: called with the reason, if the node is deaf.
+        renewals: how often that has happened in this process.
         threads: PyTorch's number of threads.
         after: the inference thread of the activation before, if it is still at work.
 
@@ -46,6 +49,8 @@ class Activity:
         cameras: Mapping[str, Camera],
         recipe: Recipe,
         device: DeviceWatch,
+        renew: Callable[[str], None],
+        renewals: int,
         threads: int,
         after: InferenceThread | None = None,
     ) -> None:
@@ -59,16 +64,23 @@ class Activity:
         for camera in cameras.values():
             camera.restart()
         compressed = recipe.settings.image_transport == "compressed"
-        self._subscriptions: list[Subscription] = []
+        self._inputs: dict[str, CameraInput] = {}
         try:
-            for camera in cameras.values():
+            for name, camera in cameras.items():
                 kind = CompressedImage if compressed else Image
-                self._subscriptions.append(self._subscribe(camera, kind))
+                self._inputs[name] = CameraInput(camera, self._subscribe(camera, kind))
         except Exception:
             self._unsubscribe()
             raise
         self._thread = InferenceThread(
             self._mailbox, self._pipeline.process, self._report, threads, after
+        )
+        self._deafness = DeafnessWatch(
+            node,
+            self._inputs,
+            lambda: self._settings.diagnostic_limits.silence.error,
+            renew,
+            renewals,
         )
 
     def use(self, recipe: Recipe, then: Callable[[], None]) -> None:
@@ -92,6 +104,7 @@ class Activity:
         Returns:
             The inference thread, if it is still at work after `JOIN_SECONDS`.
         """
+        self._deafness.stop()
         self._unsubscribe()
         for name in self._mailbox.close():
             self._cameras[name].counter.add(dropped=1)
@@ -109,8 +122,8 @@ class Activity:
             self._node.get_logger().error(text)
 
     def _unsubscribe(self) -> None:
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
+        for source in self._inputs.values():
+            self._node.destroy_subscription(source.subscription)
 
     def _subscribe(
         self, camera: Camera, message_type: type[Image] | type[CompressedImage]

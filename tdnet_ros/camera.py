@@ -103,6 +103,7 @@ class Camera:
         unfilled: gaps that reset the memory since it was full; None: there is none.
         last_reset: why it was emptied the last time.
         last_error: why the newest of the refused frames was refused.
+        deaf: another participant receives its images, and this node does not.
     """
 
     def __init__(
@@ -144,6 +145,7 @@ class Camera:
         self.unfilled: UnfilledMemory | None = None
         self.last_reset: ResetReason | None = None
         self.last_error = ""
+        self.deaf = False
 
     def release(self) -> None:
         """Let go of the model and the memory."""

@@ -122,6 +122,7 @@ class CameraDiagnosis:
             lost=last.lost - self._sums[0].lost,
             last_error=camera.last_error,
             silent_for=last.at - (self._activated if arrived is None else arrived),
+            deaf=camera.deaf,
         )
 
     def _measure(self, *, ages_known: bool) -> Performance:

@@ -35,6 +35,8 @@ class NodeView:
         problems: what makes the model's status an error, a sentence each.
         loading: whether the first model is being loaded.
         namesakes: other nodes of the same full name in the graph.
+        renewals: how often the process has replaced the node.
+        renewal_reason: of the last time.
     """
 
     state: str
@@ -44,6 +46,8 @@ class NodeView:
     problems: tuple[str, ...] = ()
     loading: bool = False
     namesakes: int = 0
+    renewals: int = 0
+    renewal_reason: str = ""
 
 
 class Diagnostics:
@@ -97,6 +101,9 @@ class Diagnostics:
         values: dict[str, object] = {"state": view.state}
         if view.state in NEXT_STEP and not view.loading:
             values["next step"] = NEXT_STEP[view.state]
+        if view.renewals:
+            values["renewals"] = view.renewals
+            values["renewal reason"] = view.renewal_reason
         host = host_mebibytes()
         if host is not None:
             values["host memory MiB"] = f"{host:.0f}"

@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
+import array
 import gc
 import os
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from types import FrameType
 
 import rclpy
+from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
 from tdnet.errors import TdnetError
+from tdnet_ros.abandoned_ports import avoid_abandoned_ports, remove_dead_ports
 from tdnet_ros.log_throttle import LogThrottle, describe, one_line
 from tdnet_ros.process_memory import limit_arenas
 
 # A signal must end the process within a second, whatever it is busy with.
 SHUTDOWN_SECONDS = 0.7
+# Fast DDS checks each second whether those who listen to a port live, and believes the second no.
+CLEANING_SECONDS = 0.5
 
 
-def run(create_node: Callable[[], Node], args: Sequence[str] | None) -> int:
+@dataclass(frozen=True)
+class Start:
+    """What a node is started with.
+
+    Attributes:
+        context: of the node; its participant belongs to it.
+        renew: called from any thread with a reason, replaces the node by one with a participant
+            of its own; without effect while that happens.
+        parameters: of the node before; they take precedence over command line and files.
+        renewals: how many nodes there were before, in this process.
+        reason: of the last renewal.
+    """
+
+    context: Context
+    renew: Callable[[str], None]
+    parameters: tuple[Parameter, ...] = ()
+    renewals: int = 0
+    reason: str = ""
+
+
+def run(create_node: Callable[[Start], Node], args: Sequence[str] | None) -> int:
     """Run a node until SIGINT or SIGTERM.
 
     Args:
@@ -45,54 +72,161 @@ def run(create_node: Callable[[], Node], args: Sequence[str] | None) -> int:
     # Our own handlers, since those of rclpy cannot end a process that loads a model.
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
-    try:
-        no_log_file = _init(args)
-        node = create_node()
-    except (TdnetError, RuntimeError) as error:
-        get_logger("tdnet").fatal(one_line(error))
-        return 1
-    if no_log_file:
-        node.get_logger().warning(f"no log file, only console and /rosout: {no_log_file}")
     # What is imported stays: the collector need not look at it, which takes 0.1 s, ever again.
     gc.collect()
     gc.freeze()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-
-    def spin() -> None:
-        throttle = LogThrottle()
-        while not ending.is_set():
-            try:
-                executor.spin()
-            except ExternalShutdownException:
-                ending.set()
-            # One callback that fails must not end all others.
-            except Exception as error:
-                if not ending.is_set() and throttle.allows(describe(error)):
-                    get_logger("tdnet").error(f"in a callback: {traceback.format_exc()}")
-
-    spinning = threading.Thread(target=spin, name="executor", daemon=True)
-    spinning.start()
-    ending.wait()
+    lives = _Lives(create_node, args, ending)
+    try:
+        lives.begin()
+    except (TdnetError, RuntimeError) as error:
+        get_logger("tdnet").fatal(one_line(error))
+        return 1
+    # A subscriber killed in the wrong moment would block the node in a call that publishes.
+    while not ending.wait(CLEANING_SECONDS):
+        remove_dead_ports()
     # Once Python has put the system's own handlers back, another signal would still kill it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-    def finish() -> None:
-        executor.shutdown(timeout_sec=0)
-        spinning.join()
-        node.destroy_node()
-        try_shutdown()
-
-    finishing = threading.Thread(target=finish, name="shutdown", daemon=True)
+    finishing = threading.Thread(target=lives.end, name="shutdown", daemon=True)
     finishing.start()
     finishing.join(SHUTDOWN_SECONDS)
     if threading.active_count() > 1:
         # Busy in a model that loads or a frame that takes long: neither can be interrupted.
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
-    return 0
+        os._exit(lives.exit_status)
+    return lives.exit_status
+
+
+class _Lives:
+    """The node, and those that replace it, one after the other.
+
+    Attributes:
+        exit_status: of the process.
+    """
+
+    def __init__(
+        self,
+        create_node: Callable[[Start], Node],
+        args: Sequence[str] | None,
+        ending: threading.Event,
+    ) -> None:
+        self._create_node = create_node
+        self._args = args
+        self._ending = ending
+        self._lock = threading.Lock()
+        self._renewal = threading.Lock()
+        self._spinning: _Spinning | None = None
+        self.exit_status = 0
+
+    def begin(self) -> None:
+        """Start ROS and the first node.
+
+        Raises:
+            TdnetError: a parameter of the node has a value that is not allowed.
+            RuntimeError: ROS cannot start.
+        """
+        self._start = Start(rclpy.get_default_context(), self._renew)
+        with avoid_abandoned_ports():
+            no_log_file = _init(self._args)
+            node = self._create_node(self._start)
+        if no_log_file:
+            node.get_logger().warning(f"no log file, only console and /rosout: {no_log_file}")
+        self._spinning = _Spinning(node, self._ending)
+
+    def end(self) -> None:
+        """End the node, and ROS."""
+        with self._lock:
+            if self._spinning is not None:
+                self._spinning.end()
+            try_shutdown(context=self._start.context)
+
+    def _renew(self, reason: str) -> None:
+        # Does not block, and uses a thread of its own: the old node may wait for the caller.
+        if not self._ending.is_set() and self._renewal.acquire(blocking=False):
+            threading.Thread(
+                target=self._replace, args=(reason,), name="renewal", daemon=True
+            ).start()
+
+    def _replace(self, reason: str) -> None:
+        with self._lock:
+            if self._spinning is None:
+                return
+            before, node = self._start, self._spinning.node
+            node.get_logger().error(f"{reason}: a node with the same parameters replaces it")
+            # The old participant must keep its ports until the new one has found others.
+            holder = rclpy.create_node(
+                f"{node.get_name()}_before",
+                namespace=node.get_namespace(),
+                context=before.context,
+                use_global_arguments=False,
+                enable_rosout=False,
+                start_parameter_services=False,
+            )
+            parameters = tuple(_parameters(node))
+            self._spinning.end()
+            # The middleware removes a node only once nothing refers to it any more.
+            self._spinning = node = None
+            gc.collect()
+            self._start = Start(Context(), self._renew, parameters, before.renewals + 1, reason)
+            try:
+                with avoid_abandoned_ports():
+                    rclpy.init(
+                        args=self._args,
+                        context=self._start.context,
+                        signal_handler_options=SignalHandlerOptions.NO,
+                    )
+                    created = self._create_node(self._start)
+            # Any exception must end the process: one without a node is no use.
+            except Exception as error:
+                get_logger("tdnet").fatal(describe(error))
+                self.exit_status = 1
+                self._ending.set()
+                return
+            self._spinning = _Spinning(created, self._ending)
+            holder.destroy_node()
+            try_shutdown(context=before.context)
+            self._renewal.release()
+
+
+def _parameters(node: Node) -> Iterator[Parameter]:
+    """Yield the parameters of a node; an empty list, which shows no type, as the default."""
+    for name, parameter in node.get_parameters_by_prefix("").items():
+        is_empty = isinstance(parameter.value, list | array.array) and not parameter.value
+        yield Parameter(name, Parameter.Type.NOT_SET) if is_empty else parameter
+
+
+class _Spinning:
+    """A node and the executor thread that serves it."""
+
+    def __init__(self, node: Node, ending: threading.Event) -> None:
+        self.node = node
+        self._ending = ending
+        self._stopping = False
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(node)
+        self._thread = threading.Thread(target=self._spin, name="executor", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop the executor and remove the node."""
+        self._stopping = True
+        self._executor.shutdown(timeout_sec=0)
+        self._thread.join()
+        self.node.destroy_node()
+
+    def _spin(self) -> None:
+        throttle = LogThrottle()
+        while not self._ending.is_set() and not self._stopping:
+            try:
+                self._executor.spin()
+            except ExternalShutdownException:
+                self._ending.set()
+            # One callback that fails must not end all others.
+            except Exception as error:
+                over = self._ending.is_set() or self._stopping
+                if not over and throttle.allows(describe(error)):
+                    get_logger("tdnet").error(f"in a callback: {traceback.format_exc()}")
 
 
 def _init(args: Sequence[str] | None) -> str:

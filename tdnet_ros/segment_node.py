@@ -33,7 +33,7 @@ from tdnet_ros.live_model import LiveModel
 from tdnet_ros.log_throttle import LogThrottle, describe, one_line
 from tdnet_ros.model_loading import ModelLoader
 from tdnet_ros.parameter_services import SetParametersServices
-from tdnet_ros.process import run
+from tdnet_ros.process import Start, run
 from tdnet_ros.process_memory import give_back
 from tdnet_ros.publishers import CameraPublishers
 from tdnet_ros.qos_events import QosIncidents
@@ -54,6 +54,7 @@ class SegmentNode(LifecycleNode):
     Args:
         name: of the node, as far as it is not remapped.
         parameter_overrides: values that win over those of command line and files.
+        start: of a process that can renew the node; None: nobody can.
 
     Raises:
         TdnetError: a parameter has a value that is not allowed.
@@ -64,8 +65,16 @@ class SegmentNode(LifecycleNode):
         name: str = "tdnet",
         *,
         parameter_overrides: list[Parameter] | None = None,
+        start: Start | None = None,
     ) -> None:
-        super().__init__(name, parameter_overrides=parameter_overrides)
+        if start is None:
+            super().__init__(name, parameter_overrides=parameter_overrides)
+        else:
+            super().__init__(
+                name, parameter_overrides=list(start.parameters), context=start.context
+            )
+        self._process_start = start
+        self._renewals = start.renewals if start else 0
         self._log_handler = RosLogHandler(self.get_logger())
         self._packaged_logged = False
         self._log_handler.attach()
@@ -103,7 +112,8 @@ class SegmentNode(LifecycleNode):
         self._diagnostics = Diagnostics(self, self._view, settings.diagnostics_period)
         serve_transitions(self, self._load_first, self._waiting)
         self.create_service(Trigger, "~/reset_memory", self._reset_memory)
-        if settings.autostart:
+        # A node is renewed only while it is active.
+        if settings.autostart or self._renewals:
             self._autostart = self.create_guard_condition(self._start, self._waiting)
             self._autostart.trigger()
 
@@ -134,7 +144,14 @@ class SegmentNode(LifecycleNode):
         try:
             result = super().on_activate(state)
             self._activity = Activity(
-                self, self._cameras, recipe, self._device, self._threads, self._outlasting
+                self,
+                self._cameras,
+                recipe,
+                self._device,
+                self._renew,
+                self._renewals,
+                self._threads,
+                self._outlasting,
             )
             self._publish_classes(recipe)
         except Exception as error:
@@ -278,14 +295,20 @@ class SegmentNode(LifecycleNode):
             state = "inactive" if self._activity is None else "active"
         own = (self.get_name(), self.get_namespace())
         return NodeView(
-            state,
-            self._failure,
-            self._model.recipe,
-            self._cameras,
-            self._device.problems + outlasting_problems(self._outlasting),
+            state=state,
+            failure=self._failure,
+            recipe=self._model.recipe,
+            cameras=self._cameras,
+            problems=self._device.problems + outlasting_problems(self._outlasting),
+            renewals=self._renewals,
+            renewal_reason=self._process_start.reason if self._process_start else "",
             loading=self._loading,
             namesakes=self.get_node_names_and_namespaces().count(own) - 1,
         )
+
+    def _renew(self, reason: str) -> None:
+        if self._process_start is not None:
+            self._process_start.renew(reason)
 
     async def _set_together(self, changed: list[Parameter]) -> SetParametersResult:
         """Set parameters, all or none; a model is loaded for them while frames go on.
@@ -408,7 +431,7 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 after a signal, 1 where the node could not start.
     """
-    return run(SegmentNode, args)
+    return run(lambda start: SegmentNode(start=start), args)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ class CameraView:
         lost: frames that the middleware lost.
         last_error: why the newest of the refused frames was refused.
         silent_for: seconds since the newest frame, or since activation.
+        deaf: another participant receives its images, and this node does not.
     """
 
     input_topic: str
@@ -41,6 +42,7 @@ class CameraView:
     lost: int
     last_error: str
     silent_for: float
+    deaf: bool = False
 
 
 def explain_silence(camera: CameraView, limits: Limits) -> Finding | None:
@@ -63,6 +65,13 @@ def explain_silence(camera: CameraView, limits: Limits) -> Finding | None:
         )
     if camera.received == 0 and camera.incidents:
         return Finding("incompatible QoS", "; ".join(camera.incidents), silent)
+    if camera.deaf:
+        return Finding(
+            "deaf",
+            f"another participant receives {camera.input_topic}, this node does not: its "
+            "connection through the middleware is broken; start its process again",
+            Severity.ERROR,
+        )
     if severity is not Severity.OK:
         return Finding("no frames", _no_frames(camera, severity, limit), severity)
     if camera.refused and not camera.segmented:

@@ -69,8 +69,8 @@ from rclpy.node import Node
 from tdnet_ros.process import run
 
 class Busy(Node):
-    def __init__(self):
-        super().__init__("busy")
+    def __init__(self, start):
+        super().__init__("busy", context=start.context)
         self.create_timer(0.01, self.work)
         threading.Thread(target=time.sleep, args=(300,), daemon=True).start()
 

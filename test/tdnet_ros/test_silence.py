@@ -50,6 +50,7 @@ def test_a_working_camera_has_nothing_to_explain() -> None:
         pytest.param({**SILENT, "incidents": (QOS,)}, "incompatible QoS", QOS, WARN, id="qos"),
         pytest.param(SILENT, "no frames", "silence_warn is 3", WARN, id="silent"),
         pytest.param(SILENT, "no frames", "FASTDDS_DEFAULT_PROFILES_FILE", WARN, id="remedy"),
+        pytest.param({**LATE, "deaf": True}, "deaf", "another participant", ERROR, id="deaf"),
         pytest.param(LATE, "no frames", "silence_error is 10", ERROR, id="long silent"),
         pytest.param(
             {**SILENT, "lost": 40}, "no frames", "40 were lost in transport", WARN, id="all lost"

@@ -1,0 +1,119 @@
+"""Shared-memory ports of Fast DDS that a killed process left: removed, and avoided."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+SHARED_MEMORY = Path("/dev/shm")
+_PORT = re.compile(r"fast(dds|rtps)_port\d+")
+# Peers of a killed process delete its port and make it again with each message that they send to
+# it. One look may fall between the two.
+LOOKS = 5
+SECONDS_BETWEEN_LOOKS = 0.01
+
+
+def remove_dead_ports(folder: Path = SHARED_MEMORY) -> None:
+    """Remove the ports of killed processes, as `fastdds shm clean` does.
+
+    A process killed while it takes a message from its port leaves the port marked as busy. 2 to
+    3 s later its peers notice the death. A peer that is sending to the port in that moment, and
+    finds the lock of the dead process, never returns from the call that publishes: Fast DDS (3.2.3
+    and newer) waits for a mutex that it holds itself. Without the lock it does not.
+
+    Args:
+        folder: where Fast DDS keeps its ports.
+    """
+    with suppress(OSError):
+        for lock in folder.glob("fast*_port*_el"):
+            path = lock.with_name(lock.name.removesuffix("_el"))
+            port = _hold(path) if _PORT.fullmatch(path.name) else None
+            if port is not None:
+                port.release()
+
+
+@contextmanager
+def avoid_abandoned_ports(folder: Path = SHARED_MEMORY) -> Iterator[None]:
+    """Keep participants that are created in this context away from ports that nobody listens to.
+
+    Fast DDS gives the port number of a killed process to the next process, while the peers of
+    the killed one still delete and create that port, for the 20 s of its lease. Its own locks do
+    not exclude them from each other completely: the port of the new process can lose its name.
+    Nothing that a peer sends then arrives, for as long as the process lives.
+
+    A port whose lock is held belongs to a living process in the eyes of Fast DDS, which takes
+    the next number. So the locks of abandoned ports are held. In the end, ports that have a lock
+    that nobody held are removed, as Fast DDS removes them when it opens them.
+
+    Args:
+        folder: where Fast DDS keeps its ports; without it, or with another middleware, nothing
+            happens.
+    """
+    held = [port for path in _ports(folder) if (port := _hold(path)) is not None]
+    try:
+        yield
+    finally:
+        for port in held:
+            port.release()
+
+
+def _ports(folder: Path) -> set[Path]:
+    ports: set[Path] = set()
+    for look in range(LOOKS):
+        if look:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        with suppress(OSError):
+            ports.update(path for path in folder.iterdir() if _PORT.fullmatch(path.name))
+    return ports
+
+
+@dataclass(frozen=True)
+class _HeldPort:
+    """A port whose lock this process holds.
+
+    Attributes:
+        path: of its memory.
+        lock: path of its lock.
+        descriptor: of the lock's open file.
+        is_dead: a process had the lock, and ended without removing it.
+    """
+
+    path: Path
+    lock: Path
+    descriptor: int
+    is_dead: bool
+
+    def release(self) -> None:
+        """Remove the lock, and a dead port."""
+        try:
+            # Another file of this name belongs to a process that uses the port.
+            if os.path.samestat(os.fstat(self.descriptor), self.lock.stat()):
+                if self.is_dead:
+                    self.path.unlink(missing_ok=True)
+                # Before it is released: a lock without a name excludes nobody.
+                self.lock.unlink()
+        except OSError:
+            pass  # Removed by `fastdds shm clean`.
+        finally:
+            os.close(self.descriptor)
+
+
+def _hold(path: Path) -> _HeldPort | None:
+    lock = path.with_name(f"{path.name}_el")
+    is_dead = lock.exists()
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CREAT, 0o666)
+    except OSError:  # another user's
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # of a living process
+        os.close(descriptor)
+        return None
+    return _HeldPort(path, lock, descriptor, is_dead)
