@@ -7,7 +7,7 @@ PACKAGES = ("tdnet", "tdnet_ros", "tdnet_offline")
 setup(
     packages=[
         *find_packages(include=[*PACKAGES, *(f"{package}.*" for package in PACKAGES)]),
-        # Plain files, which an installation has beside the modules: see tdnet/resources.py.
+        # Plain files, which an installation has beside the modules: see tdnet/_util/resources.py.
         "tdnet.config",
     ],
     package_dir={"tdnet.config": "config"},

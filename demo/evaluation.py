@@ -16,9 +16,9 @@ from demo.recording import FrameStatus, Recording
 from demo.session import Session
 from demo.sources import Source
 from tdnet import ClassMap, SegmenterSettings
+from tdnet._util.file_hash import sha256
+from tdnet.checkpoints.weights import packaged_weights
 from tdnet.continuity import ResetReason
-from tdnet.file_hash import sha256
-from tdnet.weights import packaged_weights
 from tdnet_offline import provenance
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.confusion import Labels

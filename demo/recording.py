@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from demo.errors import DemoError
 from demo.recorder import CLASS_MAP, STATUS, recorded_types
-from tdnet.class_map import ClassMap, SegmentationClass
-from tdnet.image_encodings import decode_raw
+from tdnet.class_map.model import ClassMap, SegmentationClass
+from tdnet.frames.image_encodings import decode_raw
 from tdnet_offline.bags import open_bag
 
 # The stages of a frame in their order, as the status message names them.

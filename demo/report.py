@@ -21,8 +21,8 @@ from demo.recording import Recording
 from demo.session import Session
 from demo.sources import Source
 from tdnet import ClassMap
-from tdnet.legend import legend_image
-from tdnet.overlay import OverlayRenderer
+from tdnet.overlay.legend import legend_image
+from tdnet.overlay.renderer import OverlayRenderer
 from tdnet_offline.evaluation.json_file import save_evaluation
 from tdnet_offline.evaluation.result import Evaluation
 from tdnet_offline.report import write_report

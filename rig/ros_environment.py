@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tdnet.resources import config_dir
+from tdnet._util.resources import config_dir
 
 # The name changed with Fast DDS 3, after Jazzy; the other one is ignored.
 _PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")

@@ -11,8 +11,8 @@ from soak.contents import CONTENT_SIZE
 from soak.errors import SoakError
 from soak.run import Run
 from soak.subscriber_process import SubscriberProcess
+from tdnet.checkpoints.weights import packaged_weights
 from tdnet.continuity import SHORTEST_LIMIT, ResetReason
-from tdnet.weights import packaged_weights
 
 Fault = Callable[[Run, float], None]
 

@@ -10,7 +10,7 @@ from rig.node_process import NodeProcess
 from soak.auditor import Auditor
 from soak.camera_process import TOPIC
 from soak.errors import SoakError
-from tdnet_ros.abandoned_ports import remove_dead_ports
+from tdnet_ros.rclpy_tools.abandoned_ports import remove_dead_ports
 
 ACTIVE_SECONDS = 120.0
 # How often the diagnostics tell the counts.

@@ -18,7 +18,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
-from tdnet_ros.abandoned_ports import avoid_abandoned_ports
+from tdnet_ros.rclpy_tools.abandoned_ports import avoid_abandoned_ports
 
 
 def main(seconds: float) -> int:

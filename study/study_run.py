@@ -9,9 +9,9 @@ from pathlib import Path
 
 from study.experiments import CLEAN, DAMAGES, SINGLE, Experiment, experiment
 from study.results import StudyResult, save_results
+from tdnet.checkpoints.weights import load_weights, packaged_weights
 from tdnet.errors import WeightsError
-from tdnet.streaming import StreamingSegmenter
-from tdnet.weights import load_weights, packaged_weights
+from tdnet.segmenter import StreamingSegmenter
 from tdnet_offline.damage import Damage
 from tdnet_offline.datasets import open_dataset
 from tdnet_offline.datasets.video import Dataset

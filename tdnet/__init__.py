@@ -12,16 +12,21 @@ from typing import TYPE_CHECKING
 from tdnet.version import __version__
 
 if TYPE_CHECKING:
-    from tdnet.class_map import ClassMap
+    from tdnet.checkpoints.weights import (
+        describe_weights,
+        load_weights,
+        packaged_weights,
+        save_weights,
+    )
+    from tdnet.class_map.model import ClassMap
     from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
     from tdnet.errors import TdnetError
+    from tdnet.frames.postprocess import OutputOptions
     from tdnet.network import create_model
-    from tdnet.overlay import OverlayRenderer
-    from tdnet.postprocess import OutputOptions
+    from tdnet.overlay.renderer import OverlayRenderer
+    from tdnet.segmenter import SegmentationResult, Stream, StreamingSegmenter
     from tdnet.settings import SegmenterSettings
-    from tdnet.streaming import SegmentationResult, Stream, StreamingSegmenter
     from tdnet.variants import get_variant, list_variants
-    from tdnet.weights import describe_weights, load_weights, packaged_weights, save_weights
 
 _HOMES = {
     "ClassMap": "class_map",

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tdnet.class_map import ClassMap
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import WeightsError
 from tdnet.variants import get_variant
 
 if TYPE_CHECKING:
     from tdnet.network import SegmentationNetwork
-    from tdnet.streaming import StreamingSegmenter
+    from tdnet.segmenter import StreamingSegmenter
 
 DEFAULT_CLASS_MAP = "cityscapes"
 PACKAGED_PURPOSE = (
@@ -64,14 +64,22 @@ class SegmenterSettings:
                 fit, a runtime that is not installed, or a device that this machine lacks; the
                 message says what to do.
         """
-        from tdnet.device import resolve_device, resolve_precision
-        from tdnet.streaming import StreamingSegmenter
+        from tdnet._util.device import resolve_device, resolve_precision
+        from tdnet.segmenter import StreamingSegmenter
 
         get_variant(self.variant)
         if self.runtime != "torch":
-            from tdnet.runtimes.opening import open_exported
+            from tdnet.backends.onnx.opening import ExportRequest, open_exported
 
-            network, description = open_exported(self)
+            request = ExportRequest(
+                self.weights,
+                self.runtime,
+                self.variant,
+                self.input_size,
+                self.precision,
+                self.device,
+            )
+            network, description = open_exported(request)
             class_map = ClassMap.load(self.class_map) if self.class_map else description.class_map
             return StreamingSegmenter(network, class_map=class_map)
         resolve_precision(self.precision, resolve_device(self.device))
@@ -92,7 +100,7 @@ class SegmenterSettings:
         Raises:
             WeightsError: there is neither.
         """
-        from tdnet.weights import packaged_weights
+        from tdnet.checkpoints.weights import packaged_weights
 
         path = self.weights or packaged_weights(self.variant)
         if not path:
@@ -109,14 +117,14 @@ class SegmenterSettings:
             TdnetError: an unknown name, a file that cannot be used, or a class map that does not
                 fit; the message says what to do.
         """
-        from tdnet.checkpoint_file import read_checkpoint
-        from tdnet.network import create_model
-        from tdnet.weights import (
+        from tdnet.checkpoints.checkpoint_file import read_checkpoint
+        from tdnet.checkpoints.weights import (
             load_weights,
             stored_class_map,
             stored_input_size,
             stored_memory_frames,
         )
+        from tdnet.network import create_model
 
         variant = get_variant(self.variant)
         path = self.weights_path

@@ -14,7 +14,7 @@ from tdnet.settings import SegmenterSettings
 from tdnet.variants import list_variants
 
 if TYPE_CHECKING:
-    from tdnet.postprocess import OutputSize
+    from tdnet.frames.postprocess import OutputSize
 
 Subparsers = Any  # argparse has no public name for it
 

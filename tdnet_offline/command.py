@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from tdnet._util.openmp import prefer_passive_waiting
 from tdnet.errors import TdnetError, one_line
-from tdnet.openmp import prefer_passive_waiting
 from tdnet.version import __version__
 from tdnet_offline.commands import (
     benchmark,

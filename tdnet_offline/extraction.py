@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tdnet.class_map import ClassMap
+from tdnet.class_map.model import ClassMap
 from tdnet.continuity import DEFAULT_MAX_GAP, ContinuityPolicy, FrameInfo, ResetReason
 from tdnet.errors import InputError
 from tdnet_offline.datasets.folder import CLASS_MAP

@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tdnet.network import SegmentationNetwork, create_model
-from tdnet.temporal_memory import TemporalMemory
+from tdnet.network.temporal_memory import TemporalMemory
 from tdnet.variants import Variant
 
 

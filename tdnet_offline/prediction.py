@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
-from tdnet.postprocess import OutputOptions
-from tdnet.streaming import SegmentationResult, Stream, StreamingSegmenter
+from tdnet.frames.postprocess import OutputOptions
+from tdnet.segmenter import SegmentationResult, Stream, StreamingSegmenter
 from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
 
 FrameStep = Callable[[Stream, Frame, OutputOptions], SegmentationResult]

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
-from tdnet_ros.findings import Severity
+
+class Severity(IntEnum):
+    """How bad a value is; the numbers are those of `diagnostic_msgs/DiagnosticStatus`."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
 
 
 @dataclass(frozen=True)

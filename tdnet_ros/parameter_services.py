@@ -13,8 +13,8 @@ from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_parameters
 
 from tdnet_ros import parameters
-from tdnet_ros.log_throttle import describe
 from tdnet_ros.parameter_values import typed
+from tdnet_ros.rclpy_tools.log_throttle import describe
 
 SetTogether = Callable[[list[Parameter]], Awaitable[SetParametersResult]]
 

@@ -11,10 +11,10 @@ from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from tdnet.class_map import ClassMap
+from tdnet.backends.onnx import RUNTIMES
+from tdnet.class_map.model import ClassMap
+from tdnet.frames.postprocess import MAX_OUTPUT_SIDE
 from tdnet.network.base import MAX_SIDE, MIN_SIDE
-from tdnet.postprocess import MAX_OUTPUT_SIDE
-from tdnet.runtimes import RUNTIMES
 from tdnet.variants import list_variants
 from tdnet_ros.settings import (
     IMAGE_TRANSPORTS,

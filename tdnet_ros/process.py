@@ -23,9 +23,9 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
 from tdnet.errors import TdnetError
-from tdnet_ros.abandoned_ports import avoid_abandoned_ports, remove_dead_ports
-from tdnet_ros.log_throttle import LogThrottle, describe, one_line
-from tdnet_ros.process_memory import limit_arenas
+from tdnet_ros.rclpy_tools.abandoned_ports import avoid_abandoned_ports, remove_dead_ports
+from tdnet_ros.rclpy_tools.log_throttle import LogThrottle, describe, one_line
+from tdnet_ros.rclpy_tools.process_memory import limit_arenas
 
 # A signal must end the process within a second, whatever it is busy with.
 SHUTDOWN_SECONDS = 0.7

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from tdnet.openmp import prefer_passive_waiting
+from tdnet._util.openmp import prefer_passive_waiting
 
 if __name__ == "__main__":
     prefer_passive_waiting()  # the imports below load PyTorch
@@ -22,24 +22,24 @@ from tdnet.continuity import ResetReason
 from tdnet.errors import TdnetError
 from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros import parameter_values, parameters
-from tdnet_ros.activity import Activity, outlasting_problems
-from tdnet_ros.camera import Camera
-from tdnet_ros.class_messages import ClassPublishers
-from tdnet_ros.device_recovery import RETRY_SECONDS, DeviceRecovery
-from tdnet_ros.diagnostics import Diagnostics, NodeView
-from tdnet_ros.frame_pipeline import Recipe
-from tdnet_ros.inference_thread import InferenceThread
-from tdnet_ros.live_model import LiveModel
-from tdnet_ros.log_throttle import LogThrottle, describe, one_line
-from tdnet_ros.model_loading import ModelLoader
+from tdnet_ros.camera.active_session import Activity, outlasting_problems
+from tdnet_ros.camera.camera import Camera
+from tdnet_ros.camera.frame_pipeline import Recipe
+from tdnet_ros.camera.inference_thread import InferenceThread
+from tdnet_ros.camera.publishers import CameraPublishers
+from tdnet_ros.diagnostics.diagnostics import Diagnostics, NodeView
+from tdnet_ros.model.class_messages import ClassPublishers
+from tdnet_ros.model.device_recovery import RETRY_SECONDS, DeviceRecovery
+from tdnet_ros.model.model_loading import ModelLoader
+from tdnet_ros.model.model_slot import LiveModel
 from tdnet_ros.parameter_services import SetParametersServices
 from tdnet_ros.process import Start, run
-from tdnet_ros.process_memory import give_back
-from tdnet_ros.publishers import CameraPublishers
-from tdnet_ros.qos_events import QosIncidents
-from tdnet_ros.ros_log_handler import RosLogHandler
-from tdnet_ros.transition_requests import serve_transitions
-from tdnet_ros.turns import Turns
+from tdnet_ros.rclpy_tools.async_lock import Turns
+from tdnet_ros.rclpy_tools.log_throttle import LogThrottle, describe, one_line
+from tdnet_ros.rclpy_tools.process_memory import give_back
+from tdnet_ros.rclpy_tools.qos_events import QosIncidents
+from tdnet_ros.rclpy_tools.ros_log_handler import RosLogHandler
+from tdnet_ros.rclpy_tools.transition_requests import serve_transitions
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from tdnet import image_files
+from tdnet._util.device import PRECISIONS
+from tdnet.backends.onnx import RUNTIMES
 from tdnet.continuity import DEFAULT_MAX_GAP
-from tdnet.device import PRECISIONS
 from tdnet.errors import TdnetError, one_line, quoted
+from tdnet.frames import image_files
+from tdnet.frames.postprocess import MAX_OUTPUT_SIDE, OutputSize
 from tdnet.network.base import MAX_PIXELS, MAX_SIDE, MIN_SIDE
-from tdnet.postprocess import MAX_OUTPUT_SIDE, OutputSize
-from tdnet.runtimes import RUNTIMES
 from tdnet.settings import SegmenterSettings
 from tdnet.variants import get_variant
 from tdnet_ros.limits import DiagnosticLimits, Limits

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 LOOK = """
 from pathlib import Path
 import tdnet, tdnet.version, tdnet_offline, tdnet_ros
-from tdnet.resources import config_dir
+from tdnet._util.resources import config_dir
 from tdnet_ros.msg import ClassMap, SegmentationClass, SegmentationStatus
 from ament_index_python.packages import get_package_share_directory
 print(Path(tdnet_ros.__file__).parent)

@@ -23,8 +23,8 @@ import yaml
 from support.labelling_tool import export_masks
 
 from tdnet import ClassMap, SegmenterSettings, create_model
+from tdnet.checkpoints.official_layout import official_names
 from tdnet.errors import WeightsError
-from tdnet.official_layout import official_names
 from tdnet_offline.command import main
 from tdnet_offline.datasets import IGNORED, LabelledVideo, open_dataset
 from tdnet_offline.evaluation.json_file import load_evaluation

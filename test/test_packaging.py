@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tdnet.resources import config_dir
+from tdnet._util.resources import config_dir
 from tdnet.version import __version__
 
 ROOT = Path(__file__).parents[1]
@@ -174,7 +174,11 @@ def test_a_wheel_has_the_same_files(installed: Path) -> None:
 
 def test_config_dir_of_an_installation(installed: Path) -> None:
     answer = subprocess.run(
-        [sys.executable, "-c", "from tdnet.resources import config_dir; print(config_dir())"],
+        [
+            sys.executable,
+            "-c",
+            "from tdnet._util.resources import config_dir; print(config_dir())",
+        ],
         cwd=installed,
         env={"PYTHONPATH": str(installed)},
         capture_output=True,

@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tdnet.class_map import ClassMap
-from tdnet.resources import config_dir
+from tdnet._util.resources import config_dir
+from tdnet.class_map.model import ClassMap
 from tdnet_offline.datasets import IGNORED
 
 CORRECTIONS: dict[str, tuple[tuple[str, ...], str | None]] = {

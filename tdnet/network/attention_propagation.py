@@ -14,7 +14,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from tdnet.temporal_memory import Context, MemoryEntry
+from tdnet.network.temporal_memory import Context, MemoryEntry
 
 DROPOUT = 0.1
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tdnet.errors import InputError
 from tdnet.network.layers import Foldable
-from tdnet.temporal_memory import (
+from tdnet.network.temporal_memory import (
     READ_AND_WRITE,
     Context,
     FrameFeatures,

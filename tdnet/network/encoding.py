@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from tdnet.network.layers import ConvNorm, tokens
 from tdnet.network.position import PositionChannels
-from tdnet.temporal_memory import MemoryEntry
+from tdnet.network.temporal_memory import MemoryEntry
 
 
 class Encoding(nn.Module):

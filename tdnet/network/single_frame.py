@@ -8,7 +8,7 @@ from tdnet.network.base import StreamingNetwork
 from tdnet.network.extractor import create_extractor
 from tdnet.network.head import Head
 from tdnet.network.layers import initialise
-from tdnet.temporal_memory import Context, FrameFeatures
+from tdnet.network.temporal_memory import Context, FrameFeatures
 from tdnet.variants import Variant
 
 

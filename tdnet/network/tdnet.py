@@ -15,7 +15,7 @@ from tdnet.network.extractor import create_extractor
 from tdnet.network.head import Head
 from tdnet.network.layers import SpatialLayerNorm, initialise, tokens
 from tdnet.network.position import PositionChannels
-from tdnet.temporal_memory import Context, FrameFeatures, MemoryEntry
+from tdnet.network.temporal_memory import Context, FrameFeatures, MemoryEntry
 from tdnet.variants import Variant, feature_size
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from rosbags.typesys.store import Typestore
 
+from tdnet._util.regular_files import EMPTY, file_problem
 from tdnet.errors import InputError
-from tdnet.regular_files import EMPTY, file_problem
 from tdnet_offline.bags.indexed_bag import IndexedBag
 from tdnet_offline.bags.message_types import message_types
 from tdnet_offline.bags.record import Bag

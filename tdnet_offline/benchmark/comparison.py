@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tdnet.checkpoints.weights import load_weights
 from tdnet.network import create_model
-from tdnet.streaming import StreamingSegmenter
-from tdnet.weights import load_weights
+from tdnet.segmenter import StreamingSegmenter
 from tdnet_offline.benchmark.plain_network import PlainNetwork
 from tdnet_offline.benchmark.plain_segmenter import PlainSegmenter
 from tdnet_offline.benchmark.result import Versus

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tdnet.segmenter import StreamingSegmenter
 from tdnet.settings import SegmenterSettings
-from tdnet.streaming import StreamingSegmenter
 from tdnet_offline.benchmark.arithmetic import peak_multiply_adds
 from tdnet_offline.benchmark.camera_frames import to_and_fro
 from tdnet_offline.benchmark.comparison import compare, plain_formulation

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tdnet.official_layout import official_backbone_names, official_names
+from tdnet.checkpoints.official_layout import official_backbone_names, official_names
 from tdnet.variants import (
     Backbone,
     BisenetBackbone,

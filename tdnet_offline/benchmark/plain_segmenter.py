@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tdnet.class_map import ClassMap
-from tdnet.stage_clock import StageClock
+from tdnet._util.stage_clock import StageClock
+from tdnet.class_map.model import ClassMap
 from tdnet_offline.benchmark.plain_network import PlainNetwork, Remembered
 
 STAGES = ("preprocess", "network", "postprocess")

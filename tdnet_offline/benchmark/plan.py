@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tdnet.device import resolve_device, resolve_precision
+from tdnet._util.device import resolve_device, resolve_precision
+from tdnet.backends.onnx import RUNTIMES
+from tdnet.backends.onnx.onnxruntime_network import import_onnxruntime
+from tdnet.backends.onnx.tensorrt_engine import import_tensorrt
 from tdnet.errors import DeviceError, InputError, UnknownNameError
-from tdnet.runtimes import RUNTIMES
-from tdnet.runtimes.onnxruntime_network import import_onnxruntime
-from tdnet.runtimes.tensorrt_engine import import_tensorrt
 from tdnet.variants import get_variant
 from tdnet_offline.benchmark.result import FailedRun
 from tdnet_offline.export.graph_files import check_packages

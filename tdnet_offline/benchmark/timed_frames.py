@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tdnet.postprocess import OutputOptions
-from tdnet.stage_clock import StageTimes
-from tdnet.streaming import Stream
+from tdnet._util.stage_clock import StageTimes
+from tdnet.frames.postprocess import OutputOptions
+from tdnet.segmenter import Stream
 from tdnet_offline.benchmark.counting import count
 from tdnet_offline.benchmark.plain_segmenter import PlainSegmenter
 from tdnet_offline.benchmark.result import Counts

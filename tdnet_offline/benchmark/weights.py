@@ -9,12 +9,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tdnet.class_map import ClassMap
+from tdnet.checkpoints.weights import packaged_weights, save_weights
+from tdnet.class_map.model import ClassMap
+from tdnet.frames.preprocess import Preprocessor
 from tdnet.network import SegmentationNetwork, TDNet, create_model
-from tdnet.preprocess import Preprocessor
 from tdnet.settings import DEFAULT_CLASS_MAP
 from tdnet.variants import Variant, get_variant
-from tdnet.weights import packaged_weights, save_weights
 
 PACKAGED, RANDOM = "packaged", "random"
 _SEED = 0

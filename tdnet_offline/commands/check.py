@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from tdnet.class_map import ClassMap
+    from tdnet.class_map.model import ClassMap
     from tdnet_offline.datasets import Dataset
     from tdnet_offline.datasets.checking import Findings
     from tdnet_offline.frames import Frame
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         TdnetError: the data set cannot be opened at all.
         OSError: a sample cannot be written.
     """
-    from tdnet.class_map import ClassMap
+    from tdnet.class_map.model import ClassMap
     from tdnet_offline.datasets import open_dataset
     from tdnet_offline.datasets.checking import (
         check_dataset,
@@ -190,7 +190,7 @@ def _samples(
     import numpy as np
     import torch
 
-    from tdnet.overlay import OverlayRenderer
+    from tdnet.overlay.renderer import OverlayRenderer
     from tdnet_offline.writers.images import PngWriter
 
     overlay = OverlayRenderer(class_map)

@@ -43,11 +43,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         TdnetError: the checkpoint cannot be read, or does not fit the variant or class map.
     """
-    from tdnet.checkpoint_file import read_checkpoint
-    from tdnet.class_map import ClassMap
+    from tdnet.checkpoints.checkpoint_file import read_checkpoint
+    from tdnet.checkpoints.weights import describe_weights, load_weights, save_weights
+    from tdnet.class_map.model import ClassMap
     from tdnet.network import create_model
     from tdnet.variants import get_variant
-    from tdnet.weights import describe_weights, load_weights, save_weights
 
     if args.output.suffix != SUFFIX:
         raise InputError(f"{args.output}: the file to write must end in {SUFFIX}")

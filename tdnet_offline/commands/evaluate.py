@@ -15,7 +15,7 @@ from tdnet.errors import InputError, one_line
 from tdnet_offline.arguments import Subparsers, add_model_options, longest_gap, segmenter_settings
 
 if TYPE_CHECKING:
-    from tdnet.class_map import ClassMap
+    from tdnet.class_map.model import ClassMap
     from tdnet_offline.damage import Damage
     from tdnet_offline.datasets import Dataset
     from tdnet_offline.evaluation.result import Evaluation

@@ -197,7 +197,7 @@ def _labelled(args: argparse.Namespace) -> Dataset | None:
     """Opens the labels of a bag."""
     if not args.label_topic:
         return None
-    from tdnet.class_map import ClassMap
+    from tdnet.class_map.model import ClassMap
     from tdnet_offline.datasets import open_dataset
     from tdnet_offline.datasets.folder import CLASS_MAP
 

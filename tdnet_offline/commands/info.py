@@ -9,7 +9,7 @@ from tdnet.errors import one_line
 from tdnet_offline.arguments import MODEL_OPTIONS, Subparsers, size_or_none
 
 if TYPE_CHECKING:
-    from tdnet.weights import WeightsInfo
+    from tdnet.checkpoints.weights import WeightsInfo
 
 DEFAULT_CLASSES = 19
 
@@ -47,8 +47,8 @@ def _list_variants(size: tuple[int, int] | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from tdnet.checkpoints.weights import packaged_weights
     from tdnet.variants import VARIANTS
-    from tdnet.weights import packaged_weights
     from tdnet_offline.operations import count_operations
 
     table = Table(box=None, pad_edge=False)
@@ -74,8 +74,8 @@ def _list_variants(size: tuple[int, int] | None) -> None:
 
 
 def _describe(path: str, size: tuple[int, int] | None) -> None:
+    from tdnet.checkpoints.weights import describe_weights
     from tdnet.variants import get_variant
-    from tdnet.weights import describe_weights
     from tdnet_offline.operations import count_operations
 
     info = describe_weights(path)

@@ -89,8 +89,8 @@ def run(args: argparse.Namespace) -> int:
         TdnetError: nothing can be done with the input, the weights or the options.
         OSError: an output cannot be written.
     """
-    from tdnet.overlay import OverlayRenderer
-    from tdnet.postprocess import OutputOptions
+    from tdnet.frames.postprocess import OutputOptions
+    from tdnet.overlay.renderer import OverlayRenderer
     from tdnet_offline.frames import open_source
     from tdnet_offline.prediction import segment_frames
     from tdnet_offline.writers.images import PngWriter

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tdnet.class_map import ClassMap
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
-from tdnet.image_encodings import decode_raw
+from tdnet.frames.image_encodings import decode_raw
 from tdnet_offline.bags import IMAGE_TYPES, Bag, open_bag
 from tdnet_offline.datasets.bag_headers import frame_rate, pair_labels, read_headers
 from tdnet_offline.datasets.bag_topic import BagTopic

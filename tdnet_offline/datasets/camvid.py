@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tdnet.class_map import ClassMap
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError, one_line
 from tdnet_offline.datasets.catalogue import CAMVID
 from tdnet_offline.datasets.files import FileVideo, read_image

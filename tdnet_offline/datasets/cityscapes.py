@@ -11,7 +11,7 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from tdnet.class_map import ClassMap
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
 from tdnet_offline.cityscapes_layout import (
     LABELLED_FRAME,

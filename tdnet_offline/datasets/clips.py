@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
 
 from tdnet.errors import InputError, TdnetError
-from tdnet.preprocess import resize_picture
+from tdnet.frames.preprocess import resize_picture
 from tdnet_offline.datasets.video import Dataset
 
 logger = logging.getLogger(__name__)

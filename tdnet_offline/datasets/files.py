@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tdnet.errors import InputError
-from tdnet.image_encodings import decode_compressed
-from tdnet.image_files import read_picture
+from tdnet.frames.image_encodings import decode_compressed
+from tdnet.frames.image_files import read_picture
 from tdnet_offline.datasets.label_files import read_bytes
 from tdnet_offline.datasets.video import LabelledVideo
 from tdnet_offline.frames import Frame

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tdnet.class_map import ClassMap
+from tdnet._util.regular_files import file_problem
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
-from tdnet.image_files import MAX_FILE_BYTES, read_picture
-from tdnet.regular_files import file_problem
+from tdnet.frames.image_files import MAX_FILE_BYTES, read_picture
 from tdnet_offline.datasets.video import IGNORED
 
 _LISTED = 5

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from tdnet.class_map import ClassMap
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
 from tdnet_offline.datasets.breaks import Taken, find_breaks
 from tdnet_offline.datasets.nyudv2_files import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tdnet.class_map import ClassMap
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError, UnknownNameError
 from tdnet_offline.datasets.catalogue import DATASETS, SPLITS
 from tdnet_offline.datasets.relabelling import relabelled

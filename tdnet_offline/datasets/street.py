@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tdnet.class_map import ClassMap
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
 from tdnet_offline import street
 from tdnet_offline.datasets.video import Dataset, LabelledVideo

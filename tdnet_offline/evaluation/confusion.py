@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tdnet.class_map import ClassMap
+from tdnet.class_map.model import ClassMap
 from tdnet_offline.evaluation.result import Counts
 
 Labels = npt.NDArray[np.uint8]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from tdnet.continuity import DEFAULT_MAX_GAP
 from tdnet.errors import InputError
-from tdnet.streaming import StreamingSegmenter
+from tdnet.segmenter import StreamingSegmenter
 from tdnet_offline.damage import NO_DAMAGE, Damage
 from tdnet_offline.datasets.video import Dataset
 from tdnet_offline.evaluation.memory_control import MemoryMode, check_memory_mode

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tdnet._util.json_value import JsonValue
+from tdnet._util.regular_files import file_problem
 from tdnet.errors import InputError
-from tdnet.json_value import JsonValue
-from tdnet.regular_files import file_problem
 from tdnet_offline.evaluation.result import (
     Counts,
     Evaluation,

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tdnet.errors import InputError, UnknownNameError
-from tdnet.postprocess import OutputOptions
-from tdnet.streaming import SegmentationResult, Stream
-from tdnet.temporal_memory import MemoryAccess
+from tdnet.frames.postprocess import OutputOptions
+from tdnet.network.temporal_memory import MemoryAccess
+from tdnet.segmenter import SegmentationResult, Stream
 from tdnet.variants import Variant
 from tdnet_offline.datasets.video import Dataset, LabelledVideo
 from tdnet_offline.evaluation.confusion import Labels

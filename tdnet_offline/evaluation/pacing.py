@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
 
+from tdnet._util.stage_clock import StageTimes
 from tdnet.continuity import ContinuityPolicy, FrameInfo
 from tdnet.errors import InputError
+from tdnet.frames.postprocess import OutputOptions
 from tdnet.mailbox import Mailbox
-from tdnet.postprocess import OutputOptions
-from tdnet.stage_clock import StageTimes
-from tdnet.streaming import StreamingSegmenter
+from tdnet.segmenter import StreamingSegmenter
 from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
 from tdnet_offline.prediction import FrameStep, step
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from tdnet.class_map import ClassMap
+from tdnet._util.stage_clock import StageTimes
+from tdnet.class_map.model import ClassMap
 from tdnet.continuity import ResetReason
-from tdnet.stage_clock import StageTimes
 from tdnet_offline.evaluation.boundary import boundary_counts
 from tdnet_offline.evaluation.confusion import ClassAxis, Labels
 from tdnet_offline.evaluation.merging import add_withheld

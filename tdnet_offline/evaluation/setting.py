@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
-from tdnet.class_map import ClassMap
+from tdnet._util.file_hash import sha256
+from tdnet.backends.onnx.description import DESCRIPTION_NAME
+from tdnet.checkpoints.weights import packaged_weights
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
-from tdnet.file_hash import sha256
-from tdnet.runtimes.description import DESCRIPTION_NAME
-from tdnet.streaming import StreamingSegmenter
-from tdnet.weights import packaged_weights
+from tdnet.segmenter import StreamingSegmenter
 from tdnet_offline import provenance
 from tdnet_offline.damage import Damage
 from tdnet_offline.datasets.video import Dataset

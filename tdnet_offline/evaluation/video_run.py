@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tdnet.continuity import ContinuityPolicy
-from tdnet.postprocess import OutputOptions
-from tdnet.streaming import StreamingSegmenter
+from tdnet.frames.postprocess import OutputOptions
+from tdnet.segmenter import StreamingSegmenter
 from tdnet_offline.damage import Damage
 from tdnet_offline.datasets.video import LabelledVideo
 from tdnet_offline.evaluation.confusion import Labels

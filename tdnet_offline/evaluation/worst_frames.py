@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tdnet.class_map import ClassMap
+from tdnet.class_map.model import ClassMap
 from tdnet_offline.evaluation.confusion import Labels
 from tdnet_offline.evaluation.result import FrameRecord, WorstFrame
 from tdnet_offline.writers.atomic_files import replacing

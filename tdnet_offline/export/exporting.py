@@ -8,12 +8,9 @@ from pathlib import Path
 
 import torch
 
-from tdnet.class_map import ClassMap
-from tdnet.errors import InputError
-from tdnet.file_hash import sha256
-from tdnet.network import SegmentationNetwork
-from tdnet.packages import require
-from tdnet.runtimes.description import (
+from tdnet._util.file_hash import sha256
+from tdnet._util.packages import require
+from tdnet.backends.onnx.description import (
     BATCH,
     DESCRIPTION_NAME,
     LABELS,
@@ -21,6 +18,9 @@ from tdnet.runtimes.description import (
     ExportDescription,
     GraphFile,
 )
+from tdnet.class_map.model import ClassMap
+from tdnet.errors import InputError
+from tdnet.network import SegmentationNetwork
 from tdnet.settings import SegmenterSettings
 from tdnet_offline import provenance
 from tdnet_offline.export.graph_files import (

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from tdnet._util.packages import require
+from tdnet.backends.onnx.description import BATCH, TensorSpec
 from tdnet.errors import InputError
-from tdnet.packages import require
-from tdnet.runtimes.description import BATCH, TensorSpec
 from tdnet_offline.export.path_graph import PathGraph, example_inputs
 
 if TYPE_CHECKING:

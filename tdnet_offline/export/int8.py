@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from tdnet.backends.onnx.description import ENTRY
 from tdnet.errors import InputError
+from tdnet.frames.preprocess import Preprocessor, upload
 from tdnet.network import SegmentationNetwork
-from tdnet.preprocess import Preprocessor, upload
-from tdnet.runtimes.description import ENTRY
 from tdnet_offline.export.path_graph import PathGraph, input_specs, output_specs
 
 Image = npt.NDArray[np.uint8]

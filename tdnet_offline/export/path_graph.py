@@ -9,12 +9,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from tdnet.backends.onnx.description import BATCH, TensorSpec
+from tdnet.backends.onnx.tensors import input_tensors, output_tensors
 from tdnet.network import SegmentationNetwork, TDNet
 from tdnet.network.layers import SpatialLayerNorm, resize
 from tdnet.network.pyramid_pooling import PyramidPooling
-from tdnet.runtimes.description import BATCH, TensorSpec
-from tdnet.runtimes.tensors import input_tensors, output_tensors
-from tdnet.temporal_memory import MemoryEntry
+from tdnet.network.temporal_memory import MemoryEntry
 from tdnet.variants import Variant
 from tdnet_offline.export.pyramid_products import PyramidProducts
 

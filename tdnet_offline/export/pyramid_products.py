@@ -12,7 +12,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from tdnet.network.host_pyramid_pooling import PyramidMatrices
+from tdnet.backends.cpu.cpu_pyramid_pooling import PyramidMatrices
 from tdnet.network.layers import ConvNorm
 from tdnet.network.pyramid_pooling import BINS, PyramidPooling
 

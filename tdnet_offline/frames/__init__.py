@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tdnet._util.regular_files import file_problem
 from tdnet.errors import InputError
-from tdnet.regular_files import file_problem
 from tdnet_offline.frames.image_files import IMAGE_SUFFIXES, ImageFiles
 from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tdnet.errors import InputError, one_line
-from tdnet.image_encodings import decode_compressed, decode_raw
+from tdnet.frames.image_encodings import decode_compressed, decode_raw
 from tdnet_offline.bags import IMAGE_TYPES, Bag, open_bag
 from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tdnet._util.regular_files import file_problem
 from tdnet.errors import InputError
-from tdnet.image_encodings import decode_compressed
-from tdnet.image_files import MAX_FILE_BYTES
-from tdnet.regular_files import file_problem
+from tdnet.frames.image_encodings import decode_compressed
+from tdnet.frames.image_files import MAX_FILE_BYTES
 from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")

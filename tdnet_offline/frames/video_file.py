@@ -11,7 +11,7 @@ import av.error
 import numpy as np
 
 from tdnet.errors import InputError
-from tdnet.image_files import MAX_PIXELS, check_image_size
+from tdnet.frames.image_files import MAX_PIXELS, check_image_size
 from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame
 
 if TYPE_CHECKING:

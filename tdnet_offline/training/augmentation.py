@@ -11,7 +11,7 @@ import torch
 from kornia.geometry.transform import warp_affine
 from torch import Tensor
 
-from tdnet.preprocess import MEAN, STD
+from tdnet.frames.preprocess import MEAN, STD
 from tdnet_offline.damage import LOST_GREY, lost_rows
 from tdnet_offline.datasets import IGNORED
 from tdnet_offline.training.configuration import AugmentationConfig

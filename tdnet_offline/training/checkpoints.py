@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tdnet.class_map import ClassMap
+from tdnet.checkpoints.weights import save_weights
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
 from tdnet.network import SegmentationNetwork
 from tdnet.version import __version__
-from tdnet.weights import save_weights
 from tdnet_offline.provenance import git_commit
 from tdnet_offline.training.auxiliary import official_auxiliary_state
 from tdnet_offline.training.configuration import TrainingConfig

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from tdnet.checkpoint_file import read_checkpoint
-from tdnet.class_map import ClassMap
-from tdnet.weights import stored_class_map
+from tdnet.checkpoints.checkpoint_file import read_checkpoint
+from tdnet.checkpoints.weights import stored_class_map
+from tdnet.class_map.model import ClassMap
 
 
 def channel_names(class_map: ClassMap) -> dict[int, str]:

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tdnet.checkpoint_file import read_checkpoint
+from tdnet.checkpoints.checkpoint_file import read_checkpoint
+from tdnet.checkpoints.official_layout import official_backbone_names
+from tdnet.checkpoints.weights import describe_weights, load_weights
 from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet, create_model
-from tdnet.official_layout import official_backbone_names
 from tdnet.variants import get_variant
-from tdnet.weights import describe_weights, load_weights
 from tdnet_offline.training.pass_through import fit_head, pass_features_through
 from tdnet_offline.training.pyramid_groups import kept_channels
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
-from tdnet.class_map import ClassMap
+from tdnet.class_map.model import ClassMap
 from tdnet_offline.training import checkpoints
 from tdnet_offline.training.checkpoints import Progress
 from tdnet_offline.training.configuration import TrainingConfig

@@ -10,12 +10,17 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from tdnet.checkpoint_file import CheckpointFile, read_checkpoint
-from tdnet.class_map import ClassMap
+from tdnet.checkpoints.checkpoint_file import CheckpointFile, read_checkpoint
+from tdnet.checkpoints.weights import (
+    describe_weights,
+    load_weights,
+    packaged_weights,
+    stored_class_map,
+)
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import SegmentationNetwork, TDNet, create_model
 from tdnet.variants import VARIANTS, Variant, get_variant
-from tdnet.weights import describe_weights, load_weights, packaged_weights, stored_class_map
 from tdnet_offline.training.auxiliary import (
     AuxiliaryHead,
     auxiliary_heads,

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, g
 
 import yaml
 
+from tdnet._util.regular_files import MISSING, file_problem
+from tdnet._util.resources import config_dir
 from tdnet.errors import InputError, UnknownNameError, quoted
-from tdnet.regular_files import MISSING, file_problem
-from tdnet.resources import config_dir
 from tdnet_offline.training.configuration import TrainingConfig, Within
 
 BASE = "base"

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tdnet.class_map import ClassMap
-from tdnet.device import PRECISIONS
+from tdnet._util.device import PRECISIONS
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
 from tdnet_offline.datasets import ClipDataset, ClipMixture, Dataset, open_dataset
 from tdnet_offline.training import checkpoints

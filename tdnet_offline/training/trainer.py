@@ -14,7 +14,7 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
-from tdnet.device import resolve_device
+from tdnet._util.device import resolve_device
 from tdnet.errors import DeviceError, InputError
 from tdnet.variants import get_variant
 from tdnet_offline.training.configuration import NetworkConfig, TrainingConfig
@@ -40,7 +40,7 @@ def training_device(config: TrainingConfig, world: World) -> torch.device:
 
 
 def training_precision(config: TrainingConfig, device: torch.device) -> str:
-    """Give the number format of what needs no float32: a name of `tdnet.device.PRECISIONS`.
+    """Give the number format of what needs no float32: a name of `tdnet._util.device.PRECISIONS`.
 
     Raises:
         InputError: the device cannot train in it.

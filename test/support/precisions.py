@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tdnet.device import resolve_precision
+from tdnet._util.device import resolve_precision
 
 
 def precision_of_a_cpu() -> str:

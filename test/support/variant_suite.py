@@ -18,9 +18,9 @@ import torch
 from support.frames import drive
 from support.reference_fill import fill
 from tdnet import StreamingSegmenter, create_model, describe_weights, load_weights, save_weights
+from tdnet.backends.cpu.cpu_network import prepare_for_cpu
+from tdnet.checkpoints.official_layout import official_names
 from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet
-from tdnet.network.host_network import prepare_for_cpu
-from tdnet.official_layout import official_names
 from tdnet.variants import Variant, list_variants
 
 SIZE = (49, 81)

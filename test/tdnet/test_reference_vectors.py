@@ -9,11 +9,11 @@ import pytest
 import torch
 from support.reference_fill import REFERENCE, official_state
 
+from tdnet.backends.cpu.cpu_network import prepare_for_cpu
+from tdnet.checkpoints.weights import load_weights
+from tdnet.frames.preprocess import Preprocessor
 from tdnet.network import SegmentationNetwork, TDNet, create_model
-from tdnet.network.host_network import prepare_for_cpu
 from tdnet.network.layers import resize
-from tdnet.preprocess import Preprocessor
-from tdnet.weights import load_weights
 
 LOGITS_TOLERANCE = 5e-5
 FANET_TOLERANCE = 3e-4

@@ -21,8 +21,8 @@ from tdnet import (
     load_weights,
     save_weights,
 )
+from tdnet.checkpoints.official_layout import official_names
 from tdnet.network import SegmentationNetwork
-from tdnet.official_layout import official_names
 from tdnet_offline.command import main
 
 SIZE = (65, 129)

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from support.media import TYPES, drive, folder_of, raw_message, write_video
 
 from tdnet.errors import InputError
-from tdnet.image_files import MAX_FILE_BYTES, MAX_SIDE
+from tdnet.frames.image_files import MAX_FILE_BYTES, MAX_SIDE
 from tdnet_offline.bags import salvage_mcap, unpacking
 from tdnet_offline.bags.reading import MAX_METADATA_BYTES
 from tdnet_offline.command import main

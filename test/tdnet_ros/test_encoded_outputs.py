@@ -10,9 +10,9 @@ import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from support.ros_graph import Listener, RosGraph, image_message, pixels_of, wait_for
 
-from tdnet_ros.camera import Camera
+from tdnet_ros.camera.camera import Camera
+from tdnet_ros.camera.clock_age import stamp_ns
 from tdnet_ros.msg import SegmentationStatus
-from tdnet_ros.stamp_age import stamp_ns
 
 FRAMES = 6
 # Their files take longer than their network.

@@ -32,7 +32,7 @@ from support.ros_graph import (
 )
 
 from tdnet import StreamingSegmenter
-from tdnet_ros.process_memory import host_mebibytes
+from tdnet_ros.rclpy_tools.process_memory import host_mebibytes
 from tdnet_ros.segment_node import SegmentNode
 
 # By their numbers, as Nav2's lifecycle manager asks for them.

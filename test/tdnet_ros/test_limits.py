@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tdnet_ros.findings import Severity
-from tdnet_ros.limits import DiagnosticLimits, Limits
+from tdnet_ros.limits import DiagnosticLimits, Limits, Severity
 from tdnet_ros.settings import NodeSettings, ParameterError
 
 

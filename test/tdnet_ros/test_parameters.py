@@ -18,7 +18,7 @@ from support.node_process import parameters as node_parameters
 from support.ros_graph import LATCHED, TIMEOUT, RosGraph, wait_for
 from vision_msgs.msg import LabelInfo
 
-from tdnet.class_map import ClassMap
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import TdnetError
 from tdnet_ros.parameters import PARAMETERS, Change
 from tdnet_ros.settings import NodeSettings

@@ -16,7 +16,7 @@ from sensor_msgs.msg import Image
 from support.ros_graph import RosGraph, image_message, pixels_of
 
 from tdnet import SegmenterSettings
-from tdnet_ros.model_loading import ModelLoader, file_states
+from tdnet_ros.model.model_loading import ModelLoader, file_states
 
 
 def test_a_running_node_changes_to_exported_graphs(

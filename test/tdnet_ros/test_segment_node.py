@@ -167,7 +167,7 @@ def test_an_error_in_the_network_costs_one_frame(
         def fail(*_: object) -> None:
             raise RuntimeError("device lost\nsecond line")
 
-        broken.setattr("tdnet.preprocess.Preprocessor.__call__", fail)
+        broken.setattr("tdnet.frames.preprocess.Preprocessor.__call__", fail)
         camera.publish(image_message(images[1], 1.1))
         text = log.wait_for_text("refused: in the network")
     assert "device lost" in text

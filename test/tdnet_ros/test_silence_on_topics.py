@@ -23,7 +23,7 @@ from support.ros_graph import (
     wait_for,
 )
 
-from tdnet_ros.finding_log import SETTLED_AFTER
+from tdnet_ros.diagnostics.issue_log import SETTLED_AFTER
 from tdnet_ros.msg import SegmentationStatus
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.ros_graph import RosGraph, wait_for
 
-from tdnet.resources import config_dir
+from tdnet._util.resources import config_dir
 
 POLICY = config_dir() / "sros2" / "tdnet_policy.xml"
 # Humble has no such service.

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import nn
 
-from tdnet.class_map import ClassMap
+from tdnet.backends.cpu.fused_convolution import FusedConvolution
+from tdnet.class_map.model import ClassMap
+from tdnet.frames.postprocess import OutputOptions, Postprocessor
+from tdnet.frames.preprocess import Preprocessor, upload
 from tdnet.network import create_model
-from tdnet.network.fused_convolution import FusedConvolution
-from tdnet.postprocess import OutputOptions, Postprocessor
-from tdnet.preprocess import Preprocessor, upload
-from tdnet.streaming import StreamingSegmenter
+from tdnet.segmenter import StreamingSegmenter
 from tdnet_offline.benchmark.counting import count
 from tdnet_offline.benchmark.result import Counts
 

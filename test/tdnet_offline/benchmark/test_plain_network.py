@@ -12,9 +12,9 @@ from support.media import drive
 from support.reference_fill import REFERENCE, fill, official_state
 
 from tdnet import ClassMap, StreamingSegmenter, create_model, get_variant, load_weights
+from tdnet.checkpoints.official_layout import is_unused, official_names
 from tdnet.errors import InputError
 from tdnet.network import SegmentationNetwork
-from tdnet.official_layout import is_unused, official_names
 from tdnet.variants import FANET_HEAD, Backbone, HeadStyle, Variant, feature_size
 from tdnet_offline.benchmark.plain_network import PlainNetwork
 from tdnet_offline.benchmark.plain_segmenter import PlainSegmenter

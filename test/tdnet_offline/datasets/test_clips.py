@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from tdnet import ClassMap
 from tdnet.errors import InputError
-from tdnet.preprocess import resize_picture
+from tdnet.frames.preprocess import resize_picture
 from tdnet_offline.datasets import (
     Clip,
     ClipDataset,

@@ -11,8 +11,8 @@ from support.extras import exporting_package
 from torch import Tensor
 
 from tdnet import create_model
+from tdnet.backends.onnx.description import BATCH, ENTRY, TensorSpec
 from tdnet.network import SegmentationNetwork
-from tdnet.runtimes.description import BATCH, ENTRY, TensorSpec
 from tdnet.variants import VARIANTS
 from tdnet_offline.export.graph_files import trace, write_graph
 from tdnet_offline.export.path_graph import PathGraph, for_export, input_specs, output_specs

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tdnet.preprocess import MEAN, STD, Preprocessor
+from tdnet.frames.preprocess import MEAN, STD, Preprocessor
 from tdnet_offline.damage import LOST_GREY
 from tdnet_offline.training.augmentation import Augmentation, plain
 from tdnet_offline.training.configuration import AugmentationConfig

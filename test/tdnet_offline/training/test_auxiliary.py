@@ -10,7 +10,7 @@ import torch
 from support.reference_fill import REFERENCE
 
 from tdnet import create_model, describe_weights, load_weights, save_weights
-from tdnet.checkpoint_file import read_checkpoint
+from tdnet.checkpoints.checkpoint_file import read_checkpoint
 from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork
 from tdnet_offline.training.auxiliary import (

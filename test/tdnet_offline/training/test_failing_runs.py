@@ -30,7 +30,7 @@ from support.training import (
 )
 
 from tdnet import ClassMap, create_model, describe_weights, save_weights
-from tdnet.checkpoint_file import read_checkpoint
+from tdnet.checkpoints.checkpoint_file import read_checkpoint
 from tdnet.errors import TdnetError
 from tdnet_offline.command import main
 from tdnet_offline.training.module import TrainingError

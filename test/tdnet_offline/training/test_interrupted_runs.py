@@ -15,7 +15,7 @@ import pytest
 import torch
 from support.training import changed, little_config, little_recipe, logged
 
-from tdnet.checkpoint_file import read_checkpoint
+from tdnet.checkpoints.checkpoint_file import read_checkpoint
 from tdnet.errors import InputError
 from tdnet_offline.command import main
 from tdnet_offline.training.recipe import load_recipe

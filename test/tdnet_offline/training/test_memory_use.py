@@ -11,7 +11,7 @@ import torch
 from support.training import little_config, logged, write_little
 
 from tdnet.network.tdnet import ClipAttention
-from tdnet.temporal_memory import Context
+from tdnet.network.temporal_memory import Context
 from tdnet_offline.training.memory_use import memory_use
 from tdnet_offline.training.runner import run_training
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from tdnet import create_model
+from tdnet.checkpoints.weights import packaged_weights
 from tdnet.network import SingleFrameNetwork, TDNet
 from tdnet.network.layers import resize
 from tdnet.variants import get_variant
-from tdnet.weights import packaged_weights
 from tdnet_offline.datasets import IGNORED, ClipDataset, open_dataset
 from tdnet_offline.training.augmentation import plain
 from tdnet_offline.training.initialisation import load_single_frame, start_paths

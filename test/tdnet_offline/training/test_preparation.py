@@ -10,7 +10,7 @@ import torch
 from support.training import CLASS_MAP
 
 from tdnet import ClassMap, create_model, load_weights, save_weights
-from tdnet.checkpoint_file import read_checkpoint
+from tdnet.checkpoints.checkpoint_file import read_checkpoint
 from tdnet.errors import TdnetError, WeightsError
 from tdnet.network import TDNet
 from tdnet.variants import get_variant

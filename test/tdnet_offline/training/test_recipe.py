@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tdnet._util.resources import config_dir
 from tdnet.errors import InputError, UnknownNameError
-from tdnet.resources import config_dir
 from tdnet.variants import get_variant
 from tdnet_offline.training.configuration import TrainingConfig
 from tdnet_offline.training.recipe import (

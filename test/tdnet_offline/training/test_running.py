@@ -15,10 +15,10 @@ from support.media import drive
 from support.training import little_config, little_recipe, logged
 
 from tdnet import SegmenterSettings, create_model, describe_weights, load_weights
-from tdnet.checkpoint_file import read_checkpoint
+from tdnet.checkpoints.checkpoint_file import read_checkpoint
 from tdnet.errors import InputError
 from tdnet.network import TDNet
-from tdnet.streaming import StreamingSegmenter
+from tdnet.segmenter import StreamingSegmenter
 from tdnet.version import __version__
 from tdnet_offline.command import main
 from tdnet_offline.datasets import open_dataset

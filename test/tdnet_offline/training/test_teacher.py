@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from tdnet import create_model, save_weights
+from tdnet.checkpoints.official_layout import official_names
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import SingleFrameNetwork
-from tdnet.official_layout import official_names
 from tdnet_offline.command import main
 from tdnet_offline.training.initialisation import load_single_frame
 from tdnet_offline.training.teacher import GroupedTeacher, load_teacher

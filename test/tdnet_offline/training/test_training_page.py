@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tdnet.resources import config_dir
+from tdnet._util.resources import config_dir
 from tdnet_offline.command import main
 from tdnet_offline.training.configuration import TrainingConfig
 from tdnet_offline.training.recipe import configuration_keys, load_recipe, recipe_names

@@ -13,9 +13,9 @@ import torch
 from support.reference_fill import REFERENCE, official_state
 from torch import nn
 
+from tdnet.checkpoints.weights import load_weights
+from tdnet.frames.preprocess import Preprocessor
 from tdnet.network import TDNet, create_model
-from tdnet.preprocess import Preprocessor
-from tdnet.weights import load_weights
 from tdnet_offline.training.auxiliary import auxiliary_heads, load_auxiliary_heads
 from tdnet_offline.training.losses import training_losses
 from tdnet_offline.training.teacher import TeacherLogits, load_teacher

@@ -1,0 +1,1 @@
+"""What runs a network: PyTorch on a CPU or a CUDA GPU, or an exported graph."""

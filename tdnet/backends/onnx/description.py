@@ -1,0 +1,156 @@
+"""What lies in a folder of exported graphs, as the JSON file beside them says it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import yaml
+
+from tdnet.class_map.model import ClassMap
+from tdnet.errors import InputError
+from tdnet.frames.preprocess import MEAN, STD
+from tdnet.variants import Variant, get_variant
+
+DESCRIPTION_NAME = "export.json"
+FORMAT_VERSION = 1
+BATCH = "batch"
+"""Stands in shapes for a number of frames that the caller chooses."""
+LOGITS, LABELS = "logits", "labels"
+POSTPROCESSING = {
+    LOGITS: "logits are resized to the wanted size (bilinear, corners aligned); the best channel "
+    "is the class of class_map that names it under 'from' (or as its id)",
+    LABELS: "labels are ids of class_map, at the size of the frames",
+}
+"""What is left to do with the first output."""
+ENTRY = ("query", "key", "value")
+"""Outputs that are the frame's memory entry, as `MemoryEntry` has them."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or output of every graph of a folder.
+
+    Attributes:
+        name: ``frame``; ``query_I``, ``key_I``, ``value_I`` of the I-th memory frame, 0 being the
+            oldest; ``logits`` or ``labels``; ``query``, ``key``, ``value`` of this frame.
+        shape: numbers, the first one perhaps `BATCH`.
+        dtype: as NumPy names it.
+    """
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: str
+
+    def of_batch(self, batch: int) -> tuple[int, ...]:
+        """Shape for so many frames at once."""
+        return tuple(batch if side == BATCH else int(side) for side in self.shape)
+
+
+@dataclass(frozen=True)
+class GraphFile:
+    """The graph of one path.
+
+    Attributes:
+        file: its name in the folder.
+        sha256: its hash.
+    """
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ExportDescription:
+    """What a program must know to run the graphs of a folder.
+
+    Attributes:
+        format: ``onnx``, ``torch`` (torch.export) or ``aoti`` (compiled by AOTInductor).
+        variant: name of the network.
+        memory_frames: past frames that each frame uses; the memory's capacity M.
+        num_classes: K, channels of the logits.
+        input_size: height and width of frames.
+        precision: ``float32``, ``float16``; or of the convolutions alone ``int8`` (activations
+            unsigned) or ``int8-tensorrt`` (signed, around zero), tensors being float32.
+        opset: of ONNX; None for other formats.
+        graphs: one for each path, in the order in which they take turns.
+        inputs: of every graph.
+        outputs: of every graph.
+        class_map: what the network's channels are.
+        weights: name of the file that was exported.
+        weights_sha256: its hash.
+        made_with: versions by name.
+    """
+
+    format: str
+    variant: str
+    memory_frames: int
+    num_classes: int
+    input_size: tuple[int, int]
+    precision: str
+    opset: int | None
+    graphs: tuple[GraphFile, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    class_map: ClassMap
+    weights: str
+    weights_sha256: str
+    made_with: Mapping[str, str]
+
+    @property
+    def network(self) -> Variant:
+        """The network's description, with the memory frames that it uses."""
+        return get_variant(self.variant).limited_memory(self.memory_frames)
+
+    def output(self, name: str) -> TensorSpec:
+        """Give the output of that name.
+
+        Raises:
+            InputError: there is none.
+        """
+        for spec in self.outputs:
+            if spec.name == name:
+                return spec
+        given = ", ".join(spec.name for spec in self.outputs)
+        raise InputError(f"the graphs give {given}, no {name}: export with --outputs {name}")
+
+    def to_json(self) -> str:
+        """Write it as a JSON document."""
+        inputs = [asdict(spec) for spec in self.inputs]
+        document = {
+            "format_version": FORMAT_VERSION,
+            "format": self.format,
+            "variant": self.variant,
+            "num_classes": self.num_classes,
+            "input_size": self.input_size,
+            "precision": self.precision,
+            "opset": self.opset,
+            "cycle": {
+                "graphs": [asdict(graph) for graph in self.graphs],
+                "memory_frames": self.memory_frames,
+                "rule": (
+                    "Frame t since the last reset runs graph t mod N of the N. Once "
+                    "memory_frames frames have run, NAME_I is the output NAME of the I-th of "
+                    "the last memory_frames frames, the oldest first; until then all are zeros."
+                ),
+            },
+            "inputs": inputs,
+            "outputs": [asdict(spec) for spec in self.outputs],
+            "preprocessing": {
+                "colors": "RGB",
+                "layout": "NCHW",
+                "scale": 1 / 255,
+                "mean": MEAN,
+                "std": STD,
+                "resize": (
+                    "bilinear, corners not aligned, filtered when it shrinks (antialias); "
+                    "then (scale * pixel - mean) / std"
+                ),
+            },
+            "postprocessing": POSTPROCESSING[self.outputs[0].name],
+            "class_map": yaml.safe_load(self.class_map.to_yaml()),
+            "weights": {"file": self.weights, "sha256": self.weights_sha256},
+            "made_with": dict(self.made_with),
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,71 @@
+"""TensorRT runs the graphs, on buffers of PyTorch that stay on the GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tdnet._util.device import resolve_device
+from tdnet.backends.onnx.description import ExportDescription
+from tdnet.backends.onnx.engine_files import cached_engine_path
+from tdnet.backends.onnx.exported_network import ExportedNetwork
+from tdnet.backends.onnx.tensorrt_engine import EngineMaker, bind, import_tensorrt
+from tdnet.errors import DeviceError
+
+
+class TensorRtNetwork(ExportedNetwork):
+    """The graphs of a folder as engines of TensorRT, which are built where none is kept.
+
+    Args:
+        folder: with the ONNX files.
+        description: of the folder.
+        device: as `cuda_device` gave it.
+
+    Raises:
+        MissingPackageError: tensorrt is not installed, or too old.
+        WeightsError: TensorRT cannot make an engine of a graph, or its tensors are others than
+            described.
+        DeviceError: TensorRT cannot use the GPU, or the device lacks memory.
+        InputError: the graphs give labels instead of logits, or the user has no home folder.
+    """
+
+    runtime = "tensorrt"
+
+    def __init__(self, folder: Path, description: ExportDescription, device: torch.device) -> None:
+        super().__init__(description, device)
+        tensorrt = import_tensorrt()
+        gpu = torch.cuda.get_device_properties(device)
+        place = (gpu.name, f"{gpu.major}.{gpu.minor}", gpu.multi_processor_count)
+        with torch.cuda.device(device):
+            maker = EngineMaker(tensorrt, description)
+            self._contexts = [
+                maker.context(
+                    folder / graph.file,
+                    cached_engine_path(graph.sha256, *place, tensorrt.__version__),
+                )
+                for graph in description.graphs
+            ]
+
+    def _run(self, path: int, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
+        context = self._contexts[path]
+        bind(context, {**inputs, **outputs})
+        with self._side_stream() as stream:
+            if not context.execute_async_v3(stream.cuda_stream):
+                raise DeviceError(f"TensorRT failed on {self.device}; its log says why")
+
+
+def cuda_device(name: str) -> torch.device:
+    """Return the CUDA device of that name; ``"auto"`` is the first.
+
+    Raises:
+        MissingPackageError: tensorrt is not installed, or too old.
+        DeviceError: it is no CUDA device, or this machine lacks it.
+    """
+    import_tensorrt()
+    device = resolve_device("cuda" if name == "auto" else name)
+    if device.type != "cuda":
+        raise DeviceError(f"device {name!r}: runtime tensorrt needs a CUDA GPU; use onnxruntime")
+    return device

@@ -1,0 +1,119 @@
+"""The tensors that every graph of a folder takes and gives, by what the folder describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tdnet.backends.onnx.description import ENTRY, LABELS, LOGITS, TensorSpec
+from tdnet.errors import WeightsError, quoted
+from tdnet.variants import Variant, feature_size
+
+Batch = int | str
+"""Frames at once, or `tdnet.backends.onnx.description.BATCH`."""
+
+
+def input_tensors(
+    variant: Variant, size: tuple[int, int], dtype: str, batch: Batch
+) -> tuple[TensorSpec, ...]:
+    """Give what a graph takes, in order; past frames from the oldest on, which asks nothing.
+
+    Args:
+        variant: of the network, with the memory frames that it uses.
+        size: height and width of frames.
+        dtype: of all of them.
+        batch: frames at once.
+    """
+    entry = _memory_entry(variant, size, dtype, batch)
+    return (
+        TensorSpec("frame", (batch, 3, *size), dtype),
+        *(
+            TensorSpec(f"{spec.name}_{place}", spec.shape, spec.dtype)
+            for place in range(variant.memory_capacity)
+            for spec in entry
+            if place or spec.name != "query"
+        ),
+    )
+
+
+def output_tensors(
+    variant: Variant,
+    num_classes: int,
+    size: tuple[int, int],
+    dtype: str,
+    batch: Batch,
+    output: str = LOGITS,
+) -> tuple[TensorSpec, ...]:
+    """Give what a graph gives, in order: logits or labels, and what a frame leaves in memory.
+
+    Args:
+        variant: of the network, with the memory frames that it uses.
+        num_classes: K.
+        size: height and width of frames.
+        dtype: of all but labels.
+        batch: frames at once.
+        output: `LOGITS` at stride 8, or `LABELS` at the size of frames.
+    """
+    first = TensorSpec(LOGITS, (batch, num_classes, *feature_size(size)), dtype)
+    if output == LABELS:
+        first = TensorSpec(LABELS, (batch, *size), "uint8")
+    return (first, *_memory_entry(variant, size, dtype, batch))
+
+
+def _memory_entry(
+    variant: Variant, size: tuple[int, int], dtype: str, batch: Batch
+) -> tuple[TensorSpec, ...]:
+    """Give the outputs that a frame leaves in memory: none where nothing is remembered."""
+    if not variant.memory_capacity:
+        return ()
+    height, width = feature_size(size)
+    stride = variant.memory_stride
+    positions = -(-height // stride) * -(-width // stride)
+    channels = (variant.token_channels, variant.token_channels, variant.value_channels)
+    return tuple(
+        TensorSpec(name, (batch, positions, count), dtype)
+        for name, count in zip(ENTRY, channels, strict=True)
+    )
+
+
+def check_graph(graph: Path, found: Iterable[TensorSpec], wanted: Iterable[TensorSpec]) -> None:
+    """Make sure that a graph takes, or gives, what its description says, for one frame at once.
+
+    TensorRT writes as much as an engine gives, wherever it is told to.
+
+    Args:
+        graph: its file.
+        found: of the graph; sides that it leaves open are texts.
+        wanted: of the description.
+
+    Raises:
+        WeightsError: they differ.
+    """
+    given = {spec.name: spec for spec in found}
+    for spec in wanted:
+        own = given.pop(spec.name, None)
+        if own is None:
+            raise WeightsError(f"{graph} has no tensor {spec.name}: export the network again")
+        if not _fits(own, spec):
+            raise WeightsError(
+                f"{graph}: {own.name} is {described(own)}, by its description "
+                f"{described(spec)}: export the network again"
+            )
+    for name in given:
+        raise WeightsError(
+            f"{graph}: its description lacks the tensor {quoted(name)}: export the network again"
+        )
+
+
+def described(spec: TensorSpec) -> str:
+    """Say shape and number type, as messages do."""
+    return f"{spec.dtype} ({', '.join(map(str, spec.shape))})"
+
+
+def _fits(own: TensorSpec, spec: TensorSpec) -> bool:
+    wanted = spec.of_batch(1)
+    return (
+        own.dtype == spec.dtype
+        and len(own.shape) == len(wanted)
+        and all(isinstance(a, str) or a == b for a, b in zip(own.shape, wanted, strict=True))
+    )

@@ -1,0 +1,1 @@
+"""Class ids, names and colours."""

@@ -1,0 +1,1 @@
+"""Camera images to network input, network output to label images."""

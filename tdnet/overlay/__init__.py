@@ -1,0 +1,1 @@
+"""The camera image in class colours, with a legend."""

@@ -1,0 +1,122 @@
+"""The overlay: class colours blended over the camera image, with a legend."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tdnet.class_map.model import ClassMap
+from tdnet.errors import InputError
+from tdnet.overlay.blending import BlendTables, create_blender
+from tdnet.overlay.legend import draw_legend
+
+_COUNTED_PIXELS = 1 << 17
+
+
+class OverlayRenderer:
+    """Blends the colours of the classes over camera images.
+
+    Pixels that are unlabelled, hidden or of no class keep the camera's value exactly. The legend
+    lists the visible classes that cover at least 0.1 % of the picture, so that a few wrong pixels
+    do not make it flicker. A renderer keeps nothing from frame to frame: streams may share it.
+
+    Args:
+        class_map: names and colours.
+        alpha: opacity of the colours, 0 (camera image) to 1 (colours only).
+        legend: whether to draw the legend.
+        hidden_classes: ids to leave out besides those that the class map hides.
+        device: where images and labels are.
+
+    Attributes:
+        has_legend: whether the legend is drawn.
+        tables: what is blended.
+
+    Raises:
+        InputError: alpha is not from 0 to 1.
+        UnknownNameError: the class map has no class with a hidden id.
+    """
+
+    legend_share = 0.001
+
+    def __init__(
+        self,
+        class_map: ClassMap,
+        *,
+        alpha: float = 0.5,
+        legend: bool = True,
+        hidden_classes: Collection[int] = (),
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if not 0.0 <= alpha <= 1.0:
+            raise InputError(f"overlay alpha: got {alpha}; allowed 0.0 to 1.0")
+        hidden = class_map.hidden_ids.union(
+            class_map.class_by_id(class_id).id for class_id in hidden_classes
+        )
+        self._class_map = class_map
+        self.has_legend = legend
+        visible = np.zeros(256, bool)
+        visible[[entry.id for entry in class_map.classes if entry.id not in hidden]] = True
+        self._visible = visible
+
+        self._device = torch.empty(0, device=device).device
+        self.tables = BlendTables.create(class_map.color_table, visible, alpha)
+        self._blender = create_blender(self.tables, self._device)
+
+    def render(self, image: Tensor, labels: Tensor) -> npt.NDArray[np.uint8]:
+        """Draws one frame.
+
+        Args:
+            image: (H, W, 3) uint8 RGB on the renderer's device.
+            labels: (H, W) uint8 class ids on the same device, 255 = unlabelled.
+
+        Returns:
+            (H, W, 3) uint8 RGB, a new array of the caller's own. Each visible pixel is
+            ``(1 - alpha) * image + alpha * color`` to within 1.5 of 255, alpha taken to 1/128.
+
+        Raises:
+            InputError: shapes, types or devices do not fit.
+        """
+        self._check(image, labels)
+        picture = self._blender.blend(image.contiguous(), labels)
+        if self.has_legend:
+            self.add_legend(picture, _class_shares(labels))
+        return picture
+
+    def add_legend(self, picture: npt.NDArray[np.uint8], shares: npt.NDArray[np.float64]) -> None:
+        """Draws the legend into a picture whose colours are blended.
+
+        Args:
+            picture: (H, W, 3) uint8 RGB; changed.
+            shares: (256,) of the pixels by class id.
+        """
+        shown = self._visible & (shares >= self.legend_share)
+        draw_legend(picture, self._class_map, np.flatnonzero(shown).tolist())
+
+    def _check(self, image: Tensor, labels: Tensor) -> None:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != torch.uint8:
+            raise InputError(
+                f"overlay image: got {tuple(image.shape)} {image.dtype}; "
+                "allowed (H, W, 3) torch.uint8; convert the image to RGB first"
+            )
+        if labels.shape != image.shape[:2] or labels.dtype != torch.uint8 or not labels.numel():
+            raise InputError(
+                f"overlay labels: got {tuple(labels.shape)} {labels.dtype}; allowed "
+                f"{tuple(image.shape[:2])} torch.uint8, the size of the image; "
+                "resize the labels first"
+            )
+        if not image.device == labels.device == self._device:
+            raise InputError(
+                f"overlay: got image on {image.device}, labels on {labels.device}; allowed "
+                f"{self._device}, the renderer's device; move them first"
+            )
+
+
+def _class_shares(labels: Tensor) -> npt.NDArray[np.float64]:
+    """Share of the pixels by class id, (256,); of a large picture, by a regular sample."""
+    step = max(1, round((labels.numel() / _COUNTED_PIXELS) ** 0.5))
+    sample = labels[::step, ::step].cpu().numpy().ravel()
+    return np.bincount(sample, minlength=256) / sample.size

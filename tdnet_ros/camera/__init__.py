@@ -1,0 +1,1 @@
+"""One camera, from its messages to the published outputs."""

@@ -1,0 +1,194 @@
+"""Whether the node is deaf: another participant listens to a camera that sends it nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode
+from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
+from rclpy.utilities import try_shutdown
+
+from tdnet_ros.camera.camera import Camera
+from tdnet_ros.rclpy_tools.abandoned_ports import avoid_abandoned_ports
+from tdnet_ros.rclpy_tools.log_throttle import describe
+
+CHECK_SECONDS = 1.0
+LISTEN_SECONDS = 30.0
+# Where most images are lost in transport, a few may reach one participant and not the other.
+IMAGES = 5
+# Calls of the node's executor after which an image that arrived must have been taken.
+CONFIRMING_CHECKS = 3
+LONGEST_PAUSE_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class CameraInput:
+    """A camera and the subscription of its images."""
+
+    camera: Camera
+    subscription: Subscription
+
+
+@dataclass(frozen=True)
+class _Suspicion:
+    """Another participant received images of a camera.
+
+    Attributes:
+        camera: that sent them.
+        last_arrival: of the node when the other participant began to listen.
+        checks: that have not seen another arrival since.
+    """
+
+    camera: Camera
+    last_arrival: float | None
+    checks: int = 0
+
+
+class DeafnessWatch:
+    """Finds out why a camera with a publisher sends nothing: it is idle, or the node is deaf.
+
+    Both look the same from inside. So a participant of its own subscribes to the images for some
+    seconds. If it receives some and the node none, the node is deaf. Otherwise nothing has
+    happened, and the next check waits for twice as long.
+
+    Args:
+        node: the active node.
+        inputs: by the name of the camera.
+        patience: returns the seconds without an image after which a camera is checked; 0: never.
+        report: called by the executor with the reason, if the node is deaf.
+        renewals: how often the node was replaced before; each doubles the time until the first
+            check, so that a fault that this does not cure costs little.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        inputs: Mapping[str, CameraInput],
+        patience: Callable[[], float],
+        report: Callable[[str], None],
+        renewals: int = 0,
+    ) -> None:
+        self._node = node
+        self._inputs = inputs
+        self._patience = patience
+        self._report = report
+        self._caution = 2.0**renewals
+        self._suspicion: _Suspicion | None = None
+        self._began = time.perf_counter()
+        self._due: dict[str, float] = {}
+        self._stopping = threading.Event()
+        self._listening: threading.Thread | None = None
+        self._timer = node.create_timer(
+            CHECK_SECONDS, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+
+    def stop(self) -> None:
+        """Check no more."""
+        self._stopping.set()
+        self._node.destroy_timer(self._timer)
+        if self._listening is not None:
+            self._listening.join()
+
+    def _check(self) -> None:
+        self._confirm()
+        patience, now = self._patience(), time.perf_counter()
+        first = min(self._caution * patience, LONGEST_PAUSE_SECONDS)
+        for name, source in self._inputs.items():
+            arrived = source.camera.loss.last_arrival
+            silent = now - (self._began if arrived is None else arrived)
+            if silent <= patience:
+                source.camera.deaf = False
+                self._due.pop(name, None)
+            elif (
+                patience
+                and silent > self._due.get(name, first)
+                and not self._is_listening
+                and self._node.count_publishers(source.camera.input_topic)
+            ):
+                self._due[name] = silent + min(silent, LONGEST_PAUSE_SECONDS)
+                self._listen(source)
+
+    def _confirm(self) -> None:
+        suspicion = self._suspicion
+        if suspicion is None:
+            return
+        camera, checks = suspicion.camera, suspicion.checks + 1
+        if camera.loss.last_arrival != suspicion.last_arrival:
+            self._suspicion = None
+        elif checks < CONFIRMING_CHECKS:
+            self._suspicion = replace(suspicion, checks=checks)
+        else:
+            self._suspicion = None
+            camera.deaf = True
+            self._report(f"another participant receives {camera.input_topic}, this node does not")
+
+    @property
+    def _is_listening(self) -> bool:
+        return self._listening is not None and self._listening.is_alive()
+
+    def _listen(self, source: CameraInput) -> None:
+        # A daemon, so that a middleware that blocks cannot keep the process from ending.
+        self._listening = threading.Thread(
+            target=self._compare, args=(source,), name="deafness", daemon=True
+        )
+        self._listening.start()
+
+    def _compare(self, source: CameraInput) -> None:
+        camera = source.camera
+        before = camera.loss.last_arrival
+        try:
+            heard = _receives(self._node, source.subscription, self._stopping)
+        except Exception as error:
+            text = f"cannot check whether {camera.input_topic} is received: {describe(error)}"
+            if camera.throttle.allows(text):
+                self._node.get_logger().warning(text)
+            return
+        if heard and camera.loss.last_arrival == before:
+            self._suspicion = _Suspicion(camera, before)
+
+
+def _receives(node: LifecycleNode, subscription: Subscription, stopping: threading.Event) -> bool:
+    """Return whether a participant of its own receives messages of a subscription's topic."""
+    received: list[bytes] = []
+    context = Context()
+    with avoid_abandoned_ports():
+        rclpy.init(
+            args=[],
+            context=context,
+            domain_id=node.context.get_domain_id(),
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+        listener = rclpy.create_node(
+            f"{node.get_name()}_deafness_check",
+            namespace=node.get_namespace(),
+            context=context,
+            use_global_arguments=False,
+            enable_rosout=False,
+            start_parameter_services=False,
+        )
+    executor = SingleThreadedExecutor(context=context)
+    try:
+        listener.create_subscription(
+            subscription.msg_type,
+            subscription.topic_name,
+            received.append,
+            subscription.qos_profile,
+            raw=True,
+        )
+        executor.add_node(listener)
+        end = time.perf_counter() + LISTEN_SECONDS
+        while len(received) < IMAGES and not stopping.is_set() and time.perf_counter() < end:
+            executor.spin_once(timeout_sec=0.1)
+    finally:
+        executor.shutdown(timeout_sec=0)
+        listener.destroy_node()
+        try_shutdown(context=context)
+    return len(received) >= IMAGES

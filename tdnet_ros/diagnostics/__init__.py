@@ -1,0 +1,1 @@
+"""What is wrong with the node or a camera, and why nothing is published."""

@@ -1,0 +1,142 @@
+"""The model in use, and the one that takes its place between two frames."""
+
+from __future__ import annotations
+
+from tdnet.settings import SegmenterSettings
+from tdnet_ros.camera.frame_pipeline import Recipe
+from tdnet_ros.model.model_loading import (
+    FileStates,
+    LoadedModel,
+    ModelLoader,
+    ModelLoadError,
+    build_model,
+    give_back_once_unused,
+)
+from tdnet_ros.settings import NodeSettings
+
+
+class LiveModel:
+    """Keeps the recipe in step with the parameters of a configured node.
+
+    A change comes in three steps, as ROS sets parameters: `load` the model in the background,
+    `prepare` the recipe when the change is checked, `adopt` it when the change has been made.
+
+    Args:
+        loader: loads models beside the one in use.
+    """
+
+    def __init__(self, loader: ModelLoader) -> None:
+        self.recipe: Recipe | None = None
+        self._loader = loader
+        self._files: FileStates = ()
+        self._loaded: LoadedModel | None = None
+        self._load_error: ModelLoadError | None = None
+        self._next: Recipe | None = None
+
+    def configure(self, settings: NodeSettings) -> Recipe:
+        """Use the first model: the one that `load_first` loaded, or else one loaded at once.
+
+        Raises:
+            TdnetError: the model cannot be built, or the settings do not fit it.
+        """
+        if self._load_error is not None:
+            raise self._load_error
+        wanted, loaded = settings.segmenter, self._loaded
+        if loaded is None or loaded.settings != wanted:
+            loaded = build_model(wanted)
+        self.recipe = Recipe.create(loaded.segmenter, wanted, settings)
+        self._files, self._loaded = loaded.files, None
+        return self.recipe
+
+    async def load_first(self, settings: SegmenterSettings) -> None:
+        """Load the model that `configure` is to use; what fails, fails there."""
+        try:
+            self._loaded = await self._loader.load(settings)
+        except ModelLoadError as error:
+            self._load_error = error
+
+    def free(self) -> None:
+        """Let go of every model."""
+        self.recipe = self._loaded = self._load_error = self._next = None
+
+    async def load(self, settings: NodeSettings) -> None:
+        """Load the model that settings ask for beside the one in use, while frames go on.
+
+        Nothing is loaded where the model in use was built from the same, unless one of its files
+        was replaced by another since.
+
+        Raises:
+            ModelLoadError: the model cannot be built.
+        """
+        if self.recipe is None:
+            return
+        same = self.recipe.built_from == settings.segmenter
+        self._loaded = await self._loader.load(settings.segmenter, self._files if same else None)
+
+    def prepare(self, settings: NodeSettings) -> None:
+        """Put together what frames are segmented with once the settings are in force.
+
+        A model that nobody loaded before is built at once.
+
+        Raises:
+            TdnetError: the model cannot be built, or the settings do not fit it.
+        """
+        if self.recipe is None:
+            return
+        wanted, loaded = settings.segmenter, self._loaded
+        if loaded is not None and loaded.settings == wanted:
+            self._next = Recipe.create(loaded.segmenter, wanted, settings)
+        elif wanted in (self.recipe.settings.segmenter, self.recipe.built_from):
+            self._next = self.recipe.adapted(settings)
+        else:
+            self._next = Recipe.create(build_model(wanted).segmenter, wanted, settings)
+
+    def adopt(self, settings: NodeSettings) -> Recipe | None:
+        """Use what was prepared for the settings, which are in force now; None: no model."""
+        if self.recipe is None:
+            return None
+        prepared, self._next = self._next, None
+        if prepared is not None and prepared.settings == settings:
+            self._replace(prepared)
+        return self.recipe
+
+    def forget(self) -> None:
+        """Let go of what was loaded or prepared and did not come into use."""
+        for left in (self._loaded, self._next):
+            if left is not None and (
+                self.recipe is None or left.segmenter is not self.recipe.segmenter
+            ):
+                give_back_once_unused(left.segmenter)
+        self._loaded = self._load_error = self._next = None
+
+    async def load_elsewhere(self, settings: SegmenterSettings) -> Recipe | None:
+        """Load the model of the settings in force from others, and use it.
+
+        Returns:
+            What frames are segmented with now; None where another model came into use meanwhile.
+
+        Raises:
+            ModelLoadError: the model cannot be built.
+        """
+        before = self.recipe
+        loaded = await self._loader.load(settings)
+        now = self.recipe
+        if (
+            loaded is None
+            or before is None
+            or now is None
+            or now.segmenter is not before.segmenter
+        ):
+            return None
+        self._loaded = loaded
+        self._replace(Recipe.create(loaded.segmenter, loaded.settings, now.settings))
+        return self.recipe
+
+    def _replace(self, recipe: Recipe) -> None:
+        old = self.recipe
+        self.recipe = recipe
+        if self._loaded is not None and self._loaded.segmenter is recipe.segmenter:
+            self._files = self._loaded.files
+            self._loaded = None
+        if old is not None and old.segmenter is not recipe.segmenter:
+            give_back_once_unused(old.segmenter)

@@ -1,0 +1,40 @@
+"""The tensors that a description must have are those that the graphs of any variant work on."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tdnet import create_model
+from tdnet.backends.onnx.tensors import input_tensors, output_tensors
+from tdnet.variants import VARIANTS, Variant
+from tdnet_offline.export.path_graph import PathGraph
+
+SIZE = (97, 131)
+SHORTER = [
+    variant.limited_memory(frames)
+    for variant in VARIANTS
+    for frames in range(variant.memory_capacity)
+    if variant.name == "td4-psp18-nano"
+]
+
+
+@pytest.mark.parametrize(
+    "variant", [*VARIANTS, *SHORTER], ids=lambda v: f"{v.name}-{v.memory_capacity}"
+)
+@pytest.mark.parametrize("output", ["logits", "labels"])
+@torch.inference_mode()
+def test_every_path_takes_and_gives_them(variant: Variant, output: str) -> None:
+    with torch.device("meta"):
+        network = create_model(variant, num_classes=5, input_size=SIZE)
+        ids = torch.empty(5, dtype=torch.int32) if output == "labels" else None
+        frame, *memory = (
+            torch.empty(spec.of_batch(2), dtype=getattr(torch, spec.dtype))
+            for spec in input_tensors(variant, SIZE, "float32", "batch")
+        )
+        wanted = output_tensors(variant, 5, SIZE, "float32", "batch", output)
+    for path in range(variant.paths):
+        given = PathGraph(network, path, ids)(frame, *memory)
+        assert [(tuple(item.shape), str(item.dtype)) for item in given] == [
+            (spec.of_batch(2), f"torch.{spec.dtype}") for spec in wanted
+        ]

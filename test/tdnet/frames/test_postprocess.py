@@ -1,0 +1,167 @@
+"""Labels and confidence against the plain formulation: resize everything, softmax, argmax."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tdnet.class_map.model import ClassMap
+from tdnet.errors import InputError
+from tdnet.frames.postprocess import OutputOptions, Postprocessor
+
+CPU = torch.device("cpu")
+MERGED = """
+name: merged
+network: cityscapes
+classes:
+  - {id: 7, name: ground, color: [10, 20, 30], from: [road, sidewalk]}
+  - {id: 3, name: car, color: [0, 0, 255], from: [car]}
+rest: unlabelled
+"""
+
+
+def plain(logits: torch.Tensor, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    large = torch.nn.functional.interpolate(logits, size, mode="bilinear", align_corners=True)
+    probability, channel = large.double().softmax(1).max(1)
+    return channel[0].numpy(), probability[0].numpy()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    feature=st.tuples(st.integers(1, 9), st.integers(1, 17)),
+    size=st.tuples(st.integers(1, 70), st.integers(1, 90)),
+    seed=st.integers(0, 1000),
+)
+def test_equals_the_plain_formulation(
+    feature: tuple[int, int], size: tuple[int, int], seed: int
+) -> None:
+    logits = 3 * torch.randn(1, 19, *feature, generator=torch.Generator().manual_seed(seed))
+    images = Postprocessor(ClassMap.load("cityscapes"), CPU)(
+        logits, size, confidence=True, threshold=0.0
+    )
+    channel, probability = plain(logits, size)
+    assert images.confidence is not None
+    assert images.labels.shape == images.confidence.shape == size
+    assert (images.labels.numpy() == channel).mean() > 0.998
+    assert np.abs(images.confidence.numpy() - 255 * probability).max() <= 0.51
+
+
+def test_a_large_image_is_seamless() -> None:
+    logits = torch.randn(1, 19, 33, 65, generator=torch.Generator().manual_seed(1))
+    size = (720, 1280)
+    images = Postprocessor(ClassMap.load("cityscapes"), CPU)(
+        logits, size, confidence=False, threshold=0.0
+    )
+    assert images.confidence is None
+    assert (images.labels.numpy() == plain(logits, size)[0]).mean() > 0.99999
+
+
+def test_threshold_and_class_map() -> None:
+    class_map = ClassMap.from_yaml(MERGED, "merged.yaml")
+    logits = 2 * torch.randn(1, 19, 9, 17, generator=torch.Generator().manual_seed(2))
+    size = (65, 129)
+    images = Postprocessor(class_map, CPU)(logits, size, confidence=True, threshold=0.5)
+    channel, probability = plain(logits, size)
+    expected = np.full(size, 255)
+    expected[(channel == 0) | (channel == 1)] = 7
+    expected[channel == 13] = 3
+    expected[probability < 0.5] = 255
+    assert set(np.unique(expected)) == {3, 7, 255}
+    assert (images.labels.numpy() == expected).mean() > 0.999
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_overflow_is_unlabelled_and_never_the_first_class(value: float) -> None:
+    logits = torch.zeros(1, 19, 9, 17)
+    logits[:, 4] = 5.0
+    logits[:, :, 2:5, 3:6] = value
+    images = Postprocessor(ClassMap.load("cityscapes"), CPU)(
+        logits, (65, 129), confidence=True, threshold=0.0
+    )
+    assert images.confidence is not None
+    assert set(np.unique(images.labels.numpy())) == {4, 255}
+    assert images.labels[28, 32] == 255
+    assert images.confidence[28, 32] == 0
+    assert images.labels[60, 100] == 4
+
+
+@pytest.mark.parametrize("classes", [1, 2, 255])
+def test_any_number_of_classes(classes: int) -> None:
+    logits = torch.randn(1, classes, 5, 6, generator=torch.Generator().manual_seed(3))
+    images = Postprocessor(ClassMap.numbered(classes), CPU)(
+        logits, (23, 31), confidence=True, threshold=0.0
+    )
+    channel, probability = plain(logits, (23, 31))
+    assert (images.labels.numpy() == channel).mean() > 0.99
+    assert images.confidence is not None
+    assert np.abs(images.confidence.numpy() - 255 * probability).max() <= 0.51
+
+
+def test_of_equal_scores_the_first_class_is_taken() -> None:
+    logits = torch.zeros(1, 19, 3, 4)
+    logits[:, [4, 7, 18]] = 2.5
+    images = Postprocessor(ClassMap.load("cityscapes"), CPU)(
+        logits, (20, 30), confidence=False, threshold=0.0
+    )
+    assert np.unique(images.labels.numpy()).tolist() == [4]
+
+
+def test_scores_far_apart() -> None:
+    logits = torch.full((1, 19, 3, 4), -1000.0)
+    logits[:, 5] = -7.0
+    images = Postprocessor(ClassMap.load("cityscapes"), CPU)(
+        logits, (20, 30), confidence=True, threshold=0.5
+    )
+    assert images.confidence is not None
+    assert np.unique(images.labels.numpy()).tolist() == [5]
+    assert np.unique(images.confidence.numpy()).tolist() == [255]
+
+
+class LargestFloat(TorchDispatchMode):
+    """Notes how many numbers the largest float tensor holds that an operation gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+        self.operations = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+        result = operation(*args, **(kwargs or {}))
+        self.operations += 1
+        if isinstance(result, torch.Tensor) and result.is_floating_point():
+            self.numbers = max(self.numbers, result.numel())
+        return result
+
+
+@pytest.mark.parametrize("confidence", [False, True])
+def test_no_float_image_of_the_full_size(confidence: bool) -> None:
+    """Between two rows of logits 32 rows of labels are made at once, in a dozen operations."""
+    logits = torch.randn(1, 19, 33, 17)
+    postprocess = Postprocessor(ClassMap.load("cityscapes"), CPU)
+    size = (1024, 128)
+    postprocess(logits, size, confidence=confidence, threshold=0.0)
+    with LargestFloat() as noted:
+        postprocess(logits, size, confidence=confidence, threshold=0.0)
+    assert noted.numbers <= 19 * 1024 * 128 / 16
+    assert noted.operations <= 32 * (32 if confidence else 24) + 20
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"size": "screen"},
+        {"size": (0, 10)},
+        {"size": (10, 100000)},
+        {"size": (16384, 16384)},
+        {"confidence_threshold": 1.1},
+        {"confidence_threshold": -0.1},
+    ],
+    ids=str,
+)
+def test_impossible_options_are_refused(options: dict) -> None:
+    with pytest.raises(InputError, match="allowed are"):
+        OutputOptions(**options)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tdnet.network.temporal_memory import FrameFeatures, MemoryEntry, TemporalMemory
+
+
+def entry(value: float) -> MemoryEntry:
+    return MemoryEntry(
+        torch.full((1, 6, 4), value), torch.full((1, 6, 4), -value), torch.full((1, 6, 8), value)
+    )
+
+
+def append(memory: TemporalMemory, value: float) -> None:
+    maps = torch.zeros(1, 4, 2, 3)
+    memory.leave(FrameFeatures(maps, None, maps))
+    memory.store(entry(value))
+
+
+@pytest.fixture
+def memory() -> TemporalMemory:
+    return TemporalMemory(paths=4, capacity=3, positions=6, key_channels=4, value_channels=8)
+
+
+def test_holds_the_newest_frames_oldest_first(memory: TemporalMemory) -> None:
+    for t in range(11):
+        held = [item.value[0, 0, 0].item() for item in memory.entries()]
+        assert held == [float(past) for past in range(max(0, t - 3), t)]
+        assert memory.frames == min(t, 3)
+        assert memory.is_full == (t >= 3)
+        assert memory.path == t % 4
+        append(memory, t)
+
+
+def test_buffers_are_allocated_once(memory: TemporalMemory) -> None:
+    size = memory.nbytes
+    assert size == (3 * 6 * (4 + 4 + 8) + 6 * 8) * 4  # and what the next frame asks
+    for t in range(3):
+        append(memory, t)
+    places = {item.key.data_ptr() for item in memory.entries()}
+    for t in range(3, 20):
+        append(memory, t)
+        assert {item.key.data_ptr() for item in memory.entries()} == places
+    assert memory.nbytes == size
+
+
+def test_reset_gives_the_turn_to_the_first_path(memory: TemporalMemory) -> None:
+    for t in range(5):
+        append(memory, t)
+    memory.reset()
+    assert (memory.frames, memory.path, memory.entries()) == (0, 0, [])
+
+
+def test_single_frame_networks_remember_nothing() -> None:
+    memory = TemporalMemory(paths=1, capacity=0, positions=6, key_channels=4, value_channels=8)
+    for _ in range(3):
+        memory.leave(None)
+    assert (memory.frames, memory.path, memory.nbytes) == (0, 0, 0)
