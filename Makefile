@@ -6,11 +6,11 @@
 #   make benchmark [ARGS="--device cpu"]   latency, memory and start, against a plain formulation: five minutes
 #   make node-benchmark [ARGS="--sizes 1920x1080"]   a frame's way through the node, stage by stage: five minutes
 #   make transport          how many full-HD frames arrive, with and without the DDS profile
-#   make test ROS=jazzy     on another ROS 2 than Kilted: see scripts/setup
+#   make test ROS=jazzy     on another ROS 2 than Kilted: see tools/environment/setup
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-IN_ENVIRONMENT := set +u; . scripts/activate; set -u;
+IN_ENVIRONMENT := set +u; . tools/environment/activate; set -u;
 # A domain of its own for every run, so that two runs on a machine, or in a network, do not meet.
 ISOLATED := ROS_DOMAIN_ID=$$((1 + $$$$ % 100))
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
@@ -21,10 +21,10 @@ endif
 .PHONY: setup demo test soak transport study benchmark node-benchmark lint clean
 
 setup:
-	@scripts/setup
+	@tools/environment/setup
 
 demo: setup
-	@$(IN_ENVIRONMENT) $(ISOLATED) python -m demo --output demo-output \
+	@$(IN_ENVIRONMENT) $(ISOLATED) python -m tools.demo --output demo-output \
 	  $(if $(BAG),--bag '$(BAG)') $(if $(TOPIC),--topic '$(TOPIC)') $(if $(IMAGES),--images '$(IMAGES)') \
 	  $(if $(VIDEO),--video '$(VIDEO)') \
 	  $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(VARIANT),--variant '$(VARIANT)') \
@@ -34,14 +34,14 @@ test: setup
 	@$(IN_ENVIRONMENT) $(ISOLATED) python -m pytest $(ARGS)
 
 soak: setup
-	@$(IN_ENVIRONMENT) $(ISOLATED) python -m soak --output soak-output \
+	@$(IN_ENVIRONMENT) $(ISOLATED) python -m tools.soak --output soak-output \
 	  $(if $(MINUTES),--minutes '$(MINUTES)') $(if $(RATE),--rate '$(RATE)')
 
 transport: setup
-	@$(IN_ENVIRONMENT) $(ISOLATED) python -m soak.transport --output soak-output
+	@$(IN_ENVIRONMENT) $(ISOLATED) python -m tools.soak.transport --output soak-output
 
 study: setup
-	@$(IN_ENVIRONMENT) python -m study --output study-output $(ARGS)
+	@$(IN_ENVIRONMENT) python -m tools.study --output study-output $(ARGS)
 
 benchmark: setup
 	@$(IN_ENVIRONMENT) mkdir -p benchmark-output && \
@@ -50,7 +50,7 @@ benchmark: setup
 	  | tee benchmark-output/benchmark.txt
 
 node-benchmark: setup
-	@$(IN_ENVIRONMENT) $(ISOLATED) python -m node_benchmark --output node-benchmark-output $(ARGS)
+	@$(IN_ENVIRONMENT) $(ISOLATED) python -m tools.node_benchmark --output node-benchmark-output $(ARGS)
 
 lint: setup
 	@$(IN_ENVIRONMENT) ruff check . && ruff format --check . && mypy

@@ -9,7 +9,7 @@ import pytest
 import torch
 from support.extras import exporting_package
 
-from rig.shared_memory import remove_orphans
+from tools.harness.shared_memory import remove_orphans
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("tdnet", deadline=None, print_blob=True)

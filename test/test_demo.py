@@ -91,7 +91,7 @@ def run_demo(output: Path, *arguments: str | Path) -> Run:
     paths = (str(ROOT), environment.get("PYTHONPATH", ""))
     environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     done = subprocess.run(
-        [sys.executable, "-m", "demo", "--output", str(output), *map(str, arguments)],
+        [sys.executable, "-m", "tools.demo", "--output", str(output), *map(str, arguments)],
         cwd=output.parent,
         env=environment,
         capture_output=True,
@@ -271,7 +271,7 @@ def test_page_has_both_videos(run_of_both: Run) -> None:
         assert page.find(base64.b64encode(video).decode()) > 0
         assert f'href="{name}/report.html"' in run_of_both.page()
     assert "Udacity, Inc., MIT licence" in run_of_both.page()
-    assert (ROOT / "demo" / "highway" / "LICENSE").read_text().startswith("MIT License")
+    assert (ROOT / "tools" / "demo" / "highway" / "LICENSE").read_text().startswith("MIT License")
 
 
 @pytest.mark.skipif(not browser.PATH, reason="needs Chromium: install it")

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
+from tools.gpu_check import Step, collect_tests, judge, run, steps
 
-from gpu_check import Step, collect_tests, judge, run, steps  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 ABSENT = "ModuleNotFoundError: No module named 'surely_absent'"
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from support.ros_domain import enter_free_domain
 
-from node_benchmark.__main__ import main
-from node_benchmark.frame_record import INFERENCE, STAGES, FrameRecord
-from node_benchmark.result import Process, Spread, summarize
-from node_benchmark.tables import latency_table, rate_table, stage_table
 from tdnet_ros.msg import SegmentationStatus
+from tools.node_benchmark.__main__ import main
+from tools.node_benchmark.frame_record import INFERENCE, STAGES, FrameRecord
+from tools.node_benchmark.result import Process, Spread, summarize
+from tools.node_benchmark.tables import latency_table, rate_table, stage_table
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 400
@@ -83,7 +83,7 @@ def test_a_real_node_is_measured(tmp_path: Path) -> None:
     enter_free_domain()
     arguments = ["--output", str(tmp_path), "--sizes", "96x64", "--frames", "4", "--rate", "10"]
     done = subprocess.run(
-        [sys.executable, "-m", "node_benchmark", *arguments],
+        [sys.executable, "-m", "tools.node_benchmark", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

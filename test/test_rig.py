@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rig.axis import round_step
-from rig.percentiles import Percentiles
-from rig.ros_environment import with_profile
-from rig.shared_memory import remove_orphans
+from tools.harness.axis import round_step
+from tools.harness.percentiles import Percentiles
+from tools.harness.ros_environment import with_profile
+from tools.harness.shared_memory import remove_orphans
 
 
 def segment(folder: Path, name: str, age: float) -> Path:

@@ -23,22 +23,22 @@ from sensor_msgs.msg import Image
 from support.ros_domain import enter_free_domain
 from support.ros_graph import image_message, wait_for
 
-from rig.node_view import FrameCounts
-from rig.percentiles import Percentiles
-from soak.account import STEADY, Heard, Phase, Tally
-from soak.auditor import Auditor
-from soak.chart import chart
-from soak.contents import content_of, draw_contents, stamp_of
-from soak.replay import Replay, Sample
-from soak.run import Record
-from soak.run import Sample as Moment
-from soak.sampler import Usage
-from soak.tables import fault_table
-from soak.transport import Stream, measure
-from soak.verdict import judge
 from tdnet import SegmenterSettings
 from tdnet_offline.street import StreetDrive
 from tdnet_ros.msg import SegmentationStatus
+from tools.harness.node_view import FrameCounts
+from tools.harness.percentiles import Percentiles
+from tools.soak.account import STEADY, Heard, Phase, Tally
+from tools.soak.auditor import Auditor
+from tools.soak.chart import chart
+from tools.soak.contents import content_of, draw_contents, stamp_of
+from tools.soak.replay import Replay, Sample
+from tools.soak.run import Record
+from tools.soak.run import Sample as Moment
+from tools.soak.sampler import Usage
+from tools.soak.tables import fault_table
+from tools.soak.transport import Stream, measure
+from tools.soak.verdict import judge
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 240
@@ -50,7 +50,15 @@ def domain() -> None:
 
 
 def start_soak(output: Path, minutes: float) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "soak", "--output", str(output), "--minutes", str(minutes)]
+    command = [
+        sys.executable,
+        "-m",
+        "tools.soak",
+        "--output",
+        str(output),
+        "--minutes",
+        str(minutes),
+    ]
     return subprocess.Popen(
         command,
         cwd=ROOT,
@@ -108,7 +116,7 @@ def test_ctrl_c_leaves_a_report(tmp_path: Path) -> None:
     [(["--minutes", "0"], "--minutes is 0.0; allowed"), (["--rate", "-1"], "--rate is -1.0")],
 )
 def test_mistakes_end_with_one_line(tmp_path: Path, arguments: list[str], says: str) -> None:
-    command = [sys.executable, "-m", "soak", "--output", str(tmp_path), *arguments]
+    command = [sys.executable, "-m", "tools.soak", "--output", str(tmp_path), *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 2
     assert says in done.stderr

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from study.__main__ import SEEDS, collect, main
-from study.experiments import CLAIMS, DAMAGES, EXPERIMENTS, STRIPE, Experiment, experiment
-from study.result_tables import claims_table, experiments_table, paired_differences, verdict
-from study.results import StudyResult, load_results
-from study.study_run import UNSCORED, StudyRun, fingerprint, held_out
 from tdnet_offline.datasets import open_dataset
 from tdnet_offline.training.preparation import chosen_variant
+from tools.study.__main__ import SEEDS, collect, main
+from tools.study.experiments import CLAIMS, DAMAGES, EXPERIMENTS, STRIPE, Experiment, experiment
+from tools.study.result_tables import claims_table, experiments_table, paired_differences, verdict
+from tools.study.results import StudyResult, load_results
+from tools.study.study_run import UNSCORED, StudyRun, fingerprint, held_out
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "study" / "results.json"
+RESULTS = ROOT / "tools" / "study" / "results.json"
 PAGE = ROOT / "docs" / "study.md"
 TRAINED = [entry for entry in EXPERIMENTS if not entry.weights_of]
 TINY = (

@@ -12,9 +12,9 @@ if [ $# -ne 1 ]; then
   exit 2
 fi
 if [ -z "${PYTHON:-}" ]; then
-  if (set +u; . "$root/scripts/activate") 2> /dev/null; then
+  if (set +u; . "$root/tools/environment/activate") 2> /dev/null; then
     set +u
-    . "$root/scripts/activate"
+    . "$root/tools/environment/activate"
     set -u
     PYTHON=python
   else

@@ -15,11 +15,11 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from support.ros_graph import Listener, RosGraph, image_message, wait_for
 
-from rig.node_process import NodeProcess
-from soak.camera_process import CameraProcess
-from soak.contents import stamp_ns
-from soak.subscriber_process import SubscriberProcess
 from tdnet_ros.msg import SegmentationStatus
+from tools.harness.node_process import NodeProcess
+from tools.soak.camera_process import CameraProcess
+from tools.soak.contents import stamp_ns
+from tools.soak.subscriber_process import SubscriberProcess
 
 Camera = Callable[..., CameraProcess]
 Subscriber = Callable[[float], SubscriberProcess]

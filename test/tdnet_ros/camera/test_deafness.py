@@ -16,12 +16,12 @@ from sensor_msgs.msg import Image
 from support.diagnosis import Diagnosis
 from support.ros_graph import Listener, RosGraph, diagnostic_values, image_message, wait_for
 
-from rig.node_process import NodeProcess
-from soak.camera_process import CameraProcess
-from soak.contents import stamp_ns
 from tdnet_ros.camera import deafness
 from tdnet_ros.msg import SegmentationStatus
 from tdnet_ros.rclpy_tools.abandoned_ports import SHARED_MEMORY
+from tools.harness.node_process import NodeProcess
+from tools.soak.camera_process import CameraProcess
+from tools.soak.contents import stamp_ns
 
 CAMERA, MODEL = "tdnet: camera", "tdnet: model"
 CHECK = "tdnet_deafness_check"

@@ -1,0 +1,1 @@
+"""Programs of a checkout: demo, soak, benchmarks of the node, the study; never installed."""

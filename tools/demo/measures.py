@@ -1,0 +1,106 @@
+"""Numbers of a run: every frame accounted for, rates, and latency by stage."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tools.demo.recording import STAGES, FrameStatus
+from tools.demo.session import Session
+from tools.harness.percentiles import Percentiles
+
+
+@dataclass(frozen=True)
+class FrameTotals:
+    """Frame counts of a run; `sent` is the sum of the others.
+
+    Attributes:
+        sent: Frames published by the player.
+        segmented: Frames whose outputs the node published.
+        dropped: Frames superseded by a newer one.
+        refused: Frames that the node could not use.
+        unfinished: Frames in work when the run ended.
+        lost: Frames that did not arrive at the node.
+    """
+
+    sent: int
+    segmented: int
+    dropped: int
+    refused: int
+    unfinished: int
+    lost: int
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What was measured of a run.
+
+    Attributes:
+        frames: Frame counts.
+        overlays: recorded overlay messages.
+        input_rate: frames a second as sent; 0 for a single frame.
+        output_rate: frames a second as segmented; 0 for a single frame.
+        stages: latency by stage of the node.
+        total: arrival at the node to its last publication.
+        end_to_end: publication by the player to receipt of the overlay by the recorder.
+        totals_ms: total of each segmented frame, with its time in seconds since the first frame.
+        resets: how often the memory was emptied, by reason.
+    """
+
+    frames: FrameTotals
+    overlays: int
+    input_rate: float
+    output_rate: float
+    stages: dict[str, Percentiles]
+    total: Percentiles | None
+    end_to_end: Percentiles | None
+    totals_ms: tuple[tuple[float, float], ...]
+    resets: dict[str, int]
+
+
+def measure(session: Session, statuses: Sequence[FrameStatus]) -> Measures:
+    """Give the numbers of a run.
+
+    Args:
+        session: the run.
+        statuses: what the node said of each frame.
+    """
+    counts, sent = session.counts, len(session.sent)
+    sent_at = {message.stamp_ns: message.time_ns for message in session.sent}
+    answered = [(at, sent_at[stamp]) for stamp, at in session.arrivals.items() if stamp in sent_at]
+    start = min(sent_at.values(), default=0)
+    return Measures(
+        frames=FrameTotals(
+            sent=sent,
+            segmented=counts.segmented,
+            dropped=counts.dropped,
+            refused=counts.refused,
+            unfinished=counts.at_work,
+            lost=sent - counts.received,
+        ),
+        overlays=len(session.arrivals),
+        input_rate=_rate([message.time_ns for message in session.sent]),
+        output_rate=_rate(list(session.arrivals.values())),
+        stages={
+            name: Percentiles.of([status.stages[name] for status in statuses]) for name in STAGES
+        }
+        if statuses
+        else {},
+        total=Percentiles.of([status.total_ms for status in statuses]) if statuses else None,
+        end_to_end=Percentiles.of([(at - sent) / 1e6 for at, sent in answered])
+        if answered
+        else None,
+        totals_ms=tuple(
+            ((sent_at[status.stamp_ns] - start) / 1e9, status.total_ms)
+            for status in statuses
+            if status.stamp_ns in sent_at
+        ),
+        resets=dict(Counter(s.reset_reason for s in statuses if s.reset_reason)),
+    )
+
+
+def _rate(times_ns: Sequence[int]) -> float:
+    if len(times_ns) < 2 or times_ns[-1] == times_ns[0]:
+        return 0.0
+    return (len(times_ns) - 1) / (times_ns[-1] - times_ns[0]) * 1e9

@@ -1,0 +1,34 @@
+# Sourced by bash and zsh with the checkout as the working folder. Says where ROS 2 comes from and
+# where this checkout keeps its environment:
+#   TDNET_ROS      system (the sourced ROS 2), kilted or jazzy (wheels)
+#   TDNET_VENV     virtual environment
+#   TDNET_OVERLAY  colcon workspace of the development overlay
+# and, where tools/environment/setup had to unpack the headers of Python, tells CMake and the compiler.
+
+# ROS=... decides; then a shell that sourced tools/environment/activate; then a sourced ROS 2; then wheels.
+if [ -n "${ROS:-}" ]; then
+  TDNET_ROS=$ROS
+elif [ -z "${TDNET_ROS:-}" ]; then
+  if [ -n "${ROS_DISTRO:-}" ] && python3 -c 'import rclpy' 2>/dev/null; then
+    TDNET_ROS=system
+  else
+    TDNET_ROS=kilted
+  fi
+fi
+
+case $TDNET_ROS in
+  kilted) _tdnet_suffix= ;;
+  jazzy | system) _tdnet_suffix=-$TDNET_ROS ;;
+  *)
+    echo "ROS=$TDNET_ROS: choose kilted or jazzy (wheels), or system (the sourced ROS 2)" >&2
+    return 1
+    ;;
+esac
+TDNET_VENV=$PWD/.venv$_tdnet_suffix
+TDNET_OVERLAY=$PWD/.ros$_tdnet_suffix
+unset _tdnet_suffix
+
+if [ -d "$TDNET_VENV/headers" ]; then
+  export CPATH=$TDNET_VENV/headers/usr/include
+  export CMAKE_INCLUDE_PATH=$(echo "$CPATH"/python3*)
+fi

@@ -1,0 +1,137 @@
+"""Measures the node at one camera size: a node, a camera and a listener, each for itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.harness.node_process import NodeProcess
+from tools.node_benchmark.errors import NodeBenchmarkError
+from tools.node_benchmark.frame_record import FrameRecord
+from tools.node_benchmark.listener import Listener
+from tools.node_benchmark.result import Process, Run, summarize
+from tools.soak.camera_process import TOPIC, CameraProcess
+from tools.soak.sampler import Usage, usage_of
+
+ACTIVE_SECONDS = 120.0
+# Without a frame; at half a frame a second nobody measures.
+SILENT_SECONDS = 30.0
+# At the start of each run: the memory fills, kernels and buffers are met for the first time.
+WARM_UP_FRAMES = 8
+# Of the rate that the node manages: no frame waits for the one before.
+EASY_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured at each size.
+
+    Attributes:
+        frames: of each run.
+        rate: frames a second of a camera that keeps the node busy.
+        images: file of the images that the camera sends, resized to each size.
+        folder: takes what the processes say.
+    """
+
+    frames: int
+    rate: float
+    images: Path
+    folder: Path
+
+
+def measure(size: tuple[int, int], plan: Plan) -> Iterator[Run]:
+    """Measure the node with a camera of a size, first without and then with the overlay.
+
+    Each is measured twice: kept busy, for its rate, and at half of that rate, for its latency.
+
+    Args:
+        size: height and width.
+        plan: how.
+
+    Raises:
+        NodeBenchmarkError: the node does not start, or no frame comes out.
+        SoakError: the camera does not do what it is told.
+    """
+    name = f"{size[1]}x{size[0]}"
+    with ExitStack() as ending:
+        node = NodeProcess(TOPIC, {}, plan.folder / f"node-{name}.log")
+        ending.callback(node.stop)
+        camera = CameraProcess(plan.images, plan.rate, plan.folder / f"camera-{name}.log")
+        ending.callback(camera.stop)
+        camera.obey("size {} {}".format(*size))
+        for overlay in (False, True):
+            listener = Listener(overlay=overlay)
+            try:
+                _wait_until_active(node, listener)
+                rate = plan.rate
+                for busy in (True, False):
+                    camera.obey(f"rate {rate}")
+                    records, process = _frames(node, camera, listener, plan.frames)
+                    run = summarize(size, rate, records, process, overlay=overlay, busy=busy)
+                    yield run
+                    rate = EASY_SHARE * run.rate
+            finally:
+                listener.close()
+
+
+def _frames(
+    node: NodeProcess, camera: CameraProcess, listener: Listener, count: int
+) -> tuple[list[FrameRecord], Process]:
+    camera.obey("resume")
+    try:
+        _wait(node, listener, WARM_UP_FRAMES, dropped=True)
+        begun, before = time.monotonic(), _usage(node)
+        _wait(node, listener, count, dropped=False)
+        seconds, after = time.monotonic() - begun, _usage(node)
+    finally:
+        camera.obey("pause")
+    records = listener.take()
+    cpu = (after.cpu_seconds - before.cpu_seconds) / seconds
+    resident = after.own_mib + after.shared_mib + after.file_mib
+    return records, Process(cpu, resident, after.own_mib, after.own_mib - before.own_mib)
+
+
+def _wait(node: NodeProcess, listener: Listener, count: int, *, dropped: bool) -> None:
+    """Wait for so many frames."""
+    heard, since = 0, time.monotonic()
+    while heard < count:
+        _check_running(node)
+        time.sleep(0.05)
+        now = listener.heard
+        if now > heard:
+            heard, since = now, time.monotonic()
+        if time.monotonic() - since > SILENT_SECONDS:
+            said = listener.view.last_error if listener.view else ""
+            raise NodeBenchmarkError(
+                f"no labels for {SILENT_SECONDS:.0f} s: {said or node.last_words()}"
+            )
+    if dropped:
+        listener.take()
+
+
+def _wait_until_active(node: NodeProcess, listener: Listener) -> None:
+    begun = time.monotonic()
+    while listener.view is None or not listener.view.active:
+        if listener.view is not None and listener.view.failure:
+            raise NodeBenchmarkError(f"the node says: {listener.view.failure}")
+        _check_running(node)
+        if time.monotonic() - begun > ACTIVE_SECONDS:
+            raise NodeBenchmarkError(
+                f"not active after {ACTIVE_SECONDS:.0f} s: {node.last_words()}"
+            )
+        time.sleep(0.05)
+
+
+def _check_running(node: NodeProcess) -> None:
+    if not node.running:
+        raise NodeBenchmarkError(f"the node ended: {node.last_words()}")
+
+
+def _usage(node: NodeProcess) -> Usage:
+    usage = usage_of(node.pid)
+    if usage is None:
+        raise NodeBenchmarkError(f"the node ended: {node.last_words()}")
+    return usage

@@ -1,0 +1,156 @@
+"""The tables of a run: what became of the frames by fault, and the node over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from tools.harness.node_view import FrameCounts
+from tools.harness.percentiles import Percentiles
+from tools.soak.account import Phase, plus
+from tools.soak.run import Sample
+
+# Rows of the table over time.
+TIME_ROWS = 12
+_WIDTH = 150
+
+
+def wide_console() -> Console:
+    """Give a console that the tables fit; where it is narrower, long lines are better."""
+    console = Console()
+    console.width = max(console.width, _WIDTH)
+    return console
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text.
+
+    Attributes:
+        title: what it shows.
+        columns: their headings; the first column is of words, the others of numbers.
+        rows: their cells.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        """Give it as Markdown."""
+        lines = [self.columns, tuple("---:" if i else "---" for i in range(len(self.columns)))]
+        return "\n".join(f"| {' | '.join(row)} |" for row in (*lines, *self.rows))
+
+    def rich(self) -> RichTable:
+        """Give it for the console."""
+        table = RichTable(title=self.title, title_justify="left")
+        for index, name in enumerate(self.columns):
+            table.add_column(name, justify="right" if index else "left", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+
+def fault_table(phases: Sequence[Phase]) -> Table:
+    """What became of the frames, a row for each fault and one for their sum."""
+    names = list(dict.fromkeys(phase.fault for phase in phases))
+    groups = [(name, [phase for phase in phases if phase.fault == name]) for name in names]
+    return Table(
+        "Frames by fault",
+        (
+            *("fault", "times", "sent", "lost", "received", "segmented", "dropped", "refused"),
+            *("outputs", "age ms p50, p95", "longest gap s"),
+        ),
+        (
+            *(_fault_row(name, group) for name, group in groups),
+            _fault_row("all", phases),
+        ),
+    )
+
+
+def _fault_row(name: str, phases: Sequence[Phase]) -> tuple[str, ...]:
+    counts = FrameCounts()
+    for phase in phases:
+        counts = plus(counts, phase.counts)
+    timed = [phase for phase in phases if phase.stamps_are_now]
+    ages = [phase.age for phase in timed if phase.age is not None]
+    gaps = [phase.longest_gap for phase in phases if phase.longest_gap is not None]
+    whole = name == "all"
+    return (
+        name,
+        str(len(phases)),
+        str(sum(phase.sent for phase in phases)),
+        str(sum(phase.lost for phase in phases)),
+        str(counts.received),
+        str(counts.segmented),
+        str(counts.dropped),
+        str(counts.refused),
+        str(sum(phase.outputs for phase in phases)),
+        "" if whole else _median(ages),
+        f"{max(gaps):.1f}" if gaps else "",
+    )
+
+
+def time_table(samples: Sequence[Sample]) -> Table:
+    """The node over time, in equal parts of the run."""
+    if not samples:
+        return Table("The node over time", ("minutes",), ())
+    end = samples[-1].seconds
+    rows = []
+    for index in range(TIME_ROWS):
+        low, high = end * index / TIME_ROWS, end * (index + 1) / TIME_ROWS
+        part = [s for s in samples if low < s.seconds <= high]
+        if part:
+            rows.append(_time_row(low, high, part))
+    return Table(
+        "The node over time",
+        (
+            *(
+                "minutes",
+                "own MiB",
+                "at most",
+                "shared MiB",
+                "device MiB",
+                "threads",
+                "files",
+                "CPU",
+            ),
+            *("outputs/s", "age ms p50, p95", "sent", "segmented", "dropped", "refused"),
+        ),
+        tuple(rows),
+    )
+
+
+def _time_row(low: float, high: float, part: Sequence[Sample]) -> tuple[str, ...]:
+    ages = [s.age for s in part if s.age is not None and s.stamps_are_now]
+    device = [s.device_mib for s in part if s.device_mib is not None]
+    last = part[-1]
+    return (
+        f"{low / 60:.1f}-{high / 60:.1f}",
+        f"{np.median([s.usage.own_mib for s in part]):.0f}",
+        f"{max(s.usage.own_mib for s in part):.0f}",
+        f"{np.median([s.usage.shared_mib for s in part]):.0f}",
+        f"{np.median(device):.0f}" if device else "-",
+        f"{np.median([s.usage.threads for s in part]):.0f}",
+        f"{np.median([s.usage.files for s in part]):.0f}",
+        f"{np.mean([s.cpu for s in part]):.2f}",
+        f"{np.mean([s.rate for s in part]):.1f}",
+        _median(ages),
+        str(last.sent),
+        str(last.counts.segmented),
+        str(last.counts.dropped),
+        str(last.counts.refused),
+    )
+
+
+def _median(ages: Sequence[Percentiles]) -> str:
+    """The usual one of several median and 95th percentiles; empty where there are none."""
+    if not ages:
+        return ""
+    return (
+        f"{np.median([age.p50 for age in ages]):.0f}, {np.median([age.p95 for age in ages]):.0f}"
+    )

@@ -1,0 +1,186 @@
+"""One experiment with one seed: train its network, evaluate it, save the numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from tdnet.checkpoints.weights import load_weights, packaged_weights
+from tdnet.errors import WeightsError
+from tdnet.segmenter import StreamingSegmenter
+from tdnet_offline.damage import Damage
+from tdnet_offline.datasets import open_dataset
+from tdnet_offline.datasets.video import Dataset
+from tdnet_offline.evaluation.evaluating import evaluate
+from tdnet_offline.evaluation.metrics import agreement, mean_iou, total_confusion
+from tdnet_offline.provenance import git_commit, hardware, versions
+from tdnet_offline.training.configuration import TrainingConfig
+from tdnet_offline.training.preparation import untied_network
+from tdnet_offline.training.recipe import load_recipe
+from tdnet_offline.training.runner import run_training
+from tools.study.experiments import CLEAN, DAMAGES, SINGLE, Experiment, experiment
+from tools.study.results import StudyResult, save_results
+
+FIRST_SEED = 1
+RECIPE = Path(__file__).with_name("recipe.yaml")
+HELD_OUT = "street:1000000-1000011@180x320,frames=12"
+"""Drives that no network is trained on."""
+UNSCORED = 3
+"""Frames at the start of a drive that are not scored: the memory is not full yet."""
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """An experiment with one seed, and its files.
+
+    Attributes:
+        root: folder of the study.
+        experiment: what to train and evaluate.
+        seed: of the run.
+    """
+
+    root: Path
+    experiment: Experiment
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run; another one if the experiment or its first weights change."""
+        name = self.experiment.name.replace(" ", "-")
+        group = f"{name}-{fingerprint(self.experiment)}-{start_digest()[:8]}"
+        return self.root / group / f"seed-{self.seed}"
+
+    @property
+    def weights(self) -> Path:
+        """Weights after the last iteration."""
+        return self.folder / "last.safetensors"
+
+    @property
+    def result(self) -> Path:
+        """Numbers of the run; the file exists when the run is complete."""
+        return self.folder / "result.json"
+
+    def of(self, name: str) -> StudyRun:
+        """Return the run of another experiment that this run uses."""
+        other = experiment(name)
+        return StudyRun(self.root, other, FIRST_SEED if other.one_seed else self.seed)
+
+    def configuration(self, extra: tuple[str, ...] = ()) -> TrainingConfig:
+        """Return the configuration of the training.
+
+        Args:
+            extra: changes on top, as for `tdnet train`.
+
+        Raises:
+            TdnetError: a value is not allowed.
+        """
+        data = load_recipe(str(RECIPE)).data
+        cache = str(self.root / "street")
+        words = [
+            f"data.train={data.train.replace('CACHE', cache)}",
+            f"data.validation={data.validation.replace('CACHE', cache)}",
+            *self.experiment.overrides,
+            f"seed={self.seed}",
+            f"output={self.folder}",
+            "resume=true",
+        ]
+        if f"network.variant={SINGLE}" in self.experiment.overrides:
+            words.append(f"init.weights={_start_weights()}")
+        else:
+            words += [f"init.single={_start_weights()}", "init.pass_through=true"]
+        if self.experiment.taught_by:
+            words.append(f"loss.teacher={self.of(self.experiment.taught_by).weights}")
+        return load_recipe(str(RECIPE), [*words, *extra])
+
+    def run(self, extra: tuple[str, ...] = (), drives: int | None = None) -> None:
+        """Train and evaluate, unless the result exists; continue an interrupted training.
+
+        Args:
+            extra: changes of the training, as for `tdnet train`.
+            drives: held-out drives to evaluate on; None: all.
+
+        Raises:
+            TdnetError: a network that it needs does not exist, or training failed.
+        """
+        if self.result.exists():
+            return
+        trained = self.of(self.experiment.weights_of) if self.experiment.weights_of else self
+        config = trained.configuration(extra)
+        if trained is self:
+            run_training(config)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save_results(self.result, [self._evaluated(config, trained.weights, drives)])
+
+    def _evaluated(self, config: TrainingConfig, weights: Path, drives: int | None) -> StudyResult:
+        dataset = held_out(self.root / "street", drives)
+        network = untied_network(config.network, dataset.class_map.num_network_classes)
+        load_weights(network, weights)
+        network.memory_stride = network.variant.memory_stride
+        segmenter = StreamingSegmenter(network, class_map=dataset.class_map, precision="float32")
+        evaluations = {
+            damage: evaluate(
+                dataset,
+                segmenter,
+                memory=self.experiment.memory,
+                damage=Damage.parse(damage),
+                seed=self.seed,
+                weights=str(weights),
+                worst=0,
+            )
+            for damage in DAMAGES
+        }
+        return StudyResult(
+            experiment=self.experiment.name,
+            seed=self.seed,
+            mean_iou={
+                damage: round(mean_iou(total_confusion(found)), 4)
+                for damage, found in evaluations.items()
+            },
+            consistency=round(agreement(evaluations[CLEAN].consistency), 4),
+            scored_frames=dataset.num_labelled,
+            fingerprint=fingerprint(self.experiment),
+            start_weights=start_digest(),
+            hardware=hardware(),
+            versions=versions(),
+            git_commit=git_commit(),
+        )
+
+
+def fingerprint(chosen: Experiment) -> str:
+    """Return a digest of the recipe, the experiment, its evaluation and those that it needs."""
+    digest = hashlib.sha256(RECIPE.read_bytes())
+    digest.update(f"{chosen} {HELD_OUT} {UNSCORED} {DAMAGES}".encode())
+    for name in chosen.needs:
+        digest.update(fingerprint(experiment(name)).encode())
+    return digest.hexdigest()[:16]
+
+
+def start_digest() -> str:
+    """Return the SHA-256 of the packaged weights that all networks start from.
+
+    Raises:
+        WeightsError: no such weights are packaged.
+    """
+    return hashlib.sha256(_start_weights().read_bytes()).hexdigest()
+
+
+def held_out(cache: Path, drives: int | None = None) -> Dataset:
+    """Open the held-out drives; only frames with a full memory are labelled.
+
+    Args:
+        cache: folder for rendered frames.
+        drives: how many; None: all.
+    """
+    whole = open_dataset(f"{HELD_OUT},cache={cache}")
+    for video in whole.videos:
+        video.labelled = range(UNSCORED, video.num_frames)
+    return dataclasses.replace(whole, videos=whole.videos[:drives])
+
+
+def _start_weights() -> Path:
+    path = packaged_weights(SINGLE)
+    if path is None:
+        raise WeightsError(f"no weights of {SINGLE} are packaged; the networks start from them")
+    return path
