@@ -29,24 +29,24 @@ if TYPE_CHECKING:
     from tdnet.variants import get_variant, list_variants
 
 _HOMES = {
-    "ClassMap": "class_map",
+    "ClassMap": "class_map.model",
     "ContinuityPolicy": "continuity",
     "FrameInfo": "continuity",
-    "OutputOptions": "postprocess",
-    "OverlayRenderer": "overlay",
+    "OutputOptions": "frames.postprocess",
+    "OverlayRenderer": "overlay.renderer",
     "ResetReason": "continuity",
-    "SegmentationResult": "streaming",
+    "SegmentationResult": "segmenter",
     "SegmenterSettings": "settings",
-    "Stream": "streaming",
-    "StreamingSegmenter": "streaming",
+    "Stream": "segmenter",
+    "StreamingSegmenter": "segmenter",
     "TdnetError": "errors",
     "create_model": "network",
-    "describe_weights": "weights",
+    "describe_weights": "checkpoints.weights",
     "get_variant": "variants",
     "list_variants": "variants",
-    "load_weights": "weights",
-    "packaged_weights": "weights",
-    "save_weights": "weights",
+    "load_weights": "checkpoints.weights",
+    "packaged_weights": "checkpoints.weights",
+    "save_weights": "checkpoints.weights",
 }
 
 __all__ = [
