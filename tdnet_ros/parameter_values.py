@@ -33,7 +33,9 @@ def declare(node: Node) -> NodeSettings:
         if spec.name in overrides:
             given = overrides[spec.name] = typed(overrides[spec.name])
             kind = spec.kind or Parameter.Type.from_parameter_value(defaults[spec.name])
-            _check_type(given, kind)
+            # An empty list on the command line is a value that is not set.
+            if spec.kind is None or given.type_ is not Parameter.Type.NOT_SET:
+                _check_type(given, kind)
         try:
             _declare_one(node, spec, defaults[spec.name])
         except InvalidParameterValueException as error:

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
@@ -38,7 +38,7 @@ class Start:
     """What a node is started with.
 
     Attributes:
-        context: of the node; its participant belongs to it.
+        context: of the node; its participant belongs to it. None: the default one.
         renew: called from any thread with a reason, replaces the node by one with a participant
             of its own; without effect while that happens.
         parameters: of the node before; they take precedence over command line and files.
@@ -46,8 +46,8 @@ class Start:
         reason: of the last renewal.
     """
 
-    context: Context
-    renew: Callable[[str], None]
+    context: Context | None = None
+    renew: Callable[[str], None] = lambda reason: None
     parameters: tuple[Parameter, ...] = ()
     renewals: int = 0
     reason: str = ""
@@ -163,12 +163,13 @@ class _Lives:
                 enable_rosout=False,
                 start_parameter_services=False,
             )
-            parameters = tuple(_parameters(node))
+            parameters = list(node.get_parameters_by_prefix("").values())
+            given = tuple(p for p in parameters if not _is_empty(p))
             self._spinning.end()
             # The middleware removes a node only once nothing refers to it any more.
             self._spinning = node = None
             gc.collect()
-            self._start = Start(Context(), self._renew, parameters, before.renewals + 1, reason)
+            self._start = Start(Context(), self._renew, given, before.renewals + 1, reason)
             try:
                 with avoid_abandoned_ports():
                     rclpy.init(
@@ -177,6 +178,8 @@ class _Lives:
                         signal_handler_options=SignalHandlerOptions.NO,
                     )
                     created = self._create_node(self._start)
+                # An empty list shows no type, so that it can be set, but not given.
+                created.set_parameters([p for p in parameters if _is_empty(p)])
             # Any exception must end the process: one without a node is no use.
             except Exception as error:
                 get_logger("tdnet").fatal(describe(error))
@@ -189,11 +192,8 @@ class _Lives:
             self._renewal.release()
 
 
-def _parameters(node: Node) -> Iterator[Parameter]:
-    """Yield the parameters of a node; an empty list, which shows no type, as the default."""
-    for name, parameter in node.get_parameters_by_prefix("").items():
-        is_empty = isinstance(parameter.value, list | array.array) and not parameter.value
-        yield Parameter(name, Parameter.Type.NOT_SET) if is_empty else parameter
+def _is_empty(parameter: Parameter) -> bool:
+    return isinstance(parameter.value, list | array.array) and not parameter.value
 
 
 class _Spinning:

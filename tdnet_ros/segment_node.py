@@ -54,7 +54,7 @@ class SegmentNode(LifecycleNode):
     Args:
         name: of the node, as far as it is not remapped.
         parameter_overrides: values that win over those of command line and files.
-        start: of a process that can renew the node; None: nobody can.
+        start: of a process that can renew the node; None: it is not renewed.
 
     Raises:
         TdnetError: a parameter has a value that is not allowed.
@@ -67,14 +67,9 @@ class SegmentNode(LifecycleNode):
         parameter_overrides: list[Parameter] | None = None,
         start: Start | None = None,
     ) -> None:
-        if start is None:
-            super().__init__(name, parameter_overrides=parameter_overrides)
-        else:
-            super().__init__(
-                name, parameter_overrides=list(start.parameters), context=start.context
-            )
-        self._process_start = start
-        self._renewals = start.renewals if start else 0
+        self._process = start or Start()
+        overrides = parameter_overrides or list(self._process.parameters)
+        super().__init__(name, context=self._process.context, parameter_overrides=overrides)
         self._log_handler = RosLogHandler(self.get_logger())
         self._packaged_logged = False
         self._log_handler.attach()
@@ -113,7 +108,7 @@ class SegmentNode(LifecycleNode):
         serve_transitions(self, self._load_first, self._waiting)
         self.create_service(Trigger, "~/reset_memory", self._reset_memory)
         # A node is renewed only while it is active.
-        if settings.autostart or self._renewals:
+        if settings.autostart or self._process.renewals:
             self._autostart = self.create_guard_condition(self._start, self._waiting)
             self._autostart.trigger()
 
@@ -148,9 +143,8 @@ class SegmentNode(LifecycleNode):
                 self._cameras,
                 recipe,
                 self._device,
-                self._renew,
-                self._renewals,
                 self._threads,
+                self._process,
                 self._outlasting,
             )
             self._publish_classes(recipe)
@@ -295,20 +289,15 @@ class SegmentNode(LifecycleNode):
             state = "inactive" if self._activity is None else "active"
         own = (self.get_name(), self.get_namespace())
         return NodeView(
-            state=state,
-            failure=self._failure,
-            recipe=self._model.recipe,
-            cameras=self._cameras,
-            problems=self._device.problems + outlasting_problems(self._outlasting),
-            renewals=self._renewals,
-            renewal_reason=self._process_start.reason if self._process_start else "",
+            state,
+            self._failure,
+            self._model.recipe,
+            self._cameras,
+            self._device.problems + outlasting_problems(self._outlasting),
             loading=self._loading,
             namesakes=self.get_node_names_and_namespaces().count(own) - 1,
+            start=self._process,
         )
-
-    def _renew(self, reason: str) -> None:
-        if self._process_start is not None:
-            self._process_start.renew(reason)
 
     async def _set_together(self, changed: list[Parameter]) -> SetParametersResult:
         """Set parameters, all or none; a model is loaded for them while frames go on.

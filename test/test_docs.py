@@ -19,7 +19,7 @@ STATUS = (ROOT / "msg" / "SegmentationStatus.msg").read_text(encoding="utf-8")
 # Code words of the page that are neither parameters, launch arguments nor fields of the status.
 OTHER_WORDS = {
     *("camera", "network", "raw", "compressed", "auto", "cpu", "float16", "td", "rgb8", "bgr8"),
-    *("set_parameters_atomically", "qos_overrides"),
+    *("set_parameters_atomically", "qos_overrides", "unconfigured"),
     "resets",  # a diagnostic value: see test/tdnet_ros/test_tuning_page.py
 }
 

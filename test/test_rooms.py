@@ -36,10 +36,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "parameters",
         "parameter_values",
         "parameter_services",
+        "process",
         "camera",
         "model",
         "diagnostics",
-        "process",
         "segment_node",
     ),
 }

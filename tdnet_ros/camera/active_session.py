@@ -20,6 +20,7 @@ from tdnet_ros.camera.deafness import CameraInput, DeafnessWatch
 from tdnet_ros.camera.frame_pipeline import DeviceWatch, FramePipeline, Recipe
 from tdnet_ros.camera.inference_thread import InferenceThread
 from tdnet_ros.camera.serialized_images import read_compressed_image, read_image
+from tdnet_ros.process import Start
 from tdnet_ros.rclpy_tools.log_throttle import LogThrottle, describe, one_line
 
 # Seconds that a deactivation waits for the frame at work; Nav2's manager waits 5 s for an answer.
@@ -34,9 +35,8 @@ class Activity:
         cameras: by name.
         recipe: what the first frames are segmented with.
         device: hears how the device fares with each frame.
-        renew: called with the reason, if the node is deaf.
-        renewals: how often that has happened in this process.
         threads: PyTorch's number of threads.
+        start: of the node; a deaf node asks to be renewed.
         after: the inference thread of the activation before, if it is still at work.
 
     Raises:
@@ -49,9 +49,8 @@ class Activity:
         cameras: Mapping[str, Camera],
         recipe: Recipe,
         device: DeviceWatch,
-        renew: Callable[[str], None],
-        renewals: int,
         threads: int,
+        start: Start,
         after: InferenceThread | None = None,
     ) -> None:
         self._node = node
@@ -79,8 +78,8 @@ class Activity:
             node,
             self._inputs,
             lambda: self._settings.diagnostic_limits.silence.error,
-            renew,
-            renewals,
+            start.renew,
+            start.renewals,
         )
 
     def use(self, recipe: Recipe, then: Callable[[], None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
@@ -18,6 +18,7 @@ from tdnet_ros.diagnostics.camera_diagnosis import CameraDiagnosis
 from tdnet_ros.diagnostics.issue_log import FindingLog
 from tdnet_ros.diagnostics.issues import Finding
 from tdnet_ros.limits import Severity
+from tdnet_ros.process import Start
 from tdnet_ros.rclpy_tools.log_throttle import LogThrottle
 from tdnet_ros.rclpy_tools.process_memory import MEBIBYTE, device_memory, host_mebibytes
 
@@ -36,8 +37,7 @@ class NodeView:
         problems: what makes the model's status an error, a sentence each.
         loading: whether the first model is being loaded.
         namesakes: other nodes of the same full name in the graph.
-        renewals: how often the process has replaced the node.
-        renewal_reason: of the last time.
+        start: of the node; its renewals are counted.
     """
 
     state: str
@@ -47,8 +47,7 @@ class NodeView:
     problems: tuple[str, ...] = ()
     loading: bool = False
     namesakes: int = 0
-    renewals: int = 0
-    renewal_reason: str = ""
+    start: Start = field(default_factory=Start)
 
 
 class Diagnostics:
@@ -102,9 +101,9 @@ class Diagnostics:
         values: dict[str, object] = {"state": view.state}
         if view.state in NEXT_STEP and not view.loading:
             values["next step"] = NEXT_STEP[view.state]
-        if view.renewals:
-            values["renewals"] = view.renewals
-            values["renewal reason"] = view.renewal_reason
+        if view.start.renewals:
+            values["renewals"] = view.start.renewals
+            values["renewal reason"] = view.start.reason
         host = host_mebibytes()
         if host is not None:
             values["host memory MiB"] = f"{host:.0f}"
