@@ -14,7 +14,7 @@ from tdnet.continuity import ResetReason
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "tuning.md").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PARAMETERS = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
 STATUS = (ROOT / "msg" / "SegmentationStatus.msg").read_text(encoding="utf-8")
 # Code words of the page that are neither parameters, launch arguments nor fields of the status.
 OTHER_WORDS = {
@@ -79,10 +79,12 @@ def test_parameter_files_are_such(text: str) -> None:
     check({k: v for k, v in given.items() if not k.startswith("qos_overrides./")})
 
 
-def test_launch_arguments_exist_and_the_readme_lists_them() -> None:
+def test_launch_arguments_exist_and_are_listed() -> None:
     used = set(re.findall(r"(\w+):=", PAGE))
     assert used <= launch_arguments()
-    (listed,) = re.findall(r"--show-args` lists every argument:(.*?)\. ", README, re.DOTALL)
+    (listed,) = re.findall(
+        r"--show-args` lists the launch arguments:(.*?)\.\n", PARAMETERS, re.DOTALL
+    )
     assert set(re.findall(r"`(\w+)`", listed)) == launch_arguments()
 
 

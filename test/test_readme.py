@@ -1,4 +1,4 @@
-"""What the README says is so."""
+"""What the README and the pages beside it say is so."""
 
 from __future__ import annotations
 
@@ -10,18 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tdnet import list_variants
-
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-
-
-def first_column(heading: str) -> list[str]:
-    """The code words in the first column of the table under a heading."""
-    section = re.split(r"^## ", README.split(f"\n## {heading}\n")[1], flags=re.MULTILINE)[0]
-    rows = [line for line in section.splitlines() if line.startswith("|")][2:]
-    return [word for row in rows for word in re.findall(r"`([^`]+)`", row.split("|")[1])]
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda text: text.splitlines()[0])
@@ -43,16 +34,12 @@ def test_there_is_python_to_run() -> None:
     assert SNIPPETS
 
 
-def test_variants_are_all_listed() -> None:
-    assert first_column("Variants") == list_variants()
-
-
 def test_parameters_and_defaults_are_those_of_the_node() -> None:
     pytest.importorskip("rclpy", reason="the node's parameters need ROS 2: run `make test`")
     from tdnet_ros.settings import NodeSettings
 
-    section = README.split("\n## Parameters\n")[1].split("\n## ")[0]
-    rows = dict(re.findall(r"^\| `([\w.]+)` \| (.*?) \|", section, re.MULTILINE))
+    page = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([\w.]+)` \| (.*?) \|", page, re.MULTILINE))
     values = NodeSettings().to_values()
     assert set(rows) == set(values)
     for name, shown in rows.items():
@@ -61,13 +48,23 @@ def test_parameters_and_defaults_are_those_of_the_node() -> None:
         assert shown.strip("`") == said, name
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!http|#)([^)]+)\)", README))))
-def test_links_lead_somewhere(path: str) -> None:
-    assert (ROOT / path).exists()
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
+_LINK = re.compile(r"\]\((?!http|#)([^)#]+)(?:#[^)]*)?\)")
+_FILE = re.compile(r"`((?:tdnet\w*|config|test|tools|launch)/[\w/.-]+\.\w+)`")
 
 
-@pytest.mark.parametrize(
-    "path", sorted(set(re.findall(r"`((?:tdnet\w*|config|test|tools)/[\w/.-]+\.\w+)`", README)))
-)
-def test_named_files_exist(path: str) -> None:
-    assert (ROOT / path).is_file()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = set(_LINK.findall(page.read_text(encoding="utf-8")))
+    assert {link for link in links if not (page.parent / link).exists()} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_named_files_exist(page: Path) -> None:
+    files = set(_FILE.findall(page.read_text(encoding="utf-8")))
+    assert {file for file in files if not (ROOT / file).is_file()} == set()
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.split()) <= 1500

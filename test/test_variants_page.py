@@ -1,4 +1,4 @@
-"""What docs/variants.md and the README say of the variants is so, and what they show works."""
+"""What docs/variants.md says of the variants is so, and what it shows works."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tdnet_offline.operations import count_operations
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "variants.md").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `([\w-]+)` \| (.*) \|$", re.MULTILINE)
 
 
@@ -49,10 +48,6 @@ def test_costs_are_those_that_are_counted(name: str) -> None:
         f"{gmac:.1f}",
         f"{memory:.2f} MiB",
     ]
-    said = rows(README.split("\n## Variants\n")[1].split("\n## ")[0])[name]
-    assert said[2] == f"{parameters:.1f} M"
-    assert said[3].split(" (")[0] == f"{gmac:.1f}"
-    assert said[4] == (f"{memory:.1f} MiB" if memory else "")
 
 
 def test_td4_bise18_costs_what_the_paper_s_milliseconds_let_expect() -> None:
