@@ -118,12 +118,12 @@ class SegmenterSettings:
                 fit; the message says what to do.
         """
         from tdnet.checkpoints.checkpoint_file import read_checkpoint
-        from tdnet.checkpoints.weights import (
-            load_weights,
+        from tdnet.checkpoints.stored_settings import (
             stored_class_map,
             stored_input_size,
             stored_memory_frames,
         )
+        from tdnet.checkpoints.weights import load_weights
         from tdnet.network import create_model
 
         variant = get_variant(self.variant)

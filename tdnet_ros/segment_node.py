@@ -22,22 +22,20 @@ from tdnet.continuity import ResetReason
 from tdnet.errors import TdnetError
 from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros import parameter_values, parameters
-from tdnet_ros.camera.active_session import Activity, outlasting_problems
-from tdnet_ros.camera.camera import Camera
-from tdnet_ros.camera.frame_pipeline import Recipe
+from tdnet_ros.camera.active_session import ActiveSession, outlasting_problems
+from tdnet_ros.camera.camera import Camera, create_camera
 from tdnet_ros.camera.inference_thread import InferenceThread
-from tdnet_ros.camera.publishers import CameraPublishers
-from tdnet_ros.diagnostics.diagnostics import Diagnostics, NodeView
+from tdnet_ros.diagnostics.diagnostics import Diagnostics, NodeSnapshot
+from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.model.class_messages import ClassPublishers
 from tdnet_ros.model.device_recovery import RETRY_SECONDS, DeviceRecovery
 from tdnet_ros.model.model_loading import ModelLoader
-from tdnet_ros.model.model_slot import LiveModel
+from tdnet_ros.model.model_slot import ModelSlot
 from tdnet_ros.parameter_services import SetParametersServices
 from tdnet_ros.process import Start, run
-from tdnet_ros.rclpy_tools.async_lock import Turns
+from tdnet_ros.rclpy_tools.async_lock import AsyncLock
 from tdnet_ros.rclpy_tools.log_throttle import LogThrottle, describe, one_line
-from tdnet_ros.rclpy_tools.process_memory import give_back
-from tdnet_ros.rclpy_tools.qos_events import QosIncidents
+from tdnet_ros.rclpy_tools.process_memory import release_memory
 from tdnet_ros.rclpy_tools.ros_log_handler import RosLogHandler
 from tdnet_ros.rclpy_tools.transition_requests import serve_transitions
 
@@ -77,16 +75,16 @@ class SegmentNode(LifecycleNode):
         self._failure = ""
         self._cameras: dict[str, Camera] = {}
         self._class_publishers: ClassPublishers | None = None
-        self._activity: Activity | None = None
+        self._session: ActiveSession | None = None
         # The inference thread of the activation before, if it outlasted that one.
         self._outlasting: InferenceThread | None = None
         # Requests overlap in it, and none keeps the callbacks of the node's own group waiting.
         self._waiting = ReentrantCallbackGroup()
-        self._turns = Turns()
+        self._model_lock = AsyncLock()
         self._throttle = LogThrottle()
         # Before any thread of the node works on a frame: on a CPU it sets the number to one.
         self._threads = torch.get_num_threads()
-        self._model = LiveModel(ModelLoader(self._wake, self._threads))
+        self._model = ModelSlot(ModelLoader(self._wake, self._threads))
         try:
             settings = parameter_values.declare(self)
         except TdnetError:
@@ -116,38 +114,38 @@ class SegmentNode(LifecycleNode):
         """Create the output topics; load the model where `_load_first` has not."""
         try:
             settings = parameters.read(self)
-            recipe = self._model.configure(settings)
+            model = self._model.configure(settings)
             self._class_publishers = ClassPublishers(self)
             for name in settings.cameras or ("",):
-                self._cameras[name] = self._create_camera(name, settings.image_transport)
+                self._cameras[name] = create_camera(self, name, settings.image_transport)
             result = super().on_configure(state)
         # Not only TdnetError: whatever a device raises must leave the node unconfigured.
         except Exception as error:
             self._free()
             return self._failed("configure", error)
         self._device.restart()
-        self.get_logger().info(f"configured: {recipe.describe()}")
-        self._log_packaged(recipe)
+        self.get_logger().info(f"configured: {model.describe()}")
+        self._log_packaged(model)
         self._failure = ""
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take in frames, each camera with an empty memory."""
-        recipe = self._model.recipe
-        if recipe is None:
+        model = self._model.active
+        if model is None:
             return FAILURE
         try:
             result = super().on_activate(state)
-            self._activity = Activity(
+            self._session = ActiveSession(
                 self,
                 self._cameras,
-                recipe,
+                model,
                 self._device,
                 self._threads,
                 self._process,
                 self._outlasting,
             )
-            self._publish_classes(recipe)
+            self._publish_classes(model)
         except Exception as error:
             self._deactivate()
             super().on_deactivate(state)
@@ -219,7 +217,7 @@ class SegmentNode(LifecycleNode):
 
     @property
     def _startable(self) -> bool:
-        return self._model.recipe is None and not self._finalized
+        return self._model.active is None and not self._finalized
 
     async def _load_first(self, then: Callable[[], None]) -> None:
         """Load the model of an unconfigured node while other requests are served.
@@ -227,7 +225,7 @@ class SegmentNode(LifecycleNode):
         Args:
             then: the transition that uses the model; called if there is none to load, too.
         """
-        async with self._turns:
+        async with self._model_lock:
             if self._startable:
                 self._loading = True
                 try:
@@ -242,24 +240,14 @@ class SegmentNode(LifecycleNode):
             finally:
                 self._model.forget()
 
-    def _create_camera(self, name: str, image_transport: str) -> Camera:
-        # As image_transport does it: the remapped image topic with the transport's name appended.
-        topic = self.resolve_topic_name(f"{name}/image" if name else "image")
-        if image_transport == "compressed":
-            # Resolved once more, since that name may be remapped itself.
-            topic = self.resolve_topic_name(f"{topic}/compressed")
-        incidents = QosIncidents()
-        publishers = CameraPublishers(self, f"~/{name}" if name else "~", incidents)
-        return Camera(name, topic, publishers, incidents)
-
-    def _publish_classes(self, recipe: Recipe) -> None:
+    def _publish_classes(self, model: ActiveModel) -> None:
         if self._class_publishers is not None:
-            self._class_publishers.publish(recipe)
+            self._class_publishers.publish(model)
 
     def _deactivate(self) -> None:
-        if self._activity is not None:
-            self._outlasting = self._activity.stop()
-            self._activity = None
+        if self._session is not None:
+            self._outlasting = self._session.stop()
+            self._session = None
 
     def _free(self) -> None:
         self._deactivate()
@@ -273,25 +261,25 @@ class SegmentNode(LifecycleNode):
         for camera in self._cameras.values():
             camera.publishers.destroy()
         self._cameras.clear()
-        give_back()
+        release_memory()
 
     def _failed(self, transition: str, error: Exception) -> TransitionCallbackReturn:
         self._failure = f"cannot {transition}: {describe(error)}"
         self.get_logger().error(self._failure)
         return FAILURE
 
-    def _view(self) -> NodeView:
+    def _view(self) -> NodeSnapshot:
         if self._finalized:
             state = "finalized"
-        elif self._model.recipe is None:
+        elif self._model.active is None:
             state = "unconfigured"
         else:
-            state = "inactive" if self._activity is None else "active"
+            state = "inactive" if self._session is None else "active"
         own = (self.get_name(), self.get_namespace())
-        return NodeView(
+        return NodeSnapshot(
             state,
             self._failure,
-            self._model.recipe,
+            self._model.active,
             self._cameras,
             self._device.problems + outlasting_problems(self._outlasting),
             loading=self._loading,
@@ -308,7 +296,7 @@ class SegmentNode(LifecycleNode):
         parameter_values.check_known(self, changed)
         if not parameters.needs_new_model(parameter.name for parameter in changed):
             return self.set_parameters_atomically(changed)
-        async with self._turns:
+        async with self._model_lock:
             self._restart_gaps()
             try:
                 self._check_change_allowed(changed)
@@ -326,7 +314,7 @@ class SegmentNode(LifecycleNode):
                 self._device.restart()
 
     def _check_change_allowed(self, changed: list[Parameter]) -> None:
-        configured = self._model.recipe is not None
+        configured = self._model.active is not None
         parameters.check_change_allowed(self, changed, configured=configured)
 
     def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
@@ -343,50 +331,50 @@ class SegmentNode(LifecycleNode):
     def _apply_parameters(self) -> None:
         settings = parameters.read(self)
         self._diagnostics.set_period(settings.diagnostics_period)
-        before = self._model.recipe
-        recipe = self._model.adopt(settings)
-        if before is not None and recipe is not None and recipe is not before:
-            self._use(before, recipe)
+        before = self._model.active
+        model = self._model.adopt(settings)
+        if before is not None and model is not None and model is not before:
+            self._use(before, model)
 
     async def _fall_back(self) -> None:
-        async with self._turns:
-            before = self._model.recipe
+        async with self._model_lock:
+            before = self._model.active
             self._restart_gaps()
             try:
-                recipe = await self._device.fall_back()
+                model = await self._device.fall_back()
             except Exception as error:
                 self.get_logger().error(
                     f"the device failed, and so does the CPU: {describe(error)}"
                 )
                 return
-            if before is not None and recipe is not None:
+            if before is not None and model is not None:
                 self.get_logger().error("; ".join(self._device.problems))
-                self._use(before, recipe)
+                self._use(before, model)
 
     async def _return_to_device(self) -> None:
         if not self._device.return_due:
             return
-        async with self._turns:
-            before = self._model.recipe
-            recipe = await self._device.return_to_device()
-            if before is not None and recipe is not None:
-                self._use(before, recipe)
+        async with self._model_lock:
+            before = self._model.active
+            model = await self._device.return_to_device()
+            if before is not None and model is not None:
+                self._use(before, model)
 
-    def _log_packaged(self, recipe: Recipe) -> None:
+    def _log_packaged(self, model: ActiveModel) -> None:
         """Log once what the packaged weights are for, if they are in use."""
-        if recipe.built_from.uses_packaged_weights and not self._packaged_logged:
+        if model.built_from.uses_packaged_weights and not self._packaged_logged:
             self._packaged_logged = True
             self.get_logger().warning(f"packaged weights in use: {PACKAGED_PURPOSE}")
 
-    def _use(self, before: Recipe, recipe: Recipe) -> None:
-        if recipe.segmenter is not before.segmenter:
+    def _use(self, before: ActiveModel, model: ActiveModel) -> None:
+        if model.segmenter is not before.segmenter:
             self._device.restart()
-            self.get_logger().info(f"model changed: {recipe.describe()}")
-            self._log_packaged(recipe)
-        if self._activity is not None:
-            changed = recipe.classes != before.classes
-            self._activity.use(
-                recipe, then=lambda: self._publish_classes(recipe) if changed else None
+            self.get_logger().info(f"model changed: {model.describe()}")
+            self._log_packaged(model)
+        if self._session is not None:
+            changed = model.classes != before.classes
+            self._session.use(
+                model, then=lambda: self._publish_classes(model) if changed else None
             )
 
     def _restart_gaps(self) -> None:
@@ -401,7 +389,7 @@ class SegmentNode(LifecycleNode):
     def _reset_memory(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        if self._activity is None:
+        if self._session is None:
             response.message = "not active: there is no memory to reset"
             return response
         for camera in self._cameras.values():

@@ -22,12 +22,18 @@ from tdnet.checkpoints.checkpoint_file import (
 )
 from tdnet.checkpoints.official_layout import is_unused, official_names
 from tdnet.checkpoints.official_teacher import undivided
+from tdnet.checkpoints.stored_settings import (
+    is_norm_map,
+    map_size,
+    stored_class_map,
+    stored_input_size,
+    stored_memory_frames,
+)
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork, create_model
-from tdnet.network.base import MAX_SIDE, MIN_SIDE
 from tdnet.network.layers import resize
-from tdnet.variants import VARIANTS, Variant, feature_size
+from tdnet.variants import VARIANTS, Variant
 
 logger = logging.getLogger("tdnet")
 
@@ -137,8 +143,8 @@ def load_weights(model: SegmentationNetwork, path: str | Path | CheckpointFile) 
                 differences.append(f"missing {name}")
             continue
         check_floats(checkpoint.path, name, item)
-        if item.shape != target.shape and _is_norm_map(name, target) and _is_norm_map(name, item):
-            fitted[name] = resize(item[None, None].float(), _size(target))[0, 0]
+        if item.shape != target.shape and is_norm_map(name, target) and is_norm_map(name, item):
+            fitted[name] = resize(item[None, None].float(), map_size(target))[0, 0]
             notes = [_resized_note(checkpoint.path, item, target)]
         elif _core_shape(item) == _core_shape(target):
             fitted[name] = item.reshape(target.shape)
@@ -182,69 +188,6 @@ def _check_reach(model: SegmentationNetwork, checkpoint: CheckpointFile) -> None
             f"{checkpoint.path} was trained with attention_reach {found}, the model has {reach}: "
             f"train with network.attention_reach={reach}, or create the model with that reach"
         )
-
-
-def stored_input_size(checkpoint: CheckpointFile) -> tuple[int, int] | None:
-    """Height and width that a checkpoint was made for, by its header or its layer norms.
-
-    The maps of a layer norm tell the size up to the feature stride: of those sizes a variant's
-    native one is taken, or else the odd one. None if neither says anything.
-
-    Raises:
-        WeightsError: the header is not readable.
-    """
-    text = checkpoint.metadata.get("input_size")
-    if text is not None:
-        try:
-            height, width = (int(side) for side in text.split())
-        except ValueError as error:
-            raise WeightsError(
-                f"{checkpoint.path}: its header says input_size {text!r}; allowed are two numbers"
-            ) from error
-        if not all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width)):
-            raise WeightsError(
-                f"{checkpoint.path}: its header says input_size {text!r}; allowed are sides of "
-                f"{MIN_SIDE} to {MAX_SIDE}"
-            )
-        return height, width
-    for name, item in checkpoint.tensors.items():
-        if _is_norm_map(name, item):
-            height, width = _size(item)
-            native = (variant.input_size for variant in VARIANTS)
-            odd = (height - 1) * 8 + 1, (width - 1) * 8 + 1
-            return next((size for size in native if feature_size(size) == _size(item)), odd)
-    return None
-
-
-def stored_class_map(checkpoint: CheckpointFile) -> ClassMap | None:
-    """The class map in a checkpoint's header; None if it has none.
-
-    Raises:
-        ClassMapError: it is not valid.
-    """
-    text = checkpoint.metadata.get("class_map")
-    return ClassMap.from_yaml(text, f"{checkpoint.path} (class_map)") if text else None
-
-
-def stored_memory_frames(checkpoint: CheckpointFile, paths: int = 1) -> int | None:
-    """Past frames that a checkpoint's network uses, by its header; None: all that it can.
-
-    Args:
-        checkpoint: the file.
-        paths: of the network that it is for, where that may be none of the list.
-
-    Raises:
-        WeightsError: the header is not readable.
-    """
-    text = checkpoint.metadata.get("memory_frames")
-    if text is None:
-        return None
-    most = max(paths, *(variant.paths for variant in VARIANTS)) - 1
-    if text not in map(str, range(most + 1)):
-        raise WeightsError(
-            f"{checkpoint.path}: its header says memory_frames {text!r}; allowed are 0 to {most}"
-        )
-    return int(text)
 
 
 def save_weights(
@@ -388,17 +331,12 @@ def _resized_note(path: Path, item: Tensor, target: Tensor) -> str:
 
 def _fits(name: str, item: Tensor, target: Tensor) -> bool:
     """Whether an entry has the shape of ours, but for the class count and the input size."""
-    if _is_norm_map(name, target):
-        return _is_norm_map(name, item)
+    if is_norm_map(name, target):
+        return is_norm_map(name, item)
     theirs, ours = _core_shape(item), _core_shape(target)
     if theirs and "head.classifier." in name:
         ours = (theirs[0], *ours[1:])
     return theirs == ours
-
-
-def _is_norm_map(name: str, item: Tensor) -> bool:
-    norm = ".norm." in name or name.startswith("layer_norm")
-    return norm and item.dim() == 2 and item.numel() > 0
 
 
 def _core_shape(item: Tensor) -> tuple[int, ...]:
@@ -407,7 +345,3 @@ def _core_shape(item: Tensor) -> tuple[int, ...]:
     while len(shape) > 2 and shape[-1] == 1:
         shape.pop()
     return tuple(shape)
-
-
-def _size(item: Tensor) -> tuple[int, int]:
-    return item.shape[-2], item.shape[-1]

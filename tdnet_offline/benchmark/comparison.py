@@ -13,7 +13,7 @@ from tdnet.network import create_model
 from tdnet.segmenter import StreamingSegmenter
 from tdnet_offline.benchmark.plain_network import PlainNetwork
 from tdnet_offline.benchmark.plain_segmenter import PlainSegmenter
-from tdnet_offline.benchmark.result import Versus
+from tdnet_offline.benchmark.result import Comparison
 from tdnet_offline.benchmark.timed_frames import Image, Ours, Plain, Times, frame_numbers
 from tdnet_offline.evaluation.metrics import percentiles
 
@@ -93,7 +93,7 @@ def compare(
     segmenter: StreamingSegmenter,
     num_frames: int | None,
     seconds: float,
-) -> Versus:
+) -> Comparison:
     """Compare labels, then times.
 
     Args:
@@ -113,7 +113,7 @@ def compare(
         plain.step(image)
     times, plain_times = take_turns(ours, plain, images, num_frames, seconds)
     mine, theirs = (percentiles(each.frame_to_labels) for each in (times, plain_times))
-    return Versus(
+    return Comparison(
         frame_to_labels_ms=mine,
         plain_frame_to_labels_ms=theirs,
         plain_stages_ms=plain_times.stage_percentiles(),

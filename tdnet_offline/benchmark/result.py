@@ -121,7 +121,7 @@ class OperatorCost:
 
 
 @dataclass(frozen=True)
-class Versus:
+class Comparison:
     """Ours and the plain formulation, frame by frame in turns.
 
     Attributes:
@@ -179,7 +179,7 @@ class Run:
     peak_multiply_adds: float
     floor_ms: float
     times_floor: float
-    versus: Versus
+    versus: Comparison
     operators: tuple[OperatorCost, ...]
 
 

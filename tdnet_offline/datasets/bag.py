@@ -15,7 +15,7 @@ from tdnet.frames.image_encodings import decode_raw
 from tdnet_offline.bags import IMAGE_TYPES, Bag, open_bag
 from tdnet_offline.datasets.bag_headers import frame_rate, pair_labels, read_headers
 from tdnet_offline.datasets.bag_topic import BagTopic
-from tdnet_offline.datasets.breaks import Taken, find_breaks
+from tdnet_offline.datasets.breaks import CaptureTime, find_breaks
 from tdnet_offline.datasets.label_files import check_ids, decode_labels
 from tdnet_offline.datasets.video import Dataset, LabelledVideo
 from tdnet_offline.frames import Frame, RefusedFrame
@@ -44,7 +44,7 @@ class BagVideo(LabelledVideo):
         self,
         name: str,
         images: BagTopic,
-        headers: Sequence[Taken | None],
+        headers: Sequence[CaptureTime | None],
         labels: BagTopic | None,
         label_numbers: Mapping[int, int],
         class_map: ClassMap,
@@ -170,7 +170,7 @@ def _choose_topic(path: Path, topic: str | None, label_topic: str | None, bag: B
     return topic
 
 
-def _unused(topic: str, headers: Sequence[Taken | None], unclear: int) -> list[str]:
+def _unused(topic: str, headers: Sequence[CaptureTime | None], unclear: int) -> list[str]:
     lines = []
     damaged = sum(header is None for header in headers)
     if damaged:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from tdnet.errors import one_line
 from tdnet_offline.bags import Bag
-from tdnet_offline.datasets.breaks import Taken
+from tdnet_offline.datasets.breaks import CaptureTime
 from tdnet_offline.frames.bag_images import header_stamp_ns
 
 
@@ -23,7 +23,7 @@ class TopicHeaders:
         times_ns: when each was recorded.
     """
 
-    headers: list[Taken | None] = field(default_factory=list)
+    headers: list[CaptureTime | None] = field(default_factory=list)
     times_ns: list[int] = field(default_factory=list)
 
 
@@ -33,10 +33,10 @@ def read_headers(bag: Bag, topics: Collection[str]) -> tuple[dict[str, TopicHead
     damage = bag.damage
     try:
         for record in bag.records(topics):
-            header: Taken | None
+            header: CaptureTime | None
             try:
                 message = bag.decode(record)
-                header = Taken(header_stamp_ns(message), message.header.frame_id)
+                header = CaptureTime(header_stamp_ns(message), message.header.frame_id)
             except Exception:  # whatever the readers meet in damaged bytes
                 header = None
             found[record.topic].headers.append(header)
@@ -47,7 +47,7 @@ def read_headers(bag: Bag, topics: Collection[str]) -> tuple[dict[str, TopicHead
 
 
 def pair_labels(
-    images: Sequence[Taken | None], labels: Sequence[Taken | None]
+    images: Sequence[CaptureTime | None], labels: Sequence[CaptureTime | None]
 ) -> tuple[dict[int, int], int]:
     """Find the labels of each image by their stamp.
 
@@ -70,7 +70,7 @@ def pair_labels(
     return pairs, unclear
 
 
-def _numbers_by_stamp(headers: Iterable[Taken | None]) -> dict[int, list[int]]:
+def _numbers_by_stamp(headers: Iterable[CaptureTime | None]) -> dict[int, list[int]]:
     numbers: dict[int, list[int]] = defaultdict(list)
     for number, header in enumerate(headers):
         if header is not None:
@@ -78,7 +78,7 @@ def _numbers_by_stamp(headers: Iterable[Taken | None]) -> dict[int, list[int]]:
     return numbers
 
 
-def frame_rate(headers: Iterable[Taken | None]) -> float | None:
+def frame_rate(headers: Iterable[CaptureTime | None]) -> float | None:
     """Return frames a second by the stamps; None if they do not say."""
     stamps = [header.stamp_ns for header in headers if header is not None]
     gaps = [later - earlier for earlier, later in pairwise(stamps)]

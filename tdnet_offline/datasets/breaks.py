@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
 
 
-class Taken(NamedTuple):
+class CaptureTime(NamedTuple):
     """When and by which camera a frame was taken.
 
     Attributes:
@@ -20,7 +20,7 @@ class Taken(NamedTuple):
     frame_id: str = ""
 
 
-def find_breaks(frames: Iterable[Taken | None]) -> list[int]:
+def find_breaks(frames: Iterable[CaptureTime | None]) -> list[int]:
     """Find the frames that come too long after the one before, or whose stamp goes back.
 
     Args:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
-from tdnet_offline.datasets.breaks import Taken, find_breaks
+from tdnet_offline.datasets.breaks import CaptureTime, find_breaks
 from tdnet_offline.datasets.nyudv2_files import (
     CLASSES,
     read_class_table,
@@ -73,7 +73,7 @@ class NyuVideo(LabelledVideo):
         self.labelled = [index for index, frame in enumerate(frames) if frame.row is not None]
         self.frame_rate = None
         self.also_expected = also_expected
-        self.breaks = find_breaks(Taken(round(frame.time * 1e9)) for frame in frames)
+        self.breaks = find_breaks(CaptureTime(round(frame.time * 1e9)) for frame in frames)
         self._frames, self._mat, self._table = frames, mat, table
 
     def frame(self, index: int) -> Frame:

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from tdnet.checkpoints.checkpoint_file import read_checkpoint
-from tdnet.checkpoints.weights import stored_class_map
+from tdnet.checkpoints.stored_settings import stored_class_map
 from tdnet.class_map.model import ClassMap
 
 

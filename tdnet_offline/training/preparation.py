@@ -11,12 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from tdnet.checkpoints.checkpoint_file import CheckpointFile, read_checkpoint
-from tdnet.checkpoints.weights import (
-    describe_weights,
-    load_weights,
-    packaged_weights,
-    stored_class_map,
-)
+from tdnet.checkpoints.stored_settings import stored_class_map
+from tdnet.checkpoints.weights import describe_weights, load_weights, packaged_weights
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import SegmentationNetwork, TDNet, create_model

@@ -18,10 +18,10 @@ from tdnet.errors import InputError
 from tdnet_offline.datasets import ClipDataset, ClipMixture, Dataset, open_dataset
 from tdnet_offline.training import checkpoints
 from tdnet_offline.training.augmentation import plain
+from tdnet_offline.training.checkpoint_callback import CheckpointCallback
 from tdnet_offline.training.checkpoints import Progress
 from tdnet_offline.training.configuration import DataConfig, TrainingConfig
 from tdnet_offline.training.data import ClipSampler, Position, clip_loader
-from tdnet_offline.training.keeper import Keeper
 from tdnet_offline.training.log import TrainingLog
 from tdnet_offline.training.module import TrainingModule
 from tdnet_offline.training.objective import Objective, balanced_class_weights
@@ -162,7 +162,7 @@ def _train(
             paths=[share.path for share in shares],
         )
 
-    keeper = Keeper(config, class_map, confusion, log, progress, state)
+    keeper = CheckpointCallback(config, class_map, confusion, log, progress, state)
     with quiet_lightning(), training_errors(device):
         trainer = create_trainer(
             config, world, device, precision, start=progress.iteration, callbacks=[log, keeper]

@@ -17,9 +17,10 @@ from tdnet.mailbox import Mailbox
 from tdnet_ros.camera.camera import ArrivedFrame, Camera
 from tdnet_ros.camera.clock_age import stamp_ns
 from tdnet_ros.camera.deafness import CameraInput, DeafnessWatch
-from tdnet_ros.camera.frame_pipeline import DeviceWatch, FramePipeline, Recipe
+from tdnet_ros.camera.frame_pipeline import DeviceWatch, FramePipeline
 from tdnet_ros.camera.inference_thread import InferenceThread
 from tdnet_ros.camera.serialized_images import read_compressed_image, read_image
+from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.process import Start
 from tdnet_ros.rclpy_tools.log_throttle import LogThrottle, describe, one_line
 
@@ -27,13 +28,13 @@ from tdnet_ros.rclpy_tools.log_throttle import LogThrottle, describe, one_line
 JOIN_SECONDS = 2.0
 
 
-class Activity:
+class ActiveSession:
     """From activation to deactivation: takes in frames and has them segmented.
 
     Args:
         node: the active node.
         cameras: by name.
-        recipe: what the first frames are segmented with.
+        model: what the first frames are segmented with.
         device: hears how the device fares with each frame.
         threads: PyTorch's number of threads.
         start: of the node; a deaf node asks to be renewed.
@@ -47,7 +48,7 @@ class Activity:
         self,
         node: LifecycleNode,
         cameras: Mapping[str, Camera],
-        recipe: Recipe,
+        model: ActiveModel,
         device: DeviceWatch,
         threads: int,
         start: Start,
@@ -57,12 +58,12 @@ class Activity:
         self._cameras = cameras
         self._mailbox: Mailbox[ArrivedFrame] = Mailbox(cameras)
         self._throttle = LogThrottle()
-        self._pipeline = FramePipeline(node, cameras, recipe, device)
+        self._pipeline = FramePipeline(node, cameras, model, device)
         # What is taken in follows the parameters at once, though a frame of before is at work.
-        self._settings = recipe.settings
+        self._settings = model.settings
         for camera in cameras.values():
             camera.restart()
-        compressed = recipe.settings.image_transport == "compressed"
+        compressed = model.settings.image_transport == "compressed"
         self._inputs: dict[str, CameraInput] = {}
         try:
             for name, camera in cameras.items():
@@ -82,17 +83,17 @@ class Activity:
             start.renewals,
         )
 
-    def use(self, recipe: Recipe, then: Callable[[], None]) -> None:
-        """Segment the next frame with another recipe.
+    def use(self, model: ActiveModel, then: Callable[[], None]) -> None:
+        """Segment the next frame with another model.
 
         Args:
-            recipe: what the frames are segmented with from now on.
-            then: called between the last frame of the recipe before and the first of this one.
+            model: what the frames are segmented with from now on.
+            then: called between the last frame of the model before and the first of this one.
         """
-        self._settings = recipe.settings
+        self._settings = model.settings
 
         def change() -> None:
-            self._pipeline.use(recipe)
+            self._pipeline.use(model)
             then()
 
         self._mailbox.before_next(change)

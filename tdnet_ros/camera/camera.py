@@ -6,6 +6,8 @@ import math
 import threading
 from dataclasses import dataclass
 
+from rclpy.lifecycle import LifecycleNode
+
 from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
 from tdnet.segmenter import SegmentationResult, Stream, StreamingSegmenter
 from tdnet_ros.camera.image_messages import CameraMessage
@@ -225,3 +227,21 @@ class Camera:
         """Count a frame that could not be used and remember why."""
         self.counter.add(refused=1)
         self.last_error = text
+
+
+def create_camera(node: LifecycleNode, name: str, image_transport: str) -> Camera:
+    """Create a camera and its output topics.
+
+    Args:
+        node: that publishes.
+        name: empty for the only camera.
+        image_transport: ``raw`` or ``compressed``.
+    """
+    # As image_transport does it: the remapped image topic with the transport's name appended.
+    topic = node.resolve_topic_name(f"{name}/image" if name else "image")
+    if image_transport == "compressed":
+        # Resolved once more, since that name may be remapped itself.
+        topic = node.resolve_topic_name(f"{topic}/compressed")
+    incidents = QosIncidents()
+    publishers = CameraPublishers(node, f"~/{name}" if name else "~", incidents)
+    return Camera(name, topic, publishers, incidents)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 
-class SideThread:
+class EncoderThread:
     """Does one job at a time, in the order in which one other thread hands them over.
 
     The thread is there from the start, so that no job waits in vain for one, until it is closed.

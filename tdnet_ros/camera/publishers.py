@@ -22,7 +22,7 @@ from tdnet_ros.rclpy_tools.qos_events import QosIncidents
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedOutputs:
     """Which outputs have a subscriber."""
 
     labels: bool
@@ -98,9 +98,9 @@ class CameraPublishers:
         self._overlay_compressed = self._compressed(f"{prefix}/overlay", jpeg_message)
         self._status = self._create(SegmentationStatus, f"{prefix}/status")
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> RequestedOutputs:
         """Ask which outputs have a subscriber now."""
-        return Wanted(
+        return RequestedOutputs(
             labels=self._labels.has_subscriber,
             labels_compressed=self._labels_compressed.has_subscriber,
             confidence=self._confidence.has_subscriber,
@@ -110,7 +110,9 @@ class CameraPublishers:
             status=bool(self._status.get_subscription_count()),
         )
 
-    def publish(self, header: Header, result: SegmentationResult, wanted: Wanted) -> Publication:
+    def publish(
+        self, header: Header, result: SegmentationResult, wanted: RequestedOutputs
+    ) -> Publication:
         """Publish the wanted images of a frame that need not be encoded, the labels first.
 
         Args:
@@ -128,7 +130,9 @@ class CameraPublishers:
             making += _send(self._overlay, header, result.overlay)
         return Publication(labels_out, making)
 
-    def publish_encoded(self, header: Header, result: SegmentationResult, wanted: Wanted) -> float:
+    def publish_encoded(
+        self, header: Header, result: SegmentationResult, wanted: RequestedOutputs
+    ) -> float:
         """Publish the wanted PNG and JPEG of a frame; see `publish`.
 
         Nearly all of the time is spent in OpenCV, with the interpreter free for others.

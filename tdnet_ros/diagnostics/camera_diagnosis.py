@@ -12,15 +12,15 @@ from rclpy.lifecycle import LifecycleNode
 
 from tdnet_ros.camera.camera import Camera
 from tdnet_ros.camera.clock_age import explain_age
-from tdnet_ros.camera.frame_pipeline import Recipe
 from tdnet_ros.camera.stage_statistics import Percentiles
 from tdnet_ros.camera.status import FrameCounts
 from tdnet_ros.diagnostics.input_topic import explain_misplaced, image_type, published_types
-from tdnet_ros.diagnostics.issue_log import FindingLog
-from tdnet_ros.diagnostics.issues import Finding
+from tdnet_ros.diagnostics.issue_log import IssueLog
+from tdnet_ros.diagnostics.issues import Issue
 from tdnet_ros.diagnostics.no_output_reason import CameraView, explain_silence
 from tdnet_ros.diagnostics.performance import Performance, judge, judge_memory, judge_transport
 from tdnet_ros.limits import Severity
+from tdnet_ros.model.active_model import ActiveModel
 
 # Seconds that rates and shares are taken over, at least: a look alone may see no frame at all.
 SECONDS = 5.0
@@ -62,7 +62,7 @@ class CameraDiagnosis:
         self.camera = camera
         self._node = node
         self._activated = now
-        self._log = FindingLog(node.get_logger(), camera.throttle, now)
+        self._log = IssueLog(node.get_logger(), camera.throttle, now)
         self._sums = deque([_Sums(now, FrameCounts(), 0, 0.0)])
 
     def look(self) -> float:
@@ -73,41 +73,41 @@ class CameraDiagnosis:
             self._sums.popleft()
         return self._sums[-1].busy_ms - self._sums[0].busy_ms
 
-    def status(self, recipe: Recipe, share: float | None) -> CameraStatus:
+    def status(self, model: ActiveModel, share: float | None) -> CameraStatus:
         """Judge what was read, and log what is found.
 
         Args:
-            recipe: what the frames are segmented with.
+            model: what the frames are segmented with.
             share: part, 0 to 1, of the device's time that the camera got; None: nobody got any.
         """
         now_ns = self._node.get_clock().now().nanoseconds
-        limits = recipe.settings.diagnostic_limits
+        limits = model.settings.diagnostic_limits
         note = explain_age(self.camera.statistics.age(), now_ns)
         measured = self._measure(ages_known=not note)
-        silence = explain_silence(self._view(recipe), limits.silence)
+        silence = explain_silence(self._view(model), limits.silence)
         if silence:
-            findings = [silence]
+            issues = [silence]
         else:
-            unfilled = judge_memory(self.camera.unfilled, recipe.settings.max_gap)
-            findings = [*judge(measured, limits), *unfilled]
+            unfilled = judge_memory(self.camera.unfilled, model.settings.max_gap)
+            issues = [*judge(measured, limits), *unfilled]
         if silence is None or silence.severity is Severity.OK:
-            findings += judge_transport(measured, limits)
-        noted = [Finding("age unknown", note, Severity.OK)] if note else []
-        self._log.note([*findings, *noted], self._sums[-1].at)
-        findings.sort(key=lambda finding: -finding.severity)
-        worst = findings[0].severity if findings else Severity.OK
-        told = [f.text for f in findings if f.severity is not Severity.OK or len(findings) == 1]
+            issues += judge_transport(measured, limits)
+        noted = [Issue("age unknown", note, Severity.OK)] if note else []
+        self._log.note([*issues, *noted], self._sums[-1].at)
+        issues.sort(key=lambda issue: -issue.severity)
+        worst = issues[0].severity if issues else Severity.OK
+        told = [f.text for f in issues if f.severity is not Severity.OK or len(issues) == 1]
         working = "; ".join([f"{measured.rate:.1f} frames a second", *(f.text for f in noted)])
         return CameraStatus(
-            worst, "; ".join(told) or working, dict(self._values(recipe, measured, share, note))
+            worst, "; ".join(told) or working, dict(self._values(model, measured, share, note))
         )
 
-    def _view(self, recipe: Recipe) -> CameraView:
+    def _view(self, model: ActiveModel) -> CameraView:
         camera, last = self.camera, self._sums[-1]
         camera.incidents.recheck(self._node)
         counts, before = last.counts, self._sums[0].counts
         arrived = camera.loss.last_arrival
-        topic, transport = camera.input_topic, recipe.settings.image_transport
+        topic, transport = camera.input_topic, model.settings.image_transport
         types = partial(published_types, self._node)
         publishers = types(topic).count(image_type(transport))
         return CameraView(
@@ -115,7 +115,7 @@ class CameraDiagnosis:
             publishers=publishers,
             misplaced="" if publishers else explain_misplaced(topic, transport, types),
             has_subscriber=camera.publishers.wanted().any,
-            idles=recipe.settings.idle_without_subscribers,
+            idles=model.settings.idle_without_subscribers,
             incidents=camera.incidents.texts,
             received=counts.received - before.received,
             segmented=counts.segmented - before.segmented,
@@ -147,7 +147,7 @@ class CameraDiagnosis:
         )
 
     def _values(
-        self, recipe: Recipe, measured: Performance, share: float | None, note: str
+        self, model: ActiveModel, measured: Performance, share: float | None, note: str
     ) -> Iterator[tuple[str, object]]:
         camera, counts = self.camera, self._sums[-1].counts
         yield "frames a second", f"{measured.rate:.2f}"
@@ -166,7 +166,7 @@ class CameraDiagnosis:
             yield "share of device time", f"{share:.2f}"
         use = camera.memory_use
         if use is not None:
-            yield "memory frames", f"{use.frames} of {recipe.segmenter.memory_capacity}"
+            yield "memory frames", f"{use.frames} of {model.segmenter.memory_capacity}"
             yield "path", use.path
         yield "last reset", camera.last_reset.value if camera.last_reset else ""
         yield "resets", camera.resets

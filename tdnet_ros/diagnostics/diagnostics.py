@@ -13,11 +13,11 @@ from rclpy.lifecycle import LifecycleNode
 from tdnet.segmenter import StreamingSegmenter
 from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros.camera.camera import Camera
-from tdnet_ros.camera.frame_pipeline import Recipe
 from tdnet_ros.diagnostics.camera_diagnosis import CameraDiagnosis
-from tdnet_ros.diagnostics.issue_log import FindingLog
-from tdnet_ros.diagnostics.issues import Finding
+from tdnet_ros.diagnostics.issue_log import IssueLog
+from tdnet_ros.diagnostics.issues import Issue
 from tdnet_ros.limits import Severity
+from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.process import Start
 from tdnet_ros.rclpy_tools.log_throttle import LogThrottle
 from tdnet_ros.rclpy_tools.process_memory import MEBIBYTE, device_memory, host_mebibytes
@@ -26,13 +26,13 @@ NEXT_STEP = {"unconfigured": "configure", "inactive": "activate"}
 
 
 @dataclass(frozen=True)
-class NodeView:
+class NodeSnapshot:
     """What the diagnostics look at; the node gives it for every message.
 
     Attributes:
         state: of the lifecycle: unconfigured, inactive, active or finalized.
         failure: why the last transition failed; empty: it did not.
-        recipe: the loaded model, where there is one.
+        model: the loaded model, where there is one.
         cameras: by name; frames come in only while the node is active.
         problems: what makes the model's status an error, a sentence each.
         loading: whether the first model is being loaded.
@@ -42,7 +42,7 @@ class NodeView:
 
     state: str
     failure: str
-    recipe: Recipe | None
+    model: ActiveModel | None
     cameras: Mapping[str, Camera]
     problems: tuple[str, ...] = ()
     loading: bool = False
@@ -59,7 +59,9 @@ class Diagnostics:
         period: seconds between two messages.
     """
 
-    def __init__(self, node: LifecycleNode, view: Callable[[], NodeView], period: float) -> None:
+    def __init__(
+        self, node: LifecycleNode, view: Callable[[], NodeSnapshot], period: float
+    ) -> None:
         self._node = node
         self._view = view
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -67,7 +69,7 @@ class Diagnostics:
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(period, self.publish, clock=self._clock)
         self._activated = time.perf_counter()
-        self._log = FindingLog(node.get_logger(), LogThrottle(), self._activated)
+        self._log = IssueLog(node.get_logger(), LogThrottle(), self._activated)
         self._diagnoses: dict[str, CameraDiagnosis] = {}
 
     def set_period(self, period: float) -> None:
@@ -87,16 +89,16 @@ class Diagnostics:
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
         message.status = [self._model_status(view)]
-        if view.state == "active" and view.recipe is not None:
-            message.status += self._camera_statuses(view.cameras, view.recipe)
+        if view.state == "active" and view.model is not None:
+            message.status += self._camera_statuses(view.cameras, view.model)
         self._publisher.publish(message)
 
-    def _model_status(self, view: NodeView) -> DiagnosticStatus:
-        findings = explain_node(view, self._node.get_fully_qualified_name())
-        severity = max((finding.severity for finding in findings), default=Severity.OK)
-        text = "; ".join(finding.text for finding in findings) or "active"
+    def _model_status(self, view: NodeSnapshot) -> DiagnosticStatus:
+        issues = explain_node(view, self._node.get_fully_qualified_name())
+        severity = max((issue.severity for issue in issues), default=Severity.OK)
+        text = "; ".join(issue.text for issue in issues) or "active"
         # Failures and problems were logged when they came up.
-        new = [finding for finding in findings if finding.severity is not Severity.ERROR]
+        new = [issue for issue in issues if issue.severity is not Severity.ERROR]
         self._log.note(new, time.perf_counter())
         values: dict[str, object] = {"state": view.state}
         if view.state in NEXT_STEP and not view.loading:
@@ -107,14 +109,14 @@ class Diagnostics:
         host = host_mebibytes()
         if host is not None:
             values["host memory MiB"] = f"{host:.0f}"
-        if view.recipe is not None:
-            values.update(_model_values(view.recipe.segmenter))
-            weights = view.recipe.built_from.weights
+        if view.model is not None:
+            values.update(_model_values(view.model.segmenter))
+            weights = view.model.built_from.weights
             values["weights"] = weights or f"packaged: {PACKAGED_PURPOSE}"
         return self._status("model", severity, text, values)
 
     def _camera_statuses(
-        self, cameras: Mapping[str, Camera], recipe: Recipe
+        self, cameras: Mapping[str, Camera], model: ActiveModel
     ) -> Iterator[DiagnosticStatus]:
         for camera in cameras.values():
             if camera.name not in self._diagnoses:
@@ -123,7 +125,7 @@ class Diagnostics:
         busy = {name: diagnosis.look() for name, diagnosis in self._diagnoses.items()}
         total = sum(busy.values())
         for name, diagnosis in self._diagnoses.items():
-            found = diagnosis.status(recipe, busy[name] / total if total else None)
+            found = diagnosis.status(model, busy[name] / total if total else None)
             shown = f"camera {name}" if name else "camera"
             yield self._status(shown, found.severity, found.text, found.values)
 
@@ -141,7 +143,7 @@ class Diagnostics:
         )
 
 
-def explain_node(view: NodeView, node: str) -> list[Finding]:
+def explain_node(view: NodeSnapshot, node: str) -> list[Issue]:
     """Report what is wrong with the node as a whole; empty where it works.
 
     Args:
@@ -149,20 +151,20 @@ def explain_node(view: NodeView, node: str) -> list[Finding]:
         node: its fully qualified name.
     """
     state = explain_state(view, node)
-    findings = [state] if state else []
+    issues = [state] if state else []
     if view.namesakes:
-        findings.append(
-            Finding(
+        issues.append(
+            Issue(
                 "namesake",
                 f"{view.namesakes} more of the name {node} in the graph: end the other node, or "
                 "start this one with another name or namespace; a node that was killed leaves "
                 "the graph after some 20 s",
             )
         )
-    return findings
+    return issues
 
 
-def explain_state(view: NodeView, node: str) -> Finding | None:
+def explain_state(view: NodeSnapshot, node: str) -> Issue | None:
     """Say what is wrong with the node as a whole, or None where it works.
 
     Args:
@@ -170,16 +172,16 @@ def explain_state(view: NodeView, node: str) -> Finding | None:
         node: its fully qualified name.
     """
     if view.loading:
-        return Finding("loading", "not active: the model is being loaded", Severity.OK)
+        return Issue("loading", "not active: the model is being loaded", Severity.OK)
     if view.failure:
-        return Finding("failure", view.failure, Severity.ERROR)
+        return Issue("failure", view.failure, Severity.ERROR)
     if view.problems:
-        return Finding("problem", "; ".join(view.problems), Severity.ERROR)
+        return Issue("problem", "; ".join(view.problems), Severity.ERROR)
     if view.state == "active":
         return None
     step = NEXT_STEP.get(view.state)
     remedy = f"run `ros2 lifecycle set {node} {step}`" if step else "start it anew"
-    return Finding("not active", f"not active: the node is {view.state}; {remedy}")
+    return Issue("not active", f"not active: the node is {view.state}; {remedy}")
 
 
 def _key_values(values: Iterable[tuple[str, object]]) -> list[KeyValue]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-from tdnet_ros.diagnostics.issues import Finding
+from tdnet_ros.diagnostics.issues import Issue
 from tdnet_ros.limits import Severity
 from tdnet_ros.rclpy_tools.log_throttle import LogThrottle
 
@@ -14,8 +14,8 @@ from tdnet_ros.rclpy_tools.log_throttle import LogThrottle
 SETTLED_AFTER = 1.5
 
 
-class FindingLog:
-    """Logs a finding once, when it has lasted, and again only after it was gone.
+class IssueLog:
+    """Logs a issue once, when it has lasted, and again only after it was gone.
 
     Args:
         logger: of the node.
@@ -30,21 +30,21 @@ class FindingLog:
         self._since: dict[str, float] = {}
         self._logged: set[str] = set()
 
-    def note(self, findings: Iterable[Finding], now: float) -> None:
+    def note(self, issues: Iterable[Issue], now: float) -> None:
         """Log what is due of everything that a look found."""
-        found = {finding.cause: finding for finding in findings}
+        found = {issue.cause: issue for issue in issues}
         # Nobody knows when it began between two looks; a long period must not delay the line.
         self._since = {cause: self._since.get(cause, self._looked_at) for cause in found}
         self._logged &= found.keys()
         self._looked_at = now
-        for cause, finding in found.items():
+        for cause, issue in found.items():
             settled = now - self._since[cause] >= SETTLED_AFTER
-            if cause in self._logged or not settled or not self._throttle.allows(finding.text):
+            if cause in self._logged or not settled or not self._throttle.allows(issue.text):
                 continue
             self._logged.add(cause)
-            if finding.severity is Severity.OK:
-                self._logger.info(finding.text)
-            elif finding.severity is Severity.WARN:
-                self._logger.warning(finding.text)
+            if issue.severity is Severity.OK:
+                self._logger.info(issue.text)
+            elif issue.severity is Severity.WARN:
+                self._logger.warning(issue.text)
             else:
-                self._logger.error(finding.text)
+                self._logger.error(issue.text)

@@ -8,7 +8,7 @@ from tdnet_ros.limits import Severity
 
 
 @dataclass(frozen=True)
-class Finding:
+class Issue:
     """One thing found.
 
     Attributes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from tdnet_ros.diagnostics.issues import Finding
+from tdnet_ros.diagnostics.issues import Issue
 from tdnet_ros.limits import Limits, Severity
 
 
@@ -45,7 +45,7 @@ class CameraView:
     deaf: bool = False
 
 
-def explain_silence(camera: CameraView, limits: Limits) -> Finding | None:
+def explain_silence(camera: CameraView, limits: Limits) -> Issue | None:
     """Say why nothing comes out of a camera, or None where nothing keeps frames from it.
 
     Args:
@@ -55,32 +55,32 @@ def explain_silence(camera: CameraView, limits: Limits) -> Finding | None:
     severity, limit = limits.passed(camera.silent_for)
     silent = max(severity, Severity.WARN)
     if camera.publishers == 0 and camera.misplaced:
-        return Finding("misplaced images", camera.misplaced, silent)
+        return Issue("misplaced images", camera.misplaced, silent)
     if camera.publishers == 0:
-        return Finding(
+        return Issue(
             "no publisher",
             f"no publisher of {camera.input_topic}: start the camera, or remap "
             "the topic (-r image:=/camera/image_raw) and look at image_transport",
             silent,
         )
     if camera.received == 0 and camera.incidents:
-        return Finding("incompatible QoS", "; ".join(camera.incidents), silent)
+        return Issue("incompatible QoS", "; ".join(camera.incidents), silent)
     if camera.deaf:
-        return Finding(
+        return Issue(
             "deaf",
             f"another participant receives {camera.input_topic}, this node does not: its "
             "connection through the middleware is broken; start its process again",
             Severity.ERROR,
         )
     if severity is not Severity.OK:
-        return Finding("no frames", _no_frames(camera, severity, limit), severity)
+        return Issue("no frames", _no_frames(camera, severity, limit), severity)
     if camera.refused and not camera.segmented:
-        return Finding("refused", camera.last_error)
+        return Issue("refused", camera.last_error)
     # The middleware does not count a subscriber that does not fit: it is why the node idles.
     if camera.incidents:
-        return Finding("incompatible QoS", "; ".join(camera.incidents))
+        return Issue("incompatible QoS", "; ".join(camera.incidents))
     if not camera.has_subscriber and camera.idles:
-        return Finding(
+        return Issue(
             "no subscriber",
             "nobody subscribes to an output: idle (idle_without_subscribers)",
             Severity.OK,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tdnet_ros.camera.camera import UnfilledMemory
-from tdnet_ros.diagnostics.issues import Finding
+from tdnet_ros.diagnostics.issues import Issue
 from tdnet_ros.diagnostics.no_output_reason import transport_remedy
 from tdnet_ros.limits import DiagnosticLimits, Severity
 
@@ -60,12 +60,12 @@ class Performance:
         return self.received / self.seconds
 
 
-def judge(measured: Performance, limits: DiagnosticLimits) -> list[Finding]:
+def judge(measured: Performance, limits: DiagnosticLimits) -> list[Issue]:
     """Say what is beyond a limit: value, limit, its parameter and what helps."""
     return [*_age(measured, limits), *_rate(measured, limits), *_dropped(measured, limits)]
 
 
-def judge_memory(unfilled: UnfilledMemory | None, max_gap: float) -> list[Finding]:
+def judge_memory(unfilled: UnfilledMemory | None, max_gap: float) -> list[Issue]:
     """Report a memory that gaps between the frames reset before it is full.
 
     Args:
@@ -82,7 +82,7 @@ def judge_memory(unfilled: UnfilledMemory | None, max_gap: float) -> list[Findin
         allowed = f"memory.max_gap 0 allows {unfilled.limit:.2f} s"
         remedy = f"if they show one view, set memory.max_gap to {enough}"
     return [
-        Finding(
+        Issue(
             "memory never fills",
             f"the memory never fills: {unfilled.resets} gaps in a row reset it, the newest of "
             f"{unfilled.gap:.2f} s between two segmented frames, and {allowed}: {remedy}",
@@ -90,13 +90,13 @@ def judge_memory(unfilled: UnfilledMemory | None, max_gap: float) -> list[Findin
     ]
 
 
-def judge_transport(measured: Performance, limits: DiagnosticLimits) -> list[Finding]:
+def judge_transport(measured: Performance, limits: DiagnosticLimits) -> list[Issue]:
     """Say whether too many frames do not arrive."""
     topic, lost, received = measured.input_topic, measured.lost, measured.received
     severity, limit = limits.lost.passed(lost / max(lost + received, 1))
     if severity is not Severity.OK and lost >= FEWEST_FRAMES:
         return [
-            Finding(
+            Issue(
                 "lost in transport",
                 f"{lost} of {lost + received} frames of {topic} lost in transport in the last "
                 f"{measured.seconds:.1f} s ({_limit('lost', severity, limit)} of them): "
@@ -109,7 +109,7 @@ def judge_transport(measured: Performance, limits: DiagnosticLimits) -> list[Fin
     if severity is Severity.OK:
         return []
     return [
-        Finding(
+        Issue(
             "missing by stamps",
             f"about {missing} of the latest {sent} frames of {topic} are missing, as their stamps "
             f"tell ({_limit('lost', severity, limit)} of them), and the middleware counts {lost} "
@@ -121,12 +121,12 @@ def judge_transport(measured: Performance, limits: DiagnosticLimits) -> list[Fin
     ]
 
 
-def _age(measured: Performance, limits: DiagnosticLimits) -> Iterator[Finding]:
+def _age(measured: Performance, limits: DiagnosticLimits) -> Iterator[Issue]:
     if measured.age is None:
         return
     severity, limit = limits.age.passed(measured.age)
     if severity is not Severity.OK:
-        yield Finding(
+        yield Issue(
             "age",
             f"outputs are {measured.age:.2f} s older than their stamps, p95 "
             f"({_limit('age', severity, limit)}): the latencies say where the time goes; "
@@ -135,13 +135,13 @@ def _age(measured: Performance, limits: DiagnosticLimits) -> Iterator[Finding]:
         )
 
 
-def _rate(measured: Performance, limits: DiagnosticLimits) -> Iterator[Finding]:
+def _rate(measured: Performance, limits: DiagnosticLimits) -> Iterator[Issue]:
     severity, limit = limits.rate.missed(measured.rate)
     if severity is Severity.OK or measured.seconds < FIRST_SECONDS:
         return
     slow_camera = limits.rate.missed(measured.received_rate)[0] is not Severity.OK
     remedy = "the camera sends no more" if slow_camera else _LIGHTER
-    yield Finding(
+    yield Issue(
         "rate",
         f"{measured.rate:.1f} frames a second of {measured.received_rate:.1f} that arrive "
         f"({_limit('rate', severity, limit)}): {remedy}",
@@ -149,10 +149,10 @@ def _rate(measured: Performance, limits: DiagnosticLimits) -> Iterator[Finding]:
     )
 
 
-def _dropped(measured: Performance, limits: DiagnosticLimits) -> Iterator[Finding]:
+def _dropped(measured: Performance, limits: DiagnosticLimits) -> Iterator[Issue]:
     severity, limit = limits.dropped.passed(measured.overtaken / max(measured.due, 1))
     if severity is not Severity.OK and measured.due >= FEWEST_FRAMES:
-        yield Finding(
+        yield Issue(
             "dropped",
             f"{measured.overtaken} of {measured.due} frames dropped for newer ones in the last "
             f"{measured.seconds:.1f} s ({_limit('dropped', severity, limit)} of them): {_LIGHTER}",

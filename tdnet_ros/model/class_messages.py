@@ -8,7 +8,7 @@ from std_msgs.msg import ColorRGBA, Header
 from vision_msgs.msg import LabelInfo, VisionClass
 
 import tdnet.class_map.model
-from tdnet_ros.camera.frame_pipeline import Recipe
+from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.msg import ClassMap, SegmentationClass
 
 
@@ -29,13 +29,13 @@ class ClassPublishers:
         self._label_info = node.create_lifecycle_publisher(LabelInfo, "~/label_info", latched)
         self._class_map = node.create_lifecycle_publisher(ClassMap, "~/class_map", latched)
 
-    def publish(self, recipe: Recipe) -> None:
+    def publish(self, model: ActiveModel) -> None:
         """Publish the classes that frames have labels of from now on."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
-        class_map = recipe.segmenter.class_map
-        hidden = recipe.settings.overlay.hidden_classes
+        class_map = model.segmenter.class_map
+        hidden = model.settings.overlay.hidden_classes
         self._label_info.publish(
-            label_info_message(header, class_map, recipe.settings.confidence_threshold)
+            label_info_message(header, class_map, model.settings.confidence_threshold)
         )
         self._class_map.publish(class_map_message(header, class_map, hidden))
 

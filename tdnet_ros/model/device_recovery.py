@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from tdnet.errors import DeviceError
 from tdnet.settings import SegmenterSettings
-from tdnet_ros.camera.frame_pipeline import Recipe
+from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.model.model_loading import ModelLoadError
-from tdnet_ros.model.model_slot import LiveModel
+from tdnet_ros.model.model_slot import ModelSlot
 from tdnet_ros.rclpy_tools.log_throttle import one_line
 
 # Frames in a row that the device may fail on before the CPU stands in.
@@ -32,7 +32,7 @@ class DeviceRecovery:
         ask: asks the executor to run `fall_back`; called from the inference thread.
     """
 
-    def __init__(self, model: LiveModel, ask: Callable[[], None]) -> None:
+    def __init__(self, model: ModelSlot, ask: Callable[[], None]) -> None:
         self._model = model
         self._ask = ask
         self._lock = threading.Lock()
@@ -64,10 +64,10 @@ class DeviceRecovery:
     @property
     def due(self) -> bool:
         """Whether the CPU should stand in."""
-        recipe = self._model.recipe
+        model = self._model.active
         return (
-            recipe is not None
-            and recipe.segmenter.device.type != "cpu"
+            model is not None
+            and model.segmenter.device.type != "cpu"
             and self._failures > FAILURES_ALLOWED
             and time.monotonic() >= self._fall_back_after
         )
@@ -75,30 +75,30 @@ class DeviceRecovery:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the device now, a sentence each."""
-        recipe = self._model.recipe
+        model = self._model.active
         with self._lock:
             found = []
-            if recipe is not None and recipe.stands_in:
+            if model is not None and model.is_fallback:
                 found.append(
-                    f"device {recipe.settings.segmenter.device} failed, the CPU stands in: "
+                    f"device {model.settings.segmenter.device} failed, the CPU stands in: "
                     f"{self._last_error}; the device is tried again every {RETRY_SECONDS:.0f} s"
                 )
             if self._failures:
                 found.append(f"{self._last_error} ({self._failures} frames in a row)")
         return tuple(found)
 
-    async def fall_back(self) -> Recipe | None:
+    async def fall_back(self) -> ActiveModel | None:
         """Have the CPU stand in; None where there is no need any more.
 
         Raises:
             ModelLoadError: the CPU cannot hold the model either.
         """
-        recipe = self._model.recipe
+        model = self._model.active
         try:
-            if recipe is None or not self.due:
+            if model is None or not self.due:
                 return None
             self._return_after = time.monotonic() + RETRY_SECONDS
-            wanted = recipe.settings.segmenter
+            wanted = model.settings.segmenter
             # Numbers chosen for one device may be slow or unknown on the other; what TensorRT,
             # which has no CPU, makes engines of is read by ONNX Runtime too.
             runtime = "onnxruntime" if wanted.runtime == "tensorrt" else wanted.runtime
@@ -113,21 +113,21 @@ class DeviceRecovery:
     @property
     def return_due(self) -> bool:
         """Whether the CPU has stood in for so long that the device is tried again."""
-        recipe = self._model.recipe
-        return recipe is not None and recipe.stands_in and time.monotonic() >= self._return_after
+        model = self._model.active
+        return model is not None and model.is_fallback and time.monotonic() >= self._return_after
 
-    async def return_to_device(self) -> Recipe | None:
+    async def return_to_device(self) -> ActiveModel | None:
         """Try the device that the CPU stands in for; None where it still fails."""
-        recipe = self._model.recipe
-        if recipe is None or not recipe.stands_in:
+        model = self._model.active
+        if model is None or not model.is_fallback:
             return None
         try:
-            return await self._use(recipe.settings.segmenter)
+            return await self._use(model.settings.segmenter)
         except ModelLoadError:
             return None
 
-    async def _use(self, settings: SegmenterSettings) -> Recipe | None:
-        recipe = await self._model.load_elsewhere(settings)
-        if recipe is not None:
+    async def _use(self, settings: SegmenterSettings) -> ActiveModel | None:
+        model = await self._model.load_elsewhere(settings)
+        if model is not None:
             self.restart()
-        return recipe
+        return model

@@ -16,7 +16,7 @@ from tdnet.errors import TdnetError
 from tdnet.segmenter import StreamingSegmenter
 from tdnet.settings import SegmenterSettings
 from tdnet_ros.rclpy_tools.log_throttle import describe
-from tdnet_ros.rclpy_tools.process_memory import give_back
+from tdnet_ros.rclpy_tools.process_memory import release_memory
 
 # Seconds after which the memory of a replaced model is given back even if it is still in use.
 REPLACED_WITHIN = 30.0
@@ -109,7 +109,7 @@ class ModelLoader:
         except BaseException as error:
             # Only the text: the frames of the error hold the half-built model.
             loaded.set_exception(ModelLoadError(describe(error)))
-            give_back()
+            release_memory()
         finally:
             self._wake()
 
@@ -135,6 +135,6 @@ def give_back_once_unused(segmenter: StreamingSegmenter) -> None:
 
     def run() -> None:
         unused.wait(REPLACED_WITHIN)
-        give_back()
+        release_memory()
 
     threading.Thread(target=run, name="memory of the old model", daemon=True).start()

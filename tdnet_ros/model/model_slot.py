@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tdnet.settings import SegmenterSettings
-from tdnet_ros.camera.frame_pipeline import Recipe
+from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.model.model_loading import (
     FileStates,
     LoadedModel,
@@ -15,25 +15,25 @@ from tdnet_ros.model.model_loading import (
 from tdnet_ros.settings import NodeSettings
 
 
-class LiveModel:
-    """Keeps the recipe in step with the parameters of a configured node.
+class ModelSlot:
+    """Keeps the model in step with the parameters of a configured node.
 
     A change comes in three steps, as ROS sets parameters: `load` the model in the background,
-    `prepare` the recipe when the change is checked, `adopt` it when the change has been made.
+    `prepare` the model when the change is checked, `adopt` it when the change has been made.
 
     Args:
         loader: loads models beside the one in use.
     """
 
     def __init__(self, loader: ModelLoader) -> None:
-        self.recipe: Recipe | None = None
+        self.active: ActiveModel | None = None
         self._loader = loader
         self._files: FileStates = ()
         self._loaded: LoadedModel | None = None
         self._load_error: ModelLoadError | None = None
-        self._next: Recipe | None = None
+        self._next: ActiveModel | None = None
 
-    def configure(self, settings: NodeSettings) -> Recipe:
+    def configure(self, settings: NodeSettings) -> ActiveModel:
         """Use the first model: the one that `load_first` loaded, or else one loaded at once.
 
         Raises:
@@ -44,9 +44,9 @@ class LiveModel:
         wanted, loaded = settings.segmenter, self._loaded
         if loaded is None or loaded.settings != wanted:
             loaded = build_model(wanted)
-        self.recipe = Recipe.create(loaded.segmenter, wanted, settings)
+        self.active = ActiveModel.create(loaded.segmenter, wanted, settings)
         self._files, self._loaded = loaded.files, None
-        return self.recipe
+        return self.active
 
     async def load_first(self, settings: SegmenterSettings) -> None:
         """Load the model that `configure` is to use; what fails, fails there."""
@@ -57,7 +57,7 @@ class LiveModel:
 
     def free(self) -> None:
         """Let go of every model."""
-        self.recipe = self._loaded = self._load_error = self._next = None
+        self.active = self._loaded = self._load_error = self._next = None
 
     async def load(self, settings: NodeSettings) -> None:
         """Load the model that settings ask for beside the one in use, while frames go on.
@@ -68,9 +68,9 @@ class LiveModel:
         Raises:
             ModelLoadError: the model cannot be built.
         """
-        if self.recipe is None:
+        if self.active is None:
             return
-        same = self.recipe.built_from == settings.segmenter
+        same = self.active.built_from == settings.segmenter
         self._loaded = await self._loader.load(settings.segmenter, self._files if same else None)
 
     def prepare(self, settings: NodeSettings) -> None:
@@ -81,35 +81,35 @@ class LiveModel:
         Raises:
             TdnetError: the model cannot be built, or the settings do not fit it.
         """
-        if self.recipe is None:
+        if self.active is None:
             return
         wanted, loaded = settings.segmenter, self._loaded
         if loaded is not None and loaded.settings == wanted:
-            self._next = Recipe.create(loaded.segmenter, wanted, settings)
-        elif wanted in (self.recipe.settings.segmenter, self.recipe.built_from):
-            self._next = self.recipe.adapted(settings)
+            self._next = ActiveModel.create(loaded.segmenter, wanted, settings)
+        elif wanted in (self.active.settings.segmenter, self.active.built_from):
+            self._next = self.active.adapted(settings)
         else:
-            self._next = Recipe.create(build_model(wanted).segmenter, wanted, settings)
+            self._next = ActiveModel.create(build_model(wanted).segmenter, wanted, settings)
 
-    def adopt(self, settings: NodeSettings) -> Recipe | None:
+    def adopt(self, settings: NodeSettings) -> ActiveModel | None:
         """Use what was prepared for the settings, which are in force now; None: no model."""
-        if self.recipe is None:
+        if self.active is None:
             return None
         prepared, self._next = self._next, None
         if prepared is not None and prepared.settings == settings:
             self._replace(prepared)
-        return self.recipe
+        return self.active
 
     def forget(self) -> None:
         """Let go of what was loaded or prepared and did not come into use."""
         for left in (self._loaded, self._next):
             if left is not None and (
-                self.recipe is None or left.segmenter is not self.recipe.segmenter
+                self.active is None or left.segmenter is not self.active.segmenter
             ):
                 give_back_once_unused(left.segmenter)
         self._loaded = self._load_error = self._next = None
 
-    async def load_elsewhere(self, settings: SegmenterSettings) -> Recipe | None:
+    async def load_elsewhere(self, settings: SegmenterSettings) -> ActiveModel | None:
         """Load the model of the settings in force from others, and use it.
 
         Returns:
@@ -118,9 +118,9 @@ class LiveModel:
         Raises:
             ModelLoadError: the model cannot be built.
         """
-        before = self.recipe
+        before = self.active
         loaded = await self._loader.load(settings)
-        now = self.recipe
+        now = self.active
         if (
             loaded is None
             or before is None
@@ -129,14 +129,14 @@ class LiveModel:
         ):
             return None
         self._loaded = loaded
-        self._replace(Recipe.create(loaded.segmenter, loaded.settings, now.settings))
-        return self.recipe
+        self._replace(ActiveModel.create(loaded.segmenter, loaded.settings, now.settings))
+        return self.active
 
-    def _replace(self, recipe: Recipe) -> None:
-        old = self.recipe
-        self.recipe = recipe
-        if self._loaded is not None and self._loaded.segmenter is recipe.segmenter:
+    def _replace(self, model: ActiveModel) -> None:
+        old = self.active
+        self.active = model
+        if self._loaded is not None and self._loaded.segmenter is model.segmenter:
             self._files = self._loaded.files
             self._loaded = None
-        if old is not None and old.segmenter is not recipe.segmenter:
+        if old is not None and old.segmenter is not model.segmenter:
             give_back_once_unused(old.segmenter)

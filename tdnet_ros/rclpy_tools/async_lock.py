@@ -8,7 +8,7 @@ from types import TracebackType
 from rclpy.task import Future
 
 
-class Turns:
+class AsyncLock:
     """Lets one coroutine at a time into an `async with` block; the others wait in line.
 
     For coroutines of one single-threaded executor: asyncio's lock needs a loop of its own.

@@ -51,7 +51,7 @@ def device_memory(device: torch.device) -> DeviceMemory | None:
     )
 
 
-def give_back() -> None:
+def release_memory() -> None:
     """Return the memory of deleted models to host and device."""
     gc.collect()
     if torch.cuda.is_initialized():

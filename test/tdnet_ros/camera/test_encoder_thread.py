@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tdnet_ros.camera.encoder_thread import SideThread
+from tdnet_ros.camera.encoder_thread import EncoderThread
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def done() -> list[str]:
 
 
 def test_jobs_run_beside_and_in_order(done: list[str]) -> None:
-    side, go_on = SideThread("beside"), threading.Event()
+    side, go_on = EncoderThread("beside"), threading.Event()
     names: list[str] = []
 
     def first() -> None:
@@ -35,7 +35,7 @@ def test_jobs_run_beside_and_in_order(done: list[str]) -> None:
 
 
 def test_the_end_waits_for_the_job_at_work(done: list[str]) -> None:
-    side, go_on = SideThread("beside"), threading.Event()
+    side, go_on = EncoderThread("beside"), threading.Event()
 
     def slow() -> None:
         assert go_on.wait(20)
@@ -50,14 +50,14 @@ def test_the_end_waits_for_the_job_at_work(done: list[str]) -> None:
 
 def test_without_a_job_nothing_waits() -> None:
     before = threading.active_count()
-    side = SideThread("beside")
+    side = EncoderThread("beside")
     side.wait()
     side.close()
     assert threading.active_count() == before
 
 
 def test_a_job_that_fails_keeps_none_after_it(done: list[str]) -> None:
-    side = SideThread("beside")
+    side = EncoderThread("beside")
     side.start(lambda: done.pop())
     side.start(lambda: done.append("second"))
     side.start(lambda: done.append("third"))
@@ -69,7 +69,7 @@ def test_a_job_that_fails_keeps_none_after_it(done: list[str]) -> None:
 def test_no_job_waits_for_a_thread_that_cannot_be_started(
     monkeypatch: pytest.MonkeyPatch, done: list[str]
 ) -> None:
-    side = SideThread("beside")
+    side = EncoderThread("beside")
 
     def fail(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -80,4 +80,4 @@ def test_no_job_waits_for_a_thread_that_cannot_be_started(
     assert done == ["done"]
     side.close()
     with pytest.raises(RuntimeError, match="start new thread"):
-        SideThread("another")
+        EncoderThread("another")

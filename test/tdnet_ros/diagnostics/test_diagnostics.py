@@ -18,7 +18,7 @@ from support.ros_graph import RosGraph, diagnostic_values, image_message, stamp,
 
 from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros.camera.stage_statistics import STAGES
-from tdnet_ros.diagnostics.diagnostics import NodeView, explain_state
+from tdnet_ros.diagnostics.diagnostics import NodeSnapshot, explain_state
 from tdnet_ros.limits import Severity
 from tdnet_ros.msg import SegmentationStatus
 from tdnet_ros.segment_node import SegmentNode
@@ -287,8 +287,8 @@ def test_another_node_of_the_same_name_until_it_is_destroyed(active: RosGraph) -
 
 
 def test_problems_are_errors() -> None:
-    view = NodeView("active", "", None, {}, problems=("the device failed", "out of memory"))
-    finding = explain_state(view, "/tdnet")
-    assert finding is not None
-    assert finding.severity is Severity.ERROR
-    assert finding.text == "the device failed; out of memory"
+    view = NodeSnapshot("active", "", None, {}, problems=("the device failed", "out of memory"))
+    issue = explain_state(view, "/tdnet")
+    assert issue is not None
+    assert issue.severity is Severity.ERROR
+    assert issue.text == "the device failed; out of memory"

@@ -81,11 +81,11 @@ def test_a_working_camera_has_nothing_to_explain() -> None:
 def test_each_cause_is_named(
     change: dict[str, object], cause: str, part: str, severity: Severity
 ) -> None:
-    finding = explain_silence(replace(WORKING, **change), LIMITS)
-    assert finding is not None
-    assert finding.cause == cause
-    assert part in finding.text
-    assert finding.severity is severity
+    issue = explain_silence(replace(WORKING, **change), LIMITS)
+    assert issue is not None
+    assert issue.cause == cause
+    assert part in issue.text
+    assert issue.severity is severity
 
 
 def test_limits_that_are_off() -> None:

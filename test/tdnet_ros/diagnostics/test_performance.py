@@ -81,10 +81,10 @@ def test_a_camera_within_the_limits() -> None:
 def test_what_is_beyond_a_limit(
     change: dict[str, float], cause: str, parts: tuple[str, ...], severity: Severity
 ) -> None:
-    (finding,) = judge(replace(GOOD, **change), LIMITS)
-    assert finding.cause == cause
-    assert finding.severity is severity
-    assert all(part in finding.text for part in parts), finding.text
+    (issue,) = judge(replace(GOOD, **change), LIMITS)
+    assert issue.cause == cause
+    assert issue.severity is severity
+    assert all(part in issue.text for part in parts), issue.text
 
 
 def test_limits_that_are_off() -> None:
@@ -101,19 +101,19 @@ def test_too_few_frames_say_nothing() -> None:
 
 
 def test_what_the_middleware_lost_is_certain() -> None:
-    (finding,) = judge_transport(replace(GOOD, lost=25, missing=25), LIMITS)
-    assert finding.cause == "lost in transport"
-    assert finding.severity is WARN
-    assert "25 of 125 frames of /image lost in transport in the last 5.0 s" in finding.text
-    assert "diagnostics.lost_warn is 0.1" in finding.text
-    assert "FASTDDS_DEFAULT_PROFILES_FILE" in finding.text
+    (issue,) = judge_transport(replace(GOOD, lost=25, missing=25), LIMITS)
+    assert issue.cause == "lost in transport"
+    assert issue.severity is WARN
+    assert "25 of 125 frames of /image lost in transport in the last 5.0 s" in issue.text
+    assert "diagnostics.lost_warn is 0.1" in issue.text
+    assert "FASTDDS_DEFAULT_PROFILES_FILE" in issue.text
 
 
 def test_what_the_stamps_tell_is_an_estimate() -> None:
-    (finding,) = judge_transport(replace(GOOD, lost=2, missing=25), LIMITS)
-    assert finding.cause == "missing by stamps"
-    assert "about 25 of the latest 125 frames of /image are missing" in finding.text
-    assert "FASTDDS_DEFAULT_PROFILES_FILE" in finding.text
+    (issue,) = judge_transport(replace(GOOD, lost=2, missing=25), LIMITS)
+    assert issue.cause == "missing by stamps"
+    assert "about 25 of the latest 125 frames of /image are missing" in issue.text
+    assert "FASTDDS_DEFAULT_PROFILES_FILE" in issue.text
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_what_the_stamps_tell_is_an_estimate() -> None:
     ],
 )
 def test_a_memory_that_never_fills(max_gap: float, parts: tuple[str, ...]) -> None:
-    (finding,) = judge_memory(UnfilledMemory(FEWEST_RESETS, 0.5, 0.4), max_gap)
-    assert finding.severity is WARN
-    assert all(part in finding.text for part in parts), finding.text
+    (issue,) = judge_memory(UnfilledMemory(FEWEST_RESETS, 0.5, 0.4), max_gap)
+    assert issue.severity is WARN
+    assert all(part in issue.text for part in parts), issue.text
 
 
 def test_a_few_gaps_are_no_fault() -> None:

@@ -25,10 +25,10 @@ from tdnet.errors import DeviceError
 from tdnet.network import TDNet
 from tdnet.network.resnet import ResNet
 from tdnet.network.temporal_memory import FrameFeatures, MemoryEntry
-from tdnet_ros.camera.frame_pipeline import Recipe
+from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.model.device_recovery import FAILURES_ALLOWED, DeviceRecovery
 from tdnet_ros.model.model_loading import ModelLoader, ModelLoadError
-from tdnet_ros.model.model_slot import LiveModel
+from tdnet_ros.model.model_slot import ModelSlot
 from tdnet_ros.msg import SegmentationStatus
 from tdnet_ros.settings import NodeSettings
 
@@ -167,7 +167,7 @@ class Broken:
 
     def __init__(self, executor: SingleThreadedExecutor, weights: str, device: str) -> None:
         self.asked = 0
-        self.model = LiveModel(ModelLoader(executor.wake, torch.get_num_threads()))
+        self.model = ModelSlot(ModelLoader(executor.wake, torch.get_num_threads()))
         self.recovery = DeviceRecovery(self.model, self.ask)
         built = self.model.configure(
             NodeSettings(segmenter=SegmenterSettings(weights=weights, device="cpu"))
@@ -176,7 +176,7 @@ class Broken:
         self.settings = replace(built.settings, segmenter=there)
         gone = copy.copy(built.segmenter)
         gone.device = torch.device(device)
-        self.model.recipe = Recipe(gone, there, built.renderer, self.settings)
+        self.model.active = ActiveModel(gone, there, built.renderer, self.settings)
 
     def ask(self) -> None:
         self.asked += 1
@@ -201,31 +201,31 @@ def test_the_cpu_stands_in_for_a_device_that_is_gone(
     assert (broken.asked, recovery.due) == (1, True)
     assert "frames in a row" in recovery.problems[0]
 
-    stands_in = run(executor, recovery.fall_back())
-    assert stands_in is model.recipe
-    assert stands_in.stands_in
-    assert stands_in.segmenter.device == torch.device("cpu")
-    assert stands_in.segmenter.precision == precision_of_a_cpu()
-    assert stands_in.settings == broken.settings
-    assert stands_in.segmenter.step(images[0]).memory_frames == 0
+    is_fallback = run(executor, recovery.fall_back())
+    assert is_fallback is model.active
+    assert is_fallback.is_fallback
+    assert is_fallback.segmenter.device == torch.device("cpu")
+    assert is_fallback.segmenter.precision == precision_of_a_cpu()
+    assert is_fallback.settings == broken.settings
+    assert is_fallback.segmenter.step(images[0]).memory_frames == 0
     (problem,) = recovery.problems
     assert "cuda:99 failed, the CPU stands in" in problem
 
     assert not recovery.return_due
     assert run(executor, recovery.return_to_device()) is None
-    assert model.recipe is stands_in
+    assert model.active is is_fallback
     # Overlay settings still change, and do not ask for a model that is not there.
     changed = replace(broken.settings, max_rate=3.0)
     model.prepare(changed)
-    assert model.adopt(changed).segmenter is stands_in.segmenter
+    assert model.adopt(changed).segmenter is is_fallback.segmenter
     # To ask for the device again is an attempt, with an answer.
     with pytest.raises(ModelLoadError, match="cuda:99"):
         run(executor, model.load(changed))
     # What stands in may stay.
-    kept = replace(changed, segmenter=stands_in.built_from)
+    kept = replace(changed, segmenter=is_fallback.built_from)
     run(executor, model.load(kept))
     model.prepare(kept)
-    assert model.adopt(kept).segmenter is stands_in.segmenter
+    assert model.adopt(kept).segmenter is is_fallback.segmenter
     assert recovery.problems == ()
 
 
@@ -235,31 +235,31 @@ def test_onnx_runtime_stands_in_for_tensorrt(
     exported_nano: Path,
     images: list[np.ndarray],
 ) -> None:
-    recipe = broken.model.recipe
-    assert recipe is not None
+    model = broken.model.active
+    assert model is not None
     wanted = replace(
-        recipe.settings.segmenter,
+        model.settings.segmenter,
         weights=str(exported_nano),
         runtime="tensorrt",
         precision="auto",
     )
-    settings = replace(recipe.settings, segmenter=wanted)
-    broken.model.recipe = replace(recipe, built_from=wanted, settings=settings)
+    settings = replace(model.settings, segmenter=wanted)
+    broken.model.active = replace(model, built_from=wanted, settings=settings)
     broken.fail()
-    stands_in = run(executor, broken.recovery.fall_back())
-    assert stands_in.stands_in
-    assert stands_in.segmenter.runtime == "onnxruntime"
-    assert stands_in.segmenter.device == torch.device("cpu")
-    assert stands_in.settings.segmenter == wanted
+    is_fallback = run(executor, broken.recovery.fall_back())
+    assert is_fallback.is_fallback
+    assert is_fallback.segmenter.runtime == "onnxruntime"
+    assert is_fallback.segmenter.device == torch.device("cpu")
+    assert is_fallback.settings.segmenter == wanted
     expected = SegmenterSettings(
         weights=str(exported_nano), runtime="onnxruntime", device="cpu"
     ).build()
     np.testing.assert_array_equal(
-        stands_in.segmenter.step(images[0]).labels, expected.step(images[0]).labels
+        is_fallback.segmenter.step(images[0]).labels, expected.step(images[0]).labels
     )
     # Without TensorRT, or its GPU, the next attempt fails, and the CPU goes on.
     assert run(executor, broken.recovery.return_to_device()) is None
-    assert broken.model.recipe is stands_in
+    assert broken.model.active is is_fallback
 
 
 def test_a_frame_that_works_ends_the_count(broken: Broken) -> None:
@@ -272,10 +272,10 @@ def test_a_frame_that_works_ends_the_count(broken: Broken) -> None:
 def test_a_cpu_that_fails_too_is_not_asked_all_the_time(
     broken: Broken, executor: SingleThreadedExecutor
 ) -> None:
-    recipe = broken.model.recipe
-    assert recipe is not None
-    gone = replace(recipe.settings.segmenter, weights="/gone.safetensors")
-    broken.model.recipe = replace(recipe, settings=replace(recipe.settings, segmenter=gone))
+    model = broken.model.active
+    assert model is not None
+    gone = replace(model.settings.segmenter, weights="/gone.safetensors")
+    broken.model.active = replace(model, settings=replace(model.settings, segmenter=gone))
     broken.fail()
     with pytest.raises(ModelLoadError, match="gone"):
         run(executor, broken.recovery.fall_back())
@@ -296,20 +296,20 @@ def test_a_model_that_came_meanwhile_stays(
     executor.spin_until_future_complete(task, 20)
     assert task.done()
     assert task.result() is None
-    assert broken.model.recipe is fresh
+    assert broken.model.active is fresh
 
 
 @pytest.mark.cuda
 def test_a_device_that_is_back_is_used_again(
     executor: SingleThreadedExecutor, weights: str
 ) -> None:
-    model = LiveModel(ModelLoader(executor.wake, torch.get_num_threads()))
+    model = ModelSlot(ModelLoader(executor.wake, torch.get_num_threads()))
     recovery = DeviceRecovery(model, lambda: None)
     model.configure(NodeSettings(segmenter=SegmenterSettings(weights=weights, device="cuda")))
     for _ in range(FAILURES_ALLOWED + 1):
         recovery.failed(DeviceError("device cuda failed: out of memory"))
     assert run(executor, recovery.fall_back()).segmenter.device.type == "cpu"
-    recipe = run(executor, recovery.return_to_device())
-    assert recipe.segmenter.device.type == "cuda"
-    assert not recipe.stands_in
+    model = run(executor, recovery.return_to_device())
+    assert model.segmenter.device.type == "cuda"
+    assert not model.is_fallback
     assert recovery.problems == ()

@@ -28,7 +28,7 @@ from tdnet_offline.training.validation import mean_iou
 from tdnet_offline.writers.atomic_files import replacing
 
 
-class Keeper(pl.Callback):
+class CheckpointCallback(pl.Callback):
     """Validates and writes checkpoints after the iterations that are due.
 
     The first process writes. The first SIGINT or SIGTERM ends the run after the current

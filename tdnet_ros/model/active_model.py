@@ -1,0 +1,100 @@
+"""The model that frames are segmented with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tdnet.class_map.model import ClassMap
+from tdnet.errors import quoted
+from tdnet.frames.postprocess import OutputOptions
+from tdnet.overlay.renderer import OverlayRenderer
+from tdnet.segmenter import StreamingSegmenter
+from tdnet.settings import SegmenterSettings
+from tdnet_ros.settings import NodeSettings, ParameterError
+
+
+@dataclass(frozen=True)
+class ActiveModel:
+    """A loaded model and the settings that it runs with; replaced as a whole between two frames.
+
+    Attributes:
+        segmenter: the model.
+        built_from: what the model was built from. It differs from the settings while the CPU
+            replaces a device that failed.
+        renderer: draws the overlay with the model's classes.
+        settings: of the node.
+    """
+
+    segmenter: StreamingSegmenter
+    built_from: SegmenterSettings
+    renderer: OverlayRenderer
+    settings: NodeSettings
+
+    @classmethod
+    def create(
+        cls, segmenter: StreamingSegmenter, built_from: SegmenterSettings, settings: NodeSettings
+    ) -> ActiveModel:
+        """Put together a model and the settings of the node.
+
+        Raises:
+            TdnetError: the settings name a class that the model's class map does not have.
+        """
+        class_map, overlay = segmenter.class_map, settings.overlay
+        names = [entry.name for entry in class_map.classes]
+        missing = [name for name in overlay.hidden_classes if name not in names]
+        if missing:
+            raise ParameterError(
+                f"overlay.hidden_classes names {quoted(missing[0])}, which the class map "
+                f"{class_map.name} does not have; allowed are {', '.join(names)}; with another "
+                "class map, set both in one request"
+            )
+        renderer = OverlayRenderer(
+            class_map,
+            alpha=overlay.alpha,
+            legend=overlay.legend,
+            hidden_classes=[class_map.class_by_name(name).id for name in overlay.hidden_classes],
+            device=segmenter.device,
+        )
+        return cls(segmenter, built_from, renderer, settings)
+
+    def adapted(self, settings: NodeSettings) -> ActiveModel:
+        """Give the model of the same model for other settings of the node.
+
+        Raises:
+            TdnetError: the settings name a class that the model's class map does not have.
+        """
+        if settings.overlay == self.settings.overlay:
+            return replace(self, settings=settings)
+        return ActiveModel.create(self.segmenter, self.built_from, settings)
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the model runs elsewhere than the settings say."""
+        return self.built_from != self.settings.segmenter
+
+    def describe(self) -> str:
+        """Name the model, its size, device and numbers."""
+        model = self.segmenter
+        return (
+            f"{model.variant.name} at {model.input_size[0]} x {model.input_size[1]} "
+            f"on {model.device}, {model.precision}"
+        )
+
+    @property
+    def classes(self) -> tuple[ClassMap, tuple[str, ...], float]:
+        """What the latched class topics publish."""
+        settings = self.settings
+        return (
+            self.segmenter.class_map,
+            settings.overlay.hidden_classes,
+            settings.confidence_threshold,
+        )
+
+    def options(self, *, confidence: bool, overlay: bool) -> OutputOptions:
+        """Return what the segmenter computes of a frame beside its labels."""
+        return OutputOptions(
+            size=self.settings.output_size,
+            confidence=confidence,
+            confidence_threshold=self.settings.confidence_threshold,
+            overlay=self.renderer if overlay else None,
+        )
