@@ -254,7 +254,7 @@ def moments(memory: Callable[[float], float]) -> list[Moment]:
     return [
         Moment(
             seconds=60.0 * minute,
-            fault=STEADY,
+            fault="load" if minute % 4 == 3 else STEADY,
             life=1,
             usage=replace(usage, own_mib=memory(minute)),
             cpu=0.4,
@@ -273,6 +273,10 @@ def moments(memory: Callable[[float], float]) -> list[Moment]:
     [
         (Record(samples=moments(lambda _: 300.0), exit_status=0), ""),
         (Record(samples=moments(lambda minute: 300.0 + minute), exit_status=0), "memory grew by"),
+        (
+            Record(samples=moments(lambda minute: 270.0 if minute < 4 else 400.0), exit_status=0),
+            "",
+        ),
         (Record(exit_status=-11), "ended with status -11"),
         (Record(problems=["no answer"], exit_status=0), "no answer"),
         (
@@ -283,7 +287,7 @@ def moments(memory: Callable[[float], float]) -> list[Moment]:
             "p95 of the age 5000 ms",
         ),
     ],
-    ids=["good", "memory", "exit", "problem", "age"],
+    ids=["good", "memory", "more from the first load on", "exit", "problem", "age"],
 )
 def test_verdict(record: Record, says: str) -> None:
     problems = judge(record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from tools.soak.account import STEADY, Phase
 from tools.soak.run import Record, Sample
 
-# Between the first and the last quarter of the node's longest life, medians in steady phases.
+# Between the first and the last quarter of the node's longest life, medians in steady phases. The
+# first such phase does not count: before the first round of faults no larger model was loaded.
 MEMORY_GROWTH_MIB = 24.0
 THREAD_GROWTH = 2
 FILE_GROWTH = 8
@@ -53,12 +55,19 @@ def _growth(samples: Sequence[Sample], value: Callable[[Sample], float]) -> floa
     longest = max(set(lives), key=lives.count)
     life = [s for s in samples if s.life == longest]
     begin, length = life[0].seconds, life[-1].seconds - life[0].seconds
-    steady = [s for s in life if s.fault == STEADY]
+    settled = _first_steady_end(life)
+    steady = [s for s in life if s.fault == STEADY and s.seconds > settled]
     first = [value(s) for s in steady if s.seconds - begin < length / 4]
     last = [value(s) for s in steady if s.seconds - begin > length * 3 / 4]
     if length < MIN_LIFE_SECONDS or not first or not last:
         return None
     return float(np.median(last) - np.median(first))
+
+
+def _first_steady_end(life: Sequence[Sample]) -> float:
+    """Return when the first steady phase ends; infinity if there is none, or nothing after it."""
+    begin = next((s.seconds for s in life if s.fault == STEADY), math.inf)
+    return next((s.seconds for s in life if s.seconds > begin and s.fault != STEADY), math.inf)
 
 
 def _age(phase: Phase) -> list[str]:
