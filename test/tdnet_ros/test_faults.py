@@ -242,7 +242,7 @@ def test_log_folder_that_cannot_be_made(
     log = Listener(graph.user, Log, "/rosout", LATE_LOG)
     process = node(ROS_LOG_DIR=str(tmp_path / "file" / "log"))
     said = "no log file, only console and /rosout"
-    wait_for(lambda: [m for m in log.messages if m.msg.startswith(said)], said)
+    wait_for(lambda: [m for m in log.messages if m.msg.startswith(said)], said, 60.0)
     serves(graph, process, images)
 
 
