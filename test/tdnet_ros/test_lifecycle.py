@@ -325,7 +325,10 @@ def test_a_stuck_network_does_not_keep_the_node_and_its_frame_is_never_published
 
     assert graph.transition("deactivate")
     text = log.wait_for_text("the network is still at work on a frame")
-    wait_for(lambda: diagnostics.messages[-1].status[0].message == text, "the diagnostics")
+    wait_for(
+        lambda: [m.status[0].message for m in diagnostics.messages[-1:]] == [text],
+        "the diagnostics",
+    )
     assert graph.transition("activate")
     run.activated()
     run.send(images[0], 1e6)
