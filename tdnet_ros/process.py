@@ -126,9 +126,10 @@ class _Lives:
             TdnetError: a parameter of the node has a value that is not allowed.
             RuntimeError: ROS cannot start.
         """
-        self._start = Start(rclpy.get_default_context(), self._renew)
         with avoid_abandoned_ports():
             no_log_file = _init(self._args)
+            # A start without a log file replaces the default context.
+            self._start = Start(rclpy.get_default_context(), self._renew)
             node = self._create_node(self._start)
         if no_log_file:
             node.get_logger().warning(f"no log file, only console and /rosout: {no_log_file}")
