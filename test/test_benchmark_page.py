@@ -44,7 +44,7 @@ def test_names_of_the_json_exist() -> None:
     cells = [row.split("|")[2] for row in PAGE.splitlines() if row.startswith("| ")]
     names = [name for cell in cells for name in re.findall(r"`([\w.*]+)`", cell)]
     assert len(names) > 12
-    parts = {"versus": result.Versus, "memory": result.Memory, "counts": result.Counts}
+    parts = {"versus": result.Comparison, "memory": result.Memory, "counts": result.Counts}
     for name in names:
         first, _, rest = name.partition(".")
         assert first in fields(result.Run)
