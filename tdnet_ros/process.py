@@ -190,6 +190,9 @@ class _Lives:
             self._spinning = _Spinning(created, self._ending)
             holder.destroy_node()
             try_shutdown(context=before.context)
+            # What still refers to the old participant in a circle keeps its ports.
+            holder = None
+            gc.collect()
             self._renewal.release()
 
 
