@@ -100,7 +100,10 @@ def run_demo(output: Path, *arguments: str | Path) -> Run:
     )
     option = str(arguments[0]).removeprefix("--") if arguments else ""
     source = option if option in ("bag", "images", "video") else "street"
-    return Run(output, source, done.returncode, done.stdout, done.stderr)
+    # Fast DDS reports the ports of killed processes that a node of the machine avoids.
+    lines = done.stderr.splitlines(keepends=True)
+    complained = "".join(line for line in lines if "Failed init_port" not in line)
+    return Run(output, source, done.returncode, done.stdout, complained)
 
 
 @pytest.fixture(scope="module")
