@@ -16,7 +16,7 @@ from tools.study.results import StudyResult, load_results
 from tools.study.study_run import UNSCORED, StudyRun, fingerprint, held_out
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "tools" / "study" / "results.json"
+RESULTS = ROOT / "docs/results/2026-11-29-epyc-2-cores/study.json"
 PAGE = ROOT / "docs" / "study.md"
 TRAINED = [entry for entry in EXPERIMENTS if not entry.weights_of]
 TINY = (
