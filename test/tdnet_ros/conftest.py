@@ -45,10 +45,17 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-@pytest.fixture
-def segmenter(weights: str) -> StreamingSegmenter:
-    """The model of the node, driven directly."""
+@pytest.fixture(scope="session")
+def loaded_segmenter(weights: str) -> StreamingSegmenter:
+    """The model of the node, loaded once for all tests."""
     return SegmenterSettings(weights=weights, device="cpu").build()
+
+
+@pytest.fixture
+def segmenter(loaded_segmenter: StreamingSegmenter) -> StreamingSegmenter:
+    """The model of the node, driven directly, with an empty memory."""
+    loaded_segmenter.reset()
+    return loaded_segmenter
 
 
 @pytest.fixture

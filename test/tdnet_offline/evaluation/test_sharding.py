@@ -135,8 +135,8 @@ def test_a_frame_that_one_process_cannot_read(weights: Path, tmp_path: Path) -> 
     done = torchrun("evaluate", f"folder:{root}", *options)
     assert done.returncode != 0
     assert "tdnet: refused second frame 1: " in done.stderr
-    # Only the first process has a bad status, so that it is not ended before it has written. The other
-    # one may still be on its way out when torchrun sees that status, and end by its SIGTERM.
+    # Only the first process exits with an error, after it has written its report. The other one may
+    # still be shutting down when torchrun sees that, and is then ended by its SIGTERM.
     statuses = re.findall(r"^ *rank *: (\d).*\n *exitcode *: (-?\d+)", done.stderr, re.MULTILINE)
     assert [status for status in statuses if status != ("1", "-15")] == [("0", "1")], done.stderr
     files = {path.name for path in (tmp_path / "report").iterdir()}
