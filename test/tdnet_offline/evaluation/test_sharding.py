@@ -135,7 +135,7 @@ def test_a_frame_that_one_process_cannot_read(weights: Path, tmp_path: Path) -> 
     done = torchrun("evaluate", f"folder:{root}", *options)
     assert done.returncode != 0
     assert "tdnet: refused second frame 1: " in done.stderr
-    # Only the first process exits with an error, after it has written its report. The other one may
+    # Only the first process exits with an error, after it has written its report. The other may
     # still be shutting down when torchrun sees that, and is then ended by its SIGTERM.
     statuses = re.findall(r"^ *rank *: (\d).*\n *exitcode *: (-?\d+)", done.stderr, re.MULTILINE)
     assert [status for status in statuses if status != ("1", "-15")] == [("0", "1")], done.stderr
