@@ -17,7 +17,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from tdnet import ClassMap, list_variants
-from tdnet.backends.onnx import RUNTIMES
+from tdnet.backends import RUNTIMES
 from tdnet_ros.rclpy_tools.abandoned_ports import remove_dead_ports
 
 CONFIG = Path(get_package_share_directory("tdnet_ros")) / "config"

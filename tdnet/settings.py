@@ -69,7 +69,7 @@ class SegmenterSettings:
 
         get_variant(self.variant)
         if self.runtime != "torch":
-            from tdnet.backends.onnx.opening import ExportRequest, open_exported
+            from tdnet.backends.onnx.export_folder import ExportRequest, open_exported
 
             request = ExportRequest(
                 self.weights,
@@ -79,9 +79,9 @@ class SegmenterSettings:
                 self.precision,
                 self.device,
             )
-            network, description = open_exported(request)
-            class_map = ClassMap.load(self.class_map) if self.class_map else description.class_map
-            return StreamingSegmenter(network, class_map=class_map)
+            backend = open_exported(request)
+            class_map = ClassMap.load(self.class_map) if self.class_map else backend.class_map
+            return StreamingSegmenter(backend, class_map=class_map)
         resolve_precision(self.precision, resolve_device(self.device))
         model, class_map = self.load_model()
         return StreamingSegmenter(

@@ -9,12 +9,15 @@ from tdnet.backbones import Backbone, BisenetBackbone, FanetBackbone
 from tdnet.errors import InputError, UnknownNameError
 
 NATIVE_SIZE = (769, 1537)
+DEFAULT_CLASSES = 19
+"""Number of classes if none is given: the train ids of Cityscapes."""
 POSITION_CHANNELS = 8
-"""Channels that `tdnet.network.position.PositionChannels` adds to queries and keys."""
+"""Channels that `tdnet.network.encoding.PositionChannels` appends to queries and keys."""
 FANET_SIZE = (768, 1536)
 NANO_SIZE = (257, 513)
 
 __all__ = [
+    "DEFAULT_CLASSES",
     "VARIANTS",
     "Backbone",
     "BisenetBackbone",

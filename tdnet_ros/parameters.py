@@ -11,7 +11,7 @@ from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from tdnet.backends.onnx import RUNTIMES
+from tdnet.backends import RUNTIMES
 from tdnet.class_map.model import ClassMap
 from tdnet.frames.postprocess import MAX_OUTPUT_SIDE
 from tdnet.network.base import MAX_SIDE, MIN_SIDE

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from tdnet._util.device import PRECISIONS
-from tdnet.backends.onnx import RUNTIMES
+from tdnet.backends import RUNTIMES
 from tdnet.continuity import DEFAULT_MAX_GAP
 from tdnet.errors import TdnetError, one_line, quoted
 from tdnet.frames import image_files

@@ -15,7 +15,7 @@ from support.extras import exporting_package
 from support.frames import drive
 
 from tdnet import SegmenterSettings
-from tdnet.backends.onnx import RUNTIMES
+from tdnet.backends import RUNTIMES
 from tdnet.frames.preprocess import Preprocessor
 from tdnet_offline.command import _parser, main
 from tdnet_offline.export.graph_files import LEAST_TORCH

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tdnet.backends.onnx import RUNTIMES
+from tdnet.backends import RUNTIMES
 
 ROOT = Path(__file__).parents[1]
 LAUNCH_FILE = ROOT / "launch" / "segment.launch.py"

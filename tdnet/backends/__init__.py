@@ -1,1 +1,6 @@
-"""What runs a network: PyTorch on a CPU or a CUDA GPU, or an exported graph."""
+"""Backends: PyTorch on a CPU, CUDA graphs on a GPU, and the runtimes of exported graphs."""
+
+from __future__ import annotations
+
+RUNTIMES = ("torch", "onnxruntime", "tensorrt")
+"""Names of the runtimes, as users type them."""

@@ -1,4 +1,4 @@
-"""What surrounds the network on the way of a frame: pixels in, images out, for one stream."""
+"""Frame I/O of one stream: camera pixels to network input, logits to images."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Mark = Callable[[], None]
 
 
 class FrameImages(NamedTuple):
-    """What a frame became, on the host; see `tdnet.segmenter.SegmentationResult`.
+    """Images of a frame in the CPU's memory; see `tdnet.segmenter.SegmentationResult`.
 
     Attributes:
         labels: (H, W) uint8.
-        confidence: (H, W) uint8; None if it was not asked for.
-        overlay: (H, W, 3) uint8 RGB; None if it was not asked for.
-        after_download: milliseconds of work on the host after the last mark.
+        confidence: (H, W) uint8; None if it was not requested.
+        overlay: (H, W, 3) uint8 RGB; None if it was not requested.
+        after_download: milliseconds of work on the CPU after the last mark.
     """
 
     labels: Array
@@ -35,10 +35,10 @@ class FrameImages(NamedTuple):
 
 
 class FrameIO(Protocol):
-    """The way of one stream's frames to the network and from it."""
+    """Converts the frames of one stream to network input, and logits to images."""
 
-    def enter(self, image: Array) -> Tensor:
-        """Bring a frame to the device, resized and normalised.
+    def preprocess(self, image: Array) -> Tensor:
+        """Upload, resize and normalise a frame.
 
         Args:
             image: (H', W', 3) uint8 RGB.
@@ -47,49 +47,50 @@ class FrameIO(Protocol):
             (1, 3, H, W) network input, valid until the next call.
 
         Raises:
-            InputError: no such image.
+            InputError: another shape or number type.
         """
 
-    def leave(
+    def postprocess(
         self, logits: Tensor, size: tuple[int, int], options: OutputOptions, mark: Mark
     ) -> Callable[[], FrameImages]:
-        """Make the images of the frame that entered last.
+        """Start to make the images of the frame that was preprocessed last.
 
         Args:
             logits: (1, K, h, w).
             size: height and width of the images.
-            options: which images, and how; their size is not looked at.
-            mark: called at the end of postprocessing, overlay and download.
+            options: requested images; `size` takes precedence over their size.
+            mark: called at the end of the stages postprocess, overlay and download.
 
         Returns:
-            Waits for the images, which are the caller's own; to be called once.
+            A function that waits for the images and returns them; call it once. The arrays
+            belong to the caller.
         """
 
 
 class PlainFrameIO:
-    """One PyTorch operation after the other, on any device; on a CPU by one thread.
+    """Frame I/O by operations of PyTorch, on any device; on a CPU in one thread.
 
     Args:
-        preprocess: makes network input of frames.
-        postprocess: makes images of logits.
+        preprocessor: makes network input of frames.
+        postprocessor: makes images of logits.
     """
 
-    def __init__(self, preprocess: Preprocessor, postprocess: Postprocessor) -> None:
-        self._preprocess = preprocess
-        self._postprocess = postprocess
+    def __init__(self, preprocessor: Preprocessor, postprocessor: Postprocessor) -> None:
+        self._preprocessor = preprocessor
+        self._postprocessor = postprocessor
         self._pixels: Tensor | None = None
 
-    def enter(self, image: Array) -> Tensor:
-        """See `FrameIO.enter`."""
-        with _one_host_thread(self._preprocess.device):
-            self._pixels = upload(image, self._preprocess.device)
-            return self._preprocess(self._pixels)
+    def preprocess(self, image: Array) -> Tensor:
+        """Upload, resize and normalise a frame; see `FrameIO.preprocess`."""
+        with _one_cpu_thread(self._preprocessor.device):
+            self._pixels = upload(image, self._preprocessor.device)
+            return self._preprocessor(self._pixels)
 
-    def leave(
+    def postprocess(
         self, logits: Tensor, size: tuple[int, int], options: OutputOptions, mark: Mark
     ) -> Callable[[], FrameImages]:
-        """See `FrameIO.leave`."""
-        with _one_host_thread(logits.device):
+        """Make the images of a frame; see `FrameIO.postprocess`."""
+        with _one_cpu_thread(logits.device):
             result = self._images(logits, size, options, mark)
         return lambda: result
 
@@ -97,7 +98,7 @@ class PlainFrameIO:
         self, logits: Tensor, size: tuple[int, int], options: OutputOptions, mark: Mark
     ) -> FrameImages:
         pixels, self._pixels = self._pixels, None
-        images = self._postprocess(
+        images = self._postprocessor(
             logits,
             size,
             confidence=options.confidence,
@@ -116,16 +117,15 @@ class PlainFrameIO:
 
 
 @contextmanager
-def _one_host_thread(device: torch.device) -> Iterator[None]:
-    """Have one thread do it on a CPU.
+def _one_cpu_thread(device: torch.device) -> Iterator[None]:
+    """Let PyTorch use one thread in the block if the device is a CPU.
 
-    Pictures are worked on in hundreds of small operations on what the cache holds. Threads that
-    wait for each other after each of them gain little where the processors are idle, and on a
-    robot they never are: with another process at work two threads take two to three times as
-    long as one.
+    Images are processed in hundreds of small operations on data in the cache. Threads that wait
+    for each other after each operation gain little on idle processors. On busy ones, as on a
+    robot, two threads take two to three times as long as one.
 
-    PyTorch keeps the number for each thread. A thread begins with the one that any thread set
-    last, though, so one that starts meanwhile must set its own.
+    PyTorch keeps the number of threads for each thread, but a new thread starts with the number
+    that any thread set last. A thread that starts in the meantime must set its own.
     """
     if device.type != "cpu":
         yield
@@ -139,7 +139,7 @@ def _one_host_thread(device: torch.device) -> Iterator[None]:
 
 
 def shown_at(pixels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (H, W, 3) uint8 for the eye; nothing is done at the same size."""
+    """Resize pixels (H, W, 3) uint8 for display; return them unchanged at the same size."""
     if tuple(pixels.shape[:2]) == size:
         return pixels
     picture = resize_picture(pixels, size).round().to(pixels.dtype)

@@ -1,10 +1,10 @@
-"""The networks: the parts, in the order in which a frame meets them, and what joins them."""
+"""The networks, and the parts that they are built from."""
 
 from __future__ import annotations
 
 from tdnet.network.single_frame import SingleFrameNetwork
 from tdnet.network.tdnet import TDNet
-from tdnet.variants import Variant, get_variant
+from tdnet.variants import DEFAULT_CLASSES, Variant, get_variant
 
 SegmentationNetwork = SingleFrameNetwork | TDNet
 
@@ -13,22 +13,22 @@ __all__ = ["SegmentationNetwork", "SingleFrameNetwork", "TDNet", "create_model"]
 
 def create_model(
     variant: str | Variant,
-    num_classes: int = 19,
+    num_classes: int = DEFAULT_CLASSES,
     input_size: tuple[int, int] | None = None,
     memory_stride: int | None = None,
 ) -> SegmentationNetwork:
     """Create a network with random weights, in evaluation mode, on the default device.
 
     Args:
-        variant: a name of :func:`tdnet.list_variants`, or a description of one's own.
+        variant: a name of :func:`tdnet.list_variants`, or a description.
         num_classes: channels of the logits, 1 to 255.
-        input_size: height and width of the network input; None takes the variant's native size.
-        memory_stride: s, rows and columns between the positions that a frame leaves in memory;
-            None takes the variant's own. The published training code uses 3.
+        input_size: height and width of the network input; None: the variant's native size.
+        memory_stride: s, rows and columns between the positions that the memory stores; None: the
+            variant's own. The published training code uses 3.
 
     Raises:
         UnknownNameError: no variant has that name.
-        InputError: a class count, size or stride out of range.
+        InputError: a class count, size or stride is out of range.
     """
     chosen = get_variant(variant) if isinstance(variant, str) else variant
     network = TDNet if chosen.paths > 1 else SingleFrameNetwork

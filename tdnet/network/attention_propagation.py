@@ -1,8 +1,8 @@
-"""Attention propagation: sub-features of past frames carried to now (paper, section 3.2).
+"""Attention propagation: sub-features of past frames for the current one (paper, section 3.2).
 
 One step is A(k, v; q) = W softmax(q k^T / sqrt(d)) v + b. The softmax weighs the positions of
-another frame by likeness, which compensates motion. W and 1 / sqrt(d) are applied to the few
-memory tokens instead of the many results, which is the same number (specification,
+another frame by similarity, which compensates motion. W and 1 / sqrt(d) are applied to the few
+memory tokens instead of the many results, which computes the same (specification,
 "Identities").
 """
 
@@ -33,7 +33,7 @@ class AttentionStep(nn.Module):
 
     @property
     def is_folded(self) -> bool:
-        """Whether the norm after it has taken the bias away."""
+        """Whether the bias was dropped because the norm after it cancels it."""
         bias: Tensor | None = self.projection.bias
         return bias is None
 
@@ -42,8 +42,8 @@ class AttentionStep(nn.Module):
         return nn.functional.linear(value, self.projection.weight)
 
     def attend(self, context: Context, query: Tensor, value: Tensor) -> Tensor:
-        """Gather the projected values (B, S, D) for the queries (B, T, d), onto (B, T, D)."""
-        # Softmax computes in float32 inside, whatever it is given.
+        """Add the attended context to values (B, T, D), with queries (B, T, d)."""
+        # Softmax computes in float32 internally for every input format.
         weights = torch.softmax(query @ context.key.transpose(1, 2), dim=-1)
         if self.is_folded:
             return torch.baddbmm(value, weights, context.value)
@@ -56,7 +56,7 @@ class AttentionPropagation(nn.Module):
 
     Args:
         value_channels: D.
-        memory_frames: past frames, the number of steps; N - 1 in the paper.
+        memory_frames: number of past frames and of steps; N - 1 in the paper.
     """
 
     def __init__(self, value_channels: int, memory_frames: int) -> None:
@@ -65,10 +65,10 @@ class AttentionPropagation(nn.Module):
         self.steps = cast("Sequence[AttentionStep]", nn.ModuleList(steps))
 
     def context(self, memory: Sequence[MemoryEntry]) -> Context:
-        """Chain the memory, oldest first, up to what the newest frame offers.
+        """Chain the memory, oldest first, to the context of the newest frame.
 
-        u_1 = A(k_0, v_0; q_1), u_2 = A(k_1, u_1 + v_1; q_2), ...: each past frame asks the one
-        before it. Nothing here depends on the current frame.
+        u_1 = A(k_0, v_0; q_1), u_2 = A(k_1, u_1 + v_1; q_2), ...: each past frame attends to the
+        one before it. Independent of the current frame.
         """
         value = memory[0].value
         for step, older, newer in zip(self.steps, memory, memory[1:], strict=False):
@@ -77,5 +77,5 @@ class AttentionPropagation(nn.Module):
         return Context(memory[-1].key, self.steps[-1].project(value))
 
     def forward(self, context: Context, query: Tensor, value: Tensor) -> Tensor:
-        """Add what the current frame's queries (B, T, d) find to its values (B, T, D)."""
+        """Add the attended context to the frame's values (B, T, D), with its queries (B, T, d)."""
         return self.steps[-1].attend(context, query, value)

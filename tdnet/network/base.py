@@ -1,29 +1,22 @@
-"""What all networks share: their settings, the check of their input, folding for inference."""
+"""Common part of all networks: their settings, the check of their input, folding."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from tdnet.class_map.model import MAX_NETWORK_CLASSES
 from tdnet.errors import InputError
 from tdnet.network.layers import Foldable
-from tdnet.network.temporal_memory import (
-    READ_AND_WRITE,
-    Context,
-    FrameFeatures,
-    MemoryAccess,
-    MemoryEntry,
-    TemporalMemory,
-)
+from tdnet.network.temporal_memory import READ_AND_WRITE, MemoryAccess, TemporalMemory
 from tdnet.variants import Variant, feature_size
 
 MIN_SIDE = 33
 MAX_SIDE = 8193
-# Twice those of the images that the networks were made for. What attention takes grows with the
-# square: for so many 2 GiB in float32, for 4K more than 8.
+# Twice the pixels of the images that the networks were designed for. The memory of the attention
+# grows with the square of the pixels: 2 GiB in float32 at this limit, more than 8 GiB at 4K.
 MAX_PIXELS = 4 << 20
 
 
@@ -31,13 +24,13 @@ class StreamingNetwork(nn.Module, ABC):
     """A network that segments the frames of a stream one after the other.
 
     Args:
-        variant: the description that it is built from.
+        variant: description of the network.
         num_classes: K, channels of the logits.
         input_size: height and width of the frames.
-        memory_stride: s, rows and columns between positions left in memory.
+        memory_stride: s, rows and columns between positions stored in the memory.
 
     Raises:
-        InputError: a class count, size or stride out of range.
+        InputError: a class count, size or stride is out of range.
     """
 
     def __init__(
@@ -48,8 +41,10 @@ class StreamingNetwork(nn.Module, ABC):
         memory_stride: int,
     ) -> None:
         super().__init__()
-        if not 1 <= num_classes <= 255:
-            raise InputError(f"num_classes is {num_classes}; allowed are 1 to 255")
+        if not 1 <= num_classes <= MAX_NETWORK_CLASSES:
+            raise InputError(
+                f"num_classes is {num_classes}; allowed are 1 to {MAX_NETWORK_CLASSES}"
+            )
         fits = all(MIN_SIDE <= side <= MAX_SIDE for side in input_size)
         if not fits or input_size[0] * input_size[1] > MAX_PIXELS:
             raise InputError(
@@ -72,29 +67,23 @@ class StreamingNetwork(nn.Module, ABC):
         self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> TemporalMemory:
         """Allocate the empty memory of one stream."""
-        height, width = self.feature_size
-        stride = self.memory_stride
-        return TemporalMemory(
-            paths=self.variant.paths,
-            capacity=self.variant.memory_capacity,
-            positions=-(-height // stride) * -(-width // stride),
-            key_channels=self.variant.token_channels,
-            value_channels=self.variant.value_channels,
-            device=device,
-            dtype=dtype,
+        return TemporalMemory.create(
+            self.variant, self.input_size, self.memory_stride, device, dtype
         )
 
+    @abstractmethod
     def step(
         self, frame: Tensor, memory: TemporalMemory, access: MemoryAccess = READ_AND_WRITE
     ) -> Tensor:
         """Segment the next frame of a stream with sub-network ``memory.path``.
 
-        Nothing is done that the logits do not need; what the frame leaves is stored by `settle`.
+        Work that the logits do not need is left to `commit_memory`.
 
         Args:
             frame: (1, 3, H, W) normalised RGB at :attr:`input_size`.
-            memory: the stream's memory; advanced by one frame, and settled before if nobody did.
-            access: what is done with the memory; with neither read nor write it stays unsettled.
+            memory: memory of the stream; advanced by one frame. Committed first if necessary.
+            access: how the frame uses the memory. With neither read nor write, the memory is not
+                committed either.
 
         Returns:
             Logits (1, K, h, w) at stride 8.
@@ -102,56 +91,16 @@ class StreamingNetwork(nn.Module, ABC):
         Raises:
             InputError: the frame has another size.
         """
-        self.check_size(frame)
-        if access.read or access.write:
-            self.settle(memory)
-        context = memory.context if access.read else None
-        logits, left = self.segment(frame, memory.path, context)
-        if access.write:
-            memory.leave(left)
-        return logits
-
-    def settle(self, memory: TemporalMemory) -> None:
-        """Do what depends on past frames only: store what the newest left, ready the context.
-
-        Nothing happens where that is done already.
-        """
-        if memory.left is not None:
-            memory.store(self.remember(memory.left, memory.newest_path))
-        if memory.capacity and memory.is_full and memory.context is None:
-            memory.keep(self.ready(memory.entries(), memory.path))
 
     @abstractmethod
-    def segment(
-        self, frame: Tensor, path: int, context: Context | None
-    ) -> tuple[Tensor, FrameFeatures | None]:
-        """Segment a frame with a sub-network.
+    def commit_memory(self, memory: TemporalMemory) -> None:
+        """Store the newest frame and chain the full memory; do nothing if that is done already.
 
-        Args:
-            frame: (1, 3, H, W) normalised RGB.
-            path: 0 to N - 1.
-            context: what `ready` made for this path; None while the memory is not full.
-
-        Returns:
-            Logits (1, K, h, w), and what the memory needs of the frame, if anything.
+        This work depends on past frames only.
         """
-
-    def remember(self, left: FrameFeatures, path: int) -> MemoryEntry:
-        """Make the memory entry of a frame that `path` segmented.
-
-        It is not called for networks without memory, whose `segment` leaves nothing.
-        """
-        raise NotImplementedError(f"{self.variant.name} remembers nothing")
-
-    def ready(self, entries: Sequence[MemoryEntry], path: int) -> Context:
-        """Chain a full memory, oldest first, for the frame that `path` will segment.
-
-        It is not called for networks without memory.
-        """
-        raise NotImplementedError(f"{self.variant.name} remembers nothing")
 
     def check_size(self, frame: Tensor) -> None:
-        """Refuse a tensor of another size than the network was created for.
+        """Check that a tensor has the size that the network was created for.
 
         Raises:
             InputError: with the remedy.
@@ -168,7 +117,7 @@ class StreamingNetwork(nn.Module, ABC):
     def fold(self) -> None:
         """Fold every batch norm into its convolution: same numbers, fewer operations.
 
-        For inference only; the network cannot be trained or saved afterwards.
+        For inference only: a folded network cannot be trained or saved.
         """
         for module in self.modules():
             if isinstance(module, Foldable):

@@ -1,12 +1,13 @@
-"""Encoding: a path's features as query, key and value (paper, section 3.2)."""
+"""Encoding: the features of a path as query, key and value (paper, section 3.2)."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from tdnet.network.layers import ConvNorm, tokens
-from tdnet.network.position import PositionChannels
+from tdnet.network.layers import LEAKY_SLOPE, ConvNorm, tokens
 from tdnet.network.temporal_memory import MemoryEntry
+from tdnet.variants import POSITION_CHANNELS
 
 
 class Encoding(nn.Module):
@@ -17,8 +18,8 @@ class Encoding(nn.Module):
         key_channels: channels of query and key.
         value_channels: D, channels of the value.
         sample_before_projection: whether memory entries are projected from sampled features
-            in training; in inference both orders give the same numbers.
-        position: appends positions to queries and keys; None: attention goes by content only.
+            in training; in inference both orders compute the same.
+        position: appends positions to queries and keys; None: attention by content only.
     """
 
     def __init__(
@@ -49,11 +50,11 @@ class Encoding(nn.Module):
         return key if self.position is None else self.position.on_key(key, stride)
 
     def memory_entry(self, features: Tensor, stride: int) -> MemoryEntry:
-        """What a frame leaves in memory: q, k, v of every stride-th row and column, as tokens.
+        """Make the memory entry: query, key and value of every stride-th row and column.
 
         Args:
             features: (B, C, h, w).
-            stride: s; positions (0, 0), (0, s), ... are taken.
+            stride: s; positions (0, 0), (0, s), ... are stored.
         """
         if self.sample_before_projection or not self.training:
             sampled = features[:, :, ::stride, ::stride]
@@ -63,12 +64,61 @@ class Encoding(nn.Module):
         return self.entry(*(item[:, :, ::stride, ::stride] for item in maps))
 
     def entry(self, query: Tensor, key: Tensor, value: Tensor) -> MemoryEntry:
-        """Turn sampled maps (B, d, h', w') and (B, D, h', w') into tokens."""
+        """Make an entry of sampled maps (B, d, h', w') and (B, D, h', w')."""
         return MemoryEntry(tokens(query), tokens(key), tokens(value))
 
 
 def _projection(channels: int, key_channels: int) -> nn.Sequential:
     return nn.Sequential(
-        ConvNorm(channels, key_channels, bias=True, activation=nn.LeakyReLU(0.01)),
+        ConvNorm(channels, key_channels, bias=True, activation=nn.LeakyReLU(LEAKY_SLOPE)),
         nn.Conv2d(key_channels, key_channels, 1),
     )
+
+
+class PositionChannels(nn.Module):
+    """Append channels to queries and keys whose product is -distance^2 / (2 reach^2).
+
+    The softmax of q k^T then weighs by similarity times a Gaussian of the distance, without
+    another operation in the attention. With a = 1 / reach^2 and positions counted from the
+    centre: -a |x - y|^2 / 2 = a x y - a |x|^2 / 2 - a |y|^2 / 2. Each factor that is not a small
+    integer is split into two parts that bfloat16 represents exactly. The product is then exact
+    to 2^-16 of its terms in every number format.
+
+    Args:
+        size: (h, w) of the features.
+        reach: standard deviation of the Gaussian, in positions.
+    """
+
+    def __init__(self, size: tuple[int, int], reach: float) -> None:
+        super().__init__()
+        height, width = size
+        rows = (torch.arange(height) - height // 2).float()[:, None].expand(size)
+        columns = (torch.arange(width) - width // 2).float()[None].expand(size)
+        weight = reach**-2
+        ones = torch.ones(size)
+        norms = _split(-weight / 2 * (rows.square() + columns.square()))
+        query = (rows, columns, rows, columns, ones, ones, *norms)
+        (row, row_rest), (column, column_rest) = (_split(weight * c) for c in (rows, columns))
+        key = (row, column, row_rest, column_rest, *norms, ones, ones)
+        assert len(query) == len(key) == POSITION_CHANNELS
+        self.register_buffer("_query", torch.stack(query)[None], persistent=False)
+        self.register_buffer("_key", torch.stack(key)[None], persistent=False)
+
+    def on_query(self, query: Tensor, stride: int = 1) -> Tensor:
+        """Append to queries (B, d, h', w') of every stride-th row and column."""
+        return _append(query, self.get_buffer("_query"), stride)
+
+    def on_key(self, key: Tensor, stride: int = 1) -> Tensor:
+        """Append to keys (B, d, h', w') of every stride-th row and column."""
+        return _append(key, self.get_buffer("_key"), stride)
+
+
+def _split(numbers: Tensor) -> tuple[Tensor, Tensor]:
+    coarse = numbers.to(torch.bfloat16).float()
+    return coarse, (numbers - coarse).to(torch.bfloat16).float()
+
+
+def _append(content: Tensor, positions: Tensor, stride: int) -> Tensor:
+    sampled = positions[:, :, ::stride, ::stride].to(content.dtype)
+    # `len` would make the batch size of an exported graph constant.
+    return torch.cat([content, sampled.expand(content.shape[0], -1, -1, -1)], dim=1)

@@ -1,4 +1,4 @@
-"""What makes features of a frame: a backbone, and what joins the scales that it gives."""
+"""Feature extractors: a backbone, and the pyramid that joins its scales."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from functools import singledispatch
 from typing import NamedTuple
 
 from tdnet.backbones import Backbone, BisenetBackbone, FanetBackbone
+from tdnet.network.bisenet import FusionPyramid, TwoPaths
 from tdnet.network.fast_attention import FastAttentionPyramid
-from tdnet.network.feature_fusion import FusionPyramid
 from tdnet.network.pyramid_pooling import PyramidPooling
 from tdnet.network.resnet import ResNet
-from tdnet.network.spatial_path import TwoPaths
 
 Pyramid = PyramidPooling | FastAttentionPyramid | FusionPyramid
 
@@ -31,13 +30,13 @@ class Extractor(NamedTuple):
 def create_extractor(
     backbone: Backbone, size: tuple[int, int], groups: int = 1, group: int = 0
 ) -> Extractor:
-    """Create an extractor; the class of the description decides which.
+    """Create an extractor; the class of the description selects it.
 
     Args:
-        backbone: the description.
+        backbone: description of the backbone.
         size: (h, w) of the features.
-        groups: G, into which the channels of a pyramid pooling are divided.
-        group: the kept one, 0 to G - 1.
+        groups: G, number of channel groups of a pyramid pooling.
+        group: group to keep, 0 to G - 1.
     """
     del size
     return Extractor(ResNet(backbone), PyramidPooling(backbone.out_channels, groups, group))

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from tdnet.backbones import FanetBackbone
 from tdnet.network.layers import ConvNorm, Foldable, activation, resize, tokens
 
-# Of the length of a query or key; far below any that occurs, and no zero in float16.
+# Lower limit of the length of a query or key: far below any that occurs, not zero in float16.
 _LEAST_LENGTH = 1e-6
 
 
 class FastAttention(Foldable):
-    """Attention without softmax, so that keys and values are summed up before queries ask.
+    """Attention without softmax: keys and values are summed before the queries are applied.
 
     y = q (k^T v) with queries and keys of length 1, then a 1x1 convolution, added to the input
     (Hu et al., "Real-time semantic segmentation with fast attention", 2020).
@@ -24,7 +24,7 @@ class FastAttention(Foldable):
     Args:
         channels: c.
         key_channels: d, channels of queries and keys.
-        positions: T, of a map.
+        positions: T, number of positions of a map.
     """
 
     def __init__(self, channels: int, key_channels: int, positions: int) -> None:
@@ -43,10 +43,10 @@ class FastAttention(Foldable):
         return x + self.mix(y.transpose(1, 2).reshape(x.shape))
 
     def fold(self) -> None:
-        """Take means over the positions instead of sums, which float16 could not hold.
+        """Use means over the positions instead of sums, which overflow in float16.
 
-        What is divided by T in queries and keys, sqrt(T) each, is put into the convolution after
-        them.
+        Queries and keys are divided by sqrt(T) each; the convolution after them is multiplied by
+        T.
         """
         if self._length == 1.0:
             self._length = self._positions**-0.5
@@ -54,15 +54,15 @@ class FastAttention(Foldable):
             self.mix.conv.weight = nn.Parameter(weight.detach() * self._positions)
 
     def _directions(self, x: Tensor) -> Tensor:
-        """Tokens (B, T, d) of a map, of length 1; of 1 / sqrt(T) once folded."""
+        """Return the tokens (B, T, d) of a map with length 1, or 1 / sqrt(T) when folded."""
         return nn.functional.normalize(tokens(x), dim=2, eps=_LEAST_LENGTH) * self._length
 
 
 class FastAttentionPyramid(nn.Module):
-    """Fast attention on each scale; a coarser one is brought to the next and added to it.
+    """Fast attention on each scale; each coarser scale is resized and added to the next.
 
     Args:
-        spec: of the backbone; its width w decides the channels inside.
+        spec: description of the backbone; its width w sets the inner channels.
         size: (h, w) of the finest scale.
     """
 
@@ -74,7 +74,7 @@ class FastAttentionPyramid(nn.Module):
             levels.append(FastAttention(channels, spec.width // 2, height * width))
             height, width = -(-height // 2), -(-width // 2)
         self.attention = cast("Sequence[FastAttention]", nn.ModuleList(levels))
-        # A padded 1x1 convolution: as published, the map grows by two rows and columns.
+        # A padded 1x1 convolution, as published: the map grows by two rows and columns.
         self.up = nn.ModuleList(
             ConvNorm(channels, channels // 2, padding=1, activation=activation(leaky=True))
             for channels in spec.layer_channels[1:]

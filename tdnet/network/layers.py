@@ -1,4 +1,4 @@
-"""The small layers that every part of the networks is made of."""
+"""Layers that all networks share, and the head."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from tdnet.variants import HeadStyle
+
 NORM_EPS = 1e-5
-
-
 LEAKY_SLOPE = 0.01
 
 
 def initialise(part: nn.Module) -> None:
-    """Start the convolutions and linear layers of a part outside the backbones.
+    """Initialise the convolutions and linear layers of a part outside the backbones.
 
     Weights are normal with standard deviation 1 / sqrt(fan_in), biases zero (specification,
-    "Training"). PyTorch's default has 0.577 of that deviation: attention would be nearly uniform,
-    add one constant per channel, which the spatial norm deletes, and never learn.
+    "Training"). PyTorch's default has 0.577 of that deviation. With it, attention is nearly
+    uniform and adds one constant per channel; the spatial norm removes that constant, so the
+    attention never learns.
     """
     for module in part.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
@@ -30,18 +31,17 @@ def initialise(part: nn.Module) -> None:
 
 
 class Foldable(nn.Module, ABC):
-    """A layer that has another form for inference, of the same numbers up to rounding."""
+    """A layer with another form for inference that computes the same up to rounding."""
 
     @abstractmethod
     def fold(self) -> None:
-        """Take that form; the layer cannot be trained afterwards."""
+        """Change to the form for inference; the layer cannot be trained afterwards."""
 
 
 class ConvNorm(Foldable):
     """Convolution, batch norm and activation.
 
-    The norm folds into the convolution for inference (:meth:`fold`), which is exact up to
-    rounding.
+    For inference, :meth:`fold` moves the norm into the convolution, exact up to rounding.
 
     Args:
         in_channels: channels of the input.
@@ -49,9 +49,9 @@ class ConvNorm(Foldable):
         kernel_size: odd side of the kernel.
         stride: stride of the convolution.
         dilation: dilation of the convolution.
-        padding: zeros around the input; None keeps the size at stride 1.
-        bias: whether the convolution has a bias beside the norm's.
-        activation: module that follows the norm; None for none.
+        padding: zeros around the input; None: keep the size at stride 1.
+        bias: whether the convolution has a bias in addition to the norm's.
+        activation: module after the norm; None: identity.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class ConvNorm(Foldable):
         return self.activation(y if residual is None else y + residual)
 
     def fold(self) -> None:
-        """Move the norm's running statistics into the convolution; inference only."""
+        """Move the norm into the convolution; for inference only."""
         if not isinstance(self.bn, nn.BatchNorm2d):
             return
         norm = self.bn
@@ -106,7 +106,7 @@ class ConvNorm(Foldable):
 class SpatialLayerNorm(nn.Module):
     """Layer norm over the two spatial axes, for each channel separately.
 
-    Weight and bias hold one value a position, so they belong to one feature size
+    Weight and bias have one value for each position, so they fit one feature size only
     (specification, "Output").
 
     Args:
@@ -125,16 +125,41 @@ class SpatialLayerNorm(nn.Module):
         return nn.functional.layer_norm(wide, shape, self.weight, self.bias, NORM_EPS).to(x.dtype)
 
 
+class Head(nn.Module):
+    """3x3 convolution, norm, activation, dropout of channels, 1x1 convolution to the classes.
+
+    Args:
+        channels: channels of the features.
+        hidden_channels: channels between the convolutions.
+        num_classes: K, channels of the logits.
+        style: activation, dropout and bias.
+    """
+
+    def __init__(
+        self, channels: int, hidden_channels: int, num_classes: int, style: HeadStyle
+    ) -> None:
+        super().__init__()
+        self.conv = ConvNorm(
+            channels, hidden_channels, 3, activation=activation(leaky=style.leaky)
+        )
+        self.dropout = nn.Dropout2d(style.dropout)
+        self.classifier = nn.Conv2d(hidden_channels, num_classes, 1, bias=style.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, h, w) to logits (B, K, h, w)."""
+        return self.classifier(self.dropout(self.conv(x)))
+
+
 def activation(*, leaky: bool) -> nn.Module:
-    """Create the activation of a network's part: a ReLU, leaky or not, in place."""
+    """Create an in-place ReLU, leaky or not."""
     return nn.LeakyReLU(LEAKY_SLOPE, inplace=True) if leaky else nn.ReLU(inplace=True)
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (B, C, h, w) to (B, C, *size): bilinear, corners aligned, as everywhere in TDNet."""
+    """Resize (B, C, h, w) to (B, C, *size): bilinear with aligned corners, as in the paper."""
     return nn.functional.interpolate(x, size=size, mode="bilinear", align_corners=True)
 
 
 def tokens(x: Tensor) -> Tensor:
-    """Rows of positions: (B, C, h, w) to (B, h * w, C)."""
+    """Return a map (B, C, h, w) as tokens (B, h * w, C), one for each position."""
     return x.flatten(2).transpose(1, 2)

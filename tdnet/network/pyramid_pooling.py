@@ -1,4 +1,4 @@
-"""Pyramid pooling: context of the whole frame beside each position's own features."""
+"""Pyramid pooling: adds context of the whole frame to the features of each position."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class PyramidPooling(nn.Module):
 
     Args:
         channels: C, channels of the input.
-        groups: G, into which all channels are divided.
-        group: the kept group, 0 to G - 1.
+        groups: G, number of channel groups.
+        group: group to keep, 0 to G - 1.
     """
 
     def __init__(self, channels: int, groups: int = 1, group: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""The single-frame networks that TDNet is compared with, started from and taught by."""
+"""The single-frame networks: baselines of TDNet, its starting points and its teachers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from torch import Tensor
 
 from tdnet.network.base import StreamingNetwork
 from tdnet.network.extractor import create_extractor
-from tdnet.network.head import Head
-from tdnet.network.layers import initialise
-from tdnet.network.temporal_memory import Context, FrameFeatures
+from tdnet.network.layers import Head, initialise
+from tdnet.network.temporal_memory import READ_AND_WRITE, MemoryAccess, TemporalMemory
 from tdnet.variants import Variant
 
 
 class SingleFrameNetwork(StreamingNetwork):
-    """A network that sees every frame by itself: PSPNet and others (specification, "psp101").
+    """A network that segments every frame by itself, such as PSPNet (specification, "psp101").
 
     Args and errors as in :class:`StreamingNetwork`.
     """
@@ -37,8 +36,14 @@ class SingleFrameNetwork(StreamingNetwork):
         self.check_size(frames)
         return self.head(self.pyramid(*self.backbone(frames).scales))
 
-    def segment(
-        self, frame: Tensor, path: int, context: Context | None
-    ) -> tuple[Tensor, FrameFeatures | None]:
-        """Segment a frame; nothing is remembered of it."""
-        return self(frame), None
+    def step(
+        self, frame: Tensor, memory: TemporalMemory, access: MemoryAccess = READ_AND_WRITE
+    ) -> Tensor:
+        """Segment a frame; the memory only counts it. See `StreamingNetwork.step`."""
+        logits = self(frame)
+        if access.write:
+            memory.advance(None)
+        return logits
+
+    def commit_memory(self, memory: TemporalMemory) -> None:
+        """Do nothing: the memory has no capacity."""

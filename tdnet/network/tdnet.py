@@ -1,4 +1,4 @@
-"""TDNet: N shallow sub-networks that take turns, and attention that joins their features."""
+"""TDNet: N shallow sub-networks in turns, joined by attention to the features of past frames."""
 
 from __future__ import annotations
 
@@ -10,23 +10,28 @@ from torch import Tensor, nn
 from tdnet.errors import InputError
 from tdnet.network.attention_propagation import AttentionPropagation
 from tdnet.network.base import StreamingNetwork
-from tdnet.network.encoding import Encoding
+from tdnet.network.encoding import Encoding, PositionChannels
 from tdnet.network.extractor import create_extractor
-from tdnet.network.head import Head
-from tdnet.network.layers import SpatialLayerNorm, initialise, tokens
-from tdnet.network.position import PositionChannels
-from tdnet.network.temporal_memory import Context, FrameFeatures, MemoryEntry
+from tdnet.network.layers import Head, SpatialLayerNorm, initialise, tokens
+from tdnet.network.temporal_memory import (
+    READ_AND_WRITE,
+    Context,
+    FrameFeatures,
+    MemoryAccess,
+    MemoryEntry,
+    TemporalMemory,
+)
 from tdnet.variants import Variant, feature_size
 
 
 class ClipAttention(NamedTuple):
-    """How a clip's last frame used the memory, T = h w tokens each.
+    """Attention of a clip's last frame to the memory, with T = h w tokens.
 
     Attributes:
-        context: what it attended to.
+        context: the context that it attended to.
         query: (B, T, d) of the frame.
         value: (B, T, D) of the frame alone.
-        joined: (B, T, D), the value with what the memory brought.
+        joined: (B, T, D), the value plus the propagated memory.
     """
 
     context: Context
@@ -36,7 +41,7 @@ class ClipAttention(NamedTuple):
 
 
 class ClipOutput(NamedTuple):
-    """What training needs of a clip's last frame.
+    """Outputs for training, of a clip's last frame.
 
     Attributes:
         full: (B, K, h, w) logits with the propagated memory.
@@ -56,7 +61,7 @@ class Path(nn.Module):
 
     Args:
         variant: the network's description.
-        index: p, 0 to N - 1; decides the pyramid group.
+        index: p, 0 to N - 1; selects the pyramid group.
         num_classes: K.
         size: (h, w) of the features.
     """
@@ -91,7 +96,7 @@ class Path(nn.Module):
         return self.head(self.norm(features))
 
     def propagate(self, context: Context, query: Tensor, value: Tensor) -> Tensor:
-        """Add the past to the current frame's value (B, D, h, w), asked by its query maps."""
+        """Add the past to the frame's value (B, D, h, w) by attention with its query maps."""
         joined = self.propagation(context, tokens(query), tokens(value))
         return joined.transpose(1, 2).reshape(value.shape)
 
@@ -114,10 +119,33 @@ class TDNet(StreamingNetwork):
         paths = (Path(variant, index, num_classes, size) for index in range(variant.paths))
         self.paths = cast("Sequence[Path]", nn.ModuleList(paths))
 
+    def step(
+        self, frame: Tensor, memory: TemporalMemory, access: MemoryAccess = READ_AND_WRITE
+    ) -> Tensor:
+        """Segment the next frame of a stream; see `StreamingNetwork.step`."""
+        self.check_size(frame)
+        if access.read or access.write:
+            self.commit_memory(memory)
+        context = memory.context if access.read else None
+        logits, features = self.segment(frame, memory.path, context)
+        if access.write:
+            memory.advance(features)
+        return logits
+
     def segment(
         self, frame: Tensor, path: int, context: Context | None
     ) -> tuple[Tensor, FrameFeatures | None]:
-        """Segment a frame by a path; see `StreamingNetwork.segment`."""
+        """Segment a frame with one path.
+
+        Args:
+            frame: (B, 3, H, W) normalised RGB.
+            path: index of the path, 0 to N - 1.
+            context: context that `memory_context` made for this path; None without memory.
+
+        Returns:
+            Logits (B, K, h, w), and the maps of the memory entry; None if the network has no
+            memory.
+        """
         current, stride = self.paths[path], self.memory_stride
         features = current.features(frame)
         value = current.encoding.value(features)
@@ -134,29 +162,35 @@ class TDNet(StreamingNetwork):
             features[:, :, ::stride, ::stride], sampled_query, value[:, :, ::stride, ::stride]
         )
 
-    def remember(self, left: FrameFeatures, path: int) -> MemoryEntry:
-        """Project what is missing of a frame's query, key and value."""
+    def commit_memory(self, memory: TemporalMemory) -> None:
+        """Store the newest frame and chain the full memory for the path that comes next."""
+        if memory.pending is not None:
+            memory.store(self.memory_entry(memory.pending, memory.newest_path))
+        if memory.capacity and memory.is_full and memory.context is None:
+            memory.store_context(self.memory_context(memory.entries(), memory.path))
+
+    def memory_entry(self, frame: FrameFeatures, path: int) -> MemoryEntry:
+        """Make the memory entry of a frame that `path` segmented: project query and key."""
         encoding = self.paths[path].encoding
         stride = self.memory_stride
-        query = encoding.queries(left.features, stride) if left.query is None else left.query
-        key = encoding.keys(left.features, stride)
-        return encoding.entry(query, key, left.value)
+        query = encoding.queries(frame.features, stride) if frame.query is None else frame.query
+        key = encoding.keys(frame.features, stride)
+        return encoding.entry(query, key, frame.value)
 
-    def ready(self, entries: Sequence[MemoryEntry], path: int) -> Context:
-        """Run the chain u1, u2 ... with the path's own projections."""
+    def memory_context(self, entries: Sequence[MemoryEntry], path: int) -> Context:
+        """Chain a full memory, oldest entry first, for the frame that `path` will segment."""
         return self.paths[path].propagation.context(entries)
 
     def forward_clip(self, clip: Tensor, path: int) -> ClipOutput:
-        """Segment the last frame of each clip; the frames before it fill the memory.
+        """Segment the last frame of each clip, with a memory of the frames before it.
 
-        The last frame goes to path p, the frames before it to the paths before it (cyclic); with
-        a whole memory frame t-N+1 to path p+1, and so on (paper, section 3.4; specification,
-        "Training"). Differentiable in all of them.
+        Path p segments the last frame, path p - 1 (cyclic) encodes the frame before it, and so
+        on (paper, section 3.4; specification, "Training"). Differentiable in all frames.
 
         Args:
             clip: (B, M + 1, 3, H, W) normalised RGB, oldest frame first, M being the memory's
                 capacity.
-            path: p, 0 to N - 1, the path that takes the last frame.
+            path: p, 0 to N - 1, the path of the last frame.
 
         Raises:
             InputError: another number of frames than M + 1, or another size.
@@ -189,10 +223,10 @@ class TDNet(StreamingNetwork):
         return ClipOutput(full, sub, layer3, attention)
 
     def fold(self) -> None:
-        """Fold the norms, and drop the biases that the spatial layer norm takes away again.
+        """Fold the norms, and drop the biases that the spatial layer norm cancels.
 
-        A constant per channel in value or propagation passes the chain unchanged, since the
-        attention's rows sum to 1, and vanishes in the layer norm (specification, "Identities").
+        A constant per channel in value or propagation passes the chain unchanged, because the
+        rows of the attention sum to 1. The layer norm removes it (specification, "Identities").
         """
         super().fold()
         for path in self.paths:

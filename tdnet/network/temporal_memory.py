@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from tdnet.variants import Variant, feature_size
+
 
 class MemoryEntry(NamedTuple):
-    """What one frame leaves in memory, as S tokens: positions sampled at the memory stride.
+    """The memory entry of one frame: S tokens, sampled at the memory stride.
 
     Attributes:
         query: (B, S, d).
@@ -23,11 +26,11 @@ class MemoryEntry(NamedTuple):
 
 
 class FrameFeatures(NamedTuple):
-    """Of a frame just segmented, what its memory entry is made of; sampled at the memory stride.
+    """Maps of a segmented frame from which its memory entry is made, at the memory stride.
 
     Attributes:
         features: (B, C, h', w') of the pyramid.
-        query: (B, d, h', w'); None where the frame asked nothing, its memory not being full.
+        query: (B, d, h', w'); None if the frame was segmented without the memory.
         value: (B, D, h', w').
     """
 
@@ -37,7 +40,7 @@ class FrameFeatures(NamedTuple):
 
 
 class Context(NamedTuple):
-    """All of the past that the next frame asks: depends on past frames only.
+    """The memory as the next frame attends to it; depends on past frames only.
 
     Attributes:
         key: (B, S, d) keys of the newest memory frame, divided by sqrt(d).
@@ -49,14 +52,14 @@ class Context(NamedTuple):
 
 
 class MemoryAccess(NamedTuple):
-    """What the segmentation of one frame does with the memory of its stream.
+    """How the segmentation of one frame uses the memory of its stream.
 
-    A camera's frames do both. The controls of an evaluation leave out one, or both.
+    Camera frames read and write. The controls of an evaluation omit one or both.
 
     Attributes:
-        read: use the past frames; without, the frame is segmented by its own features alone.
-        write: leave the frame in memory, and advance to the next path; without, the memory stays
-            as it is.
+        read: attend to the past frames. Without it, the frame is segmented by its own features.
+        write: add the frame to the memory and advance to the next path. Without it, the memory
+            does not change.
     """
 
     read: bool = True
@@ -67,26 +70,26 @@ READ_AND_WRITE = MemoryAccess()
 
 
 class TemporalMemory:
-    """The memory of one stream: of fixed capacity, allocated once on the device.
+    """The memory of one stream: fixed capacity, allocated once on the device.
 
-    A frame is counted as soon as it is segmented (`leave`); stored, and chained for the next one,
-    when there is time (`store`, `keep`), at the latest before that. Each buffer always holds the
-    same place of the line, oldest first, so that recorded work finds it again.
+    `advance` counts a frame as soon as it is segmented. A network's `commit_memory` stores the
+    frame and chains the memory later, at the latest before the next frame. Each buffer row always
+    holds the same position of the queue, oldest first, so that a CUDA graph can address it.
 
-    The storage only; whether a frame may use what is stored is decided by
-    :class:`tdnet.continuity.ContinuityPolicy`.
+    This class stores only. `tdnet.continuity.ContinuityPolicy` decides whether a frame may use
+    the stored frames.
 
     Args:
         paths: N, the number of sub-networks, which take turns by processed frame.
-        capacity: frames that it can hold, 0 to N - 1.
+        capacity: number of frames that the memory holds, 0 to N - 1.
         positions: S, tokens per frame.
         key_channels: d, channels of queries and keys.
         value_channels: D, channels of values.
-        device: where the buffers live.
-        dtype: their number format.
+        device: device of the buffers.
+        dtype: number format of the buffers.
 
     Attributes:
-        left: what the newest frame left, as long as it is not stored.
+        pending: features of the newest frame until its entry is stored.
     """
 
     def __init__(
@@ -111,32 +114,61 @@ class TemporalMemory:
         self._value = allocate(capacity, value_channels)
         self._chained = allocate(min(capacity, 1), value_channels)
         self._processed = 0
-        self._is_ready = False
-        self.left: FrameFeatures | None = None
+        self._is_chained = False
+        self.pending: FrameFeatures | None = None
+
+    @classmethod
+    def create(
+        cls,
+        variant: Variant,
+        input_size: tuple[int, int],
+        stride: int,
+        device: torch.device | str,
+        dtype: torch.dtype,
+    ) -> TemporalMemory:
+        """Allocate the empty memory of one stream of a network.
+
+        Args:
+            variant: description of the network.
+            input_size: height and width of the network input.
+            stride: rows and columns between stored positions.
+            device: device of the buffers.
+            dtype: number format of the buffers.
+        """
+        height, width = feature_size(input_size)
+        return cls(
+            paths=variant.paths,
+            capacity=variant.memory_capacity,
+            positions=-(-height // stride) * -(-width // stride),
+            key_channels=variant.token_channels,
+            value_channels=variant.value_channels,
+            device=device,
+            dtype=dtype,
+        )
 
     @property
     def capacity(self) -> int:
-        """Frames that the memory can hold."""
+        """Number of frames that the memory holds when it is full."""
         return self._capacity
 
     @property
     def path(self) -> int:
-        """The path, 0 to N - 1, that processes the next frame."""
+        """Index of the path, 0 to N - 1, that processes the next frame."""
         return self._processed % self._paths
 
     @property
     def newest_path(self) -> int:
-        """The path that processed the newest frame."""
+        """Index of the path that processed the newest frame."""
         return (self._processed - 1) % self._paths
 
     @property
     def frames(self) -> int:
-        """Frames held now, 0 to :attr:`capacity`."""
+        """Number of frames held now, 0 to :attr:`capacity`."""
         return min(self._processed, self.capacity)
 
     @property
     def is_full(self) -> bool:
-        """Whether the attention propagation has all the frames that it needs."""
+        """Whether the memory holds all frames that the attention propagation needs."""
         return self._processed >= self.capacity
 
     @property
@@ -146,47 +178,61 @@ class TemporalMemory:
 
     @property
     def context(self) -> Context | None:
-        """What the next frame asks; None while the memory is not full, or not yet chained."""
-        return Context(self._key[-1], self._chained[0]) if self._is_ready else None
+        """Context of the next frame; None if the memory is not full or not chained yet."""
+        return Context(self._key[-1], self._chained[0]) if self._is_chained else None
 
     def entries(self) -> list[MemoryEntry]:
-        """The held entries as views, oldest first; the newest frame's must be stored."""
-        places = range(self.capacity - self.frames, self.capacity)
-        return [MemoryEntry(self._query[i], self._key[i], self._value[i]) for i in places]
+        """Return the stored entries as views, oldest first; the newest frame must be stored."""
+        rows = range(self.capacity - self.frames, self.capacity)
+        return [MemoryEntry(self._query[i], self._key[i], self._value[i]) for i in rows]
 
-    def leave(self, features: FrameFeatures | None) -> None:
-        """Count a frame, and give the turn to the next path.
+    def advance(self, features: FrameFeatures | None) -> None:
+        """Count a segmented frame and advance to the next path.
 
         Args:
-            features: to be stored later; None for a frame that leaves nothing.
+            features: maps to make the memory entry from; None if the entry is already stored or
+                the network has no memory.
         """
         self._processed += 1
-        self.left = features
-        self._is_ready = False
+        self.pending = features
+        self._is_chained = False
 
     def store(self, entry: MemoryEntry) -> None:
-        """Keep the newest frame's entry in place of the oldest one."""
+        """Store the entry of the newest frame in place of the oldest entry."""
         for buffer, item in zip((self._query, self._key, self._value), entry, strict=True):
-            for place in range(self.capacity - 1):
-                buffer[place].copy_(buffer[place + 1])
+            for row in range(self.capacity - 1):
+                buffer[row].copy_(buffer[row + 1])
             buffer[-1].copy_(item)
-        self.left = None
+        self.pending = None
 
-    def keep(self, context: Context) -> None:
-        """Keep what the next frame asks, made of the entries."""
+    def store_context(self, context: Context) -> None:
+        """Store the context of the next frame, made from the entries."""
         self._chained[0].copy_(context.value)
-        self._is_ready = True
+        self._is_chained = True
+
+    def view(self, path: int, *, is_full: bool) -> TemporalMemory:
+        """Return a memory on the same buffers in another state, with nothing pending.
+
+        Args:
+            path: path that processes the next frame.
+            is_full: whether the memory is full and chained. If not, it holds `path` frames.
+        """
+        view = copy.copy(self)
+        view._processed = path + (self._paths if is_full else 0)
+        view._is_chained = is_full and self.capacity > 0
+        view.pending = None
+        return view
 
     def copy_buffers(self, other: TemporalMemory) -> None:
-        """Take over what is in the buffers of another memory of the same shape."""
+        """Copy the buffers of another memory of the same shape."""
         for mine, theirs in zip(self._buffers, other._buffers, strict=True):
             mine.copy_(theirs)
 
     def reset(self) -> None:
-        """Forget everything: the next frame is processed as the first one, by path 0."""
+        """Empty the memory: path 0 processes the next frame as the first one."""
         self._processed = 0
-        self._is_ready = False
-        self.left = None
+        self._is_chained = False
+        self.pending = None
 
     @property
     def _buffers(self) -> tuple[Tensor, ...]:

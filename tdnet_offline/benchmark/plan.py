@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tdnet._util.device import resolve_device, resolve_precision
-from tdnet.backends.onnx import RUNTIMES
-from tdnet.backends.onnx.onnxruntime_network import import_onnxruntime
+from tdnet.backends import RUNTIMES
+from tdnet.backends.onnx.onnxruntime_backend import import_onnxruntime
 from tdnet.backends.onnx.tensorrt_engine import import_tensorrt
 from tdnet.errors import DeviceError, InputError, UnknownNameError
 from tdnet.variants import get_variant

@@ -65,7 +65,7 @@ class Ours:
         begin = time.perf_counter()
         result = self._stream.step(image, OPTIONS)
         out = time.perf_counter()
-        self._stream.prepare()
+        self._stream.commit_memory()
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         end = time.perf_counter()

@@ -46,10 +46,23 @@ class PathGraph(nn.Module):
 
     def forward(self, frame: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
         """Map (B, 3, H, W) and (B, S, d or D) each to logits or labels, query, key and value."""
-        network, given = self.network, dict(zip(self.memory, memory, strict=True))
+        network = self.network
+        if isinstance(network, TDNet):
+            result, *entry = self._segment(network, frame, memory)
+        else:
+            result, entry = network(frame), []
+        if self.ids is not None:
+            wide = resize(result.float(), network.input_size)
+            result = self.ids[wide.argmax(1)].to(torch.uint8)
+        return (result, *entry)
+
+    def _segment(
+        self, network: TDNet, frame: Tensor, memory: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...]:
+        given = dict(zip(self.memory, memory, strict=True))
         context = None
         if given:
-            # Nobody asks on behalf of the oldest frame: any query stands for it.
+            # The query of the oldest frame is not used: any tensor may replace it.
             entries = [
                 MemoryEntry(
                     given.get(f"query_{i}", given[f"key_{i}"]),
@@ -58,12 +71,11 @@ class PathGraph(nn.Module):
                 )
                 for i in range(network.variant.memory_capacity)
             ]
-            context = network.ready(entries, self.path)
-        result, left = network.segment(frame, self.path, context)
-        if self.ids is not None:
-            wide = resize(result.float(), network.input_size)
-            result = self.ids[wide.argmax(1)].to(torch.uint8)
-        return (result,) if left is None else (result, *network.remember(left, self.path))
+            context = network.memory_context(entries, self.path)
+        logits, features = network.segment(frame, self.path, context)
+        if features is None:
+            return (logits,)
+        return (logits, *network.memory_entry(features, self.path))
 
 
 def for_export(model: SegmentationNetwork, dtype: torch.dtype) -> SegmentationNetwork:

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import SegmentationNetwork, TDNet
-from tdnet.network.head import Head
-from tdnet.network.layers import initialise
+from tdnet.network.layers import Head, initialise
 from tdnet.variants import Backbone, HeadStyle
 
 

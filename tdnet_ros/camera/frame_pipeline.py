@@ -106,7 +106,7 @@ class FramePipeline:
             return
         began = time.perf_counter()
         try:
-            stream.prepare()
+            stream.commit_memory()
         except Exception as error:  # the frame itself is out, and counted
             self._empty(camera, error)
             self._warn(camera, f"memory of {camera.input_topic}: {describe(error)}")

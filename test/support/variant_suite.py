@@ -18,7 +18,7 @@ import torch
 from support.frames import drive
 from support.reference_fill import fill
 from tdnet import StreamingSegmenter, create_model, describe_weights, load_weights, save_weights
-from tdnet.backends.cpu.cpu_network import prepare_for_cpu
+from tdnet.backends.cpu.cpu_backend import prepare_for_cpu
 from tdnet.checkpoints.official_layout import official_names
 from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet
 from tdnet.variants import Variant, list_variants

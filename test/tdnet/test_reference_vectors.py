@@ -9,7 +9,7 @@ import pytest
 import torch
 from support.reference_fill import REFERENCE, official_state
 
-from tdnet.backends.cpu.cpu_network import prepare_for_cpu
+from tdnet.backends.cpu.cpu_backend import prepare_for_cpu
 from tdnet.checkpoints.weights import load_weights
 from tdnet.frames.preprocess import Preprocessor
 from tdnet.network import SegmentationNetwork, TDNet, create_model
@@ -97,9 +97,9 @@ def test_the_oldest_frame_matters(tmp_path: Path) -> None:
     with torch.inference_mode():
         for index, frame in enumerate(frames_of(vectors, size)[:4]):
             if index == 3:
-                model.settle(memory)
+                model.commit_memory(memory)
                 memory.entries()[0].value.zero_()
-                memory.keep(model.ready(memory.entries(), memory.path))
+                memory.store_context(model.memory_context(memory.entries(), memory.path))
             logits = model.step(frame[None], memory)
     difference = np.abs(logits[0].numpy() - vectors["logits"][3]).max()
     assert difference > 100 * LOGITS_TOLERANCE * vectors["logits_peak"]

@@ -107,14 +107,14 @@ def test_a_frame_that_does_not_read_is_as_after_a_reset(shared: StreamingSegment
 
 def test_prepared_frames_equal_others(shared: StreamingSegmenter) -> None:
     plain, prepared = shared.open_stream(), shared.open_stream()
-    prepared.prepare()
+    prepared.commit_memory()
     for t, image in enumerate(FRAMES[:6]):
         a, b = plain.step(image), prepared.step(image)
         np.testing.assert_array_equal(a.labels, b.labels)
         for _ in range(t % 3):  # not at all, once, and once more than needed
-            prepared.prepare()
+            prepared.commit_memory()
     prepared.reset()
-    prepared.prepare()
+    prepared.commit_memory()
     np.testing.assert_array_equal(
         prepared.step(FRAMES[2]).labels, shared.open_stream().step(FRAMES[2]).labels
     )
@@ -275,13 +275,13 @@ def test_a_frame_of_another_size_is_refused_before_it_is_resized() -> None:
     stream.step(FRAMES[0])
     entered: list[object] = []
     io = stream._default_stream._io
-    enter = io.enter
+    preprocess = io.preprocess
 
     def noted(image: np.ndarray) -> torch.Tensor:
         entered.append(image)
-        return enter(image)
+        return preprocess(image)
 
-    io.enter = noted  # type: ignore[method-assign]
+    io.preprocess = noted  # type: ignore[method-assign]
     with pytest.raises(InputError, match="after images of"):
         stream.step(FRAMES[0][:-1])
     assert not entered

@@ -1,9 +1,9 @@
-"""Pyramid pooling on a CPU: means and resizes as products with matrices that are made once.
+"""Pyramid pooling on a CPU: means and resizes as products with precomputed matrices.
 
-Both are linear in the map, and the four grids have 50 cells together: one product gives all
-means, and one a grid writes its part of the result in place, where PyTorch's operations pass over
-the map for each grid and once more to join the parts. Of a branch, only the kept group is
-computed.
+Both are linear in the map, and the four grids have 50 cells together. One product computes all
+means, and one product for each grid writes its part of the result in place. PyTorch's operations
+pass over the map once for each grid and once more to join the parts. Only the kept group of each
+branch is computed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from tdnet.network.pyramid_pooling import BINS, PyramidPooling
 
 
 class PyramidMatrices(NamedTuple):
-    """What all pyramids of a network share: T positions, n * n cells a grid, 50 of all grids.
+    """Matrices that all pyramids of a network share: T positions, n * n cells a grid, 50 in all.
 
     Attributes:
-        cells: (50, T), a power of two where a position belongs to a cell, else 0: exact in any
-            number format.
-        scale: (50, 1) float32 that makes a mean of the sum.
-        positions: for each grid (T, n * n), its cells' weights at the positions.
+        cells: (50, T), a power of two if the position belongs to the cell, else 0: exact in
+            every number format.
+        scale: (50, 1) float32 that turns the sum into a mean.
+        positions: for each grid (T, n * n), the weights of its cells at the positions.
     """
 
     cells: Tensor
@@ -34,11 +34,11 @@ class PyramidMatrices(NamedTuple):
 
     @staticmethod
     def create(size: tuple[int, int], dtype: torch.dtype) -> PyramidMatrices:
-        """Compute them.
+        """Compute the matrices.
 
         Args:
             size: height and width of the maps.
-            dtype: the maps' number format.
+            dtype: number format of the maps.
         """
         mean = torch.cat([_by_axes(_means, size, bins) for bins in BINS])
         of_one = mean.amax(1, keepdim=True)
@@ -48,12 +48,12 @@ class PyramidMatrices(NamedTuple):
         return PyramidMatrices(cells.to(dtype), of_one / power, positions)
 
 
-class HostPyramidPooling(nn.Module):
+class CpuPyramidPooling(nn.Module):
     """`PyramidPooling` of one frame in channels last.
 
     Args:
-        pyramid: folded; whose weights are taken.
-        matrices: for the maps' size and number format.
+        pyramid: folded pyramid to take the weights from.
+        matrices: matrices for the size and number format of the maps.
     """
 
     def __init__(self, pyramid: PyramidPooling, matrices: PyramidMatrices) -> None:
@@ -90,12 +90,12 @@ class HostPyramidPooling(nn.Module):
 
 
 def _means(length: int, bins: int) -> Tensor:
-    """(bins, length): what an axis is multiplied by to give the means of its bins."""
+    """Return the matrix (bins, length) that computes the means of the bins of an axis."""
     return nn.functional.adaptive_avg_pool1d(torch.eye(length), bins).t()
 
 
 def _weights(length: int, bins: int) -> Tensor:
-    """(length, bins): the bilinear weights of the bins along an axis, corners aligned."""
+    """Return the bilinear weights (length, bins) of the bins along an axis, corners aligned."""
     rows = nn.functional.interpolate(
         torch.eye(bins)[None], length, mode="linear", align_corners=True
     )
@@ -103,5 +103,5 @@ def _weights(length: int, bins: int) -> Tensor:
 
 
 def _by_axes(axis: Callable[[int, int], Tensor], size: tuple[int, int], bins: int) -> Tensor:
-    """The matrix of both axes together."""
+    """Return the matrix of both axes together."""
     return torch.kron(axis(size[0], bins).contiguous(), axis(size[1], bins).contiguous())

@@ -1,11 +1,11 @@
-"""A convolution with what follows it, on a CPU: one call of oneDNN.
+"""Convolution, bias, residual and activation on a CPU in one call of oneDNN.
 
-Bias, residual and activation are applied to a result while it is in the processor's registers,
-and the weights lie in the order in which its instructions read them. PyTorch's own modules pass
-over every map once more for each of them, and order the weights anew for every frame.
+Bias, residual and activation are applied while a result is in the processor's registers, and the
+weights are stored in the order in which the instructions read them. PyTorch's own modules pass
+over every map once more for each of them, and reorder the weights for every frame.
 
-The operations are those that torch.compile generates for the CPU (`torch.ops.mkldnn`); they are
-tried at load, and where they are missing the modules stay as they are.
+The operations are those that torch.compile generates for the CPU (`torch.ops.mkldnn`). They are
+tested at load; if they are missing, the modules are kept.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class FusedConvolution(nn.Module):
     """Convolution, bias, residual and activation in one operation, float32 or bfloat16.
 
     Args:
-        conv: the convolution; of one group.
+        conv: convolution of one group.
         activation: ReLU, leaky ReLU or identity.
     """
 
@@ -40,7 +40,7 @@ class FusedConvolution(nn.Module):
 
     @staticmethod
     def exists_for(conv: nn.Conv2d, activation: nn.Module | None = None) -> bool:
-        """Whether a convolution, and an activation after it if there is one, can be fused."""
+        """Return whether a convolution can be fused, with an activation if one is given."""
         known = activation is None or isinstance(activation, nn.Identity | nn.ReLU | nn.LeakyReLU)
         return conv.groups == 1 and known
 
@@ -48,7 +48,7 @@ class FusedConvolution(nn.Module):
         """Map (B, C_in, H, W) to (B, C_out, H', W'); a residual is added before the activation.
 
         Raises:
-            RuntimeError: a residual before a leaky ReLU, which oneDNN does not offer.
+            RuntimeError: a residual before a leaky ReLU, which oneDNN lacks.
         """
         if residual is None:
             return torch.ops.mkldnn._convolution_pointwise(
@@ -71,7 +71,7 @@ class FusedConvolution(nn.Module):
 @cache
 @torch.inference_mode()
 def why_not_fused(dtype: torch.dtype) -> str | None:
-    """Why convolutions cannot be fused here; None if a trial gave the right numbers."""
+    """Return why convolutions cannot be fused here; None if a trial computed correctly."""
     if dtype == torch.float16:
         return (
             "precision is float16, whose overflow oneDNN's ReLU would hide; on a CPU auto, "
@@ -103,7 +103,7 @@ def why_not_fused(dtype: torch.dtype) -> str | None:
 
 
 def _attribute(activation: nn.Module) -> tuple[str, list[float]]:
-    """What oneDNN calls an activation, and its numbers."""
+    """Return oneDNN's name of an activation, and its parameters."""
     if isinstance(activation, nn.LeakyReLU):
         return "leaky_relu", [activation.negative_slope]
     if isinstance(activation, nn.ReLU):

@@ -1,4 +1,4 @@
-"""The way of a frame on a GPU: fixed buffers, one kernel before the network and one after it."""
+"""Frame I/O on a GPU: fixed buffers, one kernel before the network and one after it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tdnet.overlay.renderer import OverlayRenderer
 
 
 class FusedFrameIO:
-    """Moves each byte of a frame once: a `tdnet.frames.frame_io.FrameIO` of Triton's kernels.
+    """A `tdnet.frames.frame_io.FrameIO` of Triton's kernels that moves each byte once.
 
-    The frame goes through pinned memory, so that the host does not wait while it is uploaded; all
-    images come back in one copy. On the device nothing is allocated once a size and a choice of
-    images have been met, and the host waits once a frame, for the images.
+    The frame is uploaded through pinned memory, so the CPU does not wait for the upload. All
+    images are downloaded in one copy. For a known size and choice of images, nothing is allocated
+    on the device, and the CPU waits once for each frame: for the images.
 
     Args:
-        frame: (1, 3, H, W), channels last: where the network reads.
+        frame: (1, 3, H, W), channels last; network input that is written.
         outputs: makes the images of logits; streams may share it.
     """
 
@@ -38,27 +38,30 @@ class FusedFrameIO:
         self._paint: tuple[OverlayRenderer, Paint] | None = None
         self._done = torch.cuda.Event() if self._is_gpu else None
 
-    def enter(self, image: Array) -> Tensor:
-        """See `FrameIO.enter`; the frame is written where the network reads."""
+    def preprocess(self, image: Array) -> Tensor:
+        """Upload, resize and normalise a frame into the network input."""
         check_picture(image)
         size = (image.shape[0], image.shape[1])
         if self._plan is None or self._plan.camera_size != size:
-            self._meet(size)
+            self._allocate(size)
         assert self._plan is not None
-        # The frame before has been waited for, so that nobody reads these any more.
+        # The previous frame is complete, so these buffers are free.
         np.copyto(self._staging.numpy(), image)
         self._pixels.copy_(self._staging, non_blocking=True)
         self._plan(self._pixels, self._frame)
         return self._frame
 
-    def leave(
+    def postprocess(
         self, logits: Tensor, size: tuple[int, int], options: OutputOptions, mark: Mark
     ) -> Callable[[], FrameImages]:
-        """See `FrameIO.leave`; postprocessing blends the overlay too, and its mark is empty."""
+        """Make the images of a frame; see `FrameIO.postprocess`.
+
+        The overlay is blended in the stage postprocess; the stage overlay is empty.
+        """
         renderer = options.overlay
         legend = renderer is not None and renderer.has_legend
-        wanted = (size, options.confidence, renderer is not None, legend)
-        made = self._buffers_for(*wanted)
+        requested = (size, options.confidence, renderer is not None, legend)
+        made = self._buffers_for(*requested)
         self._outputs(
             logits,
             made,
@@ -68,8 +71,8 @@ class FusedFrameIO:
         )
         mark()
         mark()
-        brought = self._new_buffers(*wanted, on_host=True)
-        brought.storage.copy_(made.storage, non_blocking=True)
+        downloaded = self._new_buffers(*requested, on_cpu=True)
+        downloaded.storage.copy_(made.storage, non_blocking=True)
         if self._done is not None:
             self._done.record(torch.cuda.current_stream(self._device))
         mark()
@@ -78,25 +81,25 @@ class FusedFrameIO:
             if self._done is not None:
                 self._done.synchronize()
             started = time.perf_counter()
-            labels = brought.labels.numpy()
-            overlay = None if brought.overlay is None else brought.overlay.numpy()
-            if overlay is not None and renderer is not None and brought.counts is not None:
-                renderer.add_legend(overlay, brought.counts.numpy() / labels.size)
+            labels = downloaded.labels.numpy()
+            overlay = None if downloaded.overlay is None else downloaded.overlay.numpy()
+            if overlay is not None and renderer is not None and downloaded.counts is not None:
+                renderer.add_legend(overlay, downloaded.counts.numpy() / labels.size)
             return FrameImages(
                 labels,
-                None if brought.confidence is None else brought.confidence.numpy(),
+                None if downloaded.confidence is None else downloaded.confidence.numpy(),
                 overlay,
                 (time.perf_counter() - started) * 1e3,
             )
 
         return finish
 
-    def _meet(self, size: tuple[int, int]) -> None:
+    def _allocate(self, size: tuple[int, int]) -> None:
         plan = FramePlan(size, (self._frame.shape[2], self._frame.shape[3]), self._device)
         shape = (*size, 3)
         staging = torch.empty(shape, dtype=torch.uint8, pin_memory=self._is_gpu)
         pixels = torch.empty(shape, dtype=torch.uint8, device=self._device)
-        # All or nothing: what has failed for want of memory is tried again with the next frame.
+        # Assigned together: if an allocation fails, the next frame tries all of them again.
         self._plan, self._staging, self._pixels = plan, staging, pixels
 
     def _buffers_for(
@@ -106,7 +109,7 @@ class FusedFrameIO:
         if key not in self._buffers:
             if any(known[0] != size for known in self._buffers):
                 self._buffers.clear()
-            self._buffers[key] = self._new_buffers(*key, on_host=False)
+            self._buffers[key] = self._new_buffers(*key, on_cpu=False)
         return self._buffers[key]
 
     def _new_buffers(
@@ -116,16 +119,16 @@ class FusedFrameIO:
         overlay: bool,
         counts: bool,
         *,
-        on_host: bool,
+        on_cpu: bool,
     ) -> OutputBuffers:
         return OutputBuffers.create(
             size,
-            torch.device("cpu") if on_host else self._device,
+            torch.device("cpu") if on_cpu else self._device,
             confidence=confidence,
             overlay=overlay,
             counts=counts,
-            # PyTorch keeps pinned memory that is free again for the next frame.
-            pinned=on_host and self._is_gpu,
+            # PyTorch caches freed pinned memory for the next frame.
+            pinned=on_cpu and self._is_gpu,
         )
 
     def _paint_of(self, renderer: OverlayRenderer) -> Paint:

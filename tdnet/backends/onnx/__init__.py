@@ -1,6 +1,1 @@
-"""Runtimes other than PyTorch: folders of exported graphs, and what runs them."""
-
-from __future__ import annotations
-
-RUNTIMES = ("torch", "onnxruntime", "tensorrt")
-"""Names of the runtimes, as users type them."""
+"""Exported graphs: the folder that holds them, and the runtimes that run them."""

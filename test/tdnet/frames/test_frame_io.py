@@ -38,9 +38,9 @@ def way() -> PlainFrameIO:
 def test_stages_are_one_threads_work(way: PlainFrameIO) -> None:
     seen: list[int] = []
     (image,) = drive(1, *CAMERA)
-    way.enter(image)
+    way.preprocess(image)
     assert torch.get_num_threads() == 3
-    finish = way.leave(
+    finish = way.postprocess(
         LOGITS, CAMERA, OutputOptions(), lambda: seen.append(torch.get_num_threads())
     )
     assert torch.get_num_threads() == 3
@@ -50,13 +50,13 @@ def test_stages_are_one_threads_work(way: PlainFrameIO) -> None:
 
 def test_what_fails_gives_the_threads_back(way: PlainFrameIO) -> None:
     with pytest.raises(InputError):
-        way.enter(np.zeros((4, 5), np.uint8))
+        way.preprocess(np.zeros((4, 5), np.uint8))
     assert torch.get_num_threads() == 3
 
     def fail() -> None:
         raise RuntimeError("no more")
 
-    way.enter(drive(1, *CAMERA)[0])
+    way.preprocess(drive(1, *CAMERA)[0])
     with pytest.raises(RuntimeError, match="no more"):
-        way.leave(LOGITS, CAMERA, OutputOptions(), fail)
+        way.postprocess(LOGITS, CAMERA, OutputOptions(), fail)
     assert torch.get_num_threads() == 3

@@ -14,7 +14,7 @@ def entry(value: float) -> MemoryEntry:
 
 def append(memory: TemporalMemory, value: float) -> None:
     maps = torch.zeros(1, 4, 2, 3)
-    memory.leave(FrameFeatures(maps, None, maps))
+    memory.advance(FrameFeatures(maps, None, maps))
     memory.store(entry(value))
 
 
@@ -55,5 +55,5 @@ def test_reset_gives_the_turn_to_the_first_path(memory: TemporalMemory) -> None:
 def test_single_frame_networks_remember_nothing() -> None:
     memory = TemporalMemory(paths=1, capacity=0, positions=6, key_channels=4, value_channels=8)
     for _ in range(3):
-        memory.leave(None)
+        memory.advance(None)
     assert (memory.frames, memory.path, memory.nbytes) == (0, 0, 0)

@@ -62,7 +62,7 @@ def segmenter() -> StreamingSegmenter:
     running = StreamingSegmenter(model, device="cpu", precision="float32")
     for frame in (*FRAMES, *FRAMES):
         running.step(frame)
-        running.prepare()
+        running.commit_memory()
     return running
 
 
@@ -104,7 +104,7 @@ def test_a_frame_is_no_more_than_its_parts(
 ) -> None:
     options = OutputOptions(confidence=confidence)
     spent = count(lambda: segmenter.step(FRAMES[0], options))
-    segmenter.prepare()
+    segmenter.commit_memory()
     assert spent.operators <= RESIZE + NETWORK + LABELS + confidence * CONFIDENCE
     assert (spent.transfers, spent.synchronisations) == (0, 0)
 
@@ -112,7 +112,7 @@ def test_a_frame_is_no_more_than_its_parts(
 def test_what_only_the_next_frame_needs_is_done_after_the_labels(
     segmenter: StreamingSegmenter,
 ) -> None:
-    segmenter.prepare()
+    segmenter.commit_memory()
     first = count(lambda: segmenter.step(FRAMES[0], LABELS_ONLY))
     after = count(segmenter.prepare)
     assert 0 < after.operators <= NEXT_FRAME
@@ -127,12 +127,12 @@ def test_what_only_the_next_frame_needs_is_done_after_the_labels(
 
 
 def test_every_frame_spends_the_same(segmenter: StreamingSegmenter) -> None:
-    segmenter.prepare()
+    segmenter.commit_memory()
 
     def cycle() -> None:
         for image in FRAMES:
             segmenter.step(image, LABELS_ONLY)
-            segmenter.prepare()
+            segmenter.commit_memory()
 
     assert count(cycle) == count(cycle) == count(cycle)
 

@@ -69,7 +69,7 @@ def test_the_cycle_is_that_of_the_stream(name: str, size: tuple[int, int]) -> No
         past = [*past, {name: named[name] for name in ENTRY if name in named}][-capacity:]
         past = past if capacity else []
     if capacity:
-        model.settle(memory)
+        model.commit_memory(memory)
         for entry, stored in zip(past, memory.entries(), strict=True):
             torch.testing.assert_close(entry["key"], stored.key, rtol=1e-3, atol=1e-3)
 

@@ -93,14 +93,14 @@ def test_a_failure_after_a_frame_costs_its_memory(
     status = active.listen(SegmentationStatus, "/tdnet/status")
     log = active.listen_to_log()
     camera = active.camera()
-    remember = TDNet.remember
+    memory_entry = TDNet.memory_entry
 
-    def fail(network: TDNet, left: FrameFeatures, path: int) -> MemoryEntry:
+    def fail(network: TDNet, frame: FrameFeatures, path: int) -> MemoryEntry:
         if at_inference():
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return remember(network, left, path)
+        return memory_entry(network, frame, path)
 
-    monkeypatch.setattr(TDNet, "remember", fail)
+    monkeypatch.setattr(TDNet, "memory_entry", fail)
     camera.publish(image_message(images[0], 0.0))
     assert "out of memory" in log.wait_for_text("memory of /image: device cpu failed")
     monkeypatch.undo()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from tdnet.backends.cpu.cpu_pyramid_pooling import HostPyramidPooling, PyramidMatrices
+from tdnet.backends.cpu.cpu_pyramid_pooling import CpuPyramidPooling, PyramidMatrices
 from tdnet.network.pyramid_pooling import BINS, PyramidPooling
 
 
@@ -39,7 +39,7 @@ def test_equals_the_plain_formulation(groups: int, group: int, size: tuple[int, 
     pyramid = make(16, groups, group)
     x = torch.randn(1, 16, *size).contiguous(memory_format=torch.channels_last) + 1
     matrices = PyramidMatrices.create(size, torch.float32)
-    result = HostPyramidPooling(pyramid, matrices)(x)
+    result = CpuPyramidPooling(pyramid, matrices)(x)
     assert result.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(result.double(), expected(pyramid, x), rtol=1e-4, atol=1e-5)
 
@@ -50,6 +50,6 @@ def test_sums_of_many_large_numbers_fit_half_precision(dtype: torch.dtype) -> No
     """The sum of 2145 numbers of 100 is beyond float16."""
     pyramid = make(16, 2, 1).to(dtype)
     x = (torch.rand(1, 16, 33, 65) * 20 + 90).to(dtype, memory_format=torch.channels_last)
-    result = HostPyramidPooling(pyramid, PyramidMatrices.create((33, 65), dtype))(x)
+    result = CpuPyramidPooling(pyramid, PyramidMatrices.create((33, 65), dtype))(x)
     assert result.dtype == dtype
     torch.testing.assert_close(result.double(), expected(pyramid, x), rtol=0.03, atol=1.0)

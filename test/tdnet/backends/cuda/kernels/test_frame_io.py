@@ -41,9 +41,9 @@ class Ways:
     ) -> tuple[FrameImages, FrameImages]:
         def go(way: FrameIO) -> FrameImages:
             marks: list[int] = []
-            entered = way.enter(image)
+            entered = way.preprocess(image)
             torch.testing.assert_close(entered, self.frame, atol=1e-4, rtol=0)
-            images = way.leave(self.logits(seed), size, options, lambda: marks.append(1))()
+            images = way.postprocess(self.logits(seed), size, options, lambda: marks.append(1))()
             assert len(marks) == 3
             return images
 
@@ -95,9 +95,9 @@ def test_the_legend_is_drawn(ways: Ways) -> None:
     logits[:, 3:] -= 100  # more entries than three would not fit
     images = []
     for way, legend in ((ways.fused, True), (ways.plain, True), (ways.plain, False)):
-        way.enter(drive(1, *size)[0])
+        way.preprocess(drive(1, *size)[0])
         options = OutputOptions(confidence=False, overlay=ways.renderer(legend))
-        images.append(way.leave(logits, size, options, lambda: None)())
+        images.append(way.postprocess(logits, size, options, lambda: None)())
     fused, plain, without = (item.overlay for item in images)
     assert same(fused, plain, within=1)
     assert not same(fused, without, within=1)
@@ -139,7 +139,7 @@ def test_a_size_that_found_no_memory_is_tried_again(
         with monkeypatch.context() as patch:
             patch.setattr(torch, "empty", full)
             with pytest.raises(RuntimeError, match="out of memory"):
-                ways.fused.enter(image)
+                ways.fused.preprocess(image)
     fused, plain = ways.both(image, OutputOptions(), CAMERA)
     assert same(fused.labels, plain.labels)
 
@@ -149,7 +149,7 @@ def test_a_size_that_found_no_memory_is_tried_again(
 )
 def test_what_is_no_picture_is_refused(ways: Ways, image: np.ndarray) -> None:
     with pytest.raises(InputError, match="allowed is"):
-        ways.fused.enter(image)
+        ways.fused.preprocess(image)
 
 
 @pytest.mark.cuda
@@ -159,8 +159,8 @@ def test_the_device_allocates_nothing_in_steady_state() -> None:
     image, logits = drive(1, *CAMERA)[0], ways.logits(0)
 
     def frame() -> None:
-        ways.fused.enter(image)
-        ways.fused.leave(logits, CAMERA, options, lambda: None)()
+        ways.fused.preprocess(image)
+        ways.fused.postprocess(logits, CAMERA, options, lambda: None)()
 
     for _ in range(3):
         frame()

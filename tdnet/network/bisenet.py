@@ -1,4 +1,4 @@
-"""BiSeNet's context refined, and fused with its detail (Yu et al., ECCV 2018, figure 2)."""
+"""BiSeNet: a spatial path and a context path, refined and fused (Yu et al., ECCV 2018)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,39 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from tdnet.backbones import BisenetBackbone
 from tdnet.network.layers import ConvNorm, activation, resize
+from tdnet.network.resnet import BackboneFeatures, ResNet
+
+
+class TwoPaths(nn.Module):
+    """A spatial path for detail at 1/8, and a ResNet for context (sections 3.1 and 3.2).
+
+    Args:
+        spec: depth and width w; the spatial path has w, w and 2 w channels.
+    """
+
+    def __init__(self, spec: BisenetBackbone) -> None:
+        super().__init__()
+        width = spec.width
+        self.spatial = nn.Sequential(
+            *(
+                ConvNorm(channels, out, 3, stride=2, activation=activation(leaky=False))
+                for channels, out in ((3, width), (width, width), (width, 2 * width))
+            )
+        )
+        self.context = ResNet(spec)
+
+    def forward(self, x: Tensor) -> BackboneFeatures:
+        """Map normalised frames (B, 3, H, W) to scales at 1/8, and context at 1/16 and 1/32."""
+        context = self.context(x)
+        return BackboneFeatures(context.layer3, (self.spatial(x), *context.scales))
 
 
 class AttentionRefinement(nn.Module):
-    """Brings a map to fewer channels, each weighed by what the whole frame shows.
+    """Reduce the channels of a map and weigh each by the mean of the whole frame (figure 2).
 
     Args:
-        channels: of the map.
-        out_channels: of the result.
+        channels: channels of the input.
+        out_channels: channels of the result.
     """
 
     def __init__(self, channels: int, out_channels: int) -> None:
@@ -30,10 +55,10 @@ class AttentionRefinement(nn.Module):
 
 
 class FeatureFusion(nn.Module):
-    """Joins maps of different kinds, and adds what the whole frame says is of use once more.
+    """Join maps, and add the result again with channel weights from the whole frame (figure 2).
 
     Args:
-        channels: of all maps together, and of the result.
+        channels: channels of all maps together, and of the result.
     """
 
     def __init__(self, channels: int) -> None:
@@ -50,10 +75,10 @@ class FeatureFusion(nn.Module):
 
 
 class FusionPyramid(nn.Module):
-    """Context from coarse to fine, then fused with the spatial path.
+    """Refine context from coarse to fine, then fuse it with the spatial path.
 
     Args:
-        spec: of the backbone; the result has 4 w channels, w being its width.
+        spec: description of the backbone; the result has 4 w channels for its width w.
     """
 
     def __init__(self, spec: BisenetBackbone) -> None:

@@ -1,4 +1,4 @@
-"""ONNX Runtime runs the graphs, on buffers of PyTorch that stay where they are."""
+"""The backend of ONNX Runtime: runs the graphs on buffers of PyTorch, without copies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from tdnet._util.device import resolve_device
 from tdnet._util.packages import require
 from tdnet.backends.onnx.description import ExportDescription, TensorSpec
-from tdnet.backends.onnx.exported_network import ExportedNetwork
+from tdnet.backends.onnx.exported_backend import ExportedBackend
 from tdnet.backends.onnx.tensors import check_graph
 from tdnet.errors import DeviceError, WeightsError
 
@@ -26,26 +26,26 @@ logger = logging.getLogger(__name__)
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
 _FATAL_ONLY = 4
-"""What it raises it would write to the console too, in several coloured lines."""
+"""ONNX Runtime also prints every error that it raises, unless only fatal ones are logged."""
 _NUMBERS = {torch.float32: np.float32, torch.float16: np.float16}
 _NAMES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
 
-class OnnxRuntimeNetwork(ExportedNetwork):
+class OnnxRuntimeBackend(ExportedBackend):
     """The graphs of a folder as sessions of ONNX Runtime.
 
-    Inputs and outputs are bound to PyTorch's memory, so that on CUDA nothing leaves the device.
+    Inputs and outputs are bound to PyTorch's memory; on CUDA nothing leaves the device.
 
     Args:
-        folder: with the graphs.
-        description: of the folder.
-        device: as `runtime_device` gave it.
+        folder: folder of the graphs.
+        description: description of the folder.
+        device: device that `runtime_device` returned.
 
     Raises:
         MissingPackageError: onnxruntime is not installed.
-        WeightsError: a graph cannot be loaded, or has other tensors than the description says.
-        DeviceError: ONNX Runtime does not get the device.
-        InputError: the graphs give labels instead of logits.
+        WeightsError: a graph cannot be loaded, or its tensors do not match the description.
+        DeviceError: ONNX Runtime cannot use the device.
+        InputError: the graphs return labels instead of logits.
     """
 
     runtime = "onnxruntime"
@@ -76,7 +76,7 @@ class OnnxRuntimeNetwork(ExportedNetwork):
                 return
             with self._side_stream():
                 session.run_with_iobinding(binding)
-        # Its exceptions have no common base but this.
+        # ONNX Runtime's exceptions have no other common base.
         except Exception as error:
             raise DeviceError(f"ONNX Runtime failed on {self.device}: {error}") from error
 
@@ -85,7 +85,7 @@ class OnnxRuntimeNetwork(ExportedNetwork):
         options = runtime.SessionOptions()
         options.log_severity_level = _FATAL_ONLY
         options.intra_op_num_threads = torch.get_num_threads()
-        # Threads that wait for the next frame would take the processor from the rest of it.
+        # Spinning threads would take processor time from the rest of the frame.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         providers: list[Any] = [CPU]
         if self._stream is not None:
@@ -99,16 +99,16 @@ class OnnxRuntimeNetwork(ExportedNetwork):
                 f"{path}: ONNX Runtime {runtime.__version__} cannot load it: {error}"
             ) from error
         if self._stream is not None and CUDA not in session.get_providers():
-            # It falls back to the CPU by itself, with a line in the log.
+            # ONNX Runtime has fallen back to the CPU, with a line in the log.
             raise DeviceError(
-                f"ONNX Runtime {runtime.__version__} does not get {self.device}: install the CUDA "
+                f"ONNX Runtime {runtime.__version__} cannot use {self.device}: install the CUDA "
                 "and cuDNN that it was built for, or set device to cpu"
             )
         return session
 
 
 def runtime_device(name: str) -> torch.device:
-    """Return the device of that name; ``"auto"`` is CUDA where PyTorch and ONNX Runtime have it.
+    """Return the device of a name; ``"auto"`` is CUDA if PyTorch and ONNX Runtime support it.
 
     Raises:
         MissingPackageError: onnxruntime is not installed.

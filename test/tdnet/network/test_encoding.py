@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tdnet.network import TDNet, create_model
-from tdnet.network.position import PositionChannels
+from tdnet.network.encoding import PositionChannels
 from tdnet.variants import feature_size, get_variant
 
 NATIVE = feature_size(get_variant("td4-psp18-nano").input_size)

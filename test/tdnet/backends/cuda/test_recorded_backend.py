@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tdnet import create_model
 from tdnet.backends.cuda.cuda_graphs import CudaGraphRecorder
-from tdnet.backends.cuda.recorded_network import RecordedNetwork, Recorder, Work
+from tdnet.backends.cuda.recorded_backend import RecordedBackend, Recorder, Work
 from tdnet.network import SegmentationNetwork
 from tdnet.network.temporal_memory import READ_AND_WRITE, MemoryAccess, TemporalMemory
 from tdnet.variants import get_variant
@@ -48,7 +48,7 @@ class Machine:
         self.device = torch.device(device)
         self.plain: SegmentationNetwork = create_model(NETWORKS[name], 5, SIZE).to(self.device)
         self.plain.fold()
-        self.recorded = RecordedNetwork(self.plain, self.device, torch.float32, record)
+        self.recorded = RecordedBackend(self.plain, self.device, torch.float32, record)
 
     def memory(self) -> TemporalMemory:
         return self.plain.new_memory(self.device)
@@ -91,7 +91,7 @@ def test_recorded_equals_plain(name: str, device: str) -> None:
             recorded.reset()
         machine.check(frame, plain, recorded)
         if t % 2:
-            machine.recorded.settle(recorded)
+            machine.recorded.commit_memory(recorded)
 
 
 @pytest.mark.parametrize("name", ["td4", "td4, one past frame", "td2", "single frame"])
@@ -113,7 +113,7 @@ def test_streams_that_take_turns(device: str) -> None:
             if number < 2 or t % 3:  # the third one falls behind
                 machine.check(frames[t], plain, recorded)
             if number == t % 3:
-                machine.recorded.settle(recorded)
+                machine.recorded.commit_memory(recorded)
 
 
 def test_a_stream_that_ends_leaves_nothing_to_the_next(device: str) -> None:
@@ -187,14 +187,14 @@ def test_what_one_stream_could_not_store_is_not_told_to_another(
     machine.recorded.step(frames[8], other)
     record.broken = True
     with caplog.at_level(logging.WARNING):
-        machine.recorded.settle(one)  # has moved out, and was settled then
+        machine.recorded.commit_memory(one)  # has moved out, and was settled then
         machine.check(frames[8], plain, one)
     assert [record.getMessage() for record in caplog.records] == [
         "a stream starts with an empty memory: CUDA out of memory"
     ]
     assert other.frames == 0
     with pytest.raises(RuntimeError, match="out of memory"):
-        machine.recorded.settle(one)
+        machine.recorded.commit_memory(one)
     assert one.frames == 0
     record.broken = False
     for memory in (one, other):

@@ -18,7 +18,7 @@ from support.extras import exporting_package
 from support.frames import drive
 
 from tdnet import OutputOptions, SegmenterSettings, StreamingSegmenter
-from tdnet.backends.onnx.opening import ExportRequest, open_exported
+from tdnet.backends.onnx.export_folder import ExportRequest, open_exported
 from tdnet.errors import DeviceError, InputError, TdnetError, WeightsError
 from tdnet.frames.preprocess import Preprocessor
 from tdnet.network.temporal_memory import MemoryAccess
@@ -47,11 +47,11 @@ def over_onnx(exported_nano: Path) -> StreamingSegmenter:
 
 
 def test_logits_are_those_of_pytorch_whatever_the_memory_holds(exported_nano: Path) -> None:
-    exported, _ = open_exported(request(exported_nano))
+    exported = open_exported(request(exported_nano))
     network, _ = SegmenterSettings(input_size=SIZE).load_model()
     network.requires_grad_(False)
     preprocess = Preprocessor(SIZE, torch.device("cpu"), torch.float32)
-    ours, theirs = exported.new_memory(exported.device, exported.dtype), network.new_memory()
+    ours, theirs = exported.new_memory(), network.new_memory()
     for t, image in enumerate(FRAMES):
         if t == 6:  # two frames of a new view follow a full memory
             ours.reset()
@@ -114,7 +114,7 @@ def test_warm_up_and_prepare_leave_no_trace(over_onnx: StreamingSegmenter) -> No
     for image in FRAMES[:4]:
         expected = plain.step(image, options).labels
         np.testing.assert_array_equal(prepared.step(image, options).labels, expected)
-        prepared.prepare()
+        prepared.commit_memory()
 
 
 @pytest.mark.cuda
@@ -318,8 +318,8 @@ def test_a_graph_that_fails_is_one_error_and_nothing_else(
         ]
     )
     folder = with_graph(changed, tmp_path, model.SerializeToString())
-    network, _ = open_exported(request(folder))
-    memory = network.new_memory(network.device, network.dtype)
+    network = open_exported(request(folder))
+    memory = network.new_memory()
     with pytest.raises(DeviceError, match="ONNX Runtime failed on cpu: .*out of data bounds"):
         network.step(torch.full((1, 3, *SIZE), 1e6), memory)
     assert memory.frames == 0
@@ -348,8 +348,8 @@ def test_the_precision_of_an_int8_folder_is_its_own(
 
 
 def test_a_frame_of_another_size_is_refused(exported_nano: Path) -> None:
-    network, _ = open_exported(request(exported_nano))
-    memory = network.new_memory(network.device, network.dtype)
+    network = open_exported(request(exported_nano))
+    memory = network.new_memory()
     with pytest.raises(InputError, match="exported for \\(1, 3, 65, 129\\)"):
         network.step(torch.zeros(1, 3, 65, 65), memory)
     assert memory.frames == 0

@@ -1,4 +1,4 @@
-"""TensorRT runs the graphs, on buffers of PyTorch that stay on the GPU."""
+"""The backend of TensorRT: runs the graphs on buffers of PyTorch on the GPU."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from torch import Tensor
 from tdnet._util.device import resolve_device
 from tdnet.backends.onnx.description import ExportDescription
 from tdnet.backends.onnx.engine_files import cached_engine_path
-from tdnet.backends.onnx.exported_network import ExportedNetwork
+from tdnet.backends.onnx.exported_backend import ExportedBackend
 from tdnet.backends.onnx.tensorrt_engine import EngineMaker, bind, import_tensorrt
 from tdnet.errors import DeviceError
 
 
-class TensorRtNetwork(ExportedNetwork):
-    """The graphs of a folder as engines of TensorRT, which are built where none is kept.
+class TensorRtBackend(ExportedBackend):
+    """The graphs of a folder as engines of TensorRT, built unless a kept engine exists.
 
     Args:
-        folder: with the ONNX files.
-        description: of the folder.
-        device: as `cuda_device` gave it.
+        folder: folder of the ONNX files.
+        description: description of the folder.
+        device: device that `cuda_device` returned.
 
     Raises:
         MissingPackageError: tensorrt is not installed, or too old.
-        WeightsError: TensorRT cannot make an engine of a graph, or its tensors are others than
-            described.
+        WeightsError: TensorRT cannot build an engine of a graph, or its tensors do not match
+            the description.
         DeviceError: TensorRT cannot use the GPU, or the device lacks memory.
-        InputError: the graphs give labels instead of logits, or the user has no home folder.
+        InputError: the graphs return labels instead of logits, or the user has no home folder.
     """
 
     runtime = "tensorrt"
@@ -58,11 +58,11 @@ class TensorRtNetwork(ExportedNetwork):
 
 
 def cuda_device(name: str) -> torch.device:
-    """Return the CUDA device of that name; ``"auto"`` is the first.
+    """Return the CUDA device of a name; ``"auto"`` is the current one.
 
     Raises:
         MissingPackageError: tensorrt is not installed, or too old.
-        DeviceError: it is no CUDA device, or this machine lacks it.
+        DeviceError: the device is not a CUDA device, or this machine lacks it.
     """
     import_tensorrt()
     device = resolve_device("cuda" if name == "auto" else name)

@@ -1,4 +1,4 @@
-"""From the settings of a segmenter to a running network over exported graphs."""
+"""The folder of exported graphs: checked, and opened as a backend."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import torch
 from tdnet._util.device import working_on
 from tdnet._util.file_hash import sha256
 from tdnet._util.regular_files import file_problem
-from tdnet.backends.onnx import RUNTIMES
+from tdnet.backends import RUNTIMES
 from tdnet.backends.onnx.description import ExportDescription
 from tdnet.backends.onnx.description_file import read_description
-from tdnet.backends.onnx.exported_network import ExportedNetwork
+from tdnet.backends.onnx.exported_backend import ExportedBackend
 from tdnet.errors import InputError, UnknownNameError, WeightsError
 
 MAX_GRAPH_BYTES = 2 << 30
@@ -22,14 +22,14 @@ MAX_GRAPH_BYTES = 2 << 30
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What is to be opened, and what the caller expects of it.
+    """Folder to open, and the network that the caller expects in it.
 
     Attributes:
         folder: path of a folder that `tdnet export` wrote.
         runtime: ``onnxruntime`` or ``tensorrt``.
-        variant: the network that was exported.
+        variant: name of the exported network.
         input_size: height and width of the network input; None: as exported.
-        precision: ``auto``, or the one of the export.
+        precision: ``auto``, or the precision of the export.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
     """
 
@@ -41,13 +41,13 @@ class ExportRequest:
     device: str = "auto"
 
 
-def open_exported(request: ExportRequest) -> tuple[ExportedNetwork, ExportDescription]:
-    """Load the graphs of an exported folder into a runtime.
+def open_exported(request: ExportRequest) -> ExportedBackend:
+    """Open a folder that `tdnet export` wrote with a runtime.
 
     Raises:
-        TdnetError: the runtime or its package is missing, the folder cannot be used, it was
-            exported for another variant, size or precision, or the device cannot hold it; with
-            what to do.
+        TdnetError: the runtime or its package is missing, the folder cannot be used or was
+            exported for another variant, size or precision, or the device lacks memory; with
+            the remedy.
     """
     if request.runtime not in RUNTIMES:
         raise UnknownNameError("runtime", request.runtime, RUNTIMES)
@@ -64,19 +64,19 @@ def open_exported(request: ExportRequest) -> tuple[ExportedNetwork, ExportDescri
         _check_whole(folder / graph.file, graph.sha256)
     kind, device = _runtime(request)
     with working_on(device):
-        return kind(folder, description, device), description
+        return kind(folder, description, device)
 
 
 def _runtime(
     request: ExportRequest,
-) -> tuple[Callable[[Path, ExportDescription, torch.device], ExportedNetwork], torch.device]:
+) -> tuple[Callable[[Path, ExportDescription, torch.device], ExportedBackend], torch.device]:
     if request.runtime == "tensorrt":
-        from tdnet.backends.onnx.tensorrt_network import TensorRtNetwork, cuda_device
+        from tdnet.backends.onnx.tensorrt_backend import TensorRtBackend, cuda_device
 
-        return TensorRtNetwork, cuda_device(request.device)
-    from tdnet.backends.onnx.onnxruntime_network import OnnxRuntimeNetwork, runtime_device
+        return TensorRtBackend, cuda_device(request.device)
+    from tdnet.backends.onnx.onnxruntime_backend import OnnxRuntimeBackend, runtime_device
 
-    return OnnxRuntimeNetwork, runtime_device(request.device)
+    return OnnxRuntimeBackend, runtime_device(request.device)
 
 
 def _check_fits(request: ExportRequest, description: ExportDescription, folder: Path) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tdnet.network.feature_fusion import AttentionRefinement, FeatureFusion, FusionPyramid
-from tdnet.network.spatial_path import TwoPaths
+from tdnet.network.bisenet import AttentionRefinement, FeatureFusion, FusionPyramid, TwoPaths
 from tdnet.variants import BisenetBackbone
 
 

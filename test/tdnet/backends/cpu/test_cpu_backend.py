@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tdnet.backends.cpu.channels_last_norm import ChannelsLastNorm
-from tdnet.backends.cpu.cpu_network import prepare_for_cpu
+from tdnet.backends.cpu.cpu_backend import prepare_for_cpu
+from tdnet.backends.cpu.cpu_layers import ChannelsLastNorm
 from tdnet.backends.cpu.fused_convolution import FusedConvolution, why_not_fused
 from tdnet.network import SegmentationNetwork, create_model
 from tdnet.network.layers import ConvNorm, SpatialLayerNorm

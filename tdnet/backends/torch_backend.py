@@ -1,0 +1,66 @@
+"""From a network of PyTorch to the backend of its device."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+
+from tdnet._util.device import resolve_device, resolve_precision, working_on
+from tdnet.backends.backend import Backend
+from tdnet.backends.cpu.cpu_backend import CpuBackend
+from tdnet.backends.cuda.cuda_graphs import CudaGraphRecorder
+from tdnet.backends.cuda.recorded_backend import RecordedBackend
+from tdnet.errors import WeightsError
+from tdnet.network import SegmentationNetwork
+from tdnet.network.layers import SpatialLayerNorm
+
+
+def create_backend(
+    model: SegmentationNetwork, device: str | torch.device = "auto", precision: str = "auto"
+) -> Backend:
+    """Copy a network, fold it, and move it to the device.
+
+    On a GPU the network runs as CUDA graphs: launching its kernels one by one takes longer than
+    computing them.
+
+    Args:
+        model: network with its weights loaded.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...
+        precision: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+
+    Raises:
+        DeviceError: the machine lacks the device, or the device lacks memory.
+        UnknownNameError: no precision has that name.
+        WeightsError: a weight exceeds the range of the precision.
+    """
+    device = resolve_device(device)
+    dtype = resolve_precision(precision, device)
+    with working_on(device):
+        network = _inference_copy(model, device, dtype)
+        if device.type == "cpu":
+            return CpuBackend(network, dtype)
+        return RecordedBackend(network, device, dtype, CudaGraphRecorder(device))
+
+
+def _inference_copy(
+    model: SegmentationNetwork, device: torch.device, dtype: torch.dtype
+) -> SegmentationNetwork:
+    """Copy, fold and convert a network; layer norms keep float32."""
+    network = copy.deepcopy(model).eval().requires_grad_(False)
+    network.fold()
+    for module in network.modules():
+        kept = torch.float32 if isinstance(module, SpatialLayerNorm) else dtype
+        for parameter in module.parameters(recurse=False):
+            data = parameter.data.to(device, kept)
+            layout = torch.channels_last if data.dim() == 4 else torch.preserve_format
+            parameter.data = data.to(memory_format=layout)
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, buffer.to(device, dtype))
+    for name, parameter in network.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise WeightsError(
+                f"{name} is not finite once norms are folded and numbers are "
+                f"{str(dtype).removeprefix('torch.')}: use precision float32, or other weights"
+            )
+    return network
