@@ -1,4 +1,4 @@
-"""The choices that make a segmenter; every default of the model stands here and nowhere else."""
+"""Settings of a segmenter, with the defaults of the model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tdnet.errors import WeightsError
 from tdnet.variants import get_variant
 
 if TYPE_CHECKING:
+    from tdnet.checkpoints.checkpoint import Checkpoint
     from tdnet.network import SegmentationNetwork
     from tdnet.segmenter import StreamingSegmenter
 
@@ -20,27 +21,26 @@ PACKAGED_PURPOSE = (
     "trained on drawn streets and a few hundred real frames; for research and evaluation only, "
     "never for a robot's safety (docs/nano-weights.md)"
 )
-"""What the packaged weights are for, in one line."""
+"""Purpose of the packaged weights, in one line."""
 
 
 @dataclass(frozen=True)
 class SegmenterSettings:
-    """What the node's parameters and the command's options choose.
+    """Model, device and sizes, as the node's parameters and the command's options set them.
 
     Attributes:
         variant: a name of :func:`tdnet.list_variants`.
-        weights: path of a weights file; empty for those packaged with the project. Of a folder
-            that `tdnet export` wrote, for the runtimes that take one. A leading ``~`` is the
-            home folder, here and in class_map.
-        class_map: packaged name or path of a YAML file; empty for the one stored with the
+        weights: path of a weights file, or of a folder that `tdnet export` wrote if the runtime
+            runs exported graphs; empty: the packaged weights. A leading ``~`` is the home
+            folder, also in class_map.
+        class_map: packaged name or path of a YAML file; empty: the class map stored with the
             weights, or else ``cityscapes``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
-        precision: ``auto``, ``float32``, ``bfloat16`` or ``float16``; of exported graphs
-            ``auto`` or what they were exported in.
-        input_size: height and width of the network input; None for the size that the weights
-            were made for, or else the variant's native one.
-        runtime: ``torch``, or what runs a folder of exported graphs: ``onnxruntime`` or
-            ``tensorrt``.
+        precision: ``auto``, ``float32``, ``bfloat16`` or ``float16``; for exported graphs
+            ``auto`` or the precision of the export.
+        input_size: height and width of the network input; None: the size that the weights were
+            made for, or else the variant's native size.
+        runtime: ``torch``, or for a folder of exported graphs ``onnxruntime`` or ``tensorrt``.
     """
 
     variant: str = "td4-psp18-nano"
@@ -52,17 +52,17 @@ class SegmenterSettings:
     runtime: str = "torch"
 
     def __post_init__(self) -> None:
-        """Expand a leading ``~``: no shell does it in a parameter or a launch argument."""
+        """Expand a leading ``~``: no shell expands it in a parameter or launch argument."""
         for name in ("weights", "class_map"):
             object.__setattr__(self, name, os.path.expanduser(getattr(self, name)))
 
     def build(self) -> StreamingSegmenter:
-        """Create the network, load its weights, and put it on the device.
+        """Create the network, load its weights, and move it to the device.
 
         Raises:
             TdnetError: an unknown name, a file that cannot be used, a class map that does not
-                fit, a runtime that is not installed, or a device that this machine lacks; the
-                message says what to do.
+                fit, a runtime that is not installed, or a device that the machine lacks; with
+                the remedy.
         """
         from tdnet._util.device import resolve_device, resolve_precision
         from tdnet.segmenter import StreamingSegmenter
@@ -90,12 +90,12 @@ class SegmenterSettings:
 
     @property
     def uses_packaged_weights(self) -> bool:
-        """Whether no weights were given, so that the packaged ones are loaded."""
+        """Whether the packaged weights are loaded because none are given."""
         return not self.weights
 
     @property
     def weights_path(self) -> Path:
-        """The weights file: the one given, or the one packaged with the variant.
+        """Path of the given weights file, or of the one packaged for the variant.
 
         Raises:
             WeightsError: there is neither.
@@ -110,38 +110,50 @@ class SegmenterSettings:
             )
         return Path(path)
 
-    def load_model(self) -> tuple[SegmentationNetwork, ClassMap]:
-        """Create the network, on the CPU, and load its weights; give its class map too.
+    def open_checkpoint(self) -> Checkpoint:
+        """Read the weights file.
 
         Raises:
-            TdnetError: an unknown name, a file that cannot be used, or a class map that does not
-                fit; the message says what to do.
+            WeightsError: there is none, or it cannot be used.
         """
-        from tdnet.checkpoints.checkpoint_file import read_checkpoint
-        from tdnet.checkpoints.stored_settings import (
-            stored_class_map,
-            stored_input_size,
-            stored_memory_frames,
-        )
-        from tdnet.checkpoints.weights import load_weights
-        from tdnet.network import create_model
+        from tdnet.checkpoints.checkpoint import Checkpoint
 
-        variant = get_variant(self.variant)
         path = self.weights_path
         if path.is_dir():
             raise WeightsError(
                 f"{path} is a folder: give a weights file, or for exported graphs set runtime to "
                 "onnxruntime or tensorrt"
             )
-        checkpoint = read_checkpoint(path)
+        return Checkpoint.open(path)
+
+    def load_model(
+        self, checkpoint: Checkpoint | None = None
+    ) -> tuple[SegmentationNetwork, ClassMap]:
+        """Create the network on the CPU and load its weights.
+
+        Args:
+            checkpoint: result of `open_checkpoint`; None: read the file.
+
+        Returns:
+            The network and its class map.
+
+        Raises:
+            TdnetError: an unknown name, a file that cannot be used, or a class map that does not
+                fit; with the remedy.
+        """
+        from tdnet.checkpoints.weights import load_weights
+        from tdnet.network import create_model
+
+        variant = get_variant(self.variant)
+        checkpoint = checkpoint or self.open_checkpoint()
         if self.class_map:
             class_map = ClassMap.load(self.class_map)
         else:
-            class_map = stored_class_map(checkpoint) or ClassMap.load(DEFAULT_CLASS_MAP)
+            class_map = checkpoint.class_map or ClassMap.load(DEFAULT_CLASS_MAP)
         model = create_model(
-            variant.limited_memory(stored_memory_frames(checkpoint)),
+            variant.limited_memory(checkpoint.memory_frames()),
             num_classes=class_map.num_network_classes,
-            input_size=self.input_size or stored_input_size(checkpoint),
+            input_size=self.input_size or checkpoint.input_size,
         )
         load_weights(model, checkpoint)
         return model, class_map

@@ -11,7 +11,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tdnet.variants import Variant
+from tdnet.variants import DEFAULT_CLASSES, Variant
 from tdnet_offline.operations import stream_without_computing
 
 _FLOAT16_BYTES = 2
@@ -36,7 +36,9 @@ class FrameTraffic:
 
 
 def count_traffic(
-    variant: str | Variant, input_size: tuple[int, int] | None = None, num_classes: int = 19
+    variant: str | Variant,
+    input_size: tuple[int, int] | None = None,
+    num_classes: int = DEFAULT_CLASSES,
 ) -> FrameTraffic:
     """Counts the bytes that a frame moves, from the normalised picture to the logits.
 

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tdnet.network import SegmentationNetwork, create_model
 from tdnet.network.temporal_memory import TemporalMemory
-from tdnet.variants import Variant
+from tdnet.variants import DEFAULT_CLASSES, Variant
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,9 @@ class NetworkCost:
 
 
 def count_operations(
-    variant: str | Variant, input_size: tuple[int, int] | None = None, num_classes: int = 19
+    variant: str | Variant,
+    input_size: tuple[int, int] | None = None,
+    num_classes: int = DEFAULT_CLASSES,
 ) -> NetworkCost:
     """Counts parameters, operations of a frame, and bytes of memory.
 
@@ -57,7 +59,9 @@ def count_operations(
 
 
 def stream_without_computing(
-    variant: str | Variant, input_size: tuple[int, int] | None = None, num_classes: int = 19
+    variant: str | Variant,
+    input_size: tuple[int, int] | None = None,
+    num_classes: int = DEFAULT_CLASSES,
 ) -> tuple[SegmentationNetwork, TemporalMemory, Callable[[], object]]:
     """Gives a network on the meta device, its full memory, and what segments the next frame.
 

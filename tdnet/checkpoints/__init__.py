@@ -1,1 +1,1 @@
-"""Weights files: ours, and those of the published code."""
+"""Weights files, of our own layout and of the published one."""

@@ -1,7 +1,7 @@
-"""Names of the published TDNet checkpoints, and how ours follow from them.
+"""Names of the entries in published TDNet checkpoints, derived from our names.
 
-Both layouts hold the same tensors; official convolutions of 1x1 stand where we have linear
-layers. The table is made from our names, so every entry of a network has exactly one official
+Both layouts hold the same tensors; the official one has 1x1 convolutions in place of our linear
+layers. The names are derived from ours, so every entry of a network has exactly one official
 name (specification, "Files" and the sections on each part).
 """
 
@@ -38,15 +38,15 @@ _FANET_LEVELS = {"attention": (4, 8, 16, 32), "up": (8, 16, 32), "smooth": (4, 1
 
 
 def is_unused(name: str) -> bool:
-    """Whether an official entry is one that no network of ours uses."""
+    """Return whether no network of ours uses an official entry."""
     return _UNUSED.fullmatch(name) is not None
 
 
 def official_names(variant: Variant, names: Iterable[str]) -> dict[str, str]:
-    """Map each of our state-dict names to its official one; nothing if there is no such layout.
+    """Map each of our names to its official name; return {} if there is no official layout.
 
     Args:
-        variant: the network that the names belong to.
+        variant: description of the network.
         names: keys of its state dict.
     """
     rename = _LAYOUTS.get((type(variant.backbone), variant.paths > 1))
@@ -54,9 +54,9 @@ def official_names(variant: Variant, names: Iterable[str]) -> dict[str, str]:
 
 
 def official_backbone_names(variant: Variant, names: Iterable[str]) -> dict[str, str]:
-    """Map each name of a backbone's state dict to its official one, which is torchvision's.
+    """Map each name of a backbone's state dict to its official name, which is torchvision's.
 
-    BiSeNet's spatial path has none.
+    The spatial path of BiSeNet has no official names.
 
     Args:
         variant: a network with that backbone.
@@ -105,7 +105,7 @@ def _fanet_path_name(variant: Variant, name: str) -> str:
 
 
 def _shared_name(variant: Variant, path: int, part: str, rest: str) -> str:
-    """The parts of a path that all families name alike."""
+    """Name the parts that all families of networks name alike."""
     if part == "encoding":
         return f"enc{path}.{_encoding_name(rest)}"
     if part == "propagation":
@@ -162,4 +162,4 @@ _LAYOUTS: dict[tuple[type[Backbone], bool], Callable[[Variant, str], str]] = {
     (Backbone, True): _path_name,
     (FanetBackbone, True): _fanet_path_name,
 }
-"""By family, and whether there are several paths."""
+"""Function for the official name, by class of the backbone and by whether N > 1."""

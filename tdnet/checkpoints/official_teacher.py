@@ -1,4 +1,4 @@
-"""The published distillation teacher: a single-frame network in pieces, put together again."""
+"""The published distillation teacher: the parts of a single-frame network, joined."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _BRANCH_ENTRIES = ("0.weight", "1.weight", "1.bias", "1.running_mean", "1.runnin
 
 
 def undivided(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Give a teacher's entries the official names and shapes of its single-frame network.
+    """Join the entries of a teacher to those of its single-frame network, by official names.
 
     The teacher keeps a pyramid ``psp{i}`` and a slice ``group{i}`` of the head's 3x3 convolution
-    for each of its N groups. A group uses its own part of its pyramid only, so the parts make one
+    for each of its N groups. A group uses only its own part of its pyramid, so the parts form one
     network with the same logits (specification, "Grouped distillation").
 
     Args:
-        tensors: entries of a checkpoint by name; those of anything else, or of a teacher that is
-            not complete, come back as they are.
+        tensors: entries of a checkpoint by name. Entries of other networks, or of an incomplete
+            teacher, are returned unchanged.
     """
     groups = 0
     while f"group{groups + 1}.conv5.0.weight" in tensors:
@@ -30,7 +30,7 @@ def undivided(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         return tensors
     try:
         return _joined(tensors, range(1, groups + 1))
-    except (KeyError, IndexError, RuntimeError):  # missing, or shapes that no teacher has
+    except (KeyError, IndexError, RuntimeError):  # entries missing or misshapen
         return tensors
 
 

@@ -1,8 +1,8 @@
 """The tensors of a file that `torch.save` wrote, read by a child process.
 
-`torch.load(weights_only=True)` executes no code of a file, but a file of 600 bytes can keep it
-busy for ever without releasing the interpreter's lock: no thread and no signal handler of that
-process runs any more. So a child reads the file, and the system ends it at a limit.
+`torch.load(weights_only=True)` executes no code of a file. But a file of 600 bytes can keep it
+busy forever without releasing the interpreter's lock, so that no other thread or signal handler
+of the process runs. A child process reads the file, and the system ends it at a time limit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors.torch import load, save
@@ -23,49 +23,50 @@ from torch import Tensor
 from tdnet._util.packages import require
 from tdnet.errors import TdnetError, WeightsError, first_line
 
-# Of PyTorch. Before it, `weights_only` executes the code of some files (CVE-2025-32434).
+# Older versions of PyTorch execute code of some files despite `weights_only` (CVE-2025-32434).
 LEAST_TORCH = "2.6"
 CPU_SECONDS = 30
-"""Processor time of the child, with its import of PyTorch; waiting does not count."""
+"""Processor time of the child, including its import of PyTorch."""
 
 _STARTS = (b"PK\x03\x04", b"\x80\x02")  # of torch.save since PyTorch 1.6, and before
 _STATE_KEYS = ("model_state", "state_dict", "model")
-# The parent's path comes first: the working folder, where a child of `-c` looks for modules, may
-# be a stranger's. Neither limit needs the interpreter's lock; the second is against core files.
+# The child searches modules in the parent's path only: the working folder may be a stranger's.
+# Neither limit needs the interpreter's lock; the second one prevents core files.
 _CHILD = """
 import sys
-sys.path[:] = sys.argv[4:]
+sys.path[:] = sys.argv[3:]
 from resource import RLIMIT_CORE, RLIMIT_CPU, setrlimit
-seconds = int(sys.argv[3])
+seconds = int(sys.argv[2])
 setrlimit(RLIMIT_CPU, (seconds, seconds + 1))
 setrlimit(RLIMIT_CORE, (0, 0))
 from tdnet.checkpoints.pytorch_checkpoint import send_tensors
-send_tensors(sys.argv[1], int(sys.argv[2]))
+send_tensors(int(sys.argv[1]))
 """
 
 
-def read_pytorch(path: Path, max_bytes: int, seconds: int = CPU_SECONDS) -> dict[str, Tensor]:
-    """Read the state dict of a checkpoint, alone or under ``model_state`` or the like.
+def read_pytorch(
+    file: BinaryIO, path: Path, max_bytes: int, seconds: int = CPU_SECONDS
+) -> dict[str, Tensor]:
+    """Read the state dict of a checkpoint, at the top level or under ``model_state`` or similar.
 
     Args:
-        path: of a regular file.
-        max_bytes: most that all tensors may have.
-        seconds: processor time after which reading is given up.
+        file: a regular file, open without a buffer, at its start.
+        path: path of the file, for messages.
+        max_bytes: upper limit of the bytes of all tensors.
+        seconds: limit of the processor time.
 
     Returns:
-        Dense tensors on the CPU by name; none where the file holds no state dict.
+        Dense tensors on the CPU by name; empty if the file holds no state dict.
 
     Raises:
-        WeightsError: the file is damaged, not of `torch.save`, holds other objects than tensors
-            and plain values, or takes more processor time.
+        WeightsError: the file is damaged, was not written by `torch.save`, holds objects other
+            than tensors and plain values, or exceeds the time limit.
     """
-    with path.open("rb") as file:
-        if not file.read(4).startswith(_STARTS):
-            raise WeightsError(
-                f"{path}: damaged or no checkpoint: neither safetensors nor torch.save"
-            )
-    child = [sys.executable, "-c", _CHILD, str(path), str(max_bytes), str(seconds), *sys.path]
-    done = subprocess.run(child, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if not file.read(4).startswith(_STARTS):
+        raise WeightsError(f"{path}: damaged or no checkpoint: neither safetensors nor torch.save")
+    file.seek(0)
+    child = [sys.executable, "-c", _CHILD, str(max_bytes), str(seconds), *sys.path]
+    done = subprocess.run(child, stdin=file, capture_output=True, check=False)
     if done.returncode == 0:
         return load(done.stdout)
     if done.returncode == -signal.SIGXCPU:
@@ -78,17 +79,17 @@ def read_pytorch(path: Path, max_bytes: int, seconds: int = CPU_SECONDS) -> dict
     raise WeightsError(f"{path}: {reason}")
 
 
-def send_tensors(path: str, max_bytes: int) -> None:
-    """Write the tensors of a checkpoint to the standard output, as a safetensors file.
+def send_tensors(max_bytes: int) -> None:
+    """Convert a checkpoint on the standard input to a safetensors file on the standard output.
 
-    Exits with status 1 and one line on stderr where they cannot be read.
+    If it cannot be read, exit with status 1 and one line on stderr.
     """
-    # What libraries print must not get between the bytes.
+    # Output that libraries print must not mix with the bytes.
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:
         require("torch", "a PyTorch checkpoint", least=LEAST_TORCH)
-        data = save(_tensors(path, max_bytes))
+        data = save(_tensors(sys.stdin.buffer, max_bytes))
     except TdnetError as error:
         sys.exit(str(error))
     # Damaged bytes raise exceptions of many kinds.
@@ -99,10 +100,10 @@ def send_tensors(path: str, max_bytes: int) -> None:
 
 
 def check_dense(tensors: Mapping[str, Tensor]) -> None:
-    """Refuse tensors that are not plain arrays of real numbers.
+    """Check that tensors are plain arrays of real numbers.
 
     Raises:
-        WeightsError: with the name of the first.
+        WeightsError: with the name of the first one that is not.
     """
     for name, item in tensors.items():
         if item.layout != torch.strided or item.is_quantized or item.is_meta or item.is_complex():
@@ -111,9 +112,9 @@ def check_dense(tensors: Mapping[str, Tensor]) -> None:
             )
 
 
-def _tensors(path: str, max_bytes: int) -> dict[str, Tensor]:
+def _tensors(file: BinaryIO, max_bytes: int) -> dict[str, Tensor]:
     with torch.serialization.safe_globals(_placeholders()):
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(file, map_location="cpu", weights_only=True)
     if not isinstance(content, dict):
         return {}
     states = [content[key] for key in _STATE_KEYS if isinstance(content.get(key), dict)]
@@ -126,14 +127,14 @@ def _tensors(path: str, max_bytes: int) -> dict[str, Tensor]:
     size = sum(item.nbytes for item in found.values())
     if size > max_bytes:
         raise WeightsError(f"its tensors have {size} bytes; allowed are {max_bytes}")
-    # Tensors of one storage are written one by one.
+    # Safetensors does not write tensors that share a storage.
     return {
         name: item.clone(memory_format=torch.contiguous_format) for name, item in found.items()
     }
 
 
 class _Placeholder:
-    """Replaces a NumPy number, such as a training's best score: no tensor, so not needed."""
+    """Replaces a NumPy number, such as the best score of a training, which is not needed."""
 
     def __init__(self, *arguments: object) -> None:
         pass
@@ -143,7 +144,7 @@ class _Placeholder:
 
 
 def _placeholders() -> list[Any]:
-    """Return a class for each name that pickled NumPy numbers use, which stay without effect."""
+    """Return a class without effect for each name that pickled NumPy numbers use."""
     names = ("numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
     return [
         type(name, (_Placeholder,), {"__module__": module})
@@ -152,13 +153,13 @@ def _placeholders() -> list[Any]:
 
 
 def _reason(error: Exception) -> str:
-    # PyTorch's own text advises to execute the file's code.
+    # PyTorch's own message advises to execute the file's code.
     text = str(error).rpartition("WeightsUnpickler error: ")[2]
     name = re.search(r"GLOBAL (\S+)", text)
     if name:
         return (
-            f"refused, since it holds {name[1]}, and objects other than tensors are never made of "
-            "a file: save model.state_dict()"
+            f"refused, since it holds {name[1]}, and objects other than tensors are never loaded: "
+            "save model.state_dict()"
         )
     kind = type(error).__name__
     return (

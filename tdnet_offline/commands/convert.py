@@ -43,16 +43,16 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         TdnetError: the checkpoint cannot be read, or does not fit the variant or class map.
     """
-    from tdnet.checkpoints.checkpoint_file import read_checkpoint
+    from tdnet.checkpoints.checkpoint import Checkpoint
     from tdnet.checkpoints.weights import describe_weights, load_weights, save_weights
     from tdnet.class_map.model import ClassMap
     from tdnet.network import create_model
-    from tdnet.variants import get_variant
+    from tdnet.variants import DEFAULT_CLASSES, get_variant
 
     if args.output.suffix != SUFFIX:
         raise InputError(f"{args.output}: the file to write must end in {SUFFIX}")
     variant = get_variant(args.variant)
-    checkpoint = read_checkpoint(args.input)
+    checkpoint = Checkpoint.open(args.input)
     found = describe_weights(checkpoint)
     class_map = ClassMap.load(args.class_map) if args.class_map else found.class_map
     if class_map is None:
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     model = create_model(
         variant.limited_memory(found.memory_frames),
         # An unknown checkpoint is refused when it is loaded, with what differs.
-        num_classes=found.num_classes or 19,
+        num_classes=found.num_classes or DEFAULT_CLASSES,
         input_size=size_or_none(args.input_size) or found.input_size,
     )
     info = load_weights(model, checkpoint)

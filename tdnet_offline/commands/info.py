@@ -11,8 +11,6 @@ from tdnet_offline.arguments import MODEL_OPTIONS, Subparsers, size_or_none
 if TYPE_CHECKING:
     from tdnet.checkpoints.weights import WeightsInfo
 
-DEFAULT_CLASSES = 19
-
 
 def add_parser(subparsers: Subparsers) -> None:
     """Adds the command."""
@@ -75,7 +73,7 @@ def _list_variants(size: tuple[int, int] | None) -> None:
 
 def _describe(path: str, size: tuple[int, int] | None) -> None:
     from tdnet.checkpoints.weights import describe_weights
-    from tdnet.variants import get_variant
+    from tdnet.variants import DEFAULT_CLASSES, get_variant
     from tdnet_offline.operations import count_operations
 
     info = describe_weights(path)

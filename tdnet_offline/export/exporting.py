@@ -113,7 +113,8 @@ def export_network(
     if options.is_int8 != (calibration is not None):
         raise InputError("--calibrate SOURCE and --precision int8 go together")
     check_new(folder)
-    model, class_map = settings.load_model()
+    checkpoint = settings.open_checkpoint()
+    model, class_map = settings.load_model(checkpoint)
     with new_folder(folder, last=DESCRIPTION_NAME) as place:
         graphs = _write_paths(model, class_map, place, options, tell, calibration)
         batch = BATCH if options.dynamic_batch else 1
@@ -129,8 +130,8 @@ def export_network(
             inputs=tuple(input_specs(model, options.dtype, batch)),
             outputs=tuple(output_specs(model, options.dtype, batch, options.output)),
             class_map=class_map,
-            weights=settings.weights_path.name,
-            weights_sha256=sha256(settings.weights_path),
+            weights=checkpoint.path.name,
+            weights_sha256=checkpoint.sha256,
             made_with=provenance.versions(),
         )
         (place / DESCRIPTION_NAME).write_text(description.to_json(), encoding="utf-8")

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import Tensor, nn
 
-from tdnet.checkpoints.checkpoint_file import read_checkpoint
-from tdnet.checkpoints.stored_settings import stored_class_map
 from tdnet.class_map.model import ClassMap
 
 
 def channel_names(class_map: ClassMap) -> dict[int, str]:
     """Name the class of each network channel that has one."""
     return {channel: entry.name for entry in class_map.classes for channel in entry.sources}
-
-
-def class_map_of(path: str | Path) -> ClassMap | None:
-    """Read the class map in a checkpoint's header; None if it has none.
-
-    Raises:
-        TdnetError: the file or its class map cannot be read.
-    """
-    return stored_class_map(read_checkpoint(path))
 
 
 def channel_order(theirs: ClassMap | None, ours: ClassMap) -> list[int] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tdnet.checkpoints.checkpoint_file import read_checkpoint
+from tdnet.checkpoints.checkpoint import Checkpoint
 from tdnet.checkpoints.official_layout import official_backbone_names
 from tdnet.checkpoints.weights import describe_weights, load_weights
 from tdnet.errors import WeightsError
@@ -39,10 +39,10 @@ def load_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
     Raises:
         WeightsError: the file cannot be read, or is of another depth or width.
     """
-    tensors = read_checkpoint(path).tensors
+    tensors = Checkpoint.open(path).tensors
     prefix = next((p for p in _OUR_BACKBONES if any(name.startswith(p) for name in tensors)), None)
     if prefix is None:
-        return load_imagenet_backbones(network, path)
+        return _load_imagenet(network, path, tensors)
     found = {
         name.removeprefix(prefix): item
         for name, item in tensors.items()
@@ -77,7 +77,12 @@ def load_imagenet_backbones(network: SegmentationNetwork, path: str | Path) -> l
     Raises:
         WeightsError: the file cannot be read, or is of another depth or width.
     """
-    tensors = read_checkpoint(path).tensors
+    return _load_imagenet(network, path, Checkpoint.open(path).tensors)
+
+
+def _load_imagenet(
+    network: SegmentationNetwork, path: str | Path, tensors: Mapping[str, Tensor]
+) -> list[str]:
     modules = backbones(network)
     own = modules[0].state_dict()
     names = official_backbone_names(network.variant, own)
@@ -134,20 +139,21 @@ def _blocks(names: Iterable[str]) -> set[str]:
     return {match[0] for match in found if match}
 
 
-def load_single_frame(path: str | Path) -> SingleFrameNetwork:
+def load_single_frame(path: str | Path | Checkpoint) -> SingleFrameNetwork:
     """Load a single-frame network, of whatever variant and known layout.
 
     Raises:
         WeightsError: the file cannot be read, or holds no single-frame network.
     """
-    info = describe_weights(path)
+    checkpoint = path if isinstance(path, Checkpoint) else Checkpoint.open(path)
+    info = describe_weights(checkpoint)
     if info.variant is None or info.num_classes is None or get_variant(info.variant).paths != 1:
         raise WeightsError(
-            f"{path} holds {info.variant or 'no known network'}; give the weights of a "
+            f"{checkpoint.path} holds {info.variant or 'no known network'}; give the weights of a "
             "single-frame network"
         )
     network = create_model(info.variant, info.num_classes, info.input_size)
-    load_weights(network, path)
+    load_weights(network, checkpoint)
     if not isinstance(network, SingleFrameNetwork):
         raise TypeError(f"{network.variant.name} is no single-frame network")
     return network

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from tdnet.checkpoints.checkpoint_file import CheckpointFile, read_checkpoint
-from tdnet.checkpoints.stored_settings import stored_class_map
+from tdnet.checkpoints.checkpoint import Checkpoint
 from tdnet.checkpoints.weights import describe_weights, load_weights, packaged_weights
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError, WeightsError
@@ -25,7 +24,6 @@ from tdnet_offline.training.auxiliary import (
 from tdnet_offline.training.class_order import (
     channel_names,
     channel_order,
-    class_map_of,
     reorder,
 )
 from tdnet_offline.training.configuration import InitConfig, NetworkConfig, TrainingConfig
@@ -128,7 +126,7 @@ def prepare_learner(
     if config.init.single:
         _start_from_single(learner, config.init, class_map, frames)
     if config.init.weights:
-        _go_on_from(learner, read_checkpoint(_weights_file(config)), class_map)
+        _go_on_from(learner, Checkpoint.open(_weights_file(config)), class_map)
     if config.network.shared_paths:
         _share_paths(learner)
     learner.teacher = _teacher(config, learner.network, class_map)
@@ -144,10 +142,11 @@ def _start_from_single(
             f"init.single starts the paths of a TDNet; {network.variant.name} has none: give "
             "init.weights"
         )
-    single = load_single_frame(path)
+    checkpoint = Checkpoint.open(path)
+    single = load_single_frame(checkpoint)
     order = None
     if single.num_classes == network.num_classes:
-        order = channel_order(class_map_of(path), class_map)
+        order = channel_order(checkpoint.class_map, class_map)
     if order is not None:
         reorder(single.head.classifier, order)
     learner.notes += start_paths(
@@ -160,7 +159,7 @@ def _start_from_single(
     if learner.auxiliary is None:
         return
     heads = auxiliary_heads(single)
-    if not load_auxiliary_heads(heads, read_checkpoint(path).tensors):
+    if not load_auxiliary_heads(heads, checkpoint.tensors):
         learner.notes.append(f"auxiliary heads keep their random numbers: {path} has none")
     elif order is None:
         learner.notes.append(
@@ -190,7 +189,7 @@ def _weights_file(config: TrainingConfig) -> str:
     return str(path)
 
 
-def _go_on_from(learner: Learner, checkpoint: CheckpointFile, class_map: ClassMap) -> None:
+def _go_on_from(learner: Learner, checkpoint: Checkpoint, class_map: ClassMap) -> None:
     """Load a checkpoint; of another class map, the classes that both have by name.
 
     One of fewer memory frames is loaded, too: the attention that it lacks keeps its random
@@ -200,8 +199,8 @@ def _go_on_from(learner: Learner, checkpoint: CheckpointFile, class_map: ClassMa
         WeightsError: it holds another variant, or one of more memory frames.
     """
     network = learner.network
-    found = describe_weights(checkpoint.path)
-    theirs = stored_class_map(checkpoint)
+    found = describe_weights(checkpoint)
+    theirs = checkpoint.class_map
     same = found.num_classes == network.num_classes and (
         theirs is None or channel_names(theirs) == channel_names(class_map)
     )

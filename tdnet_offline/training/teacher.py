@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from tdnet.checkpoints.checkpoint import Checkpoint
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import SingleFrameNetwork
@@ -17,7 +18,7 @@ from tdnet.network.layers import NORM_EPS
 from tdnet.network.pyramid_pooling import PyramidPooling
 from tdnet.network.resnet import ResNet
 from tdnet.variants import Backbone, Variant
-from tdnet_offline.training.class_order import channel_order, class_map_of, reorder
+from tdnet_offline.training.class_order import channel_order, reorder
 from tdnet_offline.training.initialisation import load_single_frame
 from tdnet_offline.training.pyramid_groups import kept_channels
 
@@ -133,7 +134,8 @@ def load_teacher(
             classes.
         InputError: `groups` is neither 2 nor 4.
     """
-    network = load_single_frame(path)
+    checkpoint = Checkpoint.open(path)
+    network = load_single_frame(checkpoint)
     if type(network.variant.backbone) is not Backbone:
         raise WeightsError(
             f"{path} holds {network.variant.name}; teachers are single-frame PSPNets: give the "
@@ -145,7 +147,7 @@ def load_teacher(
             "give a teacher of the same class map"
         )
     if class_map is not None:
-        theirs = class_map_of(path)
+        theirs = checkpoint.class_map
         order = channel_order(theirs, class_map)
         if order is None:
             raise WeightsError(

@@ -12,7 +12,7 @@ import pytest
 import torch
 from support.endless_checkpoint import endless_checkpoint
 
-from tdnet.checkpoints.checkpoint_file import MAX_BYTES, read_checkpoint
+from tdnet.checkpoints.checkpoint import MAX_BYTES, Checkpoint
 from tdnet.checkpoints.pytorch_checkpoint import read_pytorch
 from tdnet.errors import WeightsError
 
@@ -52,7 +52,7 @@ def test_the_tensors_of_a_training_are_read(
     for name in ("resource", "tdnet", "torch"):
         (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name} of the folder was run')")
     monkeypatch.chdir(tmp_path)
-    read = read_checkpoint("a.pth").tensors
+    read = Checkpoint.open("a.pth").tensors
     assert set(read) == set(state())
     for name, item in state().items():
         assert read[name].dtype == item.dtype, name
@@ -61,20 +61,21 @@ def test_the_tensors_of_a_training_are_read(
 
 def test_a_file_that_never_ends_is_given_up(tmp_path: Path) -> None:
     path = endless_checkpoint(tmp_path / "endless.pth")
-    with pytest.raises(WeightsError, match=r"endless\.pth: reading it took more than 4 s"):
-        read_pytorch(path, MAX_BYTES, seconds=4)
+    refused = pytest.raises(WeightsError, match=r"endless\.pth: reading it took more than 4 s")
+    with path.open("rb", buffering=0) as file, refused:
+        read_pytorch(file, path, MAX_BYTES, seconds=4)
 
 
 def test_an_object_instead_of_a_state_dict_is_refused(tmp_path: Path) -> None:
     torch.save(torch.nn.Linear(2, 2), tmp_path / "module.pth")
     with pytest.raises(WeightsError, match=r"module\.pth: .*Linear.*save model\.state_dict\(\)"):
-        read_checkpoint(tmp_path / "module.pth")
+        Checkpoint.open(tmp_path / "module.pth")
 
 
 def test_a_tensor_that_grows_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1).expand(40_000, 40_000)}, tmp_path / "grows.pth")
     with pytest.raises(WeightsError, match=f"6400000000 bytes; allowed are {MAX_BYTES}"):
-        read_checkpoint(tmp_path / "grows.pth")
+        Checkpoint.open(tmp_path / "grows.pth")
 
 
 def test_a_tar_archive_is_refused_unread(tmp_path: Path) -> None:
@@ -82,4 +83,4 @@ def test_a_tar_archive_is_refused_unread(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "old.pth", "w") as archive:
         archive.addfile(tarfile.TarInfo("pickle"), io.BytesIO())
     with pytest.raises(WeightsError, match="neither safetensors nor torch.save"):
-        read_checkpoint(tmp_path / "old.pth")
+        Checkpoint.open(tmp_path / "old.pth")

@@ -10,7 +10,7 @@ import torch
 from support.reference_fill import REFERENCE
 
 from tdnet import create_model, describe_weights, load_weights, save_weights
-from tdnet.checkpoints.checkpoint_file import read_checkpoint
+from tdnet.checkpoints.checkpoint import Checkpoint
 from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork
 from tdnet_offline.training.auxiliary import (
@@ -67,7 +67,7 @@ def test_heads_travel_with_the_weights_which_load_without_them(tmp_path: Path) -
     assert describe_weights(path).variant == "td4-psp18-nano"
     assert {name.split(".")[0] for name in info.ignored} == {f"auxlayer{p}" for p in range(1, 5)}
     again = auxiliary_heads(other)
-    assert load_auxiliary_heads(again, read_checkpoint(path).tensors)
+    assert load_auxiliary_heads(again, Checkpoint.open(path).tensors)
     for name, item in again.state_dict().items():
         assert torch.equal(item, heads.state_dict()[name]), name
 

@@ -30,7 +30,7 @@ from support.training import (
 )
 
 from tdnet import ClassMap, create_model, describe_weights, save_weights
-from tdnet.checkpoints.checkpoint_file import read_checkpoint
+from tdnet.checkpoints.checkpoint import Checkpoint
 from tdnet.errors import TdnetError
 from tdnet_offline.command import main
 from tdnet_offline.training.module import TrainingError
@@ -66,7 +66,7 @@ def test_a_loss_that_is_no_number_stops_and_names_itself(little: Path, tmp_path:
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(TrainingError, match=r"iteration \d+: .* (nan|inf|NaN)"):
         run_training(config)
-    tensors = read_checkpoint(tmp_path / "run" / "last.safetensors").tensors
+    tensors = Checkpoint.open(tmp_path / "run" / "last.safetensors").tensors
     assert all(bool(torch.isfinite(item).all()) for item in tensors.values())
     assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     state = torch.load(tmp_path / "run" / "last.state.pt", weights_only=True)

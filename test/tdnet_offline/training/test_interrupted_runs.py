@@ -15,7 +15,7 @@ import pytest
 import torch
 from support.training import changed, little_config, little_recipe, logged
 
-from tdnet.checkpoints.checkpoint_file import read_checkpoint
+from tdnet.checkpoints.checkpoint import Checkpoint
 from tdnet.errors import InputError
 from tdnet_offline.command import main
 from tdnet_offline.training.recipe import load_recipe
@@ -69,7 +69,7 @@ def test_a_stopped_run_goes_on_to_the_bit(
     assert validated == logged(whole, "validation/mean_iou")
     assert set(validated) == {3, 6, 8}
     for name in ("last.safetensors", "best.safetensors"):
-        ours, theirs = (read_checkpoint(folder / name).tensors for folder in (run, whole))
+        ours, theirs = (Checkpoint.open(folder / name).tensors for folder in (run, whole))
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 

@@ -10,7 +10,7 @@ import torch
 from support.training import CLASS_MAP
 
 from tdnet import ClassMap, create_model, load_weights, save_weights
-from tdnet.checkpoints.checkpoint_file import read_checkpoint
+from tdnet.checkpoints.checkpoint import Checkpoint
 from tdnet.errors import TdnetError, WeightsError
 from tdnet.network import TDNet
 from tdnet.variants import get_variant
@@ -136,7 +136,7 @@ def test_paths_and_their_auxiliary_heads_start_from_a_single_frame_network(singl
     for path in range(4):
         assert torch.equal(state[f"paths.{path}.backbone.stem.0.conv.weight"], stem)
         head = official_auxiliary_state(learner.auxiliary)[f"auxlayer{path + 1}.conv5.4.weight"]
-        assert torch.equal(head, read_checkpoint(single).tensors["auxlayer1.conv5.4.weight"])
+        assert torch.equal(head, Checkpoint.open(single).tensors["auxlayer1.conv5.4.weight"])
 
 
 def test_a_single_frame_network_of_the_same_classes_in_another_order_is_put_into_ours(
@@ -192,7 +192,7 @@ def test_a_single_frame_network_without_auxiliary_head_is_said(tmp_path: Path) -
 
 def test_a_head_of_another_shape_is_said(single: Path) -> None:
     """Values of 64 channels are no features of 256; with `pass_through` they stand for them."""
-    given = read_checkpoint(single).tensors["head.classifier.weight"]
+    given = Checkpoint.open(single).tensors["head.classifier.weight"]
     for pass_through in (False, True):
         init = InitConfig(single=str(single), pass_through=pass_through)
         learner = prepare_learner(config(init=init), MAP)
@@ -205,7 +205,7 @@ def test_a_head_of_another_shape_is_said(single: Path) -> None:
 def test_backbones_start_from_weights_of_ours(single: Path) -> None:
     learner = prepare_learner(config(init=InitConfig(backbone=str(single))), MAP)
     assert learner.notes == []
-    state, given = learner.network.state_dict(), read_checkpoint(single).tensors
+    state, given = learner.network.state_dict(), Checkpoint.open(single).tensors
     names = [name for name in given if name.startswith("backbone.")]
     assert len(names) > 100
     for name in names:

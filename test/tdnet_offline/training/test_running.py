@@ -15,7 +15,7 @@ from support.media import drive
 from support.training import little_config, little_recipe, logged
 
 from tdnet import SegmenterSettings, create_model, describe_weights, load_weights
-from tdnet.checkpoints.checkpoint_file import read_checkpoint
+from tdnet.checkpoints.checkpoint import Checkpoint
 from tdnet.errors import InputError
 from tdnet.network import TDNet
 from tdnet.segmenter import StreamingSegmenter
@@ -139,7 +139,7 @@ def test_float16_weights_are_half_as_large(little: Path, tmp_path: Path) -> None
     assert sizes[1] < 0.55 * sizes[0]
     dtypes = {
         item.dtype
-        for item in read_checkpoint(tmp_path / "float16/last.safetensors").tensors.values()
+        for item in Checkpoint.open(tmp_path / "float16/last.safetensors").tensors.values()
     }
     assert dtypes == {torch.float16, torch.int64}
 
@@ -168,7 +168,7 @@ def test_frozen_backbones_stay_as_they_began(
     run_training(little_config(tmp_path, little, **keys))
     keys |= {"resume": True, "optimisation__iterations": 4}
     summary = run_training(little_config(tmp_path, little, **keys))
-    began, ended = (read_checkpoint(path).tensors for path in (learnt.best, summary.weights))
+    began, ended = (Checkpoint.open(path).tensors for path in (learnt.best, summary.weights))
     moved = {name for name, item in began.items() if not torch.equal(item, ended[name])}
     frozen = {name for name in began if ".backbone." in name}
     assert frozen
@@ -258,7 +258,7 @@ def test_two_processes_train_as_one_does_in_two_parts(
     for iteration in two:
         assert two[iteration] == pytest.approx(one[iteration], rel=1e-4)
     ours, theirs = (
-        read_checkpoint(tmp_path / name / "last.safetensors").tensors for name in ("run", "parts")
+        Checkpoint.open(tmp_path / name / "last.safetensors").tensors for name in ("run", "parts")
     )
     for name in theirs:
         # On the CPU each process has batch statistics of its own.
@@ -331,7 +331,7 @@ def test_a_moving_average_moves_slower(little: Path, tmp_path: Path) -> None:
             tmp_path, little, output=output, optimisation__ema=decay, optimisation__power=0,
             optimisation__iterations=steps, **keys,
         )  # fmt: skip
-        after[decay, steps] = read_checkpoint(run_training(config).weights).tensors[name]
+        after[decay, steps] = Checkpoint.open(run_training(config).weights).tensors[name]
     expected = 0.75 * after[0.0, 1] + 0.25 * after[0.0, 2]
     torch.testing.assert_close(after[0.75, 2], expected, rtol=1e-4, atol=1e-6)
 

@@ -1,4 +1,4 @@
-"""Which files are read at all: plain ones, of a size that a network can have."""
+"""Only whole regular files of a size that a network can have are read, without mapping them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from tdnet import create_model, list_variants
-from tdnet.checkpoints.checkpoint_file import MAX_BYTES, MAX_HEADER_BYTES, read_checkpoint
+from tdnet import create_model, list_variants, save_weights
+from tdnet.checkpoints.checkpoint import MAX_BYTES, MAX_HEADER_BYTES, Checkpoint
 from tdnet.errors import WeightsError
 
 
 def refusal(path: Path) -> str:
     with pytest.raises(WeightsError) as caught:
-        read_checkpoint(path)
+        Checkpoint.open(path)
     assert str(caught.value).startswith(f"{path}: ")
     return str(caught.value)
 
@@ -81,10 +83,55 @@ def test_names_cannot_act_upon_the_terminal(tmp_path: Path) -> None:
 def test_a_file_may_be_overwritten_while_its_tensors_are_in_use(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file({"a": torch.ones(1 << 20)}, path)
-    tensors = read_checkpoint(path).tensors
+    tensors = Checkpoint.open(path).tensors
     path.write_bytes(b"")
     child = os.fork()  # reading what was mapped would end the process
     if child == 0:
         os._exit(0 if tensors["a"].numpy().tobytes() == b"\0\0\x80\x3f" * (1 << 20) else 1)
     _, status = os.waitpid(child, 0)
     assert status == 0
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kept"),
+    [(".safetensors", kept) for kept in (0, 5, 9, 100, 0.5, 0.999)]
+    + [(".pth", kept) for kept in (0, 5, 0.999)],
+)
+def test_truncated_files_name_themselves(suffix: str, kept: float, tmp_path: Path) -> None:
+    model = create_model("td4-psp18-nano", input_size=(65, 129))
+    path = tmp_path / f"cut{suffix}"
+    if suffix == ".pth":
+        torch.save(model.state_dict(), path)
+    else:
+        save_weights(model, path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(kept if kept >= 1 else kept * len(data))])
+    with pytest.raises(WeightsError, match=f"cut{suffix}") as caught:
+        Checkpoint.open(path)
+    assert "\n" not in str(caught.value)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.binary(max_size=400), suffix=st.sampled_from([".safetensors", ".pth", ".pkl"]))
+def test_arbitrary_bytes_give_one_line(data: bytes, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"random{suffix}"
+    path.write_bytes(data)
+    with pytest.raises(WeightsError) as caught:
+        Checkpoint.open(path)
+    assert "\n" not in str(caught.value)
+    assert path.name in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [{}, {"a": 1}, [1, 2], torch.zeros(3)], ids=str)
+def test_files_without_a_network_are_refused(content: object, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match="holds no tensors"):
+        Checkpoint.open(tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize("path", ["missing.pth", "."])
+def test_missing_files_are_named(path: str, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="does not exist|is a folder"):
+        Checkpoint.open(tmp_path / path)

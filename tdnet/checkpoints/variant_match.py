@@ -1,0 +1,131 @@
+"""Which variant a checkpoint is made for, and why it does not fit another one."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tdnet.checkpoints.checkpoint import COUNTER, Checkpoint, is_norm_map
+from tdnet.checkpoints.official_layout import is_unused, official_names
+from tdnet.class_map.model import ClassMap
+from tdnet.network import SegmentationNetwork, create_model
+from tdnet.variants import VARIANTS, Variant
+
+_SHOWN = 4
+
+
+class VariantMatch(NamedTuple):
+    """The network that a checkpoint is made for.
+
+    Attributes:
+        layout: naming scheme of the entries, ``"tdnet"`` or ``"official"``.
+        variant: name of the variant; None if no variant fits.
+        num_classes: channels of the classifier; None if no variant fits.
+        used: names of the entries that the network uses; all entries if no variant fits.
+    """
+
+    layout: str
+    variant: str | None
+    num_classes: int | None
+    used: frozenset[str]
+
+
+def match_variant(checkpoint: Checkpoint) -> VariantMatch:
+    """Find the variant that has the entries of a checkpoint, up to classes and norm sizes."""
+    tensors = checkpoint.tensors
+    best: VariantMatch | None = None
+    for known in VARIANTS:
+        variant = known.limited_memory(checkpoint.memory_frames())
+        own = _entries(variant)
+        official = official_names(variant, own)
+        for layout, names in (("tdnet", {name: name for name in own}), ("official", official)):
+            if names and all(
+                theirs in tensors and _fits(ours, tensors[theirs], own[ours])
+                for ours, theirs in names.items()
+                if not ours.endswith(COUNTER)
+            ):
+                classifier = next(
+                    theirs for ours, theirs in names.items() if ours.endswith("classifier.weight")
+                )
+                used = frozenset(set(names.values()) & set(tensors))
+                found = VariantMatch(layout, variant.name, tensors[classifier].shape[0], used)
+                if all(is_unused(name) for name in set(tensors) - used):
+                    return found
+                # A PSPNet-101 has all entries of a PSPNet-50, and more.
+                if best is None or len(found.used) > len(best.used):
+                    best = found
+    if best is not None:
+        return best
+    layout = "official" if any(name.startswith("pretrained") for name in tensors) else "tdnet"
+    return VariantMatch(layout, None, None, frozenset(tensors))
+
+
+def core_shape(item: Tensor) -> tuple[int, ...]:
+    """Return the shape without trailing ones: a 1x1 convolution is a linear layer."""
+    shape = list(item.shape)
+    while len(shape) > 2 and shape[-1] == 1:
+        shape.pop()
+    return tuple(shape)
+
+
+def mismatch_message(
+    model: SegmentationNetwork, checkpoint: Checkpoint, differences: list[str]
+) -> str:
+    """Describe why a checkpoint does not fit a network, with the remedy.
+
+    Args:
+        model: network that the checkpoint was loaded into.
+        checkpoint: the checkpoint.
+        differences: missing, unexpected and misshapen entries, one text each.
+    """
+    found = match_variant(checkpoint)
+    path, own = checkpoint.path, model.variant
+    if found.variant == own.name and found.num_classes not in (None, model.num_classes):
+        fitting = ", ".join(
+            name
+            for name in ClassMap.packaged_names()
+            if ClassMap.load(name).num_network_classes == found.num_classes
+        )
+        return (
+            f"{path} has {found.num_classes} classes, the model {model.num_classes}, as its "
+            f"class map: use a class map of {found.num_classes} network classes "
+            f"({fitting or 'none is packaged'}), or create_model(num_classes={found.num_classes})"
+        )
+    published = dataclasses.replace(own, memory_frames=None)
+    memory = published.limited_memory(checkpoint.memory_frames()).memory_capacity
+    if found.variant is None:
+        remedy = "it fits no known variant: check that it is a complete TDNet checkpoint"
+    elif found.variant != own.name:
+        remedy = f"it fits variant {found.variant!r}: choose that variant, or other weights"
+    elif memory != own.memory_capacity:
+        remedy = (
+            f"it uses {memory} memory frames, the model {own.memory_capacity}: "
+            f"create_model(get_variant({found.variant!r}).limited_memory({memory})), or "
+            f"network.memory_frames={memory} in a recipe"
+        )
+    else:
+        remedy = "it fits no known variant: check that it is a complete TDNet checkpoint"
+    shown = "; ".join(differences[:_SHOWN])
+    more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+    return f"{path} does not fit {own.name}: {shown}{more}. Remedy: {remedy}"
+
+
+@cache
+def _entries(variant: Variant) -> dict[str, Tensor]:
+    """Return the state dict of a variant, without numbers."""
+    with torch.device("meta"):
+        return create_model(variant).state_dict()
+
+
+def _fits(name: str, item: Tensor, target: Tensor) -> bool:
+    """Return whether an entry has our shape, up to the class count and the input size."""
+    if is_norm_map(name, target):
+        return is_norm_map(name, item)
+    theirs, ours = core_shape(item), core_shape(target)
+    if theirs and "head.classifier." in name:
+        ours = (theirs[0], *ours[1:])
+    return theirs == ours

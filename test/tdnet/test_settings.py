@@ -1,0 +1,109 @@
+"""The settings of a segmenter: what is taken from the weights file, and what the user chooses."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tdnet import ClassMap, SegmenterSettings, create_model, describe_weights, save_weights
+from tdnet.errors import TdnetError, UnknownNameError, WeightsError
+from tdnet.network import SegmentationNetwork
+
+SIZE = (65, 129)
+
+
+def small_model(num_classes: int = 19) -> SegmentationNetwork:
+    return create_model("td4-psp18-nano", num_classes, SIZE)
+
+
+class OpenedFiles:
+    """Paths that this process opens while the block runs."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self._active = False
+        sys.addaudithook(self._hook)  # cannot be removed
+
+    def __enter__(self) -> list[str]:
+        self._active = True
+        return self.paths
+
+    def __exit__(self, *_: object) -> None:
+        self._active = False
+
+    def _hook(self, event: str, arguments: tuple[object, ...]) -> None:
+        if self._active and event == "open":
+            self.paths.append(str(arguments[0]))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_weights_file_is_opened_once(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".pth":
+        torch.save(small_model().state_dict(), path)
+    else:
+        save_weights(small_model(), path, class_map=ClassMap.load("cityscapes"))
+    settings = SegmenterSettings(weights=str(path), device="cpu")
+    for read in (settings.build, lambda: describe_weights(path)):
+        with OpenedFiles() as opened:
+            read()
+        assert opened.count(str(path)) == 1
+
+
+def test_size_and_classes_come_from_the_weights(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_weights(small_model(num_classes=11), path, class_map=ClassMap.load("camvid"))
+    segmenter = SegmenterSettings(weights=str(path), device="cpu").build()
+    assert segmenter.input_size == SIZE
+    assert segmenter.class_map == ClassMap.load("camvid")
+
+
+def test_given_choices_win(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_weights(small_model(num_classes=11), path, class_map=ClassMap.load("camvid"))
+    chosen = ClassMap.numbered(11)
+    (tmp_path / "own.yaml").write_text(chosen.to_yaml())
+    segmenter = SegmenterSettings(
+        weights=str(path),
+        class_map=str(tmp_path / "own.yaml"),
+        input_size=(97, 97),
+        device="cpu",
+    ).build()
+    assert segmenter.input_size == (97, 97)
+    assert segmenter.class_map == chosen
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"variant": "td5"}, "unknown variant 'td5'"),
+        ({"variant": "td2-psp50"}, "none are packaged for td2-psp50"),
+        ({"weights": "no/such.pth"}, "no/such.pth: does not exist"),
+        ({"device": "cuda:77"}, "cuda:77"),
+        ({"precision": "half"}, "unknown precision 'half'"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_errors_are_ours(choice: dict, message: str) -> None:
+    with pytest.raises(TdnetError, match=message):
+        SegmenterSettings(**choice).build()
+
+
+def test_unknown_names_are_value_errors() -> None:
+    with pytest.raises(ValueError, match="valid: "):
+        SegmenterSettings(variant="x").build()
+    assert issubclass(UnknownNameError, TdnetError)
+
+
+def test_another_class_map_names_those_that_fit(tmp_path: Path) -> None:
+    path = tmp_path / "streets.safetensors"
+    save_weights(small_model(), path)
+    with pytest.raises(WeightsError) as caught:
+        SegmenterSettings(weights=str(path), class_map="camvid", device="cpu").build()
+    message = str(caught.value)
+    assert "has 19 classes, the model 11, as its class map" in message
+    assert "19 network classes (camvid-from-cityscapes, cityscapes)" in message
+    assert "classifier" not in message  # no names of tensors
