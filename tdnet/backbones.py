@@ -1,4 +1,4 @@
-"""The feature extractors that a variant can have: one frozen description each."""
+"""Descriptions of the backbones of the variants."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A dilated ResNet with feature stride 8, under a pyramid pooling: PSPNet's.
+    """A dilated ResNet with feature stride 8, for a pyramid pooling, as in PSPNet.
 
     Attributes:
         depth: 18, 34, 50 or 101 layers.
         width: channels of the first residual layer; 64 in the literature.
-        family: as it is called.
-        strides: of layer1 to layer4.
-        dilations: of layer1 to layer4.
-        multi_grid: dilations of the blocks of layer4 instead of the layer's own; empty: none.
+        family: name of the family.
+        strides: strides of layer1 to layer4.
+        dilations: dilations of layer1 to layer4.
+        multi_grid: dilations of the blocks of layer4; empty: the dilation of the layer.
         leaky: whether stem and blocks have leaky ReLUs before the residual sum.
-        scales: the layers, of 1 to 4, whose outputs the features are made of.
+        scales: layers, 1 to 4, whose outputs the pyramid joins.
         has_auxiliary: whether an auxiliary head classifies layer3 in training.
-        trains_in_float16: whether what training sums up stays in its range.
-        has_groups: whether what joins the scales can be divided into groups of channels.
+        trains_in_float16: whether the sums of training stay in the range of float16.
+        has_groups: whether the pyramid can be divided into groups of channels.
     """
 
     depth: int
@@ -43,7 +43,7 @@ class Backbone:
     has_groups: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Checks depth and width."""
+        """Check depth and width."""
         if self.width < 1 or self.width % 2:
             raise InputError(f"width is {self.width}; allowed are even numbers from 2")
         if self.depth not in BLOCKS:
@@ -52,7 +52,7 @@ class Backbone:
 
     @property
     def expansion(self) -> int:
-        """Channels of a block's output over those of its 3x3 convolution."""
+        """Ratio of the output channels of a block to those of its 3x3 convolution."""
         return 1 if self.depth < 50 else 4
 
     @property
@@ -66,13 +66,13 @@ class Backbone:
         return self.layer_channels[-1]
 
     def __str__(self) -> str:
-        """Name it, as messages do."""
+        """Return the name for messages."""
         return f"{self.family}-{self.depth} of width {self.width}"
 
 
 @dataclass(frozen=True)
 class FanetBackbone(Backbone):
-    """A ResNet whose every layer halves the map, under FANet's fast attention.
+    """A ResNet whose layers halve the map each, for the fast attention of FANet.
 
     The layers' outputs are at 1/8, 1/16, 1/32 and 1/64 (specification, "td2-fa18").
     """
@@ -90,7 +90,7 @@ class FanetBackbone(Backbone):
 
 @dataclass(frozen=True)
 class BisenetBackbone(Backbone):
-    """BiSeNet's two paths: a spatial path at 1/8, and a ResNet at 1/16 and 1/32 for context.
+    """A spatial path at 1/8 and a ResNet for context at 1/16 and 1/32, as in BiSeNet.
 
     (Yu et al., ECCV 2018, sections 3.1 and 3.2.)
     """

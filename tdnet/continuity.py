@@ -1,7 +1,7 @@
-"""May this frame use the memory? One rule for the node, `tdnet predict` and `tdnet evaluate`.
+"""When the memory is reset: one rule for the node, `tdnet predict` and `tdnet evaluate`.
 
-The memory holds only frames of one unbroken view. The policy lives beside the networks, not in
-the node, because the same images in the same order must give the same labels everywhere.
+The memory holds only frames of one unbroken view. All programs share this policy, so that the
+same images in the same order have the same labels everywhere.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from statistics import median
 
 AUTOMATIC_GAP = 0.0
 DEFAULT_MAX_GAP = AUTOMATIC_GAP
-# The automatic limit: times the middle one of the latest gaps, within seconds.
+# The automatic limit: GAP_FACTOR times the median of LATEST_GAPS gaps, between two limits in
+# seconds.
 GAP_FACTOR = 3
 LATEST_GAPS = 5
 SHORTEST_LIMIT = 1.0
@@ -21,7 +22,7 @@ LONGEST_LIMIT = 10.0
 
 
 class ResetReason(str, Enum):
-    """Why the memory was emptied before a frame."""
+    """Reason for a reset of the memory before a frame."""
 
     START = "start"
     STAMP_BACKWARDS = "stamp went back"
@@ -37,11 +38,11 @@ class ResetReason(str, Enum):
 
 @dataclass(frozen=True)
 class FrameInfo:
-    """What the policy looks at.
+    """The properties of a frame that the policy compares.
 
     Attributes:
-        stamp_ns: acquisition time in nanoseconds; None where the source has none, which says
-            that the frames follow each other.
+        stamp_ns: acquisition time in nanoseconds; None if the source has no timestamps. Such
+            frames are consecutive.
         size: height and width of the camera image.
         frame_id: name of the camera's coordinate frame.
     """
@@ -52,41 +53,41 @@ class FrameInfo:
 
 
 class ContinuityPolicy:
-    """Compares each frame of a stream with the one before it.
+    """Compares each processed frame of a stream with the previous one.
 
-    Only processed frames are seen, so a gap includes the frames that were dropped, lost or kept
-    back by a rate limit between two of them.
+    A gap includes the frames that were dropped, lost or held back by a rate limit.
 
     The automatic limit is `GAP_FACTOR` times the median of the latest `LATEST_GAPS` gaps, at
-    least `SHORTEST_LIMIT` and at most `LONGEST_LIMIT`. It follows the rate that is reached: a
-    fixed second would reset the memory before every frame of a slow device or camera. A break in
-    the view still resets: the median takes three equal gaps to rise, so one or two breaks among
+    least `SHORTEST_LIMIT` and at most `LONGEST_LIMIT`. It follows the actual rate: a fixed limit
+    of one second would reset the memory before every frame of a slow device or camera. A break in
+    the view still resets: the median rises only after three long gaps, so one or two breaks in
     five gaps do not raise the limit, and a stream begins with `SHORTEST_LIMIT`. Factor 3 accepts
-    two missing frames in a row. Above `LONGEST_LIMIT` two frames are single pictures, not a
-    stream, however regular they are.
+    two missing frames in a row. Frames further apart than `LONGEST_LIMIT` are not a stream, even
+    if they are regular.
 
     Args:
         max_gap: longest time in seconds between two frames of one view; `AUTOMATIC_GAP` (0): the
             automatic limit.
 
     Attributes:
-        gap: seconds between the newest two frames whose gap was compared.
-        limit: seconds that were allowed then.
+        gap: seconds between the latest two frames that were compared.
+        limit: limit in seconds at that comparison.
     """
 
     def __init__(self, max_gap: float = DEFAULT_MAX_GAP) -> None:
         self.max_gap = max_gap
         self.gap = 0.0
         self.limit = SHORTEST_LIMIT
-        # A gap that is not known yet counts as 0, and keeps the limit low.
+        # Unknown gaps count as 0 and keep the limit low.
         self._gaps = deque([0.0] * LATEST_GAPS, LATEST_GAPS)
         self._last: FrameInfo | None = None
         self._pending: ResetReason | None = ResetReason.START
 
     def check(self, frame: FrameInfo) -> ResetReason | None:
-        """Say why the memory must be reset before this frame, or None to continue.
+        """Return why the memory must be reset before this frame; None: continue.
 
-        Remembers the frame; a repeated stamp continues, a smaller one does not.
+        The frame is stored for the next comparison. A repeated timestamp continues; a smaller
+        one resets.
         """
         reason = self._pending or self._compare(frame)
         self._pending = None
@@ -94,7 +95,7 @@ class ContinuityPolicy:
         return reason
 
     def reset(self, reason: ResetReason = ResetReason.REQUESTED) -> None:
-        """Let the next frame start anew; of several reasons the first counts, START the least."""
+        """Reset before the next frame; the first reason is kept, but START is replaced."""
         if self._pending in (None, ResetReason.START):
             self._pending = reason
 

@@ -1,4 +1,4 @@
-"""The exceptions of the project: each message says what was given, what is allowed, what to do."""
+"""The exceptions of the project. A message has the given value, the allowed ones, the remedy."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ MAX_QUOTED = 64
 
 
 class TdnetError(Exception):
-    """Base of every error that a user of the project can cause and mend.
+    """Base of all errors that a user can cause and fix.
 
     Args:
-        message: becomes one line, since parts of it may come from a stranger's file or message.
+        message: reduced to one line, since parts of it may come from an untrusted file.
     """
 
     def __init__(self, message: str) -> None:
@@ -21,20 +21,20 @@ class TdnetError(Exception):
 
 
 class InputError(TdnetError, ValueError):
-    """An image, a tensor, a file or a value that the called function cannot use."""
+    """An image, tensor, file or value that is not allowed."""
 
 
 class UnsupportedEncodingError(InputError):
-    """An image encoding that is known, but needs another library to be decoded."""
+    """An image encoding that is known, but not decoded here."""
 
 
 class UnknownNameError(TdnetError, ValueError):
-    """A name that is not in the list of valid ones.
+    """A name that is not valid.
 
     Args:
-        kind: what the name stands for, such as ``"variant"``.
-        given: the name as the user typed it.
-        valid: every valid name.
+        kind: kind of the name, such as ``"variant"``.
+        given: the given name.
+        valid: all valid names.
     """
 
     def __init__(self, kind: str, given: str, valid: Iterable[str]) -> None:
@@ -45,24 +45,24 @@ class UnknownNameError(TdnetError, ValueError):
 
 
 class WeightsError(TdnetError):
-    """A weights file that is missing, damaged, unsafe, or made for another network."""
+    """A weights file is missing, damaged, unsafe, or made for another network."""
 
 
 class ClassMapError(TdnetError):
-    """A class map that cannot be used; the message names file, line and field."""
+    """A class map is not valid; with file, line and field."""
 
 
 class DeviceError(TdnetError):
-    """A device or precision that this machine does not have."""
+    """The machine lacks a device or precision, or the device failed."""
 
 
 class MissingPackageError(TdnetError):
-    """A Python package that a choice needs is not installed, or too old.
+    """A Python package that an option needs is not installed, or too old.
 
     Args:
-        needed_by: the choice, such as ``"runtime onnxruntime"``.
-        package: what is needed.
-        remedy: how to get it.
+        needed_by: the option, such as ``"runtime onnxruntime"``.
+        package: required package.
+        remedy: how to install it.
     """
 
     def __init__(self, needed_by: str, package: str, remedy: str) -> None:
@@ -70,22 +70,22 @@ class MissingPackageError(TdnetError):
 
 
 def one_line(text: object, length: int = MAX_LINE) -> str:
-    r"""Give a text as one line of at most so many characters that no terminal acts upon.
+    r"""Return a text as one line of at most `length` printable characters.
 
-    Control characters, line ends among them, and what turns the direction of writing become
-    escapes such as ``\x1b``; spaces in a row become one.
+    Control characters, line ends and changes of the writing direction become escapes such as
+    ``\x1b``; repeated spaces become one.
     """
-    # More than is shown need not be looked at: a text may be as long as a message.
+    # The rest is cut off anyway, and a text may be as long as a message.
     words = " ".join(str(text)[: 4 * length].split())
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words[: length + 1])
     return shown if len(shown) <= length else f"{shown[: length - 4]} ..."
 
 
 def first_line(error: BaseException) -> str:
-    """Give what an error says first; libraries add traces of their own below it."""
+    """Return the first line of an error; libraries add traces of their own below it."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def quoted(text: str) -> str:
-    """Give a stranger's text as an error shows it: in quotes, escaped, at most the start of it."""
+    """Return an untrusted text for a message: in quotes, escaped, shortened."""
     return repr(text) if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]!r}..."

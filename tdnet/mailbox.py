@@ -1,4 +1,4 @@
-"""Between the thread that receives frames and the one that segments: the newest of each camera."""
+"""The newest frame of each camera, from the receiving thread to the inference thread."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 LONG_SECONDS = 0.2
-"""A frame that takes longer costs its camera time, where others wait."""
+"""Processing time above which a camera pauses while others wait."""
 
 
 class Mailbox(Generic[Item]):
-    """One place for each camera; a newer frame takes the place of one that still waits.
+    """One slot for each camera; a newer frame replaces one that still waits.
 
-    Cameras take turns: one that was served goes behind all others, so none starves, however fast
-    another one sends. After a frame of more than `LONG_SECONDS`, its camera pauses for as long as
-    the frame took, times the other cameras that wait and do not pause: turns alone would leave the
-    others one frame in all that time. A frame takes the time from one `take` to the next.
+    Cameras take turns: a served camera goes behind all others, so none starves, whatever the
+    rates. If a frame takes longer than `LONG_SECONDS`, its camera pauses for that time multiplied
+    by the number of other cameras that wait and do not pause. With turns alone, the others would
+    get one frame in that time. The time of a frame is the time from one `take` to the next.
 
     Args:
-        cameras: name of every camera.
+        cameras: names of all cameras.
     """
 
     def __init__(self, cameras: Iterable[str]) -> None:
@@ -36,11 +36,10 @@ class Mailbox(Generic[Item]):
         self._changed = threading.Condition()
 
     def put(self, camera: str, item: Item) -> Item | None:
-        """Leave a frame; never blocks.
+        """Put a frame into the slot of its camera; never block.
 
         Returns:
-            The frame that will not be taken: the older one of the camera, the new one where the
-            mailbox is closed, or None.
+            The superseded frame; the new frame if the mailbox is closed; None otherwise.
         """
         with self._changed:
             if self._closed:
@@ -51,14 +50,14 @@ class Mailbox(Generic[Item]):
             return replaced
 
     def before_next(self, action: Callable[[], None]) -> None:
-        """Have the taker do something before it takes another frame; dropped by `close`."""
+        """Run an action in the thread of `take` before the next frame; `close` discards it."""
         with self._changed:
             if not self._closed:
                 self._actions.append(action)
                 self._changed.notify()
 
     def take(self) -> tuple[str, Item] | None:
-        """Wait for a frame and take it; None when the mailbox is closed."""
+        """Wait for a frame and return it with its camera; None if the mailbox is closed."""
         with self._changed:
             self._pause_served()
         while True:
@@ -77,7 +76,7 @@ class Mailbox(Generic[Item]):
             action()
 
     def _next(self) -> str | None:
-        """Return the camera whose turn it is; None where each that waits pauses."""
+        """Return the camera whose turn it is; None if no camera waits, or all that wait pause."""
         now = time.perf_counter()
         for name in self._turns:
             if name in self._waiting and self._paused_until[name] <= now:
@@ -94,10 +93,10 @@ class Mailbox(Generic[Item]):
             self._paused_until[camera] = now + len(set(others) - {camera}) * (now - began)
 
     def close(self) -> list[str]:
-        """Wake the taker for good and drop what waits.
+        """End `take` for good, and discard the waiting frames.
 
         Returns:
-            Names of the cameras whose frame was dropped.
+            Names of the cameras whose frame was discarded.
         """
         with self._changed:
             self._closed = True

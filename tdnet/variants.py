@@ -35,11 +35,11 @@ _CHANNELS = ("key_channels", "value_channels", "head_channels")
 
 @dataclass(frozen=True)
 class HeadStyle:
-    """How a head classifies: 3x3 convolution, norm, activation, dropout, 1x1 convolution.
+    """Style of a head: 3x3 convolution, norm, activation, dropout, 1x1 convolution.
 
     Attributes:
-        leaky: leaky ReLU, not ReLU.
-        dropout: share of the channels left out in training.
+        leaky: whether the activation is a leaky ReLU instead of a ReLU.
+        dropout: share of the channels dropped in training.
         bias: whether the last convolution has one.
     """
 
@@ -50,27 +50,26 @@ class HeadStyle:
 
 @dataclass(frozen=True)
 class Variant:
-    """Everything that distinguishes one network from another.
+    """Description of a network.
 
     Attributes:
-        name: as users type it.
-        backbone: the feature extractor of each path; its class decides what joins its scales:
-            pyramid pooling, fast attention or feature fusion.
+        name: name as users type it.
+        backbone: feature extractor of each path; its class selects the pyramid: pyramid
+            pooling, fast attention or feature fusion.
         description: one line for listings.
         paths: N, the number of sub-networks; 1 is a single-frame network without memory.
-        pyramid_groups: G, into which a pyramid pooling's channels are divided; a path keeps one
-            group.
+        pyramid_groups: G, number of channel groups of a pyramid pooling; a path keeps one.
         key_channels: channels of queries and keys.
         value_channels: D, channels of values.
         head_channels: channels between the two convolutions of the head.
-        memory_stride: s, rows and columns between the positions that a frame leaves in memory.
+        memory_stride: s, rows and columns between the positions that the memory stores.
         sample_before_projection: whether training samples positions before it projects them
-            to query, key and value, so that batch statistics come from the samples.
+            to query, key and value, so that batch statistics are those of the samples.
         input_size: native height and width of the network input.
-        memory_frames: past frames that a frame uses, 0 to N - 1; None: all N - 1, as published.
-        head: how the heads classify.
+        memory_frames: past frames that a frame attends to, 0 to N - 1; None: N - 1, as published.
+        head: activation, dropout and bias of the heads.
         attention_reach: standard deviation, in positions of the features, of the Gaussian by
-            which attention prefers positions near its own; 0: no preference, as published.
+            which attention prefers near positions; 0: no preference, as published.
     """
 
     name: str
@@ -89,10 +88,10 @@ class Variant:
     attention_reach: float = 0.0
 
     def __post_init__(self) -> None:
-        """Checks what would fail within the network.
+        """Check the fields that would make the network fail.
 
         Raises:
-            InputError: with the field.
+            InputError: with the name of the field.
         """
         for name in ("paths", *_CHANNELS, "memory_stride", "pyramid_groups"):
             if getattr(self, name) < 1:
@@ -124,23 +123,23 @@ class Variant:
 
     @property
     def token_channels(self) -> int:
-        """Channels of a query or key in memory: content, and position where attention has one."""
+        """Channels of a query or key: content, and position if attention has a reach."""
         return self.key_channels + (POSITION_CHANNELS if self.attention_reach else 0)
 
     @property
     def clip_frames(self) -> int:
-        """Frames of a training clip: the labelled one, and those that it remembers."""
+        """Frames of a training clip: the labelled frame and the past frames before it."""
         return self.memory_capacity + 1
 
     def limited_memory(self, frames: int | None) -> Variant:
-        """Give the network that uses at most so many past frames; None: as many as this one."""
+        """Return the network with at most `frames` past frames; None: this network."""
         if frames is None or frames >= self.memory_capacity:
             return self
         return replace(self, memory_frames=frames)
 
 
 def feature_size(input_size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of the feature maps, at stride 8, for a network input size."""
+    """Return height and width of the feature maps, at stride 8, for a network input size."""
     height, width = input_size
     return -(-height // 8), -(-width // 8)
 
@@ -259,7 +258,7 @@ VARIANTS: tuple[Variant, ...] = (
 
 
 def list_variants() -> list[str]:
-    """Names of all variants, in the order of their importance to users."""
+    """Return the names of all variants, the most important first."""
     return [variant.name for variant in VARIANTS]
 
 
@@ -267,7 +266,7 @@ def get_variant(name: str) -> Variant:
     """Return the variant of that name.
 
     Raises:
-        UnknownNameError: no variant has that name; the message lists the valid ones.
+        UnknownNameError: no variant has that name; with the valid names.
     """
     for variant in VARIANTS:
         if variant.name == name:

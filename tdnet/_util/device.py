@@ -1,4 +1,4 @@
-"""Which device and which number format a network runs on."""
+"""Device and number format of a network."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PRECISIONS = {
 
 
 def resolve_device(name: str | torch.device) -> torch.device:
-    """Return the device of that name; ``"auto"`` is the CUDA GPU if there is one, else the CPU.
+    """Return the device of a name; ``"auto"`` is the CUDA GPU if there is one, else the CPU.
 
-    A GPU without a number is the current one, now: another thread may have another.
+    A GPU without a number is resolved to the current one: it may differ in another thread.
 
     Raises:
         DeviceError: no device has that name, or this machine lacks it.
@@ -48,13 +48,13 @@ def resolve_device(name: str | torch.device) -> torch.device:
 
 
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the number format of that name; ``"auto"`` is the fastest that keeps the labels.
+    """Return the number format of a name; ``"auto"`` is the fastest one that keeps the labels.
 
-    That is float16 on CUDA, bfloat16 on a CPU that multiplies matrices of it (Intel's AMX), and
-    float32 on others: where a CPU has bfloat16 for vectors only, or not at all, a frame takes
-    longer with it than with float32.
+    That is float16 on CUDA, bfloat16 on a CPU with bfloat16 matrix instructions (Intel AMX), and
+    float32 on other CPUs: without these instructions a frame takes longer in bfloat16 than in
+    float32.
 
-    With float32 on CUDA, PyTorch's own setting decides whether convolutions round to TF32.
+    With float32 on CUDA, PyTorch's setting decides whether convolutions round to TF32.
 
     Raises:
         UnknownNameError: no precision has that name.
@@ -70,29 +70,29 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
 
 @cache
 def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Tell whether this machine's processor has instructions for matrices of bfloat16.
+    """Return whether the processor has matrix instructions for bfloat16.
 
-    PyTorch tells whether it can compute with them, not whether the processor has them.
+    PyTorch only reports whether it can compute in bfloat16.
 
     Args:
-        cpuinfo: what Linux tells of the processors; no such file: false.
+        cpuinfo: processor information of Linux; without such a file, the result is false.
     """
     try:
-        told = cpuinfo.read_text(encoding="utf-8", errors="replace")
+        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    flags = next((line for line in told.splitlines() if line.startswith("flags")), "")
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
     return "amx_bf16" in flags.split()
 
 
 @contextmanager
 def working_on(device: torch.device) -> Iterator[None]:
-    """Have PyTorch's current device be this one, and turn what it raises into one clear error.
+    """Make a device PyTorch's current one in the block, and convert its errors to DeviceError.
 
-    Events and pinned memory are of the current device, whatever device their tensors are on.
+    Events and pinned memory belong to the current device, not to the device of their tensors.
 
     Raises:
-        DeviceError: PyTorch raised in the block; the original error is its cause.
+        DeviceError: PyTorch raised an error in the block, which is the cause of this one.
     """
     try:
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():

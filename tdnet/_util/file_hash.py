@@ -1,4 +1,4 @@
-"""The hash that tells one file from another."""
+"""The hash of a file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _BLOCK = 1 << 20
 
 
 def sha256(path: Path) -> str:
-    """Give the SHA-256 of a file as 64 hexadecimal digits.
+    """Return the SHA-256 of a file as 64 hexadecimal digits.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     digest = hashlib.sha256()
     with path.open("rb") as file:

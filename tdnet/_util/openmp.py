@@ -1,4 +1,4 @@
-"""How PyTorch's OpenMP threads wait for each other."""
+"""Waiting of PyTorch's OpenMP threads."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 
 
 def prefer_passive_waiting() -> None:
-    """Let threads that wait for others sleep instead of spin; an existing setting is kept.
+    """Let waiting threads sleep instead of spin; an existing setting is kept.
 
-    OpenMP reads the setting when PyTorch is imported, so call this before. A thread that spins
-    keeps the others from the processor wherever another process needs it too: with two threads on
-    two busy cores a frame took ten times as long as with threads that sleep.
+    OpenMP reads the setting when PyTorch is imported: call this before. Spinning threads take
+    processor time from other processes and from each other: on two busy cores, a frame took ten
+    times as long as with sleeping threads.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

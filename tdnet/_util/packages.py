@@ -1,4 +1,4 @@
-"""Packages that only some choices need: missing or too old ones are named in one line."""
+"""Optional packages, with one clear error if one is missing or too old."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def require(package: str, needed_by: str, least: str = "", install: str = "") -> ModuleType:
-    """Import a package that a choice needs.
+    """Import a package that an option needs.
 
     Args:
-        package: as it is imported.
-        needed_by: the choice, such as ``"runtime onnxruntime"``.
-        least: the oldest version that will do, such as ``"2.6"``; empty: any.
-        install: how to install it; empty: by its name.
+        package: name of the module.
+        needed_by: the option, such as ``"runtime onnxruntime"``.
+        least: oldest version that is accepted, such as ``"2.6"``; empty: any.
+        install: instruction to install it; empty: pip with its name.
 
     Raises:
-        MissingPackageError: it is not installed, or too old.
+        MissingPackageError: the package is not installed, or too old.
     """
     wanted = f"{package} {least} or later" if least else package
     requirement = f'"{package}>={least}"' if least else package
@@ -39,6 +39,6 @@ def require(package: str, needed_by: str, least: str = "", install: str = "") ->
 
 
 def _numbers(version: str) -> list[int]:
-    """Give what orders versions: of ``2.13.0+cpu`` 2, 13 and 0."""
+    """Return the numbers of a version: 2, 13 and 0 for ``2.13.0+cpu``."""
     start = re.match(r"\d+(\.\d+)*", version)
     return [int(number) for number in start[0].split(".")] if start else []

@@ -1,4 +1,4 @@
-"""Files that a stranger named or made: looked at before they are opened."""
+"""Check files of untrusted origin before they are opened."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ EMPTY = "is empty"
 
 
 def file_problem(path: Path, max_bytes: int) -> str | None:
-    """Say why a file is not to be read; None where it may be.
+    """Return why a file must not be read; None if it may be read.
 
-    A pipe or a device is never opened: the one blocks, the other never ends. The files of /proc
-    and /sys claim to be empty, and some of them block, too.
+    Pipes and devices are refused: a pipe may block, and a device may never end. Files of /proc
+    and /sys report a size of zero, and some of them block too.
 
     Args:
-        path: of the file.
-        max_bytes: most that it may have.
+        path: path of the file.
+        max_bytes: upper limit of its size.
 
     Returns:
-        What is wrong and what is allowed, to stand behind the name of the file.
+        The problem and the limit, to follow the file name in a message.
     """
     try:
         found = path.stat()

@@ -1,4 +1,4 @@
-"""Where the files that come with the package are."""
+"""Location of the packaged files."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).parents[1]
 def config_dir() -> Path:
     """Return the folder of the packaged configuration: class maps, parameters, recipes.
 
-    An installation has it beside the modules (`tdnet/config`), a source tree at its root.
+    It is `tdnet/config` in an installation, and `config` in the root of a source tree.
     """
     installed = _PACKAGE / "config"
     return installed if installed.is_dir() else _PACKAGE.parent / "config"

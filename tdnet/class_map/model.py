@@ -1,4 +1,4 @@
-"""Class maps: which ids, names and colours the network's output channels become."""
+"""Class maps: ids, names and colours of the network's output channels."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tdnet._util.resources import config_dir
 from tdnet.errors import ClassMapError, UnknownNameError
 
 UNLABELLED = 255
+"""Class id of pixels without a class."""
 MAX_ID = UNLABELLED - 1
 MAX_NETWORK_CLASSES = 255
 MAX_NAME_CHARS = 64
@@ -26,11 +27,11 @@ _SHOWN_PATH = 256
 
 
 class FieldError(ClassMapError):
-    """A value that a class or a class map cannot have.
+    """A field of a class or class map has a value that is not allowed.
 
     Args:
         field: the field's path, such as ``"color"`` or ``"classes[3].id"``.
-        problem: what was given, what is allowed, what to do.
+        problem: the given value, the allowed values, the remedy.
     """
 
     def __init__(self, field: str, problem: str) -> None:
@@ -44,11 +45,11 @@ class SegmentationClass:
     """One class of the labels.
 
     Attributes:
-        id: the value in label images, 0 to 254.
+        id: value in label images, 0 to 254.
         name: 1 to 64 printable characters.
         color: red, green, blue, each 0 to 255.
-        sources: the network's output channels that become this class; at least one.
-        hidden: whether overlay and legend leave the class out.
+        sources: output channels of the network that map to this class; at least one.
+        hidden: whether overlay and legend omit the class.
 
     Raises:
         ClassMapError: a value is out of range.
@@ -61,7 +62,7 @@ class SegmentationClass:
     hidden: bool = False
 
     def __post_init__(self) -> None:
-        """Checks every field."""
+        """Check every field."""
         if not 0 <= self.id <= MAX_ID:
             reserved = f" ({UNLABELLED} is reserved for unlabelled pixels)"
             raise FieldError("id", f"got {self.id}; allowed 0 to {MAX_ID}{reserved}")
@@ -80,7 +81,7 @@ class SegmentationClass:
 
 
 def check_name(field: str, name: str) -> None:
-    """Checks the name of a class or of a class map.
+    """Check the name of a class or of a class map.
 
     Raises:
         ClassMapError: the name is empty, too long or not printable.
@@ -98,13 +99,13 @@ class Conflict(NamedTuple):
     """Two classes that claim the same id, name or network channel."""
 
     position: int
-    """Of the later class."""
+    """Position of the later class."""
     field: str
     problem: str
 
 
 def find_conflict(classes: Sequence[SegmentationClass]) -> Conflict | None:
-    """Finds the first class that repeats an id, a name or a network channel of an earlier one."""
+    """Find the first class that repeats an id, a name or a network channel of an earlier one."""
     owners: dict[tuple[str, int | str], str] = {}
     for position, entry in enumerate(classes):
         claims: list[tuple[str, int | str]] = [("id", entry.id), ("name", entry.name)]
@@ -124,13 +125,13 @@ def find_conflict(classes: Sequence[SegmentationClass]) -> Conflict | None:
 
 @dataclass(frozen=True)
 class ClassMap:
-    """The classes of the labels, and how network channels become them.
+    """The classes of the labels, and their network channels.
 
     Attributes:
-        name: what the map is called in messages.
-        classes: the classes; kept in ascending order of id.
-        num_network_classes: output channels of the network, 1 to 255. A channel that no class
-            lists among its sources becomes 255, unlabelled.
+        name: name of the map in messages.
+        classes: classes in ascending order of id.
+        num_network_classes: output channels of the network, 1 to 255. A channel that is not a
+            source of any class maps to 255, unlabelled.
 
     Raises:
         ClassMapError: two classes share an id, a name or a channel, or a value is out of range.
@@ -141,7 +142,7 @@ class ClassMap:
     num_network_classes: int
 
     def __post_init__(self) -> None:
-        """Sorts the classes and checks them against each other."""
+        """Sort the classes and check them against each other."""
         check_name("name", self.name)
         if not 1 <= self.num_network_classes <= MAX_NETWORK_CLASSES:
             raise FieldError(
@@ -165,14 +166,14 @@ class ClassMap:
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> ClassMap:
-        """Loads a packaged class map by name, or a user's own from a YAML file.
+        """Load a packaged class map by name, or a class map from a YAML file.
 
         Args:
-            name_or_path: one of `packaged_names` or the path of a file.
+            name_or_path: name in `packaged_names`, or path of a file.
 
         Raises:
-            ClassMapError: no such name or file, not readable, or not a valid class map; the
-                message names file, line and field.
+            ClassMapError: no such name or file, not readable, or not a valid class map; with
+                file, line and field.
         """
         if isinstance(name_or_path, str) and name_or_path in cls.packaged_names():
             path = _packaged_dir() / f"{name_or_path}.yaml"
@@ -182,14 +183,14 @@ class ClassMap:
 
     @classmethod
     def from_yaml(cls, text: str, source: str) -> ClassMap:
-        """Reads a class map from YAML text; docs/class-maps.md describes the fields.
+        """Read a class map from YAML text; docs/class-maps.md describes the fields.
 
         Args:
-            text: the YAML document.
-            source: the file that messages name.
+            text: YAML document.
+            source: file name for messages.
 
         Raises:
-            ClassMapError: not a valid class map; the message names source, line and field.
+            ClassMapError: not a valid class map; with source, line and field.
         """
         # The reader makes class maps, so its module imports this one.
         from tdnet.class_map.yaml_file import read_class_map
@@ -198,7 +199,7 @@ class ClassMap:
 
     @classmethod
     def numbered(cls, num_network_classes: int) -> ClassMap:
-        """Makes a map that keeps the network's channels as ids, under distinct colours.
+        """Create a map with the network's channels as ids, and distinct colours.
 
         Args:
             num_network_classes: output channels of the network, 1 to 255.
@@ -212,19 +213,19 @@ class ClassMap:
         return cls("numbered", tuple(classes), num_network_classes)
 
     def to_yaml(self) -> str:
-        """Writes the class map as YAML text from which `from_yaml` makes an equal one."""
+        """Return the class map as YAML text that `from_yaml` reads."""
         from tdnet.class_map.yaml_file import write_class_map
 
         return write_class_map(self)
 
     @staticmethod
     def packaged_names() -> list[str]:
-        """Lists the names of the packaged class maps."""
+        """List the names of the packaged class maps."""
         return sorted(path.stem for path in _packaged_dir().glob("*.yaml"))
 
     @cached_property
     def id_table(self) -> npt.NDArray[np.uint8]:
-        """Table of shape (256,), uint8: class id by network channel, 255 = unlabelled."""
+        """Class id by network channel, (256,) uint8, 255 = unlabelled."""
         table = np.full(256, UNLABELLED, np.uint8)
         for entry in self.classes:
             table[list(entry.sources)] = entry.id
@@ -233,7 +234,7 @@ class ClassMap:
 
     @cached_property
     def color_table(self) -> npt.NDArray[np.uint8]:
-        """Table of shape (256, 3), uint8 RGB: colour by class id, black for no class."""
+        """Colour by class id, (256, 3) uint8 RGB; black for ids without a class."""
         table = np.zeros((256, 3), np.uint8)
         for entry in self.classes:
             table[entry.id] = entry.color
@@ -242,11 +243,11 @@ class ClassMap:
 
     @cached_property
     def hidden_ids(self) -> frozenset[int]:
-        """Ids of the classes that overlay and legend leave out."""
+        """Ids of the classes that overlay and legend omit."""
         return frozenset(entry.id for entry in self.classes if entry.hidden)
 
     def class_by_id(self, class_id: int) -> SegmentationClass:
-        """Returns the class with an id.
+        """Return the class with an id.
 
         Raises:
             UnknownNameError: the map has no such id.
@@ -258,7 +259,7 @@ class ClassMap:
         raise UnknownNameError("class id", str(class_id), ids)
 
     def class_by_name(self, name: str) -> SegmentationClass:
-        """Returns the class with a name.
+        """Return the class with a name.
 
         Raises:
             UnknownNameError: the map has no such name.

@@ -1,8 +1,8 @@
-"""Resize and normalise pictures on a CPU, as matrix products with what is not zero.
+"""Resize and normalise images on a CPU, as products with banded matrices.
 
-A resize is a matrix for each axis in which a row holds few numbers beside each other. Cut into
-blocks of rows, it is a row of small dense products, for which CPUs and their libraries are made;
-PyTorch's antialiased ``interpolate`` of floats takes three times as long.
+A resize is one matrix for each axis; each row has few neighbouring numbers that are not zero. Cut
+into blocks of rows, it becomes a series of small dense products, which CPU libraries compute
+fast. PyTorch's antialiased ``interpolate`` of floats takes three times as long.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from tdnet.frames.resize_taps import antialias_taps
 
 _CPU = torch.device("cpu")
-# Larger blocks hold more zeros, smaller ones are more calls.
+# Larger blocks hold more zeros, smaller blocks need more calls.
 _ROWS = 16
 _COLUMNS = 16
 
@@ -24,8 +24,8 @@ class _Block(NamedTuple):
     """Some target pixels of an axis.
 
     Attributes:
-        source: the pixels that they are made of.
-        target: which they are.
+        source: range of the source pixels.
+        target: range of the target pixels.
         weights: (target, source).
     """
 
@@ -34,17 +34,17 @@ class _Block(NamedTuple):
     weights: Tensor
 
 
-class HostResize:
-    """Resizes pictures of one size to another, each channel scaled and shifted.
+class CpuResize:
+    """Resizes images from one size to another, and scales and shifts each channel.
 
-    Bilinear, and filtered when it shrinks: the numbers of PyTorch's antialiased ``interpolate``
-    up to rounding.
+    Bilinear, with a filter when shrinking: equal to PyTorch's antialiased ``interpolate`` up to
+    rounding.
 
     Args:
-        source: height and width of the pictures.
+        source: height and width of the images.
         target: height and width of the results.
-        scale: (3,) float32, what the channels are multiplied by.
-        offset: (3,) float32, what is added then.
+        scale: (3,) float32, factor of each channel.
+        offset: (3,) float32, added after scaling.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class HostResize:
 
 
 def _blocks(source: int, target: int, size: int) -> list[_Block]:
-    """Cut the matrix that resizes an axis."""
+    """Cut the matrix that resizes an axis into blocks."""
     taps = antialias_taps(source, target, _CPU)
     starts, count = taps.starts.long(), len(taps.weights)
     blocks = []
@@ -81,7 +81,7 @@ def _blocks(source: int, target: int, size: int) -> list[_Block]:
         pixels = slice(begin, min(begin + size, target))
         first = int(starts[pixels].min())
         end = min(int(starts[pixels].max()) + count, source)
-        # A tap beyond the picture's edge has weight 0.
+        # A tap beyond the edge of the image has weight 0.
         index = torch.arange(count)[:, None] + starts[pixels] - first
         index.clamp_(max=end - first - 1)
         weights = torch.zeros(end - first, pixels.stop - begin)
@@ -91,7 +91,7 @@ def _blocks(source: int, target: int, size: int) -> list[_Block]:
 
 
 def _matrix(weights: Tensor, scale: Tensor) -> Tensor:
-    """Weights (target, source) for interleaved channels: (3 * source, 3 * target)."""
+    """Expand weights (target, source) to interleaved channels: (3 * source, 3 * target)."""
     target, source = weights.shape
     matrix = torch.zeros(source, 3, target, 3)
     for channel in range(3):

@@ -1,6 +1,6 @@
-"""Encoded camera images, as `sensor_msgs/Image` and `CompressedImage` carry them, to RGB arrays.
+"""Decode the images of `sensor_msgs/Image` and `CompressedImage` to RGB arrays.
 
-Free of ROS, so that the node and the offline tools decode a frame to the same pixels.
+Independent of ROS, so that the node and the offline tools decode a frame to the same pixels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tdnet.frames.image_files import check_image_size, read_picture
 
 ByteBuffer = Union[bytes, bytearray, memoryview, "array.array[int]", npt.NDArray[np.uint8]]
 
-# Encoding: channels, and how OpenCV names the way to RGB (None: it is RGB).
+# Encoding: channels, and OpenCV's conversion to RGB (None: already RGB).
 _DECODED: dict[str, tuple[int, int | None]] = {
     "rgb8": (3, None),
     "bgr8": (3, cv2.COLOR_BGR2RGB),
@@ -31,7 +31,7 @@ _DECODED: dict[str, tuple[int, int | None]] = {
     "bgra16": (4, cv2.COLOR_BGRA2RGB),
     "mono16": (1, cv2.COLOR_GRAY2RGB),
 }
-# The other encodings of sensor_msgs/image_encodings.hpp, and nv12, which drivers send too.
+# The other encodings of sensor_msgs/image_encodings.hpp, and nv12, which some drivers send.
 _KNOWN = re.compile(
     r"bayer_(rggb|bggr|gbrg|grbg)(8|16)"
     r"|yuv422(_yuy2)?|uyvy|yuyv|nv12|nv21|nv24|(8U|8S|16U|16S|32S|32F|64F)C\d*"
@@ -46,24 +46,24 @@ _MAX_FORMAT = 256
 def decode_raw(
     encoding: str, height: int, width: int, step: int, is_bigendian: bool, data: ByteBuffer
 ) -> npt.NDArray[np.uint8]:
-    """Gives the pixels of an uncompressed image as RGB.
+    """Decode an uncompressed image to RGB.
 
     Args:
         encoding: name of the pixel format: rgb8, bgr8, rgba8, bgra8 or mono8, or those with 16
             bit samples.
         height: rows.
-        width: pixels of a row.
-        step: bytes from the start of a row to the start of the next; those after the pixels are
+        width: columns.
+        step: bytes from the start of a row to the start of the next; bytes after the pixels are
             padding.
         is_bigendian: byte order of 16 bit samples.
         data: height * step bytes.
 
     Returns:
         (height, width, 3) uint8 RGB. For rgb8 a view of `data` (read-only if `data` is), rows
-        `step` bytes apart; for the others a new array.
+        `step` bytes apart; for other encodings a new array.
 
     Raises:
-        UnsupportedEncodingError: the encoding is one of ROS, but not of those above.
+        UnsupportedEncodingError: ROS defines the encoding, but it is not in the list above.
         InputError: the encoding is unknown, or the sizes do not fit each other or the data.
     """
     check_image_size(height, width)
@@ -91,34 +91,34 @@ def decode_raw(
 
 
 def sample_type(is_bigendian: bool) -> np.dtype[np.uint16]:
-    """Return the type of 16 bit samples in a byte order."""
+    """Return the type of 16-bit samples in a byte order."""
     return np.dtype(np.uint16).newbyteorder(">" if is_bigendian else "<")
 
 
 def to_8_bit(samples: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
-    """Scale 16 bit samples, of either byte order, to 8 bit; the shape stays."""
+    """Scale 16-bit samples of either byte order to 8 bits; keep the shape."""
     native = np.ascontiguousarray(samples, np.uint16)
     scaled = cv2.convertScaleAbs(native, alpha=255 / 65535)
     return np.asarray(scaled, np.uint8).reshape(samples.shape)
 
 
 def decode_compressed(format: str, data: ByteBuffer) -> npt.NDArray[np.uint8]:
-    """Gives the pixels of a JPEG or PNG as RGB.
+    """Decode a JPEG or PNG to RGB.
 
-    Grey becomes RGB, 16 bit become 8, transparency is dropped, and an orientation note (EXIF) is
-    not followed: pixels stay where the camera put them.
+    Grey becomes RGB, 16 bits become 8, transparency is dropped. The EXIF orientation is ignored:
+    pixels keep the position of the camera image.
 
     Args:
         format: the message's format: ``jpeg``, ``jpg`` or ``png``, alone or as image_transport
             writes it, such as ``"rgb8; jpeg compressed bgr8"``.
-        data: the bytes of the file.
+        data: bytes of the file.
 
     Returns:
         (height, width, 3) uint8 RGB.
 
     Raises:
         UnsupportedEncodingError: the format is neither JPEG nor PNG.
-        InputError: the data are not of that format, damaged, cut off, or above a limit of
+        InputError: the data are of another format, damaged, cut off, or above a limit of
             `tdnet.frames.image_files`.
     """
     declared = _file_format(format)
@@ -153,7 +153,7 @@ def _encoding_error(encoding: str) -> InputError:
 
 def _file_format(format: str) -> str:
     # image_transport: "<encoding>; <codec> compressed <encoding>"; other drivers: the codec alone.
-    # A name is short: a longer text is not worth looking at.
+    # Names are short: the rest of a long text is ignored.
     codec = format[:_MAX_FORMAT].rpartition(";")[2].split()
     name = codec[0].lower() if codec else ""
     if name not in _FORMATS:

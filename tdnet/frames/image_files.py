@@ -1,9 +1,9 @@
-"""JPEG and PNG as bytes: are they whole, how large is the image, and which parts make it?
+"""Structure of JPEG and PNG files: completeness, image size, and the parts of the image.
 
-The decoders of OpenCV fill the missing part of a damaged file with grey or with nothing and return
-it as an image, and they take memory for whatever size a header declares. So the structure is
-checked here before anything is decoded, and they are given only the parts that make the picture:
-what they read is what was checked, and notes, thumbnails and colour profiles never reach them.
+OpenCV's decoders fill the missing part of a damaged file with grey or nothing and return it as an
+image, and they allocate memory for any size that a header declares. The structure is therefore
+checked before a file is decoded, and the decoders get only the parts that form the image: they
+read what was checked, without notes, thumbnails and colour profiles.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Literal
 
 from tdnet.errors import InputError
 
-# The limits of every image that the project takes in: raw, compressed, from a file or a video.
+# Limits of every image: raw, compressed, from a file or a video.
 MAX_PIXELS = 64 * 1024 * 1024
 MAX_SIDE = 16384
-# Of a JPEG or PNG: more than any encoder makes of the largest image.
+# Limit of a JPEG or PNG file: more than any encoder needs for the largest image.
 MAX_FILE_BYTES = 4 * MAX_PIXELS
 MAX_PARTS = 1 << 16
-# A progressive JPEG is decoded once for each scan; encoders write about ten.
+# A progressive JPEG is decoded once for each scan; encoders write about ten scans.
 MAX_SCANS = 32
 
 _JPEG_START = b"\xff\xd8"
@@ -34,7 +34,7 @@ _JPEG_START_OF_SCAN = 0xDA
 # Baseline, extended and progressive.
 _JPEG_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 _JPEG_OTHER_FRAMES = frozenset(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
-# Tables, restart interval, scans, and the two notes that tell which colours are meant.
+# Tables, restart interval, scans, and the two application markers that define the colours.
 _JPEG_KEPT = _JPEG_FRAMES | {0xC4, 0xDB, 0xDD, _JPEG_START_OF_SCAN, 0xE0, 0xEE}
 _JPEG_WITHOUT_LENGTH = frozenset({0x01, 0xD8})
 _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
@@ -42,13 +42,13 @@ _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
 
 @dataclass(frozen=True)
 class Picture:
-    """A JPEG or PNG whose structure is sound.
+    """A JPEG or PNG with a valid structure.
 
     Attributes:
-        kind: what it is.
-        height: rows that its header declares.
-        width: pixels of a row that its header declares.
-        data: the file with no other parts than those that make the picture.
+        kind: format of the file.
+        height: rows that the header declares.
+        width: columns that the header declares.
+        data: the file reduced to the parts that form the image.
     """
 
     kind: Literal["jpeg", "png"]
@@ -58,13 +58,13 @@ class Picture:
 
 
 def read_picture(data: memoryview) -> Picture:
-    """Checks that a JPEG or PNG is whole and reads its size, without decoding it.
+    """Check that a JPEG or PNG is complete, and read its size without decoding it.
 
     Args:
-        data: the bytes of the file.
+        data: bytes of the file.
 
     Raises:
-        InputError: it is neither, it is cut off or damaged, or it is above one of the limits.
+        InputError: the data are of another format, cut off, damaged, or above a limit.
     """
     if len(data) > MAX_FILE_BYTES:
         raise InputError(
@@ -83,7 +83,7 @@ def read_picture(data: memoryview) -> Picture:
 
 
 def check_image_size(height: int, width: int) -> None:
-    """Refuses sizes that no camera has, before memory is taken for them.
+    """Check an image size before memory is allocated for it.
 
     Raises:
         InputError: a side is below 1 or above `MAX_SIDE`, or the image is above `MAX_PIXELS`.
@@ -105,7 +105,7 @@ def _read_jpeg(data: memoryview) -> Picture:
     kept = [data[:2]]
     scans = parts = 0
     position = len(_JPEG_START)
-    # Only within a scan may anything stand before the next marker.
+    # Other bytes before the next marker are allowed only within a scan.
     found = _JPEG_MARKER.search(data, position)
     while found is not None and found[1][0] != _JPEG_END:
         marker, start, position = found[1][0], found.start(), found.end()
@@ -129,7 +129,7 @@ def _read_jpeg(data: memoryview) -> Picture:
                 raise InputError(f"the JPEG has more than {MAX_SCANS} scans; send a plain one")
         found = _JPEG_MARKER.search(data, end)
         if found is not None and marker in _JPEG_KEPT:
-            # The data of a scan follow its header, up to the next marker.
+            # The data of a scan follow its header up to the next marker.
             kept.append(data[start : found.start() if marker == _JPEG_START_OF_SCAN else end])
     if found is None:
         raise InputError(f"the JPEG is cut off: {len(data)} bytes without an end marker")
@@ -176,7 +176,7 @@ def _read_png(data: memoryview) -> Picture:
         if kind in _PNG_KEPT:
             kept.append(data[position:end])
         position = end
-    assert size is not None  # the first part was the header
+    assert size is not None  # the first part is the header
     return Picture("png", *size, b"".join(kept))
 
 

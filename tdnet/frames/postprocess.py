@@ -1,4 +1,4 @@
-"""From logits to label and confidence images at the wanted size, on the device."""
+"""From logits to label and confidence images of the requested size, on the device."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 OutputSize = Literal["camera", "network"] | tuple[int, int]
 
 MAX_OUTPUT_SIDE = MAX_SIDE
-# Rows are worked on in bands of so many scores: on a CPU they stay in the processor's cache,
-# on a GPU they bound the memory for large images.
+# Rows are processed in bands of this many scores: on a CPU, a band fits the processor's cache;
+# on a GPU, bands limit the memory of large images.
 _BAND_SCORES = {"cpu": 1 << 18, "cuda": 1 << 26}
-# Below it the exponential is no normal number, for which processors take a hundred times as long.
+# Below, exponentials are denormal numbers, which take processors a hundred times as long.
 _SMALLEST_EXPONENT = -80.0
 
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What is made of a frame beside the labels, and at which size.
+    """Images to make of a frame in addition to the labels, and their size.
 
     Attributes:
         size: ``"camera"``, ``"network"``, or height and width.
         confidence: whether the confidence image is computed.
-        confidence_threshold: labels of pixels with a smaller largest class probability, 0 to 1,
-            become 255.
-        overlay: draws the overlay; None for none.
+        confidence_threshold: pixels whose largest class probability, 0 to 1, is smaller become
+            255.
+        overlay: renderer of the overlay; None: no overlay.
 
     Raises:
-        InputError: a value out of range.
+        InputError: a value is out of range.
     """
 
     size: OutputSize = "camera"
@@ -64,14 +64,14 @@ class OutputOptions:
 
 
 def is_output_size(height: int, width: int) -> bool:
-    """Whether images of that size are made: as large as the camera's may be, no larger."""
+    """Return whether a size is allowed: at most the largest allowed camera image."""
     return all(1 <= side <= MAX_OUTPUT_SIDE for side in (height, width)) and (
         height * width <= MAX_PIXELS
     )
 
 
 class LabelImages(NamedTuple):
-    """What the logits say, at the wanted size.
+    """Label and confidence images of the requested size.
 
     Attributes:
         labels: (H, W) uint8 class ids, 255 = unlabelled.
@@ -83,15 +83,15 @@ class LabelImages(NamedTuple):
 
 
 class Postprocessor:
-    """Resize logits, take the best class, and name it by the class map.
+    """Resizes logits, selects the best class, and maps it to a class id.
 
-    With P pixels out and K classes, a pass over K P numbers that stay in the processor's cache
-    is what anything costs here, and there are as few of them as PyTorch allows: resize, maximum,
-    difference, mark, maximum. (`Tensor.max` with indices takes as long as twenty.)
+    With P output pixels and K classes, the cost is the number of passes over K P numbers in the
+    processor's cache. There are five, the fewest that PyTorch allows: resize, maximum,
+    difference, mark, maximum. (`Tensor.max` with indices takes as long as twenty passes.)
 
     Args:
-        class_map: turns the network's channels into class ids.
-        device: where logits are.
+        class_map: maps network channels to class ids.
+        device: device of the logits.
     """
 
     def __init__(self, class_map: ClassMap, device: torch.device) -> None:
@@ -107,8 +107,8 @@ class Postprocessor:
     ) -> LabelImages:
         """Map logits (1, K, h, w) to images of a size.
 
-        The logits are resized (bilinear, corners aligned), then compared: one class a pixel.
-        Where they are not finite the pixel is unlabelled, with confidence 0.
+        The logits are resized (bilinear, corners aligned), then compared. A pixel whose logits
+        are not finite is unlabelled, with confidence 0.
 
         Args:
             logits: at stride 8.
@@ -118,7 +118,7 @@ class Postprocessor:
         """
         height, width = size
         device = logits.device
-        # The two axes are resized one after the other: the first here, the second in bands.
+        # Resize one axis after the other: columns here, rows in bands.
         rows = logits[0].transpose(0, 1).float().contiguous()  # (h, K, w)
         wide = nn.functional.interpolate(rows, width, mode="linear", align_corners=True)
         labels = torch.empty(height, width, dtype=torch.uint8, device=device)
@@ -126,7 +126,7 @@ class Postprocessor:
         most = max(1, _BAND_SCORES[device.type] // (self._classes * width))
         bands = _bands(len(wide), height, most, device)
         buffer = wide.new_empty(max(len(band.weight) for band in bands), self._classes, width)
-        # What the confidence is made of; the codes are made of the differences themselves.
+        # The confidence needs the exponentials; the codes are made from the differences in place.
         kept = torch.empty_like(buffer) if confidence or threshold > 0 else None
         for band in bands:
             scores = buffer[: len(band.weight)]
@@ -144,23 +144,23 @@ class Postprocessor:
         return LabelImages(labels, shown)
 
     def _best_codes(self, differences: Tensor) -> Tensor:
-        """Code, 1 to K, of the best class; 0 or K + 1 where a network that overflowed says none.
+        """Return the code, 1 to K, of the best class; 0 or K + 1 if the network overflowed.
 
         Args:
             differences: (R, K, W) to the best score, 0 for the best; overwritten. Read as
-                integers, all numbers below zero are negative, and only the best is left its code.
-                What is not a number is negative too, or larger than any code.
+                integers, all numbers below zero are negative, so that only the best class keeps
+                its code. NaN reads as a negative number, or as one larger than any code.
         """
         marked = differences.view(torch.int32).bitwise_or_(self._code_of_channel)
         return marked.amax(1).clamp_(0, self._classes + 1)
 
 
 def _subtract_best(scores: Tensor, exponentials: Tensor | None) -> Tensor | None:
-    """Subtract from scores (R, K, W) the best of the classes; give its probability (R, W).
+    """Subtract the best score of the classes from scores (R, K, W); return its probability (R, W).
 
     Args:
         scores: overwritten.
-        exponentials: takes at least as many numbers; None: no probability is wanted.
+        exponentials: buffer of at least the same size; None: no probability is requested.
     """
     scores.sub_(scores.amax(1, keepdim=True))
     if exponentials is None:
@@ -170,13 +170,13 @@ def _subtract_best(scores: Tensor, exponentials: Tensor | None) -> Tensor | None
 
 
 class _Band(NamedTuple):
-    """Output rows that are made at once.
+    """Output rows that are computed together.
 
     Attributes:
-        rows: which.
-        above: the logits' rows above them: one for all, or one each.
-        below: the logits' rows below them.
-        weight: (R, 1, 1) of the row below.
+        rows: range of the output rows.
+        above: rows of the logits above them: one for all, or one each.
+        below: rows of the logits below them.
+        weight: (R, 1, 1), weight of the row below.
     """
 
     rows: slice
@@ -187,23 +187,23 @@ class _Band(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _bands(feature_rows: int, height: int, most: int, device: torch.device) -> tuple[_Band, ...]:
-    """Divide the output's rows into bands of at most so many rows.
+    """Divide the output rows into bands of at most `most` rows.
 
-    On the CPU all rows of a band lie between the same two of the logits, which so stay in the
-    cache; on a GPU bands are few, since each is a launch of every kernel.
+    On a CPU, all rows of a band lie between the same two rows of the logits, which then stay in
+    the cache. On a GPU, bands are few, because each one launches every kernel.
     """
     position = np.arange(height) * ((feature_rows - 1) / max(height - 1, 1))
     above = np.minimum(position.astype(np.int64), max(feature_rows - 2, 0))
     below = np.minimum(above + 1, feature_rows - 1)
     weight = torch.from_numpy(position - above).float().view(-1, 1, 1).to(device)
-    on_host = device.type == "cpu"
-    edges = [0, *(np.flatnonzero(np.diff(above)) + 1 if on_host else []), height]
+    on_cpu = device.type == "cpu"
+    edges = [0, *(np.flatnonzero(np.diff(above)) + 1 if on_cpu else []), height]
     indices = [torch.from_numpy(index).to(device) for index in (above, below)]
     bands = []
     for begin, end in pairwise(edges):
         for start in range(begin, end, most):
             rows = slice(start, min(start + most, end))
-            if on_host:
+            if on_cpu:
                 one = slice(int(above[start]), int(above[start]) + 1)
                 next_one = slice(int(below[start]), int(below[start]) + 1)
                 bands.append(_Band(rows, one, next_one, weight[rows]))

@@ -1,4 +1,4 @@
-"""From the camera's pixels to what the network reads."""
+"""From camera pixels to network input."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from tdnet.errors import InputError
-from tdnet.frames.cpu_resize import HostResize
+from tdnet.frames.cpu_resize import CpuResize
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-# Sizes of cameras that share a network; a folder of images may hold any number of them.
+# Limit of cached camera sizes: a folder of images may hold any number of sizes.
 _KEPT_SIZES = 8
 
 
 def check_picture(image: npt.NDArray[np.uint8]) -> None:
-    """Refuse what is no (H, W, 3) uint8 RGB array.
+    """Check that an image is an (H, W, 3) uint8 RGB array.
 
     Raises:
         InputError: another shape or number type.
@@ -30,14 +30,14 @@ def check_picture(image: npt.NDArray[np.uint8]) -> None:
 
 
 def upload(image: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Bring an (H, W, 3) uint8 RGB array to the device; on the CPU the memory is shared.
+    """Copy an (H, W, 3) uint8 RGB array to the device; on the CPU, share its memory.
 
     Raises:
         InputError: another shape or number type.
     """
     check_picture(image)
     if not image.flags.writeable or min(image.strides) < 0:
-        image = image.copy()  # PyTorch wraps neither read-only nor reversed memory
+        image = image.copy()  # PyTorch cannot share read-only or reversed memory
     return torch.from_numpy(image).to(device)
 
 
@@ -46,7 +46,7 @@ class Preprocessor:
 
     Args:
         size: height and width of the network input.
-        device: where frames are.
+        device: device of the frames.
         dtype: number format of the result.
     """
 
@@ -59,31 +59,31 @@ class Preprocessor:
         offset = -torch.tensor(MEAN, dtype=torch.float64) / std
         self._scale = scale.float().view(1, 3, 1, 1).to(device)
         self._offset = offset.float().view(1, 3, 1, 1).to(device)
-        self._host_resizes: dict[tuple[int, int], HostResize] = {}
+        self._cpu_resizes: dict[tuple[int, int], CpuResize] = {}
 
     def __call__(self, image: Tensor) -> Tensor:
         """Map (H', W', 3) uint8 RGB to normalised (1, 3, H, W), channels last in memory."""
         size = (image.shape[0], image.shape[1])
         if self.device.type == "cpu" and size != self.size:
-            frame = self._host_resize(size)(image)
+            frame = self._cpu_resize(size)(image)
         else:
             frame = torch.addcmul(self._offset, resize_picture(image, self.size), self._scale)
         return frame.to(self._dtype, memory_format=torch.channels_last)
 
-    def _host_resize(self, size: tuple[int, int]) -> HostResize:
-        if size not in self._host_resizes:
-            if len(self._host_resizes) >= _KEPT_SIZES:
-                self._host_resizes.clear()
+    def _cpu_resize(self, size: tuple[int, int]) -> CpuResize:
+        if size not in self._cpu_resizes:
+            if len(self._cpu_resizes) >= _KEPT_SIZES:
+                self._cpu_resizes.clear()
             scale, offset = self._scale.flatten(), self._offset.flatten()
-            self._host_resizes[size] = HostResize(size, self.size, scale, offset)
-        return self._host_resizes[size]
+            self._cpu_resizes[size] = CpuResize(size, self.size, scale, offset)
+        return self._cpu_resizes[size]
 
 
 def resize_picture(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize (H', W', 3) uint8 RGB to float32 (1, 3, H, W), still 0 to 255, channels last.
 
-    Filtered when it shrinks, so that far and thin objects do not flicker; the same picture at
-    the same size.
+    Shrinking is filtered, so that far and thin objects do not flicker. At the same size, pixels
+    do not change.
     """
     picture = image.permute(2, 0, 1).unsqueeze(0)
     picture = picture.to(torch.float32, memory_format=torch.channels_last)

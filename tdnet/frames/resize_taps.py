@@ -1,4 +1,4 @@
-"""Which pixels of a row an antialiased resize adds up, and with which weights."""
+"""Source pixels and weights of an antialiased resize."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 
 
 class Taps(NamedTuple):
-    """The resize of one axis from m to n pixels as a sparse matrix; T is the most taps of a pixel.
+    """The resize of one axis from m to n pixels as a sparse matrix with T taps for each pixel.
 
     Attributes:
-        starts: (n,) int32, the first source pixel of each.
-        weights: (T, n) float32, of that pixel and those after it; each column's sum is 1.
+        starts: (n,) int32, the first source pixel of each target pixel.
+        weights: (T, n) float32, weights of that pixel and the next ones; each column sums to 1.
     """
 
     starts: Tensor
@@ -22,25 +22,26 @@ class Taps(NamedTuple):
 
     @property
     def per_pixel(self) -> int:
-        """T: 1 at the same size, 2 where the picture grows, more where it shrinks."""
+        """Number of taps T: 1 at the same size, 2 when enlarging, more when shrinking."""
         return self.weights.shape[0]
 
 
 def antialias_taps(source: int, target: int, device: torch.device) -> Taps:
-    """Compute what PyTorch's bilinear ``interpolate(..., antialias=True)`` uses for an axis.
+    """Compute the taps of PyTorch's bilinear ``interpolate(..., antialias=True)`` for an axis.
 
-    A triangle as wide as two pixels of the source or of the target, whichever is wider, around
-    the target pixel's centre; cut at the picture's edge and scaled to a sum of 1.
+    The filter is a triangle around the centre of the target pixel. It is as wide as two pixels of
+    the source or the target, whichever is wider, cut at the edge of the image, and scaled to a
+    sum of 1.
 
     Args:
         source: pixels of the axis before.
         target: pixels of the axis after.
-        device: where the taps go.
+        device: device of the taps.
     """
     step = source / target
     reach = max(step, 1.0)
     centres = (np.arange(target) + 0.5) * step
-    # The first pixel whose centre is less than the reach away.
+    # First pixel whose centre is closer than the reach.
     starts = np.maximum(np.floor(centres - reach - 0.5).astype(np.int64) + 1, 0)
     places = starts + np.arange(int(2 * reach) + 1)[:, None]
     weights = np.clip(1.0 - np.abs(places + 0.5 - centres) / reach, 0.0, None)

@@ -1,4 +1,4 @@
-"""The ResNet under every network: dilated in PSP ones (specification, "Backbone")."""
+"""The ResNet of every network; dilated in PSPNet (specification, "Backbone")."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class BackboneFeatures(NamedTuple):
     """Outputs of a backbone.
 
     Attributes:
-        layer3: (B, channels, H', W'), for the auxiliary head; a dilated ResNet's at stride 8.
-        scales: what the features are made of, (B, channels, H', W') each, coarsest last.
+        layer3: (B, channels, H', W'), for the auxiliary head; at stride 8 in a dilated ResNet.
+        scales: inputs of the pyramid, (B, channels, H', W') each, coarsest last.
     """
 
     layer3: Tensor
@@ -23,7 +23,7 @@ class BackboneFeatures(NamedTuple):
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut; the second always has the layer's own dilation."""
+    """Two 3x3 convolutions and a shortcut; the second one has the dilation of the layer."""
 
     expansion = 1
 
@@ -57,7 +57,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions and a shortcut; the 3x3 has the block's dilation."""
+    """1x1, 3x3 and 1x1 convolutions and a shortcut; the 3x3 has the dilation of the block."""
 
     expansion = 4
 
@@ -72,7 +72,7 @@ class Bottleneck(nn.Module):
         leaky: bool,
     ) -> None:
         super().__init__()
-        del layer_dilation  # only a BasicBlock has a second 3x3, which takes it
+        del layer_dilation  # used by the second 3x3 convolution of a BasicBlock
         out_channels = width * self.expansion
         self.conv1 = ConvNorm(in_channels, width, activation=activation(leaky=leaky))
         self.conv2 = ConvNorm(
@@ -140,7 +140,7 @@ class ResNet(nn.Module):
         self._scales = spec.scales
 
     def forward(self, x: Tensor) -> BackboneFeatures:
-        """Map a normalised frame (B, 3, H, W); of a dilated one to ceil(H / 8) x ceil(W / 8)."""
+        """Map normalised frames (B, 3, H, W); a dilated ResNet to ceil(H / 8) x ceil(W / 8)."""
         x = self.pool(self.stem(x))
         kept = {}
         for number, layer in enumerate((self.layer1, self.layer2, self.layer3, self.layer4), 1):
@@ -151,7 +151,7 @@ class ResNet(nn.Module):
 
 
 def _block_dilation(spec: Backbone, layer: int, block: int) -> int:
-    """Dilation of the first (or only) 3x3 of a block; layers count from 0."""
+    """Return the dilation of the first (or only) 3x3 of a block; layers count from 0."""
     if layer == 3 and spec.multi_grid:
         return spec.multi_grid[block]
     return spec.dilations[layer] if layer != 2 or block > 0 else 1

@@ -1,4 +1,4 @@
-"""Colours blended over an image by class: one integer arithmetic, on the host and on a device."""
+"""Blend class colours over an image, with the same integer arithmetic on CPU and GPU."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from torch import Tensor
 
 Array = npt.NDArray[np.uint8]
 
-# With at most 128 steps, byte * weight fits a signed 16-bit integer, the fastest type for it.
+# With at most 128 steps, byte * weight fits a signed 16-bit integer, the fastest type.
 _STEPS = 128
 
 
 @dataclass(frozen=True)
 class BlendTables:
-    """What blending adds and keeps: ``image * keep / 128 + tint[label]``, or the image untouched.
+    """Tables of the blending: ``image * keep / 128 + tint[label]``, or the image unchanged.
 
-    Image and colour are rounded apart, the image down, so that their sum stays below 256.
+    Image and colour are rounded separately, the image down, so that their sum stays below 256.
 
     Attributes:
         keep: weight of the image, 0 to 128.
-        tint: (256, 3) uint8, the weighted colour by class id; 0 where the image is untouched.
+        tint: (256, 3) uint8, the weighted colour by class id; 0 if the image is unchanged.
         untouched: (256,) uint8, 255 for ids whose pixels keep the image exactly, else 0.
     """
 
@@ -35,12 +35,12 @@ class BlendTables:
 
     @staticmethod
     def create(color_table: Array, visible: npt.NDArray[np.bool_], alpha: float) -> BlendTables:
-        """Computes the tables.
+        """Compute the tables.
 
         Args:
             color_table: (256, 3) uint8 RGB by class id.
             visible: (256,) whether the pixels of an id are coloured.
-            alpha: opacity of the colours, 0 to 1; taken to 1/128.
+            alpha: opacity of the colours, 0 to 1; rounded to 1/128.
         """
         weight = round(alpha * _STEPS)
         tint = (color_table.astype(np.int32) * weight + _STEPS // 2) // _STEPS
@@ -50,10 +50,10 @@ class BlendTables:
 
 
 class Blender(Protocol):
-    """Blends colours over an image; both kinds give the same bytes."""
+    """Blends colours over an image; all implementations return the same bytes."""
 
     def blend(self, image: Tensor, labels: Tensor) -> Array:
-        """Blends one image.
+        """Blend one image.
 
         Args:
             image: (H, W, 3) uint8 RGB, contiguous, on the blender's device.
@@ -64,10 +64,10 @@ class Blender(Protocol):
         """
 
 
-class HostBlender:
-    """Blends in the memory of the host, by table look-ups of OpenCV.
+class CpuBlender:
+    """Blends on the CPU by table look-ups of OpenCV.
 
-    PyTorch takes 2.5 times as long for it on idle cores, and 15 times on busy ones.
+    PyTorch takes 2.5 times as long on idle cores, and 15 times on busy ones.
     """
 
     def __init__(self, tables: BlendTables) -> None:
@@ -76,7 +76,7 @@ class HostBlender:
         self._untouched = tables.untouched
 
     def blend(self, image: Tensor, labels: Tensor) -> Array:
-        """Blends one image, as `Blender` says."""
+        """Blend one image; see `Blender.blend`."""
         pixels, ids = image.numpy(), labels.contiguous().numpy()
         blended = cv2.add(cv2.applyColorMap(ids, self._tint), cv2.LUT(pixels, self._kept))
         restored = cv2.copyTo(pixels, cv2.LUT(ids, self._untouched), blended)
@@ -84,7 +84,7 @@ class HostBlender:
 
 
 class DeviceBlender:
-    """Blends where the tensors are and downloads the picture once."""
+    """Blends on the device of the tensors, and downloads the result once."""
 
     def __init__(self, tables: BlendTables, device: torch.device) -> None:
         self._keep = tables.keep
@@ -92,7 +92,7 @@ class DeviceBlender:
         self._untouched = torch.from_numpy(tables.untouched[:, None].repeat(3, 1)).to(device)
 
     def blend(self, image: Tensor, labels: Tensor) -> Array:
-        """Blends one image, as `Blender` says."""
+        """Blend one image; see `Blender.blend`."""
         index = labels.flatten().to(torch.int32)
         kept = image.to(torch.int16).mul_(self._keep).floor_divide_(_STEPS).to(torch.uint8)
         restored = self._untouched.index_select(0, index).view(image.shape)
@@ -103,5 +103,5 @@ class DeviceBlender:
 
 
 def create_blender(tables: BlendTables, device: torch.device) -> Blender:
-    """Creates the blender for images on a device."""
-    return HostBlender(tables) if device.type == "cpu" else DeviceBlender(tables, device)
+    """Create the blender for images on a device."""
+    return CpuBlender(tables) if device.type == "cpu" else DeviceBlender(tables, device)

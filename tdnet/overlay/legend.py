@@ -28,15 +28,15 @@ _MAX_WIDTH_SHARE = 0.75
 
 
 def draw_legend(image: Image, class_map: ClassMap, class_ids: Iterable[int]) -> None:
-    """Draws the legend of some classes into the upper left corner, in order of id.
+    """Draw the legend of some classes into the upper left corner, in order of id.
 
-    Long names are shortened and entries flow into columns; a picture that is too small for a
-    readable legend stays as it is. Letters outside ASCII lose their accents.
+    Long names are shortened, and entries flow into columns. An image that is too small for a
+    readable legend is not changed. Letters outside ASCII lose their accents.
 
     Args:
         image: (H, W, 3) uint8 RGB, writable; drawn in place.
         class_map: names and colours.
-        class_ids: ids of the map to list; 255 is left out.
+        class_ids: ids of the classes to list; 255 is omitted.
 
     Raises:
         UnknownNameError: the map has no such id.
@@ -44,19 +44,19 @@ def draw_legend(image: Image, class_map: ClassMap, class_ids: Iterable[int]) -> 
     entries = _entries(class_map, class_ids)
     panel = _panel(image.shape[0], image.shape[1], entries)
     if panel is not None:
-        panel.lay_on(image, margin=max(6, min(image.shape[:2]) // 80))
+        panel.draw_on(image, margin=max(6, min(image.shape[:2]) // 80))
 
 
 def legend_image(class_map: ClassMap, class_ids: Iterable[int], text_height: int = 16) -> Image:
-    """Draws the legend of some classes as a picture of its own, one column, in order of id.
+    """Draw the legend of some classes as a separate image, in one column, in order of id.
 
     Args:
         class_map: names and colours.
-        class_ids: ids of the map to list; 255 is left out.
+        class_ids: ids of the classes to list; 255 is omitted.
         text_height: height of a capital letter in pixels.
 
     Returns:
-        (H, W, 3) uint8 RGB, as large as the legend.
+        (H, W, 3) uint8 RGB, of the size of the legend.
 
     Raises:
         UnknownNameError: the map has no such id.
@@ -65,13 +65,13 @@ def legend_image(class_map: ClassMap, class_ids: Iterable[int], text_height: int
     grid = _Grid(text_height, len(entries), 1, _text_width(entries, text_height))
     picture = np.empty((*grid.size, 3), np.uint8)
     picture[...] = _PANEL_COLOR
-    _draw_panel(grid, entries).lay_on(picture, margin=0)
+    _draw_panel(grid, entries).draw_on(picture, margin=0)
     return picture
 
 
 @dataclass(frozen=True)
 class _Grid:
-    """Where the entries of a legend stand; lengths in pixels."""
+    """Positions of the entries of a legend; lengths in pixels."""
 
     text_height: int
     count: int
@@ -112,20 +112,20 @@ class _Grid:
         )
 
     def corner(self, index: int) -> tuple[int, int]:
-        """Left and top of the swatch of an entry; the columns fill one after the other."""
+        """Return left and top of the swatch of an entry; columns are filled one after another."""
         column, row = divmod(index, self.rows)
         return self.padding + column * self.column, self.padding + row * self.line
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """A drawn legend: ``paint`` is added to what ``transparency`` (255 = all) lets through."""
+    """A drawn legend: the image times ``transparency / 255``, plus ``paint``."""
 
     paint: Image
     transparency: Image
 
-    def lay_on(self, image: Image, margin: int) -> None:
-        """Draws the panel into the upper left corner of a picture, in place."""
+    def draw_on(self, image: Image, margin: int) -> None:
+        """Draw the panel into the upper left corner of an image, in place."""
         height, width = self.paint.shape[:2]
         corner = image[margin : margin + height, margin : margin + width]
         dimmed = cv2.multiply(corner, self.transparency, scale=1 / 255)
@@ -138,7 +138,7 @@ def _entries(class_map: ClassMap, class_ids: Iterable[int]) -> tuple[Entry, ...]
 
 
 def _drawable(name: str) -> str:
-    """The name in the characters that OpenCV's fonts have."""
+    """Return the name in the characters of OpenCV's fonts."""
     decomposed = unicodedata.normalize("NFKD", name)
     plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     return plain.encode("ascii", "replace").decode()
@@ -146,7 +146,7 @@ def _drawable(name: str) -> str:
 
 @lru_cache(maxsize=16)
 def _panel(height: int, width: int, entries: tuple[Entry, ...]) -> _Panel | None:
-    """The legend for a picture of a size; None where it has no room or nothing to list."""
+    """Return the legend for an image size; None if there is no room or no entry."""
     text = max(_MIN_TEXT, round(min(height, width) * _TEXT_SHARE))
     single = _Grid(text, 1, 1, 0)
     spare = int(_MAX_HEIGHT_SHARE * height) - single.size[0]
@@ -197,7 +197,7 @@ def _rounded(
     radius: int,
     color: int | tuple[int, int, int],
 ) -> None:
-    """Fills a rectangle with rounded corners."""
+    """Fill a rectangle with rounded corners."""
     radius = max(radius, 0)
     left, top = corner[0] + radius, corner[1] + radius
     right, bottom = corner[0] + size[0] - 1 - radius, corner[1] + size[1] - 1 - radius
@@ -208,19 +208,19 @@ def _rounded(
 
 
 def _supersampling(text_height: int) -> int:
-    """How much larger text is drawn and averaged down: line fonts are uneven at a few pixels."""
+    """Return the factor by which text is drawn larger: small line fonts are uneven."""
     return 4 if text_height < 14 else 2
 
 
 def _font(text_height: int) -> tuple[float, int]:
-    """Scale and stroke of the supersampled font for capitals of a height."""
+    """Return scale and stroke of the supersampled font for capitals of a height."""
     pixels = text_height * _supersampling(text_height)
     thickness = max(1, round(pixels / 12))
     return cv2.getFontScaleFromHeight(_FONT, pixels, thickness), thickness
 
 
 def _text_width(entries: Iterable[Entry], text_height: int) -> int:
-    """Width of the longest name."""
+    """Return the width of the longest name."""
     return max((_width(name, text_height) for name, _ in entries), default=0)
 
 

@@ -18,22 +18,22 @@ _COUNTED_PIXELS = 1 << 17
 
 
 class OverlayRenderer:
-    """Blends the colours of the classes over camera images.
+    """Blends class colours over camera images.
 
-    Pixels that are unlabelled, hidden or of no class keep the camera's value exactly. The legend
-    lists the visible classes that cover at least 0.1 % of the picture, so that a few wrong pixels
-    do not make it flicker. A renderer keeps nothing from frame to frame: streams may share it.
+    Pixels that are unlabelled, hidden or of no class keep the value of the camera exactly. The
+    legend lists the visible classes that cover at least 0.1 % of the image, so that a few wrong
+    pixels do not make it flicker. A renderer has no state: streams may share it.
 
     Args:
         class_map: names and colours.
         alpha: opacity of the colours, 0 (camera image) to 1 (colours only).
         legend: whether to draw the legend.
-        hidden_classes: ids to leave out besides those that the class map hides.
-        device: where images and labels are.
+        hidden_classes: ids to hide in addition to those that the class map hides.
+        device: device of images and labels.
 
     Attributes:
         has_legend: whether the legend is drawn.
-        tables: what is blended.
+        tables: tables of the blending.
 
     Raises:
         InputError: alpha is not from 0 to 1.
@@ -67,15 +67,15 @@ class OverlayRenderer:
         self._blender = create_blender(self.tables, self._device)
 
     def render(self, image: Tensor, labels: Tensor) -> npt.NDArray[np.uint8]:
-        """Draws one frame.
+        """Draw one frame.
 
         Args:
             image: (H, W, 3) uint8 RGB on the renderer's device.
             labels: (H, W) uint8 class ids on the same device, 255 = unlabelled.
 
         Returns:
-            (H, W, 3) uint8 RGB, a new array of the caller's own. Each visible pixel is
-            ``(1 - alpha) * image + alpha * color`` to within 1.5 of 255, alpha taken to 1/128.
+            (H, W, 3) uint8 RGB, a new array. Each visible pixel is
+            ``(1 - alpha) * image + alpha * color`` to within 1.5 of 255, alpha rounded to 1/128.
 
         Raises:
             InputError: shapes, types or devices do not fit.
@@ -87,11 +87,11 @@ class OverlayRenderer:
         return picture
 
     def add_legend(self, picture: npt.NDArray[np.uint8], shares: npt.NDArray[np.float64]) -> None:
-        """Draws the legend into a picture whose colours are blended.
+        """Draw the legend into a blended image.
 
         Args:
             picture: (H, W, 3) uint8 RGB; changed.
-            shares: (256,) of the pixels by class id.
+            shares: (256,), share of the pixels by class id.
         """
         shown = self._visible & (shares >= self.legend_share)
         draw_legend(picture, self._class_map, np.flatnonzero(shown).tolist())
@@ -116,7 +116,7 @@ class OverlayRenderer:
 
 
 def _class_shares(labels: Tensor) -> npt.NDArray[np.float64]:
-    """Share of the pixels by class id, (256,); of a large picture, by a regular sample."""
+    """Return the share of the pixels by class id, (256,); from a sample of a large image."""
     step = max(1, round((labels.numel() / _COUNTED_PIXELS) ** 0.5))
     sample = labels[::step, ::step].cpu().numpy().ravel()
     return np.bincount(sample, minlength=256) / sample.size

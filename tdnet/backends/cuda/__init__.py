@@ -1,1 +1,1 @@
-"""CUDA graphs of a network, and kernels for what is before and after it."""
+"""CUDA graphs of a network, and kernels for preprocessing and postprocessing."""

@@ -1,4 +1,4 @@
-"""CUDA graphs: recorded work that the device does again after one launch."""
+"""CUDA graphs: recorded work that one launch repeats on the device."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ _recording = threading.Lock()
 
 @cache
 def _recording_stream(device: torch.device) -> torch.cuda.Stream:
-    """The stream that graphs of a device are recorded on.
+    """Return the stream that graphs of a device are recorded on.
 
-    PyTorch's own is of the device of the first graph of the process; on another one a graph
-    would stay empty. Libraries keep working memory for every stream, so that one serves all.
+    PyTorch's own stream belongs to the device of the first graph of the process; on another
+    device, the graph would be empty. Libraries keep working memory for each stream, so all graphs
+    share one.
     """
     return torch.cuda.Stream(device)
 
@@ -26,8 +27,8 @@ def _recording_stream(device: torch.device) -> torch.cuda.Stream:
 class CudaGraphRecorder:
     """Records work on a device as CUDA graphs.
 
-    All graphs of a recorder share their intermediate memory, so that they must be replayed one
-    after the other, and what one leaves to the next must be read before a third is replayed.
+    All graphs of a recorder share their intermediate memory. They must be replayed one after
+    another, and tensors that one graph passes to the next must be read before a third one runs.
 
     Args:
         device: a CUDA device.
@@ -38,29 +39,29 @@ class CudaGraphRecorder:
         self._pool: Any = None
 
     def __call__(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Record work, which has run before, without doing it.
+        """Record work that has run before, without running it.
 
         Args:
-            work: reads and writes tensors that stay where they are, without waiting for the
-                device.
+            work: function that reads and writes tensors at fixed addresses, and does not wait
+                for the device.
 
         Returns:
-            Does the work again on the current stream.
+            A function that repeats the work on the current stream.
 
         Raises:
-            RuntimeError: the work, or the device, cannot be recorded.
+            RuntimeError: the work cannot be recorded on this device.
         """
         graph = torch.cuda.CUDAGraph()
         with (
             _recording,
             torch.cuda.device(self._device),
-            # Where recording fails, PyTorch leaves the thread on the stream that it recorded on.
+            # If recording fails, PyTorch leaves the thread on the recording stream.
             torch.cuda.stream(torch.cuda.current_stream(self._device)),
             torch.cuda.graph(
                 graph,
                 pool=self._pool,
                 stream=_recording_stream(self._device),
-                # Another thread may segment meanwhile; that is none of the graph's business.
+                # Another thread may use the device at the same time; the graph ignores it.
                 capture_error_mode="thread_local",
             ),
         ):

@@ -1,4 +1,4 @@
-"""What lies in a folder of exported graphs, as the JSON file beside them says it."""
+"""The description of a folder of exported graphs, stored as a JSON file in the folder."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tdnet.variants import Variant, get_variant
 DESCRIPTION_NAME = "export.json"
 FORMAT_VERSION = 1
 BATCH = "batch"
-"""Stands in shapes for a number of frames that the caller chooses."""
+"""Placeholder in shapes for a number of frames that the caller selects."""
 LOGITS, LABELS = "logits", "labels"
 POSTPROCESSING = {
     LOGITS: "logits are resized to the wanted size (bilinear, corners aligned); the best channel "
     "is the class of class_map that names it under 'from' (or as its id)",
     LABELS: "labels are ids of class_map, at the size of the frames",
 }
-"""What is left to do with the first output."""
+"""Remaining work on the first output."""
 ENTRY = ("query", "key", "value")
-"""Outputs that are the frame's memory entry, as `MemoryEntry` has them."""
+"""Outputs that form the memory entry of the frame, in the order of `MemoryEntry`."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class TensorSpec:
     """An input or output of every graph of a folder.
 
     Attributes:
-        name: ``frame``; ``query_I``, ``key_I``, ``value_I`` of the I-th memory frame, 0 being the
-            oldest; ``logits`` or ``labels``; ``query``, ``key``, ``value`` of this frame.
-        shape: numbers, the first one perhaps `BATCH`.
-        dtype: as NumPy names it.
+        name: ``frame``; ``query_I``, ``key_I``, ``value_I`` of memory frame I, 0 being the oldest;
+            ``logits`` or ``labels``; ``query``, ``key``, ``value`` of this frame.
+        shape: numbers; the first may be `BATCH`.
+        dtype: NumPy's name of the number format.
     """
 
     name: str
@@ -44,7 +44,7 @@ class TensorSpec:
     dtype: str
 
     def of_batch(self, batch: int) -> tuple[int, ...]:
-        """Shape for so many frames at once."""
+        """Return the shape for a number of frames."""
         return tuple(batch if side == BATCH else int(side) for side in self.shape)
 
 
@@ -53,8 +53,8 @@ class GraphFile:
     """The graph of one path.
 
     Attributes:
-        file: its name in the folder.
-        sha256: its hash.
+        file: file name in the folder.
+        sha256: hash of the file.
     """
 
     file: str
@@ -63,24 +63,24 @@ class GraphFile:
 
 @dataclass(frozen=True)
 class ExportDescription:
-    """What a program must know to run the graphs of a folder.
+    """Everything that a program needs to run the graphs of a folder.
 
     Attributes:
         format: ``onnx``, ``torch`` (torch.export) or ``aoti`` (compiled by AOTInductor).
         variant: name of the network.
-        memory_frames: past frames that each frame uses; the memory's capacity M.
+        memory_frames: past frames that each frame attends to; the capacity M of the memory.
         num_classes: K, channels of the logits.
         input_size: height and width of frames.
-        precision: ``float32``, ``float16``; or of the convolutions alone ``int8`` (activations
-            unsigned) or ``int8-tensorrt`` (signed, around zero), tensors being float32.
-        opset: of ONNX; None for other formats.
-        graphs: one for each path, in the order in which they take turns.
-        inputs: of every graph.
-        outputs: of every graph.
-        class_map: what the network's channels are.
-        weights: name of the file that was exported.
-        weights_sha256: its hash.
-        made_with: versions by name.
+        precision: ``float32`` or ``float16``; for convolutions only, ``int8`` (activations
+            unsigned) or ``int8-tensorrt`` (signed, around zero), with float32 tensors.
+        opset: opset of ONNX; None for other formats.
+        graphs: one for each path, in the order of their turns.
+        inputs: inputs of every graph.
+        outputs: outputs of every graph.
+        class_map: classes of the network's channels.
+        weights: name of the exported weights file.
+        weights_sha256: hash of that file.
+        made_with: versions of packages by name.
     """
 
     format: str
@@ -100,23 +100,23 @@ class ExportDescription:
 
     @property
     def network(self) -> Variant:
-        """The network's description, with the memory frames that it uses."""
+        """Description of the network with its memory frames."""
         return get_variant(self.variant).limited_memory(self.memory_frames)
 
     def output(self, name: str) -> TensorSpec:
-        """Give the output of that name.
+        """Return the output of a name.
 
         Raises:
-            InputError: there is none.
+            InputError: no output has that name.
         """
         for spec in self.outputs:
             if spec.name == name:
                 return spec
         given = ", ".join(spec.name for spec in self.outputs)
-        raise InputError(f"the graphs give {given}, no {name}: export with --outputs {name}")
+        raise InputError(f"the graphs return {given}, no {name}: export with --outputs {name}")
 
     def to_json(self) -> str:
-        """Write it as a JSON document."""
+        """Return the description as a JSON document."""
         inputs = [asdict(spec) for spec in self.inputs]
         document = {
             "format_version": FORMAT_VERSION,

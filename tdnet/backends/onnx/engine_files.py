@@ -1,4 +1,4 @@
-"""Files of TensorRT's engines: where each is kept, and how."""
+"""The cache of TensorRT engines."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from tdnet.errors import InputError
 logger = logging.getLogger(__name__)
 
 ABANDONED_AFTER = 3600.0
-"""Seconds after which a file that is only partly written belongs to nobody."""
+"""Seconds after which a partly written file is abandoned."""
 
 
 def cached_engine_path(
     graph_sha256: str, gpu: str, capability: str, processors: int, version: str
 ) -> Path:
-    """Where an engine is kept: another graph, GPU or version of TensorRT has another place.
+    """Return the cache file of an engine; it depends on graph, GPU and version of TensorRT.
 
     Args:
-        graph_sha256: of the ONNX file.
+        graph_sha256: hash of the ONNX file.
         gpu: name of the GPU.
-        capability: its compute capability, such as ``8.7``.
-        processors: its multiprocessors; modules of one name differ in them.
-        version: of TensorRT.
+        capability: compute capability of the GPU, such as ``8.7``.
+        processors: number of multiprocessors, which may differ between GPUs of one name.
+        version: version of TensorRT.
 
     Raises:
         InputError: the user has no home folder.
@@ -44,7 +44,7 @@ def cached_engine_path(
 
 
 def read_kept(path: Path) -> bytes | None:
-    """Read an engine; None where none is kept, or where it cannot be read, as the log says."""
+    """Read an engine; return None if there is none, or log a warning if it cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -55,10 +55,10 @@ def read_kept(path: Path) -> bytes | None:
 
 
 def keep(plan: bytes, path: Path) -> None:
-    """Write an engine for the next start, whole or not at all; only the user may read it.
+    """Write an engine atomically for the next start; only the user may read it.
 
-    Where that is not possible the log says so, and the next start builds it again. What a process
-    that was killed here has left is removed.
+    If that fails, a warning is logged and the next start builds the engine again. Abandoned files
+    of killed processes are removed.
     """
     partial = path.with_suffix(f".{os.getpid()}.partial")
     try:
@@ -75,7 +75,7 @@ def keep(plan: bytes, path: Path) -> None:
 
 def _remove_abandoned(folder: Path) -> None:
     for partial in folder.glob("*.partial"):
-        # Another process may do the same.
+        # Another process may remove it at the same time.
         with suppress(OSError):
             if time.time() - partial.stat().st_mtime > ABANDONED_AFTER:
                 partial.unlink()

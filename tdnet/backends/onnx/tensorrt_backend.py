@@ -12,7 +12,7 @@ from tdnet._util.device import resolve_device
 from tdnet.backends.onnx.description import ExportDescription
 from tdnet.backends.onnx.engine_files import cached_engine_path
 from tdnet.backends.onnx.exported_backend import ExportedBackend
-from tdnet.backends.onnx.tensorrt_engine import EngineMaker, bind, import_tensorrt
+from tdnet.backends.onnx.tensorrt_engine import EngineBuilder, bind, import_tensorrt
 from tdnet.errors import DeviceError
 
 
@@ -40,7 +40,7 @@ class TensorRtBackend(ExportedBackend):
         gpu = torch.cuda.get_device_properties(device)
         place = (gpu.name, f"{gpu.major}.{gpu.minor}", gpu.multi_processor_count)
         with torch.cuda.device(device):
-            maker = EngineMaker(tensorrt, description)
+            maker = EngineBuilder(tensorrt, description)
             self._contexts = [
                 maker.context(
                     folder / graph.file,

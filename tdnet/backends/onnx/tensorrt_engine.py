@@ -1,7 +1,7 @@
-"""TensorRT engines: built from ONNX files once for each GPU, and ready to run.
+"""TensorRT engines, built from ONNX files once for each GPU.
 
-Written against the documented Python API of TensorRT 10 and 11. Networks are strongly typed, the
-only kind that 11 has: a graph computes in the numbers that it was exported in.
+This uses the documented Python API of TensorRT 10 and 11. Networks are strongly typed, the only
+kind in version 11: a graph computes in the number formats of its export.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def import_tensorrt() -> ModuleType:
     )
 
 
-class EngineMaker:
-    """Gives what runs a graph on the current CUDA device, of an engine that is kept if one is.
+class EngineBuilder:
+    """Creates the execution contexts of graphs on the current CUDA device.
 
     Args:
-        tensorrt: the module.
-        description: of the graphs.
+        tensorrt: module of TensorRT.
+        description: description of the graphs.
 
     Raises:
         DeviceError: TensorRT cannot use the GPU.
@@ -60,16 +60,16 @@ class EngineMaker:
         self._names = {numbers.FLOAT: "float32", numbers.HALF: "float16"}
 
     def context(self, graph: Path, kept: Path) -> Any:  # noqa: ANN401
-        """Give the execution context of a graph, its input shapes set.
+        """Create the execution context of a graph, and set its input shapes.
 
         Args:
             graph: ONNX file.
-            kept: the engine's file; written where there is none, or none that can be used.
+            kept: cache file of the engine; written if there is no usable one.
 
         Raises:
-            WeightsError: TensorRT cannot make an engine of the graph, or its tensors are others
-                than described.
-            DeviceError: the device lacks memory for it, or TensorRT cannot use the GPU.
+            WeightsError: TensorRT cannot build an engine of the graph, or its tensors do not
+                match the description.
+            DeviceError: the device lacks memory, or TensorRT cannot use the GPU.
         """
         plan = read_kept(kept)
         if plan is not None:
@@ -104,7 +104,7 @@ class EngineMaker:
         return context
 
     def _tensor(self, engine: Any, context: Any, name: str) -> TensorSpec:  # noqa: ANN401
-        # Only the context has the sides that the engine leaves open.
+        # Only the context knows the sides that the engine leaves variable.
         shape = tuple(int(side) for side in context.get_tensor_shape(name))
         number = engine.get_tensor_dtype(name)
         return TensorSpec(name, shape, self._names.get(number, str(number)))
@@ -138,7 +138,7 @@ class EngineMaker:
     def _created(self, kind: Any) -> Any:  # noqa: ANN401
         try:
             return kind(self._log)
-        # So its binding says that the library made nothing.
+        # The binding raises TypeError if the library returned no object.
         except TypeError as error:
             raise DeviceError(
                 f"TensorRT {self._tensorrt.__version__} cannot use the GPU: most likely the "
@@ -148,10 +148,10 @@ class EngineMaker:
 
 
 def bind(context: Any, tensors: Mapping[str, Tensor]) -> None:  # noqa: ANN401
-    """Tell a context where its tensors are.
+    """Set the addresses of the tensors of a context.
 
     Raises:
-        DeviceError: it does not take them.
+        DeviceError: TensorRT refuses an address.
     """
     for name, tensor in tensors.items():
         if not context.set_tensor_address(name, tensor.data_ptr()):

@@ -1,4 +1,4 @@
-"""The tensors that every graph of a folder takes and gives, by what the folder describes."""
+"""Inputs and outputs of exported graphs."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from tdnet.errors import WeightsError, quoted
 from tdnet.variants import Variant, feature_size
 
 Batch = int | str
-"""Frames at once, or `tdnet.backends.onnx.description.BATCH`."""
+"""Number of frames, or `tdnet.backends.onnx.description.BATCH`."""
 
 
 def input_tensors(
     variant: Variant, size: tuple[int, int], dtype: str, batch: Batch
 ) -> tuple[TensorSpec, ...]:
-    """Give what a graph takes, in order; past frames from the oldest on, which asks nothing.
+    """Return the inputs of a graph in order: the frame, then the memory, oldest entry first.
+
+    The oldest entry has no query.
 
     Args:
-        variant: of the network, with the memory frames that it uses.
+        variant: description of the network with its memory frames.
         size: height and width of frames.
-        dtype: of all of them.
-        batch: frames at once.
+        dtype: number format of all inputs.
+        batch: number of frames.
     """
     entry = _memory_entry(variant, size, dtype, batch)
     return (
@@ -44,14 +46,14 @@ def output_tensors(
     batch: Batch,
     output: str = LOGITS,
 ) -> tuple[TensorSpec, ...]:
-    """Give what a graph gives, in order: logits or labels, and what a frame leaves in memory.
+    """Return the outputs of a graph in order: logits or labels, then the memory entry.
 
     Args:
-        variant: of the network, with the memory frames that it uses.
-        num_classes: K.
+        variant: description of the network with its memory frames.
+        num_classes: K, channels of the logits.
         size: height and width of frames.
-        dtype: of all but labels.
-        batch: frames at once.
+        dtype: number format of all outputs except labels.
+        batch: number of frames.
         output: `LOGITS` at stride 8, or `LABELS` at the size of frames.
     """
     first = TensorSpec(LOGITS, (batch, num_classes, *feature_size(size)), dtype)
@@ -63,7 +65,7 @@ def output_tensors(
 def _memory_entry(
     variant: Variant, size: tuple[int, int], dtype: str, batch: Batch
 ) -> tuple[TensorSpec, ...]:
-    """Give the outputs that a frame leaves in memory: none where nothing is remembered."""
+    """Return the tensors of a memory entry; none if the network has no memory."""
     if not variant.memory_capacity:
         return ()
     height, width = feature_size(size)
@@ -77,14 +79,14 @@ def _memory_entry(
 
 
 def check_graph(graph: Path, found: Iterable[TensorSpec], wanted: Iterable[TensorSpec]) -> None:
-    """Make sure that a graph takes, or gives, what its description says, for one frame at once.
+    """Check the inputs or outputs of a graph against its description, for one frame.
 
-    TensorRT writes as much as an engine gives, wherever it is told to.
+    TensorRT writes the output of an engine without checking the size of the buffer.
 
     Args:
-        graph: its file.
-        found: of the graph; sides that it leaves open are texts.
-        wanted: of the description.
+        graph: file of the graph.
+        found: tensors of the graph; variable sides are strings.
+        wanted: tensors of the description.
 
     Raises:
         WeightsError: they differ.
@@ -106,7 +108,7 @@ def check_graph(graph: Path, found: Iterable[TensorSpec], wanted: Iterable[Tenso
 
 
 def described(spec: TensorSpec) -> str:
-    """Say shape and number type, as messages do."""
+    """Return number format and shape for messages."""
     return f"{spec.dtype} ({', '.join(map(str, spec.shape))})"
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tdnet.frames.cpu_resize import HostResize
+from tdnet.frames.cpu_resize import CpuResize
 
 SCALE, OFFSET = torch.tensor([0.5, 1.0, 2.0]), torch.tensor([-3.0, 0.0, 10.0])
 
@@ -33,7 +33,7 @@ def test_equals_antialiased_interpolation(
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     picture = torch.randint(0, 256, (*source, 3), dtype=torch.uint8, generator=generator)
-    result = HostResize(source, target, SCALE, OFFSET)(picture)
+    result = CpuResize(source, target, SCALE, OFFSET)(picture)
     assert result.shape == (1, 3, *target)
     assert result.dtype == torch.float32
     assert result.is_contiguous(memory_format=torch.channels_last)
@@ -44,5 +44,5 @@ def test_a_part_of_a_larger_picture() -> None:
     generator = torch.Generator().manual_seed(0)
     large = torch.randint(0, 256, (60, 80, 3), dtype=torch.uint8, generator=generator)
     for part in (large[:, 10:50], large.flip(1)[5:40], large[..., [2, 1, 0]]):
-        result = HostResize(tuple(part.shape[:2]), (33, 41), SCALE, OFFSET)(part)
+        result = CpuResize(tuple(part.shape[:2]), (33, 41), SCALE, OFFSET)(part)
         torch.testing.assert_close(result.double(), expected(part, (33, 41)), rtol=1e-4, atol=2e-3)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tdnet.overlay.blending import Blender, BlendTables, DeviceBlender, HostBlender
+from tdnet.overlay.blending import Blender, BlendTables, CpuBlender, DeviceBlender
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 Array = npt.NDArray[np.uint8]
@@ -44,9 +44,7 @@ def test_blend_equals_the_formula(
     tables, colors, visible = random_tables(steps, seed)
     image, labels = random_frame(height, width, seed)
     device = kind.split()[-1] if kind != "host" else "cpu"
-    blender = (
-        HostBlender(tables) if kind == "host" else DeviceBlender(tables, torch.device(device))
-    )
+    blender = CpuBlender(tables) if kind == "host" else DeviceBlender(tables, torch.device(device))
     result = blend(blender, image, labels, device)
     alpha = steps / 128
     exact = (1 - alpha) * image.astype(float) + alpha * colors[labels]
@@ -64,6 +62,6 @@ def test_host_and_device_give_the_same_bytes(device: str, steps: int) -> None:
     # Every value of a byte meets every class id.
     image = np.arange(256, dtype=np.uint8)[:, None, None].repeat(256, 1).repeat(3, 2)
     labels = np.ascontiguousarray(np.arange(256, dtype=np.uint8)[None].repeat(256, 0))
-    host = blend(HostBlender(tables), image, labels, "cpu")
+    host = blend(CpuBlender(tables), image, labels, "cpu")
     there = blend(DeviceBlender(tables, torch.device(device)), image, labels, device)
     np.testing.assert_array_equal(host, there)

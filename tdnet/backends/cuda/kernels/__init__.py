@@ -1,10 +1,9 @@
-"""Triton kernels for what surrounds the network on a GPU: one pass before it, one after it.
+"""Triton kernels for preprocessing and postprocessing on a GPU: one pass each.
 
-`tdnet.frames.preprocess`, `tdnet.frames.postprocess` and `tdnet.overlay.blending` define what they
-compute, and the tests compare them with these. They need Triton 3.0, which
-PyTorch for CUDA brings along; nothing here imports it before a plan is made or
-`unavailable_reason` is asked. With ``TRITON_INTERPRET=1``, set before that, they run on CPU
-tensors, slowly, for tests.
+They compute the same as `tdnet.frames.preprocess`, `tdnet.frames.postprocess` and
+`tdnet.overlay.blending`; the tests compare them. They need Triton 3.0, which PyTorch for CUDA
+includes. It is imported when a plan is created or `unavailable_reason` is called. With
+``TRITON_INTERPRET=1``, set before the import, the kernels run slowly on CPU tensors, for tests.
 """
 
 from tdnet.backends.cuda.kernels.availability import unavailable_reason

@@ -1,4 +1,4 @@
-"""Whether this machine runs the kernels, found out by running one."""
+"""Check by a trial whether this machine runs the kernels."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tdnet.errors import one_line
 
 
 def unavailable_reason(device: torch.device) -> str | None:
-    """Say in one line why the kernels do not run on a device; None where they do.
+    """Return in one line why the kernels do not run on a device; None if they run.
 
-    The first call for a CUDA device compiles and runs both kernels on a small frame, which takes
-    seconds and waits for the device: Triton may be there, but not the C compiler or the writable
-    folder for compiled kernels that it needs. What fails is tried again by the next call.
+    The first call for a CUDA device compiles and runs both kernels on a small frame. This takes
+    seconds and waits for the device. Triton also needs a C compiler and a writable folder for
+    compiled kernels. After a failure, the next call tries again.
     """
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"
     if interpreted and device.type != "cpu":
@@ -30,7 +30,7 @@ def unavailable_reason(device: torch.device) -> str | None:
         _run_them(device)
     except ImportError as error:
         return f"Triton cannot be imported: {one_line(error, 200)}"
-    except Exception as error:  # compilers, drivers and file systems fail in their own ways
+    except Exception as error:  # compilers, drivers and file systems raise many types
         return f"Triton's kernels fail on device {device}: {one_line(error, 200)}"
     return None
 
@@ -38,7 +38,7 @@ def unavailable_reason(device: torch.device) -> str | None:
 @functools.cache
 def _run_them(device: torch.device) -> None:
     plan = FramePlan((1, 1), (1, 1), device)
-    # Of all number formats the one that most devices and versions lack.
+    # The number format that most devices and versions lack.
     frame = torch.empty(1, 3, 1, 1, dtype=torch.bfloat16, device=device)
     plan(torch.zeros(1, 1, 3, dtype=torch.uint8, device=device), frame)
     outputs = FusedOutputs(ClassMap.numbered(2), device)

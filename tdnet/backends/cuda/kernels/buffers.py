@@ -1,4 +1,4 @@
-"""Where a frame's results lie on the device, so that one copy brings them to the host."""
+"""Buffers of the images of a frame, in one block that is downloaded in one copy."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _COUNTS_BYTES = 256 * 4
 
 @dataclass(frozen=True)
 class OutputBuffers:
-    """The images of one frame, side by side in one piece of memory.
+    """The images of one frame in one block of memory.
 
     Attributes:
-        storage: all of the bytes; copy it to the storage of equal buffers on the host.
+        storage: all bytes; copy them to the storage of equal buffers on the CPU.
         labels: (H, W) uint8 class ids, 255 = unlabelled.
-        confidence: (H, W) uint8; None if it is not wanted.
-        overlay: (H, W, 3) uint8 RGB; None if it is not wanted.
-        counts: (256,) int32, pixels by label; None if they are not wanted.
+        confidence: (H, W) uint8; None if it is not requested.
+        overlay: (H, W, 3) uint8 RGB; None if it is not requested.
+        counts: (256,) int32, pixels by label; None if they are not requested.
     """
 
     storage: Tensor
@@ -39,15 +39,15 @@ class OutputBuffers:
         counts: bool,
         pinned: bool = False,
     ) -> OutputBuffers:
-        """Allocate buffers; nothing else about them allocates.
+        """Allocate buffers.
 
         Args:
             size: height and width of the images.
-            device: where they are.
+            device: device of the buffers.
             confidence: whether there is a confidence image.
             overlay: whether there is an overlay.
             counts: whether the pixels of each label are counted.
-            pinned: on the host: memory that a GPU copies to while the host goes on.
+            pinned: on the CPU: memory that a GPU writes to while the CPU continues.
         """
         pixels = size[0] * size[1]
         lengths = (

@@ -1,4 +1,4 @@
-"""From the camera's pixels to network input in one pass over the device's memory."""
+"""From camera pixels to network input in one pass over the device's memory."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ _BLOCK = 512
 class FramePlan:
     """Resizes and normalises the frames of one camera size, as `Preprocessor` does.
 
-    One kernel, since two (columns, then rows) would write and read a float32 picture between
-    them. With p camera pixels and n of the network, bytes moved are 3 p in and, in half
-    precision, 6 n out. At 1024 x 2048 to 769 x 1537 that is 6.3 MB in and 7.1 MB out; the picture
-    in between would add 37.8 MB. The price is that each number reads its taps down times those
-    across, 3 x 3 here: a camera byte is read about five times, from the processors' caches.
+    One kernel is used, because two (columns, then rows) would write and read a float32 image
+    between them. With p camera pixels and n network pixels, 3 p bytes are read and, in half
+    precision, 6 n bytes are written. From 1024 x 2048 to 769 x 1537, that is 6.3 MB and 7.1 MB;
+    the intermediate image would add 37.8 MB. The cost: each number reads its vertical times its
+    horizontal taps, 3 x 3 here, so a camera byte is read about five times, from the caches.
 
-    All buffers are made here. A call launches one kernel on the current stream: it neither
-    allocates nor waits, and can be captured in a CUDA graph once it has run before (the first
-    call compiles).
+    All buffers are allocated here. A call launches one kernel on the current stream. It does not
+    allocate or wait, and can be captured in a CUDA graph after the first call, which compiles.
 
     Args:
-        camera_size: height and width of the camera's picture.
+        camera_size: height and width of the camera image.
         size: height and width of the network input.
-        device: where the frames are.
+        device: device of the frames.
     """
 
     def __init__(
@@ -51,10 +50,10 @@ class FramePlan:
 
         Args:
             pixels: (H', W', 3) uint8 RGB of the camera size, contiguous.
-            frame: (1, 3, H, W), floats of any precision, channels last in memory; is written.
+            frame: (1, 3, H, W), floats of any precision, channels last in memory; written.
 
         Raises:
-            InputError: other shapes, types or layouts.
+            InputError: a shape, type or layout is not allowed.
         """
         if pixels.shape != (*self.camera_size, 3) or pixels.dtype != torch.uint8:
             raise InputError(

@@ -1,9 +1,9 @@
-"""The kernel that makes network input of camera pixels; importing it needs Triton."""
+"""The kernel from camera pixels to network input; importing it needs Triton."""
 
 import triton
 import triton.language as tl
 
-# One compilation then serves every camera; nothing is gained by knowing more about the sizes.
+# One compilation serves all cameras: specialised sizes are not faster.
 _SIZES = ["camera_height", "camera_width", "height", "width", "row_taps", "column_taps"]
 
 
@@ -26,8 +26,8 @@ def make_frame(
 ) -> None:
     """One program: BLOCK neighbouring numbers of one row of the frame.
 
-    The frame lies in memory as the camera's picture does, the three colours of a pixel side by
-    side; so a number, not a pixel, is the unit, and neighbours read and write neighbours.
+    Frame and camera image have the same layout: the three colours of a pixel are neighbours. The
+    unit is a number, not a pixel, so that neighbours read and write neighbours.
     """
     y = tl.program_id(1)
     number = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -38,7 +38,7 @@ def make_frame(
     left = tl.load(column_starts + x)
     value = tl.zeros([BLOCK], tl.float32)
     for i in range(column_taps):
-        # Taps past the last one of a pixel have weight 0: any address will do.
+        # Taps beyond the last one of a pixel have weight 0: any valid address works.
         column = tl.minimum(left + i, camera_width - 1)
         strip = tl.zeros([BLOCK], tl.float32)
         for j in range(row_taps):

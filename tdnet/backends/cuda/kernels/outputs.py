@@ -12,17 +12,17 @@ from tdnet.errors import InputError
 from tdnet.overlay.blending import BlendTables
 
 _BLOCK = 256
-# Beyond it the unrolled code leaves the processors' instruction caches.
+# Above this, the unrolled code exceeds the instruction caches.
 _MAX_CHUNK = 24
 _UNTOUCHED = 1 << 24
 
 
 class Paint:
-    """The overlay's colours as the kernel reads them: one number for each class id.
+    """The colours of the overlay for the kernel, one packed number for each class id.
 
     Args:
-        tables: what is added and kept.
-        device: where images are.
+        tables: tables of the blending.
+        device: device of the images.
     """
 
     def __init__(self, tables: BlendTables, device: torch.device) -> None:
@@ -34,27 +34,27 @@ class Paint:
 
 
 class FusedOutputs:
-    """Makes the images of a frame at once.
+    """Makes all images of a frame in one kernel.
 
-    Labels and confidence are those of `Postprocessor`, the overlay is that of `DeviceBlender`, up
-    to rounding where two classes score the same. There is no float image of the full size: a
-    pixel's scores stay in registers.
+    Labels and confidence equal those of `Postprocessor`, the overlay equals that of
+    `DeviceBlender`, up to rounding if two classes have the same score. There is no float image of
+    the full size: the scores of a pixel stay in registers.
 
-    With P pixels out, and K maps of p logits of b bytes, bytes moved are K p b in and P out; P
-    more for the confidence, 3 P in and 3 P out for the overlay. At 1024 x 2048, from 97 x 193, 19
-    classes and half precision that is 0.7 + 2.1 + 2.1 + 12.6 MB; scores of the full size would be
-    159 MB each time that they are written or read. The price is arithmetic: 4 K reads of logits a
-    pixel, which the processors' caches serve, since some 10 x 10 pixels share them, and about
-    25 K instructions (counted in the code for Hopper; 17 K without confidence and threshold).
+    For P output pixels, and K maps of p logits of b bytes, K p b bytes are read and P written,
+    plus P for the confidence, and 3 P read and 3 P written for the overlay. At 1024 x 2048, from
+    97 x 193, 19 classes and half precision, that is 0.7 + 2.1 + 2.1 + 12.6 MB. Scores of the full
+    size would be 159 MB for each pass. The cost is arithmetic: 4 K reads of logits for each
+    pixel, from the caches, since about 10 x 10 pixels share them, and about 25 K instructions
+    (counted in the code for Hopper; 17 K without confidence and threshold).
 
-    A call launches one kernel, and a clearing of the counts, on the current stream: it neither
-    allocates nor waits, and can be captured in a CUDA graph once it has run before. A graph keeps
-    the threshold and the opacity that it was captured with. The first call ever on a machine
-    compiles for seconds; the first with, and the first without, a confidence or a threshold do.
+    A call launches one kernel, and clears the counts, on the current stream. It does not allocate
+    or wait, and can be captured in a CUDA graph after a first call. A graph keeps the threshold
+    and the opacity of its capture. The first call on a machine compiles for seconds, and so do
+    the first calls with and without a confidence or a threshold.
 
     Args:
-        class_map: turns the network's channels into class ids.
-        device: where logits are.
+        class_map: maps network channels to class ids.
+        device: device of the logits.
     """
 
     def __init__(self, class_map: ClassMap, device: torch.device) -> None:
@@ -75,24 +75,24 @@ class FusedOutputs:
         pixels: Tensor | None = None,
         paint: Paint | None = None,
     ) -> None:
-        """Fill the buffers, each that there is.
+        """Fill all buffers that exist.
 
         Args:
             logits: (1, K, h, w), floats of any precision, in any memory format.
-            buffers: what is wanted, at any size (H, W).
+            buffers: buffers of the requested images, of any size (H, W).
             threshold: smallest probability, 0 to 1, of a pixel that keeps its label.
             pixels: (H, W, 3) uint8 RGB, contiguous; for the overlay.
-            paint: the overlay's colours.
+            paint: colours of the overlay.
 
         Raises:
-            InputError: shapes, types or layouts do not fit.
+            InputError: a shape, type or layout is not allowed.
         """
         self._check(logits, buffers, pixels, paint)
         height, width = buffers.labels.shape
         rows, columns = logits.shape[2:]
         if buffers.counts is not None:
             buffers.counts.zero_()
-        # Where an image is not wanted, anything of its type stands in: it is left alone.
+        # Placeholder for images that are not requested; the kernel does not access it.
         absent = buffers.labels
         wants_confidence = buffers.confidence is not None
         with torch.cuda.device_of(logits):

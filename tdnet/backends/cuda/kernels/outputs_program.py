@@ -1,13 +1,13 @@
-"""The kernel that makes labels, confidence and overlay of logits; importing it needs Triton."""
+"""The kernel from logits to labels, confidence and overlay; importing it needs Triton."""
 
 import triton
 import triton.language as tl
 
-# Another wish or another opacity must not make a robot wait for the compiler.
-_WISHES = ["keep", "with_confidence", "with_overlay", "with_counts"]
+# Other options or another opacity must not trigger the compiler on a robot.
+_OPTIONS = ["keep", "with_confidence", "with_overlay", "with_counts"]
 
 
-@triton.jit(do_not_specialize=_WISHES)
+@triton.jit(do_not_specialize=_OPTIONS)
 def make_outputs(
     logits: tl.tensor,
     ids: tl.tensor,
@@ -37,8 +37,8 @@ def make_outputs(
 ) -> None:
     """One program: BLOCK neighbouring pixels of one row of the images.
 
-    A pixel reads the four logits around it class by class and keeps the best score, its class,
-    and the sum of exp(score - best), which is rescaled when a better score comes.
+    A pixel reads its four nearest logits class by class. It keeps the best score, its class, and
+    the sum of exp(score - best), which is rescaled when a better score follows.
     """
     y = tl.program_id(1)
     x = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -46,7 +46,7 @@ def make_outputs(
 
     row = y.to(tl.float32) * row_step
     column = x.to(tl.float32) * column_step
-    # Columns past the width stay on the map too, so that no read needs a mask.
+    # Columns beyond the width are clamped to the map, so that no read needs a mask.
     above = tl.minimum(row.to(tl.int32), rows - 1)
     left = tl.minimum(column.to(tl.int32), columns - 1)
     down = row - above.to(tl.float32)
@@ -77,7 +77,7 @@ def make_outputs(
                 fade = tl.exp(-tl.abs(gap))
                 total = tl.where(better, total * fade + 1.0, total + fade)
             channel = tl.where(better, start + i, channel)
-            # NaN stays the best to the end, where it is told like infinity.
+            # NaN stays the best score to the end, where it is handled like infinity.
             best = tl.maximum(best, score, propagate_nan=tl.PropagateNan.ALL)
 
     finite = (best > -3.0e38) & (best < float("inf"))

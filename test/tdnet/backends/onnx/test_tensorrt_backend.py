@@ -16,7 +16,7 @@ from support.extras import exporting_package
 from tdnet import SegmenterSettings
 from tdnet.backends.onnx.description import BATCH, ExportDescription, TensorSpec
 from tdnet.backends.onnx.description_file import read_description
-from tdnet.backends.onnx.tensorrt_engine import EngineMaker, bind
+from tdnet.backends.onnx.tensorrt_engine import EngineBuilder, bind
 from tdnet.errors import DeviceError, MissingPackageError, WeightsError
 
 onnx = exporting_package("onnx")
@@ -81,7 +81,7 @@ def test_an_engine_is_built_once(
 ) -> None:
     tensorrt, kept = stand_in(), tmp_path / "cache" / "x.engine"
     for _ in range(2):
-        context = EngineMaker(tensorrt, described).context(graph, kept)
+        context = EngineBuilder(tensorrt, described).context(graph, kept)
         for spec in (*described.inputs, *described.outputs):
             assert context.get_tensor_shape(spec.name) == spec.shape
     assert tensorrt.built == [graph.read_bytes()]
@@ -94,7 +94,7 @@ def test_a_kept_engine_that_cannot_be_used_is_built_anew(
     for content in (b"cut off", b"plan of " + other.read_bytes()):
         tensorrt, kept = stand_in(), tmp_path / "x.engine"
         kept.write_bytes(content)
-        EngineMaker(tensorrt, described).context(graph, kept)
+        EngineBuilder(tensorrt, described).context(graph, kept)
         assert f"{kept} cannot be used and is built anew" in caplog.text
         assert tensorrt.built == [graph.read_bytes()]
         assert kept.read_bytes() == b"plan of " + graph.read_bytes()
@@ -106,7 +106,7 @@ def test_a_kept_engine_that_cannot_be_read_is_built_anew(
 ) -> None:
     tensorrt, kept = stand_in(), tmp_path / "x.engine"
     kept.mkdir()
-    EngineMaker(tensorrt, described).context(graph, kept)
+    EngineBuilder(tensorrt, described).context(graph, kept)
     assert f"{kept} cannot be read" in caplog.text
     assert f"{kept}: the engine is not kept" in caplog.text
     assert tensorrt.built == [graph.read_bytes()]
@@ -143,7 +143,7 @@ def test_an_engine_with_other_tensors_than_described_is_refused(
     tensors = alter(list(described.inputs), list(described.outputs))
     graph = graph_file(tmp_path / "path0.onnx", *tensors)
     with pytest.raises(WeightsError, match=part) as caught:
-        EngineMaker(stand_in(), described).context(graph, tmp_path / "x.engine")
+        EngineBuilder(stand_in(), described).context(graph, tmp_path / "x.engine")
     assert "export the network again" in str(caught.value)
 
 
@@ -156,7 +156,7 @@ def test_a_graph_of_any_batch_runs_with_one_frame(
     )
     graph = graph_file(tmp_path / "path0.onnx", inputs, outputs)
     opened = replace(described, inputs=tuple(inputs), outputs=tuple(outputs))
-    context = EngineMaker(stand_in(), opened).context(graph, tmp_path / "x.engine")
+    context = EngineBuilder(stand_in(), opened).context(graph, tmp_path / "x.engine")
     assert context.get_tensor_shape("logits") == described.outputs[0].shape
 
 
@@ -165,21 +165,21 @@ def test_what_tensorrt_cannot_do_is_one_clear_error(
 ) -> None:
     kept = tmp_path / "x.engine"
     with pytest.raises(DeviceError, match="the driver is too old for its CUDA"):
-        EngineMaker(stand_in(driver=False), described)
+        EngineBuilder(stand_in(driver=False), described)
     with pytest.raises(DeviceError, match="for lack of device memory"):
-        EngineMaker(stand_in(memory=False), described).context(graph, kept)
+        EngineBuilder(stand_in(memory=False), described).context(graph, kept)
     assert kept.exists()  # what took minutes is kept for when there is memory
     kept.unlink()
     graph.write_bytes(b"no graph")
     with pytest.raises(WeightsError, match="cannot read it: not an ONNX model"):
-        EngineMaker(stand_in(), described).context(graph, kept)
+        EngineBuilder(stand_in(), described).context(graph, kept)
     assert not kept.exists()
 
 
 def test_an_address_that_is_refused_is_an_error(
     described: ExportDescription, graph: Path, tmp_path: Path
 ) -> None:
-    context = EngineMaker(stand_in(), described).context(graph, tmp_path / "x.engine")
+    context = EngineBuilder(stand_in(), described).context(graph, tmp_path / "x.engine")
     bind(context, {"frame": torch.zeros(1)})
     with pytest.raises(DeviceError, match="does not take the address of picture"):
         bind(context, {"picture": torch.zeros(1)})
