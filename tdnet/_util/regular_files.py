@@ -1,12 +1,14 @@
-"""Check files of untrusted origin before they are opened."""
+"""Check a file of untrusted origin before it is opened; hash a file."""
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from pathlib import Path
 
 MISSING = "does not exist"
 EMPTY = "is empty"
+_BLOCK_BYTES = 1 << 20
 
 
 def file_problem(path: Path, max_bytes: int) -> str | None:
@@ -39,3 +41,16 @@ def file_problem(path: Path, max_bytes: int) -> str | None:
     if found.st_size > max_bytes:
         return f"has {found.st_size} bytes; allowed are {max_bytes}"
     return None
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as 64 hexadecimal digits.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
-from tdnet._util.file_hash import sha256
+from tdnet._util.regular_files import sha256
 from tdnet.backends.onnx.description import DESCRIPTION_NAME
 from tdnet.checkpoints.weights import packaged_weights
 from tdnet.class_map.model import ClassMap

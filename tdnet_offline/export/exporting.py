@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from tdnet._util.file_hash import sha256
 from tdnet._util.packages import require
+from tdnet._util.regular_files import sha256
 from tdnet.backends.onnx.description import (
     BATCH,
     DESCRIPTION_NAME,

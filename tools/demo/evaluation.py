@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from tdnet import ClassMap, SegmenterSettings
-from tdnet._util.file_hash import sha256
+from tdnet._util.regular_files import sha256
 from tdnet.checkpoints.weights import packaged_weights
 from tdnet.continuity import ResetReason
 from tdnet_offline import provenance

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import yaml
 
+from tdnet._util.regular_files import file_problem
 from tdnet.class_map.model import ClassMap
-from tdnet.errors import InputError
+from tdnet.errors import InputError, WeightsError
 from tdnet.frames.preprocess import MEAN, STD
 from tdnet.variants import Variant, get_variant
 
 DESCRIPTION_NAME = "export.json"
 FORMAT_VERSION = 1
+MAX_GRAPH_BYTES = 2 << 30
 BATCH = "batch"
 """Placeholder in shapes for a number of frames that the caller selects."""
 LOGITS, LABELS = "logits", "labels"
@@ -59,6 +63,27 @@ class GraphFile:
 
     file: str
     sha256: str
+
+    def read(self, folder: Path) -> bytes:
+        """Read the file and check its hash.
+
+        Raises:
+            WeightsError: the file cannot be read, is not a regular file, or has another hash.
+        """
+        path = folder / self.file
+        problem = file_problem(path, MAX_GRAPH_BYTES)
+        if problem:
+            raise WeightsError(f"{path}: {problem}; copy the whole folder again, or export again")
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise WeightsError(
+                f"{path} is not the file that was exported (its SHA-256 differs): copy the whole "
+                "folder again"
+            )
+        return data
 
 
 @dataclass(frozen=True)

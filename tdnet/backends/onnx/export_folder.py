@@ -9,15 +9,11 @@ from pathlib import Path
 import torch
 
 from tdnet._util.device import working_on
-from tdnet._util.file_hash import sha256
-from tdnet._util.regular_files import file_problem
 from tdnet.backends import RUNTIMES
 from tdnet.backends.onnx.description import ExportDescription
 from tdnet.backends.onnx.description_file import read_description
 from tdnet.backends.onnx.exported_backend import ExportedBackend
 from tdnet.errors import InputError, UnknownNameError, WeightsError
-
-MAX_GRAPH_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -60,8 +56,6 @@ def open_exported(request: ExportRequest) -> ExportedBackend:
     folder = Path(request.folder)
     description = read_description(folder)
     _check_fits(request, description, folder)
-    for graph in description.graphs:
-        _check_whole(folder / graph.file, graph.sha256)
     kind, device = _runtime(request)
     with working_on(device):
         return kind(folder, description, device)
@@ -104,19 +98,4 @@ def _check_fits(request: ExportRequest, description: ExportDescription, folder: 
         raise InputError(
             f"{folder} was exported in {description.precision}, precision is "
             f"{request.precision}: set it to auto or leave it out, or export with --precision"
-        )
-
-
-def _check_whole(path: Path, digest: str) -> None:
-    problem = file_problem(path, MAX_GRAPH_BYTES)
-    if problem:
-        raise WeightsError(f"{path}: {problem}; copy the whole folder again, or export again")
-    try:
-        found = sha256(path)
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
-    if found != digest:
-        raise WeightsError(
-            f"{path} is not the file that was exported (its SHA-256 differs): copy the whole "
-            "folder again"
         )

@@ -54,7 +54,7 @@ class OnnxRuntimeBackend(ExportedBackend):
         super().__init__(description, device)
         self._sessions = []
         for graph in description.graphs:
-            session = self._session(folder / graph.file)
+            session = self._session(graph.read(folder), folder / graph.file)
             for found, wanted in (
                 (session.get_inputs(), description.inputs),
                 (session.get_outputs(), description.outputs),
@@ -80,7 +80,7 @@ class OnnxRuntimeBackend(ExportedBackend):
         except Exception as error:
             raise DeviceError(f"ONNX Runtime failed on {self.device}: {error}") from error
 
-    def _session(self, path: Path) -> Any:  # noqa: ANN401
+    def _session(self, graph: bytes, path: Path) -> Any:  # noqa: ANN401
         runtime = import_onnxruntime()
         options = runtime.SessionOptions()
         options.log_severity_level = _FATAL_ONLY
@@ -93,7 +93,7 @@ class OnnxRuntimeBackend(ExportedBackend):
             choices = {"device_id": self.device.index or 0, "user_compute_stream": stream}
             providers = [(CUDA, choices), CPU]
         try:
-            session = runtime.InferenceSession(str(path), options, providers=providers)
+            session = runtime.InferenceSession(graph, options, providers=providers)
         except Exception as error:
             raise WeightsError(
                 f"{path}: ONNX Runtime {runtime.__version__} cannot load it: {error}"

@@ -40,9 +40,10 @@ class TensorRtBackend(ExportedBackend):
         gpu = torch.cuda.get_device_properties(device)
         place = (gpu.name, f"{gpu.major}.{gpu.minor}", gpu.multi_processor_count)
         with torch.cuda.device(device):
-            maker = EngineBuilder(tensorrt, description)
+            builder = EngineBuilder(tensorrt, description)
             self._contexts = [
-                maker.context(
+                builder.context(
+                    graph.read(folder),
                     folder / graph.file,
                     cached_engine_path(graph.sha256, *place, tensorrt.__version__),
                 )

@@ -59,11 +59,12 @@ class EngineBuilder:
         numbers = tensorrt.DataType
         self._names = {numbers.FLOAT: "float32", numbers.HALF: "float16"}
 
-    def context(self, graph: Path, kept: Path) -> Any:  # noqa: ANN401
+    def context(self, data: bytes, graph: Path, kept: Path) -> Any:  # noqa: ANN401
         """Create the execution context of a graph, and set its input shapes.
 
         Args:
-            graph: ONNX file.
+            data: content of the ONNX file.
+            graph: path of the file, for messages.
             kept: cache file of the engine; written if there is no usable one.
 
         Raises:
@@ -78,7 +79,7 @@ class EngineBuilder:
             except WeightsError as error:
                 logger.warning("%s cannot be used and is built anew (%s)", kept, error)
         logger.warning("TensorRT builds an engine of %s, which takes minutes", graph)
-        plan = bytes(self._build(graph))
+        plan = bytes(self._build(data, graph))
         keep(plan, kept)
         return self._open(plan, graph)
 
@@ -109,13 +110,13 @@ class EngineBuilder:
         number = engine.get_tensor_dtype(name)
         return TensorSpec(name, shape, self._names.get(number, str(number)))
 
-    def _build(self, graph: Path) -> Any:  # noqa: ANN401
+    def _build(self, data: bytes, graph: Path) -> Any:  # noqa: ANN401
         tensorrt = self._tensorrt
         builder = self._created(tensorrt.Builder)
         typed = 1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
         network = builder.create_network(typed)
         parser = tensorrt.OnnxParser(network, self._log)
-        if not parser.parse(graph.read_bytes()):
+        if not parser.parse(data):
             reasons = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
             raise WeightsError(
                 f"{graph}: TensorRT {tensorrt.__version__} cannot read it: {reasons}"

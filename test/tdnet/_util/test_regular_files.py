@@ -1,12 +1,15 @@
-"""What is wrong with a file is known before it is opened."""
+"""Problems of a file are found before it is opened."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 from pathlib import Path
 
-from tdnet._util.regular_files import EMPTY, MISSING, file_problem
+import pytest
+
+from tdnet._util.regular_files import EMPTY, MISSING, file_problem, sha256
 
 
 def test_plain_files_up_to_the_limit_are_read(tmp_path: Path) -> None:
@@ -40,3 +43,11 @@ def test_all_others_are_not(tmp_path: Path) -> None:
     assert file_problem(tmp_path / "no" / "such", 9) == MISSING
     assert file_problem(Path("x" * 300), 9) == "cannot be read (File name too long)"
     assert file_problem(Path("nul\0"), 9) == "cannot be read (embedded null byte)"
+
+
+def test_hash_of_a_file(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 10_000
+    (tmp_path / "file").write_bytes(data)
+    assert sha256(tmp_path / "file") == hashlib.sha256(data).hexdigest()
+    with pytest.raises(FileNotFoundError):
+        sha256(tmp_path / "none")

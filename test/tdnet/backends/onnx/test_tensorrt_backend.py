@@ -71,6 +71,10 @@ def graph_file(path: Path, inputs: Tensors, outputs: Tensors) -> Path:
     return path
 
 
+def context_of(tensorrt: Any, described: ExportDescription, graph: Path, kept: Path) -> Any:
+    return EngineBuilder(tensorrt, described).context(graph.read_bytes(), graph, kept)
+
+
 @pytest.fixture
 def graph(described: ExportDescription, tmp_path: Path) -> Path:
     return graph_file(tmp_path / "path0.onnx", described.inputs, described.outputs)
@@ -81,7 +85,7 @@ def test_an_engine_is_built_once(
 ) -> None:
     tensorrt, kept = stand_in(), tmp_path / "cache" / "x.engine"
     for _ in range(2):
-        context = EngineBuilder(tensorrt, described).context(graph, kept)
+        context = context_of(tensorrt, described, graph, kept)
         for spec in (*described.inputs, *described.outputs):
             assert context.get_tensor_shape(spec.name) == spec.shape
     assert tensorrt.built == [graph.read_bytes()]
@@ -94,7 +98,7 @@ def test_a_kept_engine_that_cannot_be_used_is_built_anew(
     for content in (b"cut off", b"plan of " + other.read_bytes()):
         tensorrt, kept = stand_in(), tmp_path / "x.engine"
         kept.write_bytes(content)
-        EngineBuilder(tensorrt, described).context(graph, kept)
+        context_of(tensorrt, described, graph, kept)
         assert f"{kept} cannot be used and is built anew" in caplog.text
         assert tensorrt.built == [graph.read_bytes()]
         assert kept.read_bytes() == b"plan of " + graph.read_bytes()
@@ -106,7 +110,7 @@ def test_a_kept_engine_that_cannot_be_read_is_built_anew(
 ) -> None:
     tensorrt, kept = stand_in(), tmp_path / "x.engine"
     kept.mkdir()
-    EngineBuilder(tensorrt, described).context(graph, kept)
+    context_of(tensorrt, described, graph, kept)
     assert f"{kept} cannot be read" in caplog.text
     assert f"{kept}: the engine is not kept" in caplog.text
     assert tensorrt.built == [graph.read_bytes()]
@@ -143,7 +147,7 @@ def test_an_engine_with_other_tensors_than_described_is_refused(
     tensors = alter(list(described.inputs), list(described.outputs))
     graph = graph_file(tmp_path / "path0.onnx", *tensors)
     with pytest.raises(WeightsError, match=part) as caught:
-        EngineBuilder(stand_in(), described).context(graph, tmp_path / "x.engine")
+        context_of(stand_in(), described, graph, tmp_path / "x.engine")
     assert "export the network again" in str(caught.value)
 
 
@@ -156,7 +160,7 @@ def test_a_graph_of_any_batch_runs_with_one_frame(
     )
     graph = graph_file(tmp_path / "path0.onnx", inputs, outputs)
     opened = replace(described, inputs=tuple(inputs), outputs=tuple(outputs))
-    context = EngineBuilder(stand_in(), opened).context(graph, tmp_path / "x.engine")
+    context = context_of(stand_in(), opened, graph, tmp_path / "x.engine")
     assert context.get_tensor_shape("logits") == described.outputs[0].shape
 
 
@@ -167,19 +171,19 @@ def test_what_tensorrt_cannot_do_is_one_clear_error(
     with pytest.raises(DeviceError, match="the driver is too old for its CUDA"):
         EngineBuilder(stand_in(driver=False), described)
     with pytest.raises(DeviceError, match="for lack of device memory"):
-        EngineBuilder(stand_in(memory=False), described).context(graph, kept)
+        context_of(stand_in(memory=False), described, graph, kept)
     assert kept.exists()  # what took minutes is kept for when there is memory
     kept.unlink()
     graph.write_bytes(b"no graph")
     with pytest.raises(WeightsError, match="cannot read it: not an ONNX model"):
-        EngineBuilder(stand_in(), described).context(graph, kept)
+        context_of(stand_in(), described, graph, kept)
     assert not kept.exists()
 
 
 def test_an_address_that_is_refused_is_an_error(
     described: ExportDescription, graph: Path, tmp_path: Path
 ) -> None:
-    context = EngineBuilder(stand_in(), described).context(graph, tmp_path / "x.engine")
+    context = context_of(stand_in(), described, graph, tmp_path / "x.engine")
     bind(context, {"frame": torch.zeros(1)})
     with pytest.raises(DeviceError, match="does not take the address of picture"):
         bind(context, {"picture": torch.zeros(1)})
