@@ -150,12 +150,12 @@ class Run:
         cold_start: of the process that measured it.
         frame_to_labels_ms: from `step` being called to labels on the host, memory full.
         stages_ms: of it, by stage.
-        after_ms: what is made ready for the next frame once the labels are out (`prepare`).
+        after_ms: work for the next frame after the labels are out (`commit_memory`).
         latencies_ms: frame to labels of every frame, in order.
         frames_per_second: one after the other, with what follows the labels.
         memory: on host and device.
         counts: of `step`.
-        counts_after: of `prepare`.
+        counts_after: of `commit_memory`.
         multiply_adds: of a frame.
         peak_multiply_adds: a second, of a matrix product of the same precision on the device.
         floor_ms: the frame's multiply-adds at that peak.

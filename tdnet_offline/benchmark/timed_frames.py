@@ -77,7 +77,7 @@ class Ours:
 
     def count(self, image: Image) -> tuple[Counts, Counts]:
         """Segment a frame and count what it makes PyTorch do, before and after the labels."""
-        return count(lambda: self._stream.step(image, OPTIONS)), count(self._stream.prepare)
+        return count(lambda: self._stream.step(image, OPTIONS)), count(self._stream.commit_memory)
 
 
 class Plain:

@@ -114,13 +114,13 @@ def test_what_only_the_next_frame_needs_is_done_after_the_labels(
 ) -> None:
     segmenter.commit_memory()
     first = count(lambda: segmenter.step(FRAMES[0], LABELS_ONLY))
-    after = count(segmenter.prepare)
+    after = count(segmenter.commit_memory)
     assert 0 < after.operators <= NEXT_FRAME
     # At 9 x 17 stored positions: a key of 16 numbers, scaled and with its position 24, query and
     # key as rows; values of 64, as rows, weighted and summed for the frames before; scores of two
     # pairs of frames and their softmax.
     assert after.bytes_allocated <= 4 * 153 * (4 * 24 + 6 * 64 + 4 * 153)
-    assert count(segmenter.prepare) == Counts(0, 0, 0, 0)
+    assert count(segmenter.commit_memory) == Counts(0, 0, 0, 0)
     # Whoever does not prepare finds it on the path of the next frame.
     segmenter.step(FRAMES[1], LABELS_ONLY)
     assert count(lambda: segmenter.step(FRAMES[2], LABELS_ONLY)).operators > first.operators
