@@ -91,7 +91,8 @@ def steps(results: Path) -> list[Step]:
         output = ["--json", str(results / f"{name}.json")]
         return Step(name, [*benchmark, "--variant", *variants, *options, *output], seconds)
 
-    own = [step for step in found if step.name in ("tests-tdnet", "tests-tdnet-kernels")]
+    first = ("tests-tdnet", "tests-tdnet-backends-cuda", "tests-tdnet-backends-cuda-kernels")
+    own = [step for step in found if step.name in first]
     return [
         *own,
         measure("benchmark-td4-psp18", ["td4-psp18"], CITYSCAPES, 150),

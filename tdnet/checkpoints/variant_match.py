@@ -97,18 +97,15 @@ def mismatch_message(
         )
     published = dataclasses.replace(own, memory_frames=None)
     memory = published.limited_memory(checkpoint.memory_frames()).memory_capacity
-    if found.variant is None:
-        remedy = "it fits no known variant: check that it is a complete TDNet checkpoint"
-    elif found.variant != own.name:
+    remedy = "it fits no known variant: check that it is a complete TDNet checkpoint"
+    if found.variant not in (None, own.name):
         remedy = f"it fits variant {found.variant!r}: choose that variant, or other weights"
-    elif memory != own.memory_capacity:
+    elif found.variant is not None and memory != own.memory_capacity:
         remedy = (
             f"it uses {memory} memory frames, the model {own.memory_capacity}: "
             f"create_model(get_variant({found.variant!r}).limited_memory({memory})), or "
             f"network.memory_frames={memory} in a recipe"
         )
-    else:
-        remedy = "it fits no known variant: check that it is a complete TDNet checkpoint"
     shown = "; ".join(differences[:_SHOWN])
     more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
     return f"{path} does not fit {own.name}: {shown}{more}. Remedy: {remedy}"
