@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 LIMITS = re.findall(r"^\| .* \| ([\d.]+)( [KMG]iB?)? \| `([\w.]+)` \|$", TEXT, re.MULTILINE)
 TESTS = re.findall(r"`(test_\w+\.py)::(\w+)`", TEXT)
-UNITS = {"": 1, "Mi": 1 << 20, "MiB": 1 << 20, "GiB": 1 << 30}
+UNITS = {"": 1, "KiB": 1 << 10, "Mi": 1 << 20, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 def functions(path: Path) -> set[str]:
