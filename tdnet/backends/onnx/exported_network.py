@@ -10,7 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from tdnet.backends.onnx.description import ENTRY, LOGITS, ExportDescription, TensorSpec
+from tdnet.backends.onnx.description import ExportDescription
+from tdnet.backends.onnx.tensors import ENTRY, LOGITS, TensorSpec
 from tdnet.errors import InputError
 from tdnet.network.temporal_memory import (
     READ_AND_WRITE,
@@ -76,11 +77,11 @@ class ExportedNetwork(ABC):
 
     def new_memory(self, device: torch.device, dtype: torch.dtype) -> TemporalMemory:
         """Allocate the empty memory of one stream."""
-        remembers = bool(self._description.memory_frames)
+        remembers = bool(self._description.cycle.memory_frames)
         _, key, value = (self._outputs[name].shape if remembers else (1, 0, 0) for name in ENTRY)
         return TemporalMemory(
             paths=self.variant.paths,
-            capacity=self._description.memory_frames,
+            capacity=self._description.cycle.memory_frames,
             positions=key[1],
             key_channels=key[2],
             value_channels=value[2],

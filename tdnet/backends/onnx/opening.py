@@ -12,8 +12,7 @@ from tdnet._util.device import working_on
 from tdnet._util.file_hash import sha256
 from tdnet._util.regular_files import file_problem
 from tdnet.backends.onnx import RUNTIMES
-from tdnet.backends.onnx.description import ExportDescription
-from tdnet.backends.onnx.description_file import read_description
+from tdnet.backends.onnx.description import ExportDescription, read_description
 from tdnet.backends.onnx.exported_network import ExportedNetwork
 from tdnet.errors import InputError, UnknownNameError, WeightsError
 
@@ -60,7 +59,7 @@ def open_exported(request: ExportRequest) -> tuple[ExportedNetwork, ExportDescri
     folder = Path(request.folder)
     description = read_description(folder)
     _check_fits(request, description, folder)
-    for graph in description.graphs:
+    for graph in description.cycle.graphs:
         _check_whole(folder / graph.file, graph.sha256)
     kind, device = _runtime(request)
     with working_on(device):

@@ -46,7 +46,7 @@ class TensorRtNetwork(ExportedNetwork):
                     folder / graph.file,
                     cached_engine_path(graph.sha256, *place, tensorrt.__version__),
                 )
-                for graph in description.graphs
+                for graph in description.cycle.graphs
             ]
 
     def _run(self, path: int, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
