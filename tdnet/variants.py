@@ -9,12 +9,21 @@ from tdnet.backbones import Backbone, BisenetBackbone, FanetBackbone
 from tdnet.errors import InputError, UnknownNameError
 
 NATIVE_SIZE = (769, 1537)
+# Limits of an input size.
+MIN_SIDE = 33
+MAX_SIDE = 8193
+# Twice those of the images that the networks were made for. What attention takes grows with the
+# square: for so many 2 GiB in float32, for 4K more than 8.
+MAX_PIXELS = 4 << 20
 POSITION_CHANNELS = 8
 """Channels that `tdnet.network.position.PositionChannels` adds to queries and keys."""
 FANET_SIZE = (768, 1536)
 NANO_SIZE = (257, 513)
 
 __all__ = [
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "MIN_SIDE",
     "VARIANTS",
     "Backbone",
     "BisenetBackbone",

@@ -21,7 +21,7 @@ from std_srvs.srv import Trigger
 from tdnet.continuity import ResetReason
 from tdnet.errors import TdnetError
 from tdnet.settings import PACKAGED_PURPOSE
-from tdnet_ros import parameter_values, parameters
+from tdnet_ros import node_parameters
 from tdnet_ros.camera.active_session import ActiveSession, outlasting_problems
 from tdnet_ros.camera.camera import Camera, create_camera
 from tdnet_ros.camera.inference_thread import InferenceThread
@@ -31,7 +31,6 @@ from tdnet_ros.model.class_messages import ClassPublishers
 from tdnet_ros.model.device_recovery import RETRY_SECONDS, DeviceRecovery
 from tdnet_ros.model.model_loading import ModelLoader
 from tdnet_ros.model.model_slot import ModelSlot
-from tdnet_ros.parameter_services import SetParametersServices
 from tdnet_ros.process import Start, run
 from tdnet_ros.rclpy_tools.async_lock import AsyncLock
 from tdnet_ros.rclpy_tools.log_throttle import LogThrottle, describe, one_line
@@ -86,13 +85,13 @@ class SegmentNode(LifecycleNode):
         self._threads = torch.get_num_threads()
         self._model = ModelSlot(ModelLoader(self._wake, self._threads))
         try:
-            settings = parameter_values.declare(self)
+            settings = node_parameters.declare(self)
         except TdnetError:
             self.destroy_node()
             raise
-        if unknown := parameter_values.unknown_overrides(self):
+        if unknown := node_parameters.unknown_overrides(self):
             self.get_logger().warning(one_line(unknown))
-        SetParametersServices(self, self._set_together)
+        node_parameters.SetParametersServices(self, self._set_together)
         self.add_on_set_parameters_callback(self._check_parameters)
         self._failing = self.create_guard_condition(self._fall_back, self._waiting)
         self._device = DeviceRecovery(self._model, self._failing.trigger)
@@ -113,7 +112,7 @@ class SegmentNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Create the output topics; load the model where `_load_first` has not."""
         try:
-            settings = parameters.read(self)
+            settings = node_parameters.read(self)
             model = self._model.configure(settings)
             self._class_publishers = ClassPublishers(self)
             for name in settings.cameras or ("",):
@@ -229,7 +228,7 @@ class SegmentNode(LifecycleNode):
             if self._startable:
                 self._loading = True
                 try:
-                    await self._model.load_first(parameters.read(self).segmenter)
+                    await self._model.load_first(node_parameters.read(self).segmenter)
                 # Parameters that cannot be read: the transition reports them.
                 except TdnetError:
                     pass
@@ -293,14 +292,14 @@ class SegmentNode(LifecycleNode):
         Raises:
             ParameterError: a parameter is unknown or has the wrong type.
         """
-        parameter_values.check_known(self, changed)
-        if not parameters.needs_new_model(parameter.name for parameter in changed):
+        node_parameters.check_known(self, changed)
+        if not node_parameters.needs_new_model(parameter.name for parameter in changed):
             return self.set_parameters_atomically(changed)
         async with self._model_lock:
             self._restart_gaps()
             try:
                 self._check_change_allowed(changed)
-                await self._model.load(parameters.read(self, changed))
+                await self._model.load(node_parameters.read(self, changed))
                 return self.set_parameters_atomically(changed)
             # Whatever a device raises, who asked must get an answer.
             except Exception as error:
@@ -314,22 +313,22 @@ class SegmentNode(LifecycleNode):
                 self._device.restart()
 
     def _check_change_allowed(self, changed: list[Parameter]) -> None:
-        configured = self._model.active is not None
-        parameters.check_change_allowed(self, changed, configured=configured)
+        if self._model.active is not None:
+            node_parameters.check_change_allowed(self, changed)
 
     def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
-        if not parameters.are_ours(changed):
+        if not node_parameters.are_ours(changed):
             return SetParametersResult(successful=True)
         try:
             self._check_change_allowed(changed)
-            self._model.prepare(parameters.read(self, changed))
+            self._model.prepare(node_parameters.read(self, changed))
         # Whatever a device raises while a model is built must not end the node.
         except Exception as error:
             return SetParametersResult(successful=False, reason=describe(error))
         return SetParametersResult(successful=True)
 
     def _apply_parameters(self) -> None:
-        settings = parameters.read(self)
+        settings = node_parameters.read(self)
         self._diagnostics.set_period(settings.diagnostics_period)
         before = self._model.active
         model = self._model.adopt(settings)

@@ -7,8 +7,7 @@ from torch import Tensor
 from tdnet.checkpoints.checkpoint_file import CheckpointFile
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import WeightsError
-from tdnet.network.base import MAX_SIDE, MIN_SIDE
-from tdnet.variants import VARIANTS, feature_size
+from tdnet.variants import MAX_SIDE, MIN_SIDE, VARIANTS, feature_size
 
 
 def stored_input_size(checkpoint: CheckpointFile) -> tuple[int, int] | None:

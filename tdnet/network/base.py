@@ -18,13 +18,7 @@ from tdnet.network.temporal_memory import (
     MemoryEntry,
     TemporalMemory,
 )
-from tdnet.variants import Variant, feature_size
-
-MIN_SIDE = 33
-MAX_SIDE = 8193
-# Twice those of the images that the networks were made for. What attention takes grows with the
-# square: for so many 2 GiB in float32, for 4K more than 8.
-MAX_PIXELS = 4 << 20
+from tdnet.variants import MAX_PIXELS, MAX_SIDE, MIN_SIDE, Variant, feature_size
 
 
 class StreamingNetwork(nn.Module, ABC):

@@ -16,10 +16,9 @@ from tdnet_ros.camera.stage_statistics import Percentiles
 from tdnet_ros.camera.status import FrameCounts
 from tdnet_ros.diagnostics.input_topic import explain_misplaced, image_type, published_types
 from tdnet_ros.diagnostics.issue_log import IssueLog
-from tdnet_ros.diagnostics.issues import Issue
+from tdnet_ros.diagnostics.issues import Issue, Severity
 from tdnet_ros.diagnostics.no_output_reason import CameraView, explain_silence
 from tdnet_ros.diagnostics.performance import Performance, judge, judge_memory, judge_transport
-from tdnet_ros.limits import Severity
 from tdnet_ros.model.active_model import ActiveModel
 
 # Seconds that rates and shares are taken over, at least: a look alone may see no frame at all.

@@ -15,8 +15,7 @@ from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros.camera.camera import Camera
 from tdnet_ros.diagnostics.camera_diagnosis import CameraDiagnosis
 from tdnet_ros.diagnostics.issue_log import IssueLog
-from tdnet_ros.diagnostics.issues import Issue
-from tdnet_ros.limits import Severity
+from tdnet_ros.diagnostics.issues import Issue, Severity
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.process import Start
 from tdnet_ros.rclpy_tools.log_throttle import LogThrottle

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-from tdnet_ros.diagnostics.issues import Issue
-from tdnet_ros.limits import Severity
+from tdnet_ros.diagnostics.issues import Issue, Severity
 from tdnet_ros.rclpy_tools.log_throttle import LogThrottle
 
 # Seconds that a cause must last before it is logged: who just started has not found its peers.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from tdnet_ros.diagnostics.issues import Issue
-from tdnet_ros.limits import Limits, Severity
+from tdnet_ros.diagnostics.issues import Issue, Severity, beyond
+from tdnet_ros.parameters import Limits
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def explain_silence(camera: CameraView, limits: Limits) -> Issue | None:
         camera: what is seen of it.
         limits: seconds without a frame.
     """
-    severity, limit = limits.passed(camera.silent_for)
+    severity, limit = beyond(limits, camera.silent_for)
     silent = max(severity, Severity.WARN)
     if camera.publishers == 0 and camera.misplaced:
         return Issue("misplaced images", camera.misplaced, silent)

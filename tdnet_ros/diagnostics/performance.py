@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tdnet_ros.camera.camera import UnfilledMemory
-from tdnet_ros.diagnostics.issues import Issue
+from tdnet_ros.diagnostics.issues import Issue, Severity, beyond
 from tdnet_ros.diagnostics.no_output_reason import transport_remedy
-from tdnet_ros.limits import DiagnosticLimits, Severity
+from tdnet_ros.parameters import DiagnosticLimits
 
 # Fewer frames make no share.
 FEWEST_FRAMES = 3
@@ -93,7 +93,7 @@ def judge_memory(unfilled: UnfilledMemory | None, max_gap: float) -> list[Issue]
 def judge_transport(measured: Performance, limits: DiagnosticLimits) -> list[Issue]:
     """Say whether too many frames do not arrive."""
     topic, lost, received = measured.input_topic, measured.lost, measured.received
-    severity, limit = limits.lost.passed(lost / max(lost + received, 1))
+    severity, limit = beyond(limits.lost, lost / max(lost + received, 1))
     if severity is not Severity.OK and lost >= FEWEST_FRAMES:
         return [
             Issue(
@@ -105,7 +105,7 @@ def judge_transport(measured: Performance, limits: DiagnosticLimits) -> list[Iss
             )
         ]
     missing, sent = measured.missing, measured.missing + measured.latest
-    severity, limit = limits.lost.passed(missing / max(sent, 1))
+    severity, limit = beyond(limits.lost, missing / max(sent, 1))
     if severity is Severity.OK:
         return []
     return [
@@ -124,7 +124,7 @@ def judge_transport(measured: Performance, limits: DiagnosticLimits) -> list[Iss
 def _age(measured: Performance, limits: DiagnosticLimits) -> Iterator[Issue]:
     if measured.age is None:
         return
-    severity, limit = limits.age.passed(measured.age)
+    severity, limit = beyond(limits.age, measured.age)
     if severity is not Severity.OK:
         yield Issue(
             "age",
@@ -136,10 +136,10 @@ def _age(measured: Performance, limits: DiagnosticLimits) -> Iterator[Issue]:
 
 
 def _rate(measured: Performance, limits: DiagnosticLimits) -> Iterator[Issue]:
-    severity, limit = limits.rate.missed(measured.rate)
+    severity, limit = beyond(limits.rate, measured.rate)
     if severity is Severity.OK or measured.seconds < FIRST_SECONDS:
         return
-    slow_camera = limits.rate.missed(measured.received_rate)[0] is not Severity.OK
+    slow_camera = beyond(limits.rate, measured.received_rate)[0] is not Severity.OK
     remedy = "the camera sends no more" if slow_camera else _LIGHTER
     yield Issue(
         "rate",
@@ -150,7 +150,7 @@ def _rate(measured: Performance, limits: DiagnosticLimits) -> Iterator[Issue]:
 
 
 def _dropped(measured: Performance, limits: DiagnosticLimits) -> Iterator[Issue]:
-    severity, limit = limits.dropped.passed(measured.overtaken / max(measured.due, 1))
+    severity, limit = beyond(limits.dropped, measured.overtaken / max(measured.due, 1))
     if severity is not Severity.OK and measured.due >= FEWEST_FRAMES:
         yield Issue(
             "dropped",

@@ -10,7 +10,8 @@ from tdnet.frames.postprocess import OutputOptions
 from tdnet.overlay.renderer import OverlayRenderer
 from tdnet.segmenter import StreamingSegmenter
 from tdnet.settings import SegmenterSettings
-from tdnet_ros.settings import NodeSettings, ParameterError
+from tdnet_ros.parameter_values import ParameterError
+from tdnet_ros.parameters import NodeSettings
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tdnet_ros.model.model_loading import (
     build_model,
     give_back_once_unused,
 )
-from tdnet_ros.settings import NodeSettings
+from tdnet_ros.parameters import NodeSettings
 
 
 class ModelSlot:

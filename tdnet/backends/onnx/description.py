@@ -26,8 +26,7 @@ from tdnet.backends.onnx.tensors import (
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError, WeightsError, quoted
 from tdnet.frames.preprocess import MEAN, STD
-from tdnet.network.base import MAX_PIXELS, MAX_SIDE, MIN_SIDE
-from tdnet.variants import Variant, get_variant, list_variants
+from tdnet.variants import MAX_PIXELS, MAX_SIDE, MIN_SIDE, Variant, get_variant, list_variants
 
 DESCRIPTION_NAME = "export.json"
 FORMAT_VERSION = 1

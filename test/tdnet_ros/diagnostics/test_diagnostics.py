@@ -19,7 +19,7 @@ from support.ros_graph import RosGraph, diagnostic_values, image_message, stamp,
 from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros.camera.stage_statistics import STAGES
 from tdnet_ros.diagnostics.diagnostics import NodeSnapshot, explain_state
-from tdnet_ros.limits import Severity
+from tdnet_ros.diagnostics.issues import Severity
 from tdnet_ros.msg import SegmentationStatus
 from tdnet_ros.segment_node import SegmentNode
 

@@ -6,8 +6,7 @@ import pytest
 from rclpy.logging import get_logger
 
 from tdnet_ros.diagnostics.issue_log import SETTLED_AFTER, IssueLog
-from tdnet_ros.diagnostics.issues import Issue
-from tdnet_ros.limits import Severity
+from tdnet_ros.diagnostics.issues import Issue, Severity
 from tdnet_ros.rclpy_tools.log_throttle import LogThrottle
 
 LONG = SETTLED_AFTER + 0.1

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from tdnet_ros.diagnostics.issues import Severity
 from tdnet_ros.diagnostics.no_output_reason import CameraView, explain_silence
-from tdnet_ros.limits import Limits, Severity
+from tdnet_ros.parameters import Limits
 
 WORKING = CameraView(
     input_topic="/image",

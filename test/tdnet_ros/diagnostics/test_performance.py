@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tdnet_ros.camera.camera import UnfilledMemory
+from tdnet_ros.diagnostics.issues import Severity
 from tdnet_ros.diagnostics.performance import (
     FEWEST_RESETS,
     Performance,
@@ -14,7 +15,7 @@ from tdnet_ros.diagnostics.performance import (
     judge_memory,
     judge_transport,
 )
-from tdnet_ros.limits import DiagnosticLimits, Limits, Severity
+from tdnet_ros.parameters import DiagnosticLimits, Limits
 
 GOOD = Performance(
     input_topic="/image",
@@ -30,7 +31,7 @@ GOOD = Performance(
 )
 LIMITS = DiagnosticLimits(
     age=Limits(0.5, 2.0),
-    rate=Limits(10.0, 5.0),
+    rate=Limits(10.0, 5.0, is_minimum=True),
     dropped=Limits(0.6, 0.8),
     lost=Limits(0.1),
 )

@@ -30,7 +30,7 @@ from tdnet_ros.model.device_recovery import FAILURES_ALLOWED, DeviceRecovery
 from tdnet_ros.model.model_loading import ModelLoader, ModelLoadError
 from tdnet_ros.model.model_slot import ModelSlot
 from tdnet_ros.msg import SegmentationStatus
-from tdnet_ros.settings import NodeSettings
+from tdnet_ros.parameters import NodeSettings
 
 Fail = Callable[[int], None]
 
