@@ -17,7 +17,7 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from tdnet_ros.parameters import BY_NAME
+from tdnet_ros.parameters import PARAMETERS
 from tdnet_ros.rclpy_tools.abandoned_ports import remove_dead_ports
 
 CONFIG = Path(get_package_share_directory("tdnet_ros")) / "config"
@@ -48,7 +48,7 @@ def _argument(
 
 def _parameter_argument(name: str) -> DeclareLaunchArgument:
     """Declare the argument of a parameter of the same name."""
-    spec = BY_NAME[name]
+    spec = PARAMETERS[name]
     allowed = "" if spec.choices else f" Allowed: {spec.allowed}."
     return _argument(
         name,
@@ -111,7 +111,7 @@ def _params_file(given: str) -> str:
 def _segment_node(argument: dict[str, str]) -> Node:
     parameters: dict[str, ParameterValue | bool] = {
         name: ParameterValue(argument[name], value_type=str)  # not parsed as YAML
-        for name in BY_NAME
+        for name in PARAMETERS
         if argument.get(name)
     }
     if argument["use_sim_time"]:

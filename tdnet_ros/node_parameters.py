@@ -17,7 +17,7 @@ from rclpy.qos import qos_profile_parameters
 
 from tdnet.errors import one_line, quoted
 from tdnet_ros.parameter_values import Change, ParameterError, ParameterSpec, Value
-from tdnet_ros.parameters import BY_NAME, PARAMETERS, NodeSettings
+from tdnet_ros.parameters import PARAMETERS, NodeSettings
 from tdnet_ros.rclpy_tools.log_throttle import describe
 
 SetTogether = Callable[[list[Parameter]], Awaitable[SetParametersResult]]
@@ -39,7 +39,7 @@ def declare(node: Node) -> NodeSettings:
     """
     # rclpy has no public name for the values of command line and files.
     overrides = node._parameter_overrides
-    for spec in PARAMETERS:
+    for spec in PARAMETERS.values():
         if spec.name in overrides:
             given = overrides[spec.name] = typed(overrides[spec.name])
             # An empty list on the command line is a value that is not set.
@@ -89,8 +89,8 @@ def read(node: Node, changed: Iterable[Parameter] = ()) -> NodeSettings:
     Raises:
         TdnetError: A value is not allowed.
     """
-    values = {name: cast(Value, node.get_parameter(name).value) for name in BY_NAME}
-    values.update({p.name: cast(Value, p.value) for p in changed if p.name in BY_NAME})
+    values = {name: cast(Value, node.get_parameter(name).value) for name in PARAMETERS}
+    values.update({p.name: cast(Value, p.value) for p in changed if p.name in PARAMETERS})
     return NodeSettings.from_values(values)
 
 
@@ -99,7 +99,7 @@ def typed(parameter: Parameter) -> Parameter:
 
     `[]` shows no type, and `ros2 param set /tdnet max_rate 5` sends a whole number.
     """
-    spec = BY_NAME.get(parameter.name)
+    spec = PARAMETERS.get(parameter.name)
     if spec is None:
         return parameter
     if spec.example and parameter.type_ in _ARRAYS and not parameter.value:
@@ -146,8 +146,8 @@ def check_change_allowed(node: Node, changed: Iterable[Parameter]) -> None:
     late = [
         p.name
         for p in changed
-        if p.name in BY_NAME
-        and BY_NAME[p.name].change is Change.CLEANUP
+        if p.name in PARAMETERS
+        and PARAMETERS[p.name].change is Change.CLEANUP
         and p.value != node.get_parameter(p.name).value
     ]
     if late:
@@ -159,15 +159,16 @@ def check_change_allowed(node: Node, changed: Iterable[Parameter]) -> None:
 
 def needs_new_model(names: Iterable[str]) -> bool:
     """Return whether parameters of these names are among those that choose the model."""
-    return any(name in BY_NAME and BY_NAME[name].change is Change.NEW_MODEL for name in names)
+    specs = (PARAMETERS.get(name) for name in names)
+    return any(spec is not None and spec.change is Change.NEW_MODEL for spec in specs)
 
 
 def are_ours(changed: Iterable[Parameter]) -> bool:
     """Return whether some of the parameters are in the table."""
-    return any(parameter.name in BY_NAME for parameter in changed)
+    return any(parameter.name in PARAMETERS for parameter in changed)
 
 
-def group(names: Sequence[str]) -> list[list[int]]:
+def set_together(names: Sequence[str]) -> list[list[int]]:
     """Group the parameters of one request that are set together: indices of their names.
 
     The parameters that choose the model fit each other only together, and the hidden classes fit
@@ -187,7 +188,7 @@ def group(names: Sequence[str]) -> list[list[int]]:
 
 
 def _check_type(parameter: Parameter, kind: Parameter.Type) -> None:
-    spec = BY_NAME.get(parameter.name)
+    spec = PARAMETERS.get(parameter.name)
     if parameter.type_ is kind or (spec is not None and spec.any_type):
         return
     allowed = f": {spec.allowed}" if spec else ""
@@ -202,7 +203,7 @@ def _words(kind: Parameter.Type) -> str:
 
 
 def _unknown(name: str) -> str:
-    close = difflib.get_close_matches(name[:_MAX_SHOWN], BY_NAME, n=1)
+    close = difflib.get_close_matches(name[:_MAX_SHOWN], PARAMETERS, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"unknown parameter {quoted(name)}{hint}"
 
@@ -246,7 +247,7 @@ class SetParametersServices:
     ) -> SetParameters.Response:
         messages = request.parameters
         results: dict[int, SetParametersResult] = {}
-        for indices in group([message.name for message in messages]):
+        for indices in set_together([message.name for message in messages]):
             result = await self._answer([messages[index] for index in indices])
             results.update((index, result) for index in indices)
         response.results = [results[index] for index in range(len(messages))]

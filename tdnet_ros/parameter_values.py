@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tdnet.errors import TdnetError, one_line, quoted
 from tdnet.frames import image_files
@@ -16,6 +16,7 @@ from tdnet.variants import MAX_PIXELS, MAX_SIDE, MIN_SIDE
 if TYPE_CHECKING:
     from tdnet.frames.postprocess import OutputSize  # loads PyTorch, which a launch file must not
 
+T = TypeVar("T")
 Value = bool | int | float | str | list[int] | list[str]
 
 # Each has seven topics and a memory on the device.
@@ -54,7 +55,7 @@ class ParameterSpec:
         change: What a new value needs.
         name: Name of the parameter; empty: that of the field, with the prefix of its group.
         default: Default as ROS carries it.
-        path: Names of the fields that lead from `NodeSettings` to the value.
+        path: Names of the fields that lead from the node's settings to the value.
     """
 
     description: str
@@ -72,9 +73,9 @@ class ParameterSpec:
     @property
     def allowed(self) -> str:
         """Allowed values in words."""
-        choices = ("true", "false") if isinstance(self.default, bool) else self.choices
         if self.range is not None:
             return "{:g} to {:g}".format(*self.range)
+        choices = ("true", "false") if isinstance(self.default, bool) else self.choices
         return ", ".join(choices) or self.constraint
 
     def to_value(self, settings: object) -> Value:
@@ -87,7 +88,7 @@ class ParameterSpec:
         return ", ".join(map(str, value)) if isinstance(value, tuple) else cast(Value, value)
 
     def from_value(self, value: Value) -> object:
-        """Return the value of the field. ROS has checked types and ranges.
+        """Return the value of the field; ROS has checked type and range.
 
         Raises:
             TdnetError: The value is not allowed.
@@ -95,23 +96,38 @@ class ParameterSpec:
         if self.parse is not None:
             return self.parse(self.name, value)
         if self.choices and value not in self.choices:
-            raise ParameterError(
-                f"{self.name} is {quoted(str(value))}; allowed are {', '.join(self.choices)}"
-            )
+            raise ParameterError(f"{self.name} is {quoted(str(value))}; allowed: {self.allowed}")
         return tuple(cast(Sequence[str], value)) if self.example else value
+
+
+def row(default: T, description: str, **options: Any) -> T:  # noqa: ANN401
+    """Return a field that is a parameter; the options are those of `ParameterSpec`."""
+    spec = ParameterSpec(description, **options)
+    return cast(T, field(default=default, metadata={"spec": spec}))
+
+
+def group(default: T, prefix: str = "", **specs: ParameterSpec) -> T:
+    """Return a field whose own fields are parameters.
+
+    Args:
+        default: A dataclass.
+        prefix: Prefix of the names.
+        specs: Rows of the fields, if the dataclass does not have them.
+    """
+    return cast(T, field(default=default, metadata={"prefix": prefix, "specs": specs}))
 
 
 def parse_device(name: str, value: str) -> str:
     """Return a device's name."""
     if not _DEVICE.fullmatch(value):
-        raise ParameterError(f"{name} is {quoted(value)}; allowed are auto, cpu, cuda and cuda:N")
+        raise ParameterError(f"{name} is {quoted(value)}; allowed: auto, cpu, cuda, cuda:N")
     return value
 
 
 def parse_input_size(name: str, value: Sequence[int]) -> tuple[int, int] | None:
     """Return height and width of the network's input; None for the size of the weights."""
     others = "empty (the variant's own size)"
-    return _size(name, value, others, (MIN_SIDE, MAX_SIDE, MAX_PIXELS)) if value else None
+    return _size(name, value, value, others, (MIN_SIDE, MAX_SIDE, MAX_PIXELS)) if value else None
 
 
 def parse_output_size(name: str, value: object) -> OutputSize:
@@ -125,11 +141,11 @@ def parse_output_size(name: str, value: object) -> OutputSize:
         words = [word.strip() for word in value[:_MAX_SIZE_TEXT].split(",")]
         sides = [int(word) for word in words] if all(map(str.isdecimal, words)) else []
     limits = (1, MAX_OUTPUT_SIDE, image_files.MAX_PIXELS)
-    return _size(name, sides, "camera, network", limits, given=value)
+    return _size(name, value, sides, "camera, network", limits)
 
 
 def _size(
-    name: str, sides: object, others: str, limits: tuple[int, int, int], given: object = None
+    name: str, value: object, sides: object, others: str, limits: tuple[int, int, int]
 ) -> tuple[int, int]:
     low, high, pixels = limits
     numbers = list(sides) if isinstance(sides, (list, tuple, array)) else []
@@ -138,10 +154,9 @@ def _size(
         or not all(type(n) is int and low <= n <= high for n in numbers)
         or numbers[0] * numbers[1] > pixels
     ):
-        shown = sides if given is None else given
-        shown = list(shown) if isinstance(shown, array) else shown
+        shown = list(value) if isinstance(value, array) else value
         raise ParameterError(
-            f"{name} is {one_line(repr(shown), _MAX_SIZE_TEXT)}; allowed are {others}, or height "
+            f"{name} is {one_line(repr(shown), _MAX_SIZE_TEXT)}; allowed: {others}, or height "
             f"and width, each {low} to {high}, and {pixels >> 20} megapixels"
         )
     return numbers[0], numbers[1]
@@ -150,13 +165,13 @@ def _size(
 def parse_cameras(name: str, value: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the cameras, which are parts of topics."""
     if len(value) > MAX_CAMERAS:
-        raise ParameterError(f"{name} has {len(value)} names; allowed are {MAX_CAMERAS}")
+        raise ParameterError(f"{name} has {len(value)} names; allowed: {MAX_CAMERAS}")
     for camera in value:
         if not _CAMERA.fullmatch(camera):
             raise ParameterError(
-                f"{name} has the name {quoted(camera)}; allowed are 1 to 64 letters, digits and "
-                "_, a letter first"
+                f"{name} has the name {quoted(camera)}; allowed: 1 to 64 letters, digits and _, "
+                "a letter first"
             )
     if len(set(value)) != len(value):
-        raise ParameterError(f"{name} names one twice: {', '.join(value)}")
+        raise ParameterError(f"{name} has a name twice: {', '.join(value)}")
     return tuple(value)

@@ -25,7 +25,8 @@ from tdnet_ros import node_parameters
 from tdnet_ros.camera.active_session import ActiveSession, outlasting_problems
 from tdnet_ros.camera.camera import Camera, create_camera
 from tdnet_ros.camera.inference_thread import InferenceThread
-from tdnet_ros.diagnostics.diagnostics import Diagnostics, NodeSnapshot
+from tdnet_ros.diagnostics.diagnostics import Diagnostics
+from tdnet_ros.diagnostics.snapshot import NodeSnapshot
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.model.class_messages import ClassPublishers
 from tdnet_ros.model.device_recovery import RETRY_SECONDS, DeviceRecovery
@@ -276,6 +277,7 @@ class SegmentNode(LifecycleNode):
             state = "inactive" if self._session is None else "active"
         own = (self.get_name(), self.get_namespace())
         return NodeSnapshot(
+            self.get_fully_qualified_name(),
             state,
             self._failure,
             self._model.active,

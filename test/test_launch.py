@@ -106,7 +106,7 @@ def option(process: dict[str, Any], flag: str) -> list[str]:
 def test_every_argument_is_described() -> None:
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
 
-    from tdnet_ros.parameters import BY_NAME
+    from tdnet_ros.parameters import PARAMETERS
 
     description = get_launch_description_from_python_launch_file(str(LAUNCH_FILE))
     arguments = description.get_launch_arguments()
@@ -114,7 +114,7 @@ def test_every_argument_is_described() -> None:
     for argument in arguments:
         assert len(argument.description) > 20
         assert argument.default_value is not None
-        if spec := BY_NAME.get(argument.name):
+        if spec := PARAMETERS.get(argument.name):
             assert argument.description.startswith(spec.description)
             assert tuple(argument.choices or ()) == (("", *spec.choices) if spec.choices else ())
     choices = {argument.name: argument.choices for argument in arguments if argument.choices}

@@ -30,7 +30,7 @@ _WIDTH = 99
 
 def parameter_file() -> str:
     """Return the text of config/segment.yaml."""
-    return _HEAD + "\n".join(_yaml(spec) for spec in PARAMETERS)
+    return _HEAD + "\n".join(_yaml(spec) for spec in PARAMETERS.values())
 
 
 def _yaml(spec: ParameterSpec) -> str:
@@ -66,7 +66,7 @@ def parameter_table() -> str:
     rows = [
         f"| `{spec.name}` | {_shown(spec.default)} | {spec.description} | {spec.allowed} | "
         f"{spec.change.value} |"
-        for spec in PARAMETERS
+        for spec in PARAMETERS.values()
     ]
     head = ["| parameter | default | | allowed | a change needs |", "|---|---|---|---|---|"]
     return "\n".join([*head, *rows, ""])

@@ -78,7 +78,7 @@ class ActiveSession:
         self._deafness = DeafnessWatch(
             node,
             self._inputs,
-            lambda: self._settings.diagnostic_limits.silence.error,
+            lambda: self._settings.diagnostic_limits.silence_error,
             start.renew,
             start.renewals,
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rclpy.lifecycle import LifecycleNode
 
@@ -13,7 +14,7 @@ from tdnet.segmenter import SegmentationResult, Stream, StreamingSegmenter
 from tdnet_ros.camera.image_messages import CameraMessage
 from tdnet_ros.camera.output_gaps import OutputGaps
 from tdnet_ros.camera.publishers import CameraPublishers
-from tdnet_ros.camera.stage_statistics import StageStatistics
+from tdnet_ros.camera.stage_statistics import Percentiles, StageStatistics
 from tdnet_ros.camera.status import FrameCounter, FrameCounts, FrameTimes
 from tdnet_ros.camera.transport_loss import TransportLoss
 from tdnet_ros.rclpy_tools.log_throttle import LogThrottle
@@ -82,6 +83,53 @@ class UnfilledMemory:
     resets: int
     gap: float
     limit: float
+
+
+@dataclass(frozen=True)
+class CameraSnapshot:
+    """A camera at one moment, as the diagnostics read it; the defaults are those at activation.
+
+    Attributes:
+        at: time of the snapshot, seconds of `time.perf_counter`.
+        counts: frames received, segmented, dropped, refused.
+        lost: frames that the middleware lost.
+        missing: frames missing among the latest, estimated from their stamps.
+        latest: number of the latest frames.
+        last_arrival: when the newest frame arrived; None: none did.
+        busy_ms: time that the device spent on its frames.
+        has_subscriber: an output has a subscriber.
+        incidents: peers with an incompatible QoS, a sentence each.
+        last_error: why the newest refused frame was refused.
+        deaf: another participant receives its images, and this node does not.
+        unfilled: gaps that reset the memory since it was full; None: there was none.
+        resets: times that the memory was emptied.
+        last_reset: why it was emptied the last time.
+        path: sub-network, 0 to N - 1, of the newest published frame; None: there is none.
+        memory_frames: past frames that the memory held for it.
+        latency: percentiles by stage of the newest published frames.
+        age: percentiles of their age; None if no frame has one.
+        recent_age: of those published since the moment that the snapshot was taken for.
+    """
+
+    at: float
+    counts: FrameCounts = field(default_factory=FrameCounts)
+    lost: int = 0
+    missing: int = 0
+    latest: int = 0
+    last_arrival: float | None = None
+    busy_ms: float = 0.0
+    has_subscriber: bool = False
+    incidents: tuple[str, ...] = ()
+    last_error: str = ""
+    deaf: bool = False
+    unfilled: UnfilledMemory | None = None
+    resets: int = 0
+    last_reset: ResetReason | None = None
+    path: int | None = None
+    memory_frames: int = 0
+    latency: Mapping[str, Percentiles] = field(default_factory=dict)
+    age: Percentiles | None = None
+    recent_age: Percentiles | None = None
 
 
 class Camera:
@@ -227,6 +275,37 @@ class Camera:
         """Count a frame that could not be used and remember why."""
         self.counter.add(refused=1)
         self.last_error = text
+
+    def snapshot(self, now: float, since: float) -> CameraSnapshot:
+        """Return the camera's state; from the executor's thread.
+
+        Args:
+            now: seconds of `time.perf_counter`.
+            since: from which on a frame counts for `recent_age`.
+        """
+        use = self.memory_use
+        missing, latest = self.loss.estimate(now)
+        return CameraSnapshot(
+            at=now,
+            counts=self.counter.counts,
+            lost=self.loss.lost,
+            missing=missing,
+            latest=latest,
+            last_arrival=self.loss.last_arrival,
+            busy_ms=self.busy_ms,
+            has_subscriber=self.publishers.wanted().any,
+            incidents=self.incidents.texts,
+            last_error=self.last_error,
+            deaf=self.deaf,
+            unfilled=self.unfilled,
+            resets=self.resets,
+            last_reset=self.last_reset,
+            path=use.path if use else None,
+            memory_frames=use.frames if use else 0,
+            latency=self.statistics.latency(),
+            age=self.statistics.age(),
+            recent_age=self.statistics.age(since),
+        )
 
 
 def create_camera(node: LifecycleNode, name: str, image_transport: str) -> Camera:

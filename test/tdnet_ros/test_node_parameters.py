@@ -68,7 +68,7 @@ def test_live_parameters_can_be_set(active: RosGraph) -> None:
         "diagnostics.dropped_error": 0.6,
         "diagnostics.lost_warn": 0.05,
     }
-    live = [spec.name for spec in PARAMETERS if spec.change is Change.NEXT_FRAME]
+    live = [spec.name for spec in PARAMETERS.values() if spec.change is Change.NEXT_FRAME]
     assert sorted(values) == sorted(live)
     for name, value in values.items():
         (result,) = active.set_parameters(**{name.replace(".", "__"): value})
