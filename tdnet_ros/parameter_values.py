@@ -103,7 +103,7 @@ class ParameterSpec:
 def row(default: T, description: str, **options: Any) -> T:  # noqa: ANN401
     """Return a field that is a parameter; the options are those of `ParameterSpec`."""
     spec = ParameterSpec(description, **options)
-    return cast(T, field(default=default, metadata={"spec": spec}))
+    return field(default=default, metadata={"spec": spec})
 
 
 def group(default: T, prefix: str = "", **specs: ParameterSpec) -> T:
@@ -114,7 +114,7 @@ def group(default: T, prefix: str = "", **specs: ParameterSpec) -> T:
         prefix: Prefix of the names.
         specs: Rows of the fields, if the dataclass does not have them.
     """
-    return cast(T, field(default=default, metadata={"prefix": prefix, "specs": specs}))
+    return field(default=default, metadata={"prefix": prefix, "specs": specs})
 
 
 def parse_device(name: str, value: str) -> str:

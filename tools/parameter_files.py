@@ -46,7 +46,7 @@ def _comment(text: str) -> list[str]:
     )
 
 
-def _scalar(value: Value) -> str:
+def _scalar(value: Value | list[int | str]) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(str, value))}]"
     return value if isinstance(value, str) and value else json.dumps(value)
