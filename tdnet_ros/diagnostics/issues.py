@@ -61,11 +61,7 @@ class IssueLog:
     """
 
     def __init__(self, logger: RcutilsLogger, throttle: LogThrottle, now: float) -> None:
-        self._log = {
-            Severity.OK: logger.info,
-            Severity.WARN: logger.warning,
-            Severity.ERROR: logger.error,
-        }
+        self._logger = logger
         self._throttle = throttle
         self._updated = now
         self._since: dict[str, float] = {}
@@ -83,4 +79,10 @@ class IssueLog:
             settled = now - self._since[cause] >= SETTLED_AFTER
             if cause not in self._logged and settled and self._throttle.allows(issue.text):
                 self._logged.add(cause)
-                self._log[issue.severity](issue.text)
+                # Three lines: rclpy's logger refuses another severity from the same one.
+                if issue.severity is Severity.OK:
+                    self._logger.info(issue.text)
+                elif issue.severity is Severity.WARN:
+                    self._logger.warning(issue.text)
+                else:
+                    self._logger.error(issue.text)
