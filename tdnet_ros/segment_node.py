@@ -24,11 +24,12 @@ from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros import node_parameters
 from tdnet_ros.camera.active_session import ActiveSession, outlasting_problems
 from tdnet_ros.camera.camera import Camera, create_camera
-from tdnet_ros.camera.inference_thread import InferenceThread
+from tdnet_ros.camera.frame_trace import FrameTrace
+from tdnet_ros.camera.outputs import ClassOutputs
+from tdnet_ros.camera.worker_threads import InferenceThread
 from tdnet_ros.diagnostics.diagnostics import Diagnostics
 from tdnet_ros.diagnostics.snapshot import NodeSnapshot
 from tdnet_ros.model.active_model import ActiveModel
-from tdnet_ros.model.class_messages import ClassPublishers
 from tdnet_ros.model.device_recovery import RETRY_SECONDS, DeviceRecovery
 from tdnet_ros.model.model_loading import ModelLoader
 from tdnet_ros.model.model_slot import ModelSlot
@@ -74,10 +75,10 @@ class SegmentNode(LifecycleNode):
         self._finalized = self._loading = False
         self._failure = ""
         self._cameras: dict[str, Camera] = {}
-        self._class_publishers: ClassPublishers | None = None
+        self._class_outputs: ClassOutputs | None = None
         self._session: ActiveSession | None = None
         # The inference thread of the activation before, if it outlasted that one.
-        self._outlasting: InferenceThread | None = None
+        self._outlasting: InferenceThread[FrameTrace] | None = None
         # Requests overlap in it, and none keeps the callbacks of the node's own group waiting.
         self._waiting = ReentrantCallbackGroup()
         self._model_lock = AsyncLock()
@@ -115,7 +116,7 @@ class SegmentNode(LifecycleNode):
         try:
             settings = node_parameters.read(self)
             model = self._model.configure(settings)
-            self._class_publishers = ClassPublishers(self)
+            self._class_outputs = ClassOutputs(self)
             for name in settings.cameras or ("",):
                 self._cameras[name] = create_camera(self, name, settings.image_transport)
             result = super().on_configure(state)
@@ -241,8 +242,8 @@ class SegmentNode(LifecycleNode):
                 self._model.forget()
 
     def _publish_classes(self, model: ActiveModel) -> None:
-        if self._class_publishers is not None:
-            self._class_publishers.publish(model)
+        if self._class_outputs is not None:
+            self._class_outputs.publish(model)
 
     def _deactivate(self) -> None:
         if self._session is not None:
@@ -255,11 +256,11 @@ class SegmentNode(LifecycleNode):
         self._outlasting = None
         self._model.free()
         self._device.restart()
-        if self._class_publishers is not None:
-            self._class_publishers.destroy()
-            self._class_publishers = None
+        if self._class_outputs is not None:
+            self._class_outputs.destroy()
+            self._class_outputs = None
         for camera in self._cameras.values():
-            camera.publishers.destroy()
+            camera.outputs.destroy()
         self._cameras.clear()
         release_memory()
 

@@ -11,7 +11,7 @@ from rclpy.lifecycle import LifecycleNode
 
 from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros.camera.camera import Camera
-from tdnet_ros.camera.stage_statistics import Percentiles
+from tdnet_ros.camera.frame_statistics import Percentiles
 from tdnet_ros.diagnostics.checks import (
     CAMERA_CHECKS,
     NEXT_STEP,

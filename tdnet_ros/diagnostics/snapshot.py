@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass, field
 from rclpy.lifecycle import LifecycleNode
 
 from tdnet_ros.camera.camera import Camera, CameraSnapshot
-from tdnet_ros.camera.status import FrameCounts
+from tdnet_ros.camera.frame_trace import FrameCounts
 from tdnet_ros.diagnostics.input_topic import publisher_types
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.parameters import NodeSettings

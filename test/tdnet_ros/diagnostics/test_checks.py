@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tdnet_ros.camera.camera import CameraSnapshot, UnfilledMemory
-from tdnet_ros.camera.stage_statistics import Percentiles
-from tdnet_ros.camera.status import FrameCounts
+from tdnet_ros.camera.frame_statistics import Percentiles
+from tdnet_ros.camera.frame_trace import FrameCounts
 from tdnet_ros.diagnostics.checks import (
     CAMERA_CHECKS,
     FEWEST_RESETS,

@@ -17,7 +17,7 @@ from support.precisions import precision_of_a_cpu
 from support.ros_graph import RosGraph, diagnostic_values, image_message, stamp, wait_for
 
 from tdnet.settings import PACKAGED_PURPOSE
-from tdnet_ros.camera.stage_statistics import STAGES
+from tdnet_ros.camera.frame_trace import STAGES
 from tdnet_ros.msg import SegmentationStatus
 from tdnet_ros.segment_node import SegmentNode
 

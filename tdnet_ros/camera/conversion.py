@@ -1,24 +1,20 @@
-"""Camera messages to RGB arrays: what a frame meets first."""
+"""Camera messages to RGB arrays; the one check of a frame's size, encoding and data."""
 
 from __future__ import annotations
 
 import sys
-from typing import TypeAlias
 
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from tdnet.errors import InputError, UnsupportedEncodingError
 from tdnet.frames.image_encodings import decode_compressed, decode_raw, sample_type, to_8_bit
-from tdnet_ros.camera.serialized_images import ReceivedFile, ReceivedImage
-
-PixelMessage: TypeAlias = Image | ReceivedImage
-CameraMessage: TypeAlias = PixelMessage | CompressedImage | ReceivedFile
+from tdnet_ros.camera.serialized_images import CameraMessage, PixelMessage, ReceivedFile
 
 # Characters of a frame id, which is copied into every output; no tf tree has longer names.
 MAX_FRAME_ID = 256
 
-# Encodings that cv_bridge turns into colours, with the bytes of a pixel.
+# Encodings that cv_bridge converts to RGB, with the bytes of a pixel.
 _BRIDGED = {
     "bayer_rggb8": 1,
     "bayer_bggr8": 1,
@@ -33,23 +29,23 @@ _BRIDGED = {
     "yuv422_yuy2": 2,
     "yuyv": 2,
 }
-# Names of newer distributions for what every cv_bridge knows under the older name.
+# Newer names of encodings that every cv_bridge knows under the older name.
 _OLDER_NAMES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
 
 
 def image_from_message(message: CameraMessage) -> np.ndarray:
-    """Gives the pixels of a camera message as RGB.
+    """Return the pixels of a camera message as RGB.
 
     Args:
-        message: any encoding of `decode_raw` and `decode_compressed`; Bayer and YUV 4:2:2 are
-            handed to cv_bridge.
+        message: any encoding of `decode_raw` and `decode_compressed`; cv_bridge converts Bayer and
+            YUV 4:2:2.
 
     Returns:
         (H, W, 3) uint8 RGB. For rgb8 a view of the message's data, rows `step` bytes apart.
 
     Raises:
-        InputError: the encoding is not a colour image, needs a cv_bridge that is not there, the
-            sizes and the data do not fit each other, or something is above its limit.
+        InputError: the encoding is not a colour image, or cv_bridge is missing for it; sizes and
+            data do not fit each other; a value is above its limit.
     """
     if len(message.header.frame_id) > MAX_FRAME_ID:
         raise InputError(
@@ -81,8 +77,8 @@ def _bridged(message: PixelMessage) -> np.ndarray:
         rows = to_8_bit(rows.view(sample_type(bool(message.is_bigendian))))
         encoding = encoding.replace("16", "8")
     packed = _packed(message, encoding, rows)
-    # Imported only where it is needed: on Humble and Jazzy it is compiled against NumPy 1 and
-    # cannot be imported beside the NumPy 2 that pip brings.
+    # Imported only when needed: on Humble and Jazzy it is compiled against NumPy 1, and cannot be
+    # imported beside the NumPy 2 that pip installs.
     try:
         from cv_bridge import CvBridge
     except (ImportError, AttributeError) as error:
@@ -92,7 +88,7 @@ def _bridged(message: PixelMessage) -> np.ndarray:
         ) from error
     try:
         return np.ascontiguousarray(CvBridge().imgmsg_to_cv2(packed, desired_encoding="rgb8"))
-    # What it raises has no common base: its own error, OpenCV's, KeyError.
+    # Its exceptions have no common base: its own error, OpenCV's, KeyError.
     except Exception as error:
         raise InputError(
             f"cv_bridge cannot convert {message.width} x {message.height} pixels of encoding "
@@ -101,7 +97,7 @@ def _bridged(message: PixelMessage) -> np.ndarray:
 
 
 def _rows(message: PixelMessage, pixel_bytes: int) -> np.ndarray:
-    """Give (H, W * pixel_bytes) uint8 without the padding."""
+    """Return (H, W * pixel_bytes) uint8 without the padding."""
     row = message.width * pixel_bytes
     if message.step < row:
         raise InputError(
@@ -120,6 +116,6 @@ def _packed(message: PixelMessage, encoding: str, rows: np.ndarray) -> Image:
         is_bigendian=int(sys.byteorder == "big"),
         step=rows.shape[1],
     )
-    # Data given to the constructor are copied, and on some distributions checked byte by byte.
+    # The constructor copies data, and on some distributions checks them byte by byte.
     packed.data.frombytes(np.ascontiguousarray(rows).data)
     return packed

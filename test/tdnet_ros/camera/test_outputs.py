@@ -1,9 +1,12 @@
-"""Images become messages with as few copies as there can be, and without new memory."""
+"""The table of outputs, and messages with as few copies as possible and without new memory."""
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,10 +16,43 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from tdnet_ros.camera.output_messages import ImageMessage, jpeg_message, png_message
+from tdnet.segmenter import SegmentationResult
+from tdnet_ros.camera.outputs import (
+    OUTPUTS,
+    ImageMessage,
+    Phase,
+    jpeg_message,
+    png_message,
+)
 
 HEADERS = [Header(stamp=Time(sec=second), frame_id="camera") for second in range(3)]
 SHAPES = {"mono8": (240, 320), "rgb8": (240, 320, 3)}
+
+
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_lists_the_table() -> None:
+    """Every topic, with its type, and no other."""
+    rows = re.findall(r"^\| (`~/[^|]+) \| ([^|]+) \|", README, re.MULTILINE)
+    listed = {topic: kind for topics, kind in rows for topic in re.findall(r"`~/(.*?)`", topics)}
+    assert listed.keys() == {output.topic for output in OUTPUTS}
+    for output in OUTPUTS:
+        name = output.message_type.__name__
+        assert name.removeprefix("Compressed") in listed[output.topic]
+
+
+def test_every_image_is_one_of_the_segmenter() -> None:
+    names = {field.name for field in fields(SegmentationResult)}
+    assert {output.image for output in OUTPUTS if output.image} <= names
+
+
+def test_a_compressed_topic_stands_beside_its_raw_one() -> None:
+    """As image_transport finds it: NAME/compressed of NAME, with the same image."""
+    raw = {output.topic: output.image for output in OUTPUTS if output.phase is Phase.DIRECT}
+    encoded = [output for output in OUTPUTS if output.phase is Phase.ENCODED]
+    assert {output.topic for output in encoded} == {f"{topic}/compressed" for topic in raw}
+    assert all(raw[o.topic.removesuffix("/compressed")] == o.image for o in encoded)
 
 
 @pytest.fixture

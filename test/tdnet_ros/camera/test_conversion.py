@@ -16,7 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from tdnet.errors import InputError
 from tdnet.frames.preprocess import upload
-from tdnet_ros.camera.image_messages import image_from_message
+from tdnet_ros.camera.conversion import image_from_message
 
 COLOR = np.random.default_rng(0).integers(0, 256, (6, 10, 3), np.uint8)
 GREY = COLOR[:, :, 0]
