@@ -121,7 +121,7 @@ class ActiveSession:
 
 
 def outlasting_problems(thread: InferenceThread[FrameTrace] | None) -> tuple[str, ...]:
-    """Return what is wrong with the inference thread of a node that was deactivated."""
+    """Return the problems of the inference thread after a deactivation."""
     if thread is None or not thread.at_work:
         return ()
     return (

@@ -41,7 +41,7 @@ class CameraSnapshot:
 
     Attributes:
         at: time of the snapshot, seconds of `time.perf_counter`.
-        counts: frames that arrived, and what became of them.
+        counts: frames received, segmented, dropped, refused.
         lost: frames that the middleware lost.
         missing: frames missing among the latest, estimated from their stamps.
         latest: number of the latest frames.
@@ -94,9 +94,9 @@ class Camera:
 
     Attributes:
         throttle: limits all log lines of this camera.
-        loss: frames that did not arrive.
-        counter: what became of those that did.
-        statistics: of the published ones.
+        loss: counts frames that did not arrive.
+        counter: counts frames that arrived, by their outcome.
+        statistics: of the published frames.
         gaps: intervals without a published frame.
         deaf: another participant receives its images, and this node does not.
     """
@@ -170,7 +170,7 @@ class Camera:
         """Return the stream of a frame, emptied if the frame may not use its memory.
 
         Args:
-            frame: what the memory contract compares.
+            frame: stamp, size and frame id, which the memory contract compares.
             model: of this frame; another one than before opens another stream.
 
         Returns:
@@ -212,7 +212,7 @@ class Camera:
 
         Args:
             counter: of the frame's activation.
-            problem: what is wrong with the frame.
+            problem: of the frame.
         """
         text = one_line(f"frame of {self.input_topic} refused: {problem}")
         counter.add(refused=1)

@@ -91,8 +91,8 @@ class FrameStatistics:
 class OutputGaps:
     """The longest interval between two published frames since a moment; from any thread.
 
-    The interval that runs at that moment counts in full: a frame that is late because of what
-    began just after the frame before it is a gap, too.
+    The interval that runs at that moment counts in full: a load that begins just after a frame
+    delays the next one.
     """
 
     def __init__(self) -> None:

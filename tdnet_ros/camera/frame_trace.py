@@ -111,7 +111,7 @@ class RequestedOutputs:
 
 @dataclass(eq=False, slots=True)
 class FrameTrace:
-    """One frame of a camera: each stage fills in what it knows.
+    """One frame of a camera; each stage of its way fills in its fields.
 
     One thread at a time works on a frame: the executor, the inference thread, the encoder thread.
     Times are seconds of `time.perf_counter`. A field without a default is read only after the
@@ -161,7 +161,7 @@ class FrameTrace:
         self.started = time.perf_counter()
 
     def convert_to(self, image: np.ndarray) -> FrameInfo:
-        """Note the (H, W, 3) uint8 RGB array; return what the memory contract compares."""
+        """Note the (H, W, 3) uint8 RGB array; return the frame's info for the memory contract."""
         self.converted = time.perf_counter()
         self.stage = Stage.MEMORY
         header = self.header

@@ -1,4 +1,4 @@
-"""The table of output topics, and what publishes them to whoever subscribes."""
+"""The table of output topics, and their publishers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Output:
         message_type: of the topic.
         qos: of the publisher.
         phase: when it is published.
-        new_build: returns what builds the messages of one publisher from `image`.
+        new_build: returns the function that builds one publisher's messages from `image`.
         image: of `SegmentationResult`, computed only if a topic needs it; empty: none.
     """
 
@@ -76,7 +76,7 @@ class Output:
 
 
 class ImageMessage:
-    """The message of one image topic, filled anew for each frame.
+    """The message of one image topic, refilled for each frame.
 
     Publishing has copied a message when it returns, so one serves all frames: a frame takes no
     memory, and its bytes are copied once. A message that is made with its data copies them up to
@@ -166,7 +166,7 @@ OUTPUTS = (
 
 
 class _Topic:
-    """A publisher and what builds its messages."""
+    """A publisher and the function that builds its messages."""
 
     def __init__(self, output: Output, publisher: LifecyclePublisher) -> None:
         self.output = output
@@ -175,7 +175,7 @@ class _Topic:
 
 
 class CameraOutputs:
-    """The output topics of one camera; a frame goes out on those that it was requested for.
+    """The output topics of one camera; a frame is published on the requested ones only.
 
     Args:
         node: owner of the publishers; they are silent until it is active.

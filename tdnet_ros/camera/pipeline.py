@@ -119,7 +119,7 @@ class FramePipeline:
                 self._finish(camera, frame)
 
     def _finish(self, camera: Camera, frame: FrameTrace) -> None:
-        """Publish what must be encoded, count the frame, publish its status; raises nothing."""
+        """Publish the encoded outputs, count the frame, publish its status; raises nothing."""
         try:
             camera.outputs.publish(frame, Phase.ENCODED)
             frame.age_ms = age_ms(self._clock.now().nanoseconds, stamp_ns(frame.header))

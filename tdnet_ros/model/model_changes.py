@@ -110,7 +110,7 @@ class ModelChanges:
         self.device.restart()
 
     def log_packaged(self, model: ActiveModel) -> None:
-        """Log once what the packaged weights are for, if they are in use."""
+        """Log once the purpose of the packaged weights, if they are in use."""
         if model.built_from.uses_packaged_weights and not self._packaged_logged:
             self._packaged_logged = True
             self._node.get_logger().warning(f"packaged weights in use: {PACKAGED_PURPOSE}")
@@ -130,7 +130,7 @@ class ModelChanges:
                 self._check_change_allowed(changed)
                 await self._slot.load(node_parameters.read(self._node, changed))
                 return self._node.set_parameters_atomically(changed)
-            # Not only TdnetError: whatever a device raises, the request must be answered.
+            # Not only TdnetError: the request must be answered after any exception.
             except Exception as error:
                 reason = describe(error)
                 if self._throttle.allows(reason):
@@ -138,7 +138,7 @@ class ModelChanges:
                 return SetParametersResult(successful=False, reason=reason)
             finally:
                 self._slot.forget()
-                # A failure while two models were on the device says nothing about one.
+                # A failure while two models were on the device need not occur with one.
                 self.device.restart()
 
     def apply(self, settings: NodeSettings) -> None:
@@ -147,7 +147,7 @@ class ModelChanges:
         self._announce(before, self._slot.adopt(settings))
 
     def forget(self) -> None:
-        """Release what was prepared for parameters that another validator refused."""
+        """Release a model prepared for parameters that another validator refused."""
         self._slot.forget()
 
     def _check(self, changed: list[Parameter]) -> SetParametersResult:
@@ -156,7 +156,7 @@ class ModelChanges:
         try:
             self._check_change_allowed(changed)
             self._slot.prepare(node_parameters.read(self._node, changed))
-        # Not only TdnetError: whatever a device raises must not end the node.
+        # Not only TdnetError: no exception may end the node.
         except Exception as error:
             return SetParametersResult(successful=False, reason=describe(error))
         return SetParametersResult(successful=True)

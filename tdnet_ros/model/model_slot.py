@@ -101,7 +101,7 @@ class ModelSlot:
         return self.active
 
     def forget(self) -> None:
-        """Release what was loaded or prepared, but is not in use."""
+        """Release models that were loaded or prepared, but are not in use."""
         for left in (self._loaded, self._next):
             if left is not None and (
                 self.active is None or left.segmenter is not self.active.segmenter

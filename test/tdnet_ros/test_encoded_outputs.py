@@ -1,4 +1,4 @@
-"""PNG and JPEG are made beside the next frame's network, and nobody can tell but by the time."""
+"""PNG and JPEG are encoded beside the next frame's network, without an effect but on time."""
 
 from __future__ import annotations
 

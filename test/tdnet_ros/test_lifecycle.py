@@ -121,7 +121,7 @@ def test_shutdown_ends_it_from_any_state(graph: RosGraph, weights: str, state: s
 def test_ten_times_through_all_states_while_frames_arrive(
     graph: RosGraph, weights: str, images: list[np.ndarray]
 ) -> None:
-    """Each time the node works, and each time everything is given back."""
+    """Each time the node works, and each time it releases everything."""
     graph.start(weights=weights, device="cpu", autostart=False)
     others = living_models()
     outputs = ("labels", "status", "overlay/compressed", "label_info", "class_map")

@@ -30,7 +30,7 @@ from tdnet_ros.segment_node import SegmentNode
 
 
 class StuckNetwork:
-    """While it is set, whatever the inference thread runs of any network waits."""
+    """While it is set, every network in the inference thread waits."""
 
     def __init__(self) -> None:
         self.reached, self.release = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""Any message gives its pixels or one `InputError`, whatever a driver puts into it."""
+"""Any message is converted to its pixels or raises one `InputError`."""
 
 from __future__ import annotations
 

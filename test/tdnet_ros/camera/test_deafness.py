@@ -1,4 +1,4 @@
-"""A node whose shared-memory port has lost its name hears no camera that starts later."""
+"""A node whose shared-memory port has lost its name receives no camera that starts later."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_a_file_is_copied_once(traced: None) -> None:
     taken = tracemalloc.get_traced_memory()[1] - before
     size = len(message.data)
     assert size > 50_000
-    # What OpenCV gives, and the message, which Python makes a little larger than asked for.
+    # The buffer of OpenCV, and the message, for which Python allocates a little more.
     assert taken < 2.2 * size
 
 
