@@ -1,20 +1,20 @@
-# Every target makes its own environment first; a second run starts at once.
+# Every target first creates its environment, or reuses it.
 #   make demo [BAG=... TOPIC=... | IMAGES=... | VIDEO=...] [RATE=...] [WEIGHTS=...] [VARIANT=...]
 #   make test [ARGS="-k name"]
-#   make soak [MINUTES=60] [RATE=5]     the node under faults, every frame accounted for
-#   make study [ARGS="--seeds 1"]   what each part of TDNet brings: about 40 minutes of one processor core
-#   make benchmark [ARGS="--device cpu"]   latency, memory and start, against a plain formulation: five minutes
-#   make node-benchmark [ARGS="--sizes 1920x1080"]   a frame's way through the node, stage by stage: five minutes
-#   make transport          how many full-HD frames arrive, with and without the DDS profile
-#   make test ROS=jazzy     on another ROS 2 than Kilted: see tools/environment/setup
+#   make soak [MINUTES=60] [RATE=5]     the node under faults, with an account of every frame
+#   make study [ARGS="--seeds 1"]   effect of each part of TDNet; about 40 minutes of one processor core
+#   make benchmark [ARGS="--device cpu"]   latency, memory and start; five minutes
+#   make node-benchmark [ARGS="--sizes 1920x1080"]   a frame in the node, stage by stage; five minutes
+#   make transport          number of full-HD frames that arrive, with and without the DDS profile
+#   make test ROS=jazzy     on another ROS 2 than Kilted; see tools/environment/setup
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 IN_ENVIRONMENT := set +u; . tools/environment/activate; set -u;
-# A domain of its own for every run, so that two runs on a machine, or in a network, do not meet.
+# One ROS domain per run, so that two runs on a machine or in a network do not connect.
 ISOLATED := ROS_DOMAIN_ID=$$((1 + $$$$ % 100))
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
-ifeq ($(ROS_DISTRO),humble) # which knows no discovery range
+ifeq ($(ROS_DISTRO),humble) # has no discovery range
 export ROS_LOCALHOST_ONLY := 1
 endif
 

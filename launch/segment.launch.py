@@ -1,9 +1,10 @@
-"""Start the segmentation node and, on request, RViz with its pictures.
+"""Start the segmentation node and, on request, RViz.
 
-An argument that is left empty does not speak: the parameter file does.
+If the argument of a parameter is empty, the value of the parameter file is used.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from ament_index_python.packages import (
@@ -16,32 +17,18 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from tdnet import ClassMap, list_variants
-from tdnet.backends import RUNTIMES
+from tdnet_ros.parameters import PARAMETERS
 from tdnet_ros.rclpy_tools.abandoned_ports import remove_dead_ports
 
 CONFIG = Path(get_package_share_directory("tdnet_ros")) / "config"
 
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-IMAGE_TRANSPORTS = ("raw", "compressed")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 YES_NO = ("true", "false")
 
-# Seconds until a node that ended starts again: one that cannot start must not fill the log.
+# Seconds until a node that ended is started again; one that cannot start must not fill the log.
 RESPAWN_DELAY = 2.0
 
-# Parameters of the node that have a launch argument of the same name.
-PARAMETERS = (
-    "variant",
-    "weights",
-    "class_map",
-    "device",
-    "precision",
-    "runtime",
-    "image_transport",
-)
-
-# The variable that names the profile was renamed with Fast DDS 3, after Jazzy.
+# Fast DDS 3, after Jazzy, renamed the variable of the profile.
 PROFILE_VARIABLE = (
     "FASTRTPS_DEFAULT_PROFILES_FILE"
     if os.environ.get("ROS_DISTRO") in ("humble", "jazzy")
@@ -50,70 +37,57 @@ PROFILE_VARIABLE = (
 
 
 def _argument(
-    name: str, description: str, default: str = "", choices: tuple[str, ...] | None = None
+    name: str, description: str, default: str = "", choices: Sequence[str] = ()
 ) -> DeclareLaunchArgument:
-    if choices is not None and default not in choices:
+    if choices and default not in choices:
         choices = (default, *choices)
     return DeclareLaunchArgument(
-        name, default_value=default, description=description, choices=choices
+        name, default_value=default, description=description, choices=choices or None
+    )
+
+
+def _parameter_argument(name: str) -> DeclareLaunchArgument:
+    """Declare the argument of a parameter of the same name."""
+    spec = PARAMETERS[name]
+    allowed = "" if spec.choices else f" Allowed: {spec.allowed}."
+    return _argument(
+        name,
+        f"{spec.description}{allowed} Empty: as in params_file.",
+        choices=spec.choices,
     )
 
 
 ARGUMENTS = (
     _argument("image", "Topic of the camera's images.", default="image"),
-    _argument(
-        "variant",
-        "Network, see `tdnet info`. Empty: as in params_file.",
-        choices=list_variants(),
-    ),
-    _argument(
-        "weights",
-        "Weights file of the network, or folder of exported graphs. Empty: as in params_file.",
-    ),
-    _argument(
-        "class_map",
-        f"Packaged class map ({', '.join(ClassMap.packaged_names())}) or path of a YAML file. "
-        "Empty: as in params_file.",
-    ),
-    _argument("device", "auto, cpu, cuda or cuda:N. Empty: as in params_file."),
-    _argument(
-        "precision",
-        "Numbers that the network computes with. Empty: as in params_file.",
-        choices=PRECISIONS,
-    ),
-    _argument(
-        "runtime",
-        "torch, or what runs the exported graphs that weights names. Empty: as in params_file.",
-        choices=RUNTIMES,
-    ),
+    _parameter_argument("variant"),
+    _parameter_argument("weights"),
+    _parameter_argument("class_map"),
+    _parameter_argument("device"),
+    _parameter_argument("precision"),
+    _parameter_argument("runtime"),
     _argument(
         "params_file",
         "Parameter file of the node. An argument that is not empty overrides the file's value.",
         default=str(CONFIG / "segment.yaml"),
     ),
     _argument("namespace", "Namespace of the node and of its relative topics."),
-    _argument(
-        "image_transport",
-        "Subscribe to the image topic itself (raw) or to its /compressed. "
-        "Empty: as in params_file.",
-        choices=IMAGE_TRANSPORTS,
-    ),
+    _parameter_argument("image_transport"),
     _argument(
         "use_sim_time",
-        "Take the time from /clock, for bags and simulators. Empty: as in params_file.",
+        "Use the time of /clock, for bags and simulators. Empty: as in params_file.",
         choices=YES_NO,
     ),
     _argument("log_level", "Least severity that is logged.", default="info", choices=LOG_LEVELS),
     _argument(
         "rviz",
-        "Show the overlay in RViz, where it is installed; camera image and confidence are there "
-        "to be ticked.",
+        "Show the overlay in RViz, if it is installed. Displays of camera image and confidence "
+        "can be enabled there.",
         default="false",
         choices=YES_NO,
     ),
     _argument(
         "respawn",
-        f"Start the node again, {RESPAWN_DELAY:.0f} s after its process ended.",
+        f"Start the node again {RESPAWN_DELAY:.0f} s after its process ended.",
         default="false",
         choices=YES_NO,
     ),
@@ -129,7 +103,7 @@ ARGUMENTS = (
 
 def _params_file(given: str) -> str:
     path = Path(given).expanduser()
-    if not path.is_file():  # launch_ros warns only, and the node starts with its defaults
+    if not path.is_file():  # launch_ros only warns, and the node would start with its defaults
         raise FileNotFoundError(f"params_file {given!r} is not a file: give a YAML file's path")
     return str(path)
 
@@ -138,7 +112,7 @@ def _segment_node(argument: dict[str, str]) -> Node:
     parameters: dict[str, ParameterValue | bool] = {
         name: ParameterValue(argument[name], value_type=str)  # not parsed as YAML
         for name in PARAMETERS
-        if argument[name]
+        if argument.get(name)
     }
     if argument["use_sim_time"]:
         parameters["use_sim_time"] = argument["use_sim_time"] == "true"
@@ -156,7 +130,7 @@ def _segment_node(argument: dict[str, str]) -> Node:
         additional_env=environment,
         respawn=argument["respawn"] == "true",
         respawn_delay=RESPAWN_DELAY,
-        # At once: a camera that sends to a killed node may block otherwise.
+        # At once: a camera that sends to a killed node may block.
         on_exit=lambda event, context: remove_dead_ports(),
         output="screen",
         emulate_tty=True,
@@ -164,7 +138,7 @@ def _segment_node(argument: dict[str, str]) -> Node:
 
 
 def _rviz(argument: dict[str, str]) -> Node | LogInfo:
-    # A launch that fails at RViz would end without ending the node.
+    # An exception here would end the launch, but not the node.
     try:
         get_package_prefix("rviz2")
     except PackageNotFoundError:
@@ -200,5 +174,5 @@ def _start(context: LaunchContext) -> list[Node | LogInfo]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments and start what they ask for."""
+    """Declare the arguments and start the node, and RViz on request."""
     return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=_start)])

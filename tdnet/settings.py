@@ -114,10 +114,12 @@ class SegmenterSettings:
         """Read the weights file.
 
         Raises:
-            WeightsError: there is none, or it cannot be used.
+            UnknownNameError: no variant has that name.
+            WeightsError: there is no weights file, or it cannot be used.
         """
         from tdnet.checkpoints.checkpoint import Checkpoint
 
+        get_variant(self.variant)
         path = self.weights_path
         if path.is_dir():
             raise WeightsError(

@@ -11,6 +11,12 @@ from tdnet.errors import InputError, UnknownNameError
 NATIVE_SIZE = (769, 1537)
 DEFAULT_CLASSES = 19
 """Number of classes if none is given: the train ids of Cityscapes."""
+# Limits of an input size.
+MIN_SIDE = 33
+MAX_SIDE = 8193
+# Twice the pixels of the images that the networks were designed for. The memory of the attention
+# grows with the square of the pixels: 2 GiB in float32 at this limit, more than 8 GiB at 4K.
+MAX_PIXELS = 4 << 20
 POSITION_CHANNELS = 8
 """Channels that `tdnet.network.encoding.PositionChannels` appends to queries and keys."""
 FANET_SIZE = (768, 1536)
@@ -18,6 +24,9 @@ NANO_SIZE = (257, 513)
 
 __all__ = [
     "DEFAULT_CLASSES",
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "MIN_SIDE",
     "VARIANTS",
     "Backbone",
     "BisenetBackbone",

@@ -1,125 +1,177 @@
-"""The values that users give parameters, at the start or by a service: typed and checked."""
+"""One row of the table of parameters, and the parsers of its values."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+import re
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from rclpy.exceptions import InvalidParameterValueException
-from rclpy.node import Node
-from rclpy.parameter import Parameter
+from tdnet.errors import TdnetError, one_line, quoted
+from tdnet.frames import image_files
+from tdnet.variants import MAX_PIXELS, MAX_SIDE, MIN_SIDE
 
-from tdnet.errors import one_line, quoted
-from tdnet_ros.parameters import BY_NAME, PARAMETERS, ParameterSpec, read
-from tdnet_ros.settings import NodeSettings, ParameterError, Value
+if TYPE_CHECKING:
+    from tdnet.frames.postprocess import OutputSize  # loads PyTorch, which a launch file must not
 
-_ARRAYS = frozenset(kind for kind in Parameter.Type if kind.name.endswith("_ARRAY"))
-# Names that other parts of ROS read: rclpy declares them late, or on some distributions only.
-_STANDARD = ("qos_overrides.", "use_sim_time", "start_type_description_service")
-_MAX_SHOWN = 64
-_MAX_UNKNOWN = 5
+T = TypeVar("T")
+Value = bool | int | float | str | list[int] | list[str]
+
+# Each has seven topics and a memory on the device.
+MAX_CAMERAS = 16
+MAX_OUTPUT_SIDE = image_files.MAX_SIDE
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
+_CAMERA = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_MAX_SIZE_TEXT = 64
 
 
-def declare(node: Node) -> NodeSettings:
-    """Declare every parameter on a node and read them.
+class ParameterError(TdnetError, ValueError):
+    """A parameter whose value cannot be used."""
 
-    Raises:
-        TdnetError: the node was started with a value that is not allowed.
+
+class Change(Enum):
+    """What a new value needs; the values are shown in docs/parameters.md."""
+
+    NEXT_FRAME = "nothing"
+    NEW_MODEL = "another model"
+    CLEANUP = "cleanup"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One row of the table.
+
+    Attributes:
+        description: Purpose of the parameter, with its unit.
+        choices: Allowed texts.
+        range: Least and largest number, both allowed.
+        constraint: Allowed values in words, where they are neither choices nor a range.
+        parse: Converts name and value to the value of the field; raises TdnetError.
+        example: Value of an array that is empty by default; shows the type of its elements.
+        any_type: Text or an array; ROS does not check the type.
+        change: What a new value needs.
+        name: Name of the parameter; empty: that of the field, with the prefix of its group.
+        default: Default as ROS carries it.
+        path: Names of the fields that lead from the node's settings to the value.
     """
-    defaults = NodeSettings().to_values()
-    # rclpy has no public name for the values that command line and files give.
-    overrides = node._parameter_overrides
-    for spec in PARAMETERS:
-        if spec.name in overrides:
-            given = overrides[spec.name] = typed(overrides[spec.name])
-            kind = spec.kind or Parameter.Type.from_parameter_value(defaults[spec.name])
-            # An empty list on the command line is a value that is not set.
-            if spec.kind is None or given.type_ is not Parameter.Type.NOT_SET:
-                _check_type(given, kind)
-        try:
-            _declare_one(node, spec, defaults[spec.name])
-        except InvalidParameterValueException as error:
-            raise ParameterError(str(error)) from None
-    return read(node)
+
+    description: str
+    choices: Sequence[str] = ()
+    range: tuple[float, float] | None = None
+    constraint: str = ""
+    parse: Callable[[str, Any], object] | None = None
+    example: tuple[int | str, ...] = ()
+    any_type: bool = False
+    change: Change = Change.NEXT_FRAME
+    name: str = ""
+    default: Value = ""
+    path: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> str:
+        """Allowed values in words."""
+        if self.range is not None:
+            return "{:g} to {:g}".format(*self.range)
+        choices = ("true", "false") if isinstance(self.default, bool) else self.choices
+        return ", ".join(choices) or self.constraint
+
+    def to_value(self, settings: object) -> Value:
+        """Return the value in the settings of a node, as ROS carries it."""
+        value: Any = settings
+        for name in self.path:
+            value = getattr(value, name)
+        if self.example:
+            return list(value or ())
+        return ", ".join(map(str, value)) if isinstance(value, tuple) else cast(Value, value)
+
+    def from_value(self, value: Value) -> object:
+        """Return the value of the field; ROS has checked type and range.
+
+        Raises:
+            TdnetError: The value is not allowed.
+        """
+        if self.parse is not None:
+            return self.parse(self.name, value)
+        if self.choices and value not in self.choices:
+            raise ParameterError(f"{self.name} is {quoted(str(value))}; allowed: {self.allowed}")
+        return tuple(cast(Sequence[str], value)) if self.example else value
 
 
-def _declare_one(node: Node, spec: ParameterSpec, default: Value) -> None:
-    descriptor = spec.descriptor()
-    if spec.name == "output_size":
-        descriptor.dynamic_typing = True  # text or an array of numbers
-    if spec.kind is None:
-        node.declare_parameter(spec.name, default, descriptor)
-        return
-    # An empty list shows no type: neither as a default nor as the value that a user gives.
-    declared = node.declare_parameter(spec.name, spec.kind, descriptor)
-    if declared.type_ == Parameter.Type.NOT_SET:
-        # Past the node's own setter, which would apply parameters that are not all there yet.
-        Node.set_parameters(node, [Parameter(spec.name, spec.kind, default)])
+def row(default: T, description: str, **options: Any) -> T:  # noqa: ANN401
+    """Return a field that is a parameter; the options are those of `ParameterSpec`."""
+    spec = ParameterSpec(description, **options)
+    return field(default=default, metadata={"spec": spec})
 
 
-def unknown_overrides(node: Node) -> str:
-    """Return one line on parameters that the node was started with and does not have, or ""."""
-    unknown = [
-        _unknown(name)
-        for name in node._parameter_overrides
-        if not node.has_parameter(name) and not name.startswith(_STANDARD)
-    ]
-    if not unknown:
-        return ""
-    if len(unknown) > _MAX_UNKNOWN:
-        unknown[_MAX_UNKNOWN:] = [f"and {len(unknown) - _MAX_UNKNOWN} more"]
-    return f"ignored at the start: {'; '.join(unknown)}; {_where_listed(node)}"
+def group(default: T, prefix: str = "", **specs: ParameterSpec) -> T:
+    """Return a field whose own fields are parameters.
 
-
-def typed(parameter: Parameter) -> Parameter:
-    """Give a value the type that was declared, where users mean it but do not write it.
-
-    `[]` shows no type, and `ros2 param set /tdnet max_rate 5` sends a whole number.
+    Args:
+        default: A dataclass.
+        prefix: Prefix of the names.
+        specs: Rows of the fields, if the dataclass does not have them.
     """
-    spec = BY_NAME.get(parameter.name)
-    if spec is None:
-        return parameter
-    if spec.kind is not None and parameter.type_ in _ARRAYS and not parameter.value:
-        return Parameter(parameter.name, spec.kind, [])
-    if spec.range is not None and parameter.type_ == Parameter.Type.INTEGER:
-        return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
-    return parameter
+    return field(default=default, metadata={"prefix": prefix, "specs": specs})
 
 
-def check_known(node: Node, changed: Iterable[Parameter]) -> None:
-    """Refuse parameters that were not declared, or with another type.
-
-    rclpy does so too, but without what is allowed, and after a model was loaded for them.
-
-    Raises:
-        ParameterError: a parameter is unknown or has the wrong type.
-    """
-    for parameter in changed:
-        if not node.has_parameter(parameter.name):
-            raise ParameterError(f"{_unknown(parameter.name)}; {_where_listed(node)}")
-        _check_type(parameter, node.get_parameter(parameter.name).type_)
+def parse_device(name: str, value: str) -> str:
+    """Return a device's name."""
+    if not _DEVICE.fullmatch(value):
+        raise ParameterError(f"{name} is {quoted(value)}; allowed: auto, cpu, cuda, cuda:N")
+    return value
 
 
-def _check_type(parameter: Parameter, kind: Parameter.Type) -> None:
-    if parameter.type_ is kind or parameter.name == "output_size":
-        return
-    spec = BY_NAME.get(parameter.name)
-    allowed = f", {spec.allowed}" if spec else ""
-    raise ParameterError(
-        f"{parameter.name} is {one_line(repr(parameter.value), _MAX_SHOWN)} "
-        f"({_words(parameter.type_)}); allowed is a value of type {_words(kind)}{allowed}"
-    )
+def parse_input_size(name: str, value: Sequence[int]) -> tuple[int, int] | None:
+    """Return height and width of the network's input; None for the size of the weights."""
+    others = "empty (the variant's own size)"
+    return _size(name, value, value, others, (MIN_SIDE, MAX_SIDE, MAX_PIXELS)) if value else None
 
 
-def _words(kind: Parameter.Type) -> str:
-    return kind.name.lower().replace("_", " ")
+def parse_output_size(name: str, value: object) -> OutputSize:
+    """Return the size of the outputs, given as text or two numbers."""
+    if value == "camera":
+        return "camera"
+    if value == "network":
+        return "network"
+    sides: object = value
+    if isinstance(value, str):
+        words = [word.strip() for word in value[:_MAX_SIZE_TEXT].split(",")]
+        sides = [int(word) for word in words] if all(map(str.isdecimal, words)) else []
+    limits = (1, MAX_OUTPUT_SIDE, image_files.MAX_PIXELS)
+    return _size(name, value, sides, "camera, network", limits)
 
 
-def _unknown(name: str) -> str:
-    close = difflib.get_close_matches(name[:_MAX_SHOWN], BY_NAME, n=1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
-    return f"unknown parameter {quoted(name)}{hint}"
+def _size(
+    name: str, value: object, sides: object, others: str, limits: tuple[int, int, int]
+) -> tuple[int, int]:
+    low, high, pixels = limits
+    numbers = list(sides) if isinstance(sides, (list, tuple, array)) else []
+    if (
+        len(numbers) != 2
+        or not all(type(n) is int and low <= n <= high for n in numbers)
+        or numbers[0] * numbers[1] > pixels
+    ):
+        shown = list(value) if isinstance(value, array) else value
+        raise ParameterError(
+            f"{name} is {one_line(repr(shown), _MAX_SIZE_TEXT)}; allowed: {others}, or height "
+            f"and width, each {low} to {high}, and {pixels >> 20} megapixels"
+        )
+    return numbers[0], numbers[1]
 
 
-def _where_listed(node: Node) -> str:
-    return f"`ros2 param list {node.get_fully_qualified_name()}` lists all"
+def parse_cameras(name: str, value: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the cameras, which are parts of topics."""
+    if len(value) > MAX_CAMERAS:
+        raise ParameterError(f"{name} has {len(value)} names; allowed: {MAX_CAMERAS}")
+    for camera in value:
+        if not _CAMERA.fullmatch(camera):
+            raise ParameterError(
+                f"{name} has the name {quoted(camera)}; allowed: 1 to 64 letters, digits and _, "
+                "a letter first"
+            )
+    if len(set(value)) != len(value):
+        raise ParameterError(f"{name} has a name twice: {', '.join(value)}")
+    return tuple(value)

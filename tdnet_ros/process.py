@@ -1,4 +1,4 @@
-"""The process of the node: an executor thread, and an end within a second of a signal."""
+"""The process of the node: an executor thread, and an exit within a second of a signal."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from tdnet_ros.rclpy_tools.abandoned_ports import avoid_abandoned_ports, remove_
 from tdnet_ros.rclpy_tools.log_throttle import LogThrottle, describe, one_line
 from tdnet_ros.rclpy_tools.process_memory import limit_arenas
 
-# A signal must end the process within a second, whatever it is busy with.
+# A signal must end the process within a second, even during a load or a frame.
 SHUTDOWN_SECONDS = 0.7
-# Fast DDS checks each second whether those who listen to a port live, and believes the second no.
+# Fast DDS checks each second whether the listeners of a port live, and acts on the second no.
 CLEANING_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a node is started with.
+    """How a process starts a node.
 
     Attributes:
-        context: of the node; its participant belongs to it. None: the default one.
-        renew: called from any thread with a reason, replaces the node by one with a participant
-            of its own; without effect while that happens.
+        context: of the node and its participant. None: the default one.
+        renew: called from any thread with a reason, replaces the node by one with a new
+            participant; no effect during a replacement.
         parameters: of the node before; they take precedence over command line and files.
-        renewals: how many nodes there were before, in this process.
+        renewals: number of earlier nodes of this process.
         reason: of the last renewal.
     """
 
@@ -57,11 +57,11 @@ def run(create_node: Callable[[Start], Node], args: Sequence[str] | None) -> int
     """Run a node until SIGINT or SIGTERM.
 
     Args:
-        create_node: makes the node, once ROS is there.
+        create_node: creates the node, once ROS is initialised.
         args: command line with ROS arguments; None: that of the process.
 
     Returns:
-        Exit status: 0 after a signal, 1 where the node could not start.
+        Exit status: 0 after a signal, 1 if the node could not start.
     """
     limit_arenas()
     ending = threading.Event()
@@ -72,34 +72,34 @@ def run(create_node: Callable[[Start], Node], args: Sequence[str] | None) -> int
     # Our own handlers, since those of rclpy cannot end a process that loads a model.
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
-    # What is imported stays: the collector need not look at it, which takes 0.1 s, ever again.
+    # Imported objects stay: exclude them from each collection, which saves 0.1 s.
     gc.collect()
     gc.freeze()
-    lives = _Lives(create_node, args, ending)
+    renewable = _RenewableNode(create_node, args, ending)
     try:
-        lives.begin()
+        renewable.begin()
     except (TdnetError, RuntimeError) as error:
         get_logger("tdnet").fatal(one_line(error))
         return 1
-    # A subscriber killed in the wrong moment would block the node in a call that publishes.
+    # A subscriber killed at the wrong moment would block the node in a call that publishes.
     while not ending.wait(CLEANING_SECONDS):
         remove_dead_ports()
-    # Once Python has put the system's own handlers back, another signal would still kill it.
+    # Once Python has restored the default handlers, another signal would kill the process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    finishing = threading.Thread(target=lives.end, name="shutdown", daemon=True)
+    finishing = threading.Thread(target=renewable.end, name="shutdown", daemon=True)
     finishing.start()
     finishing.join(SHUTDOWN_SECONDS)
     if threading.active_count() > 1:
-        # Busy in a model that loads or a frame that takes long: neither can be interrupted.
+        # Busy with a load or a slow frame: neither can be interrupted.
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(lives.exit_status)
-    return lives.exit_status
+        os._exit(renewable.exit_status)
+    return renewable.exit_status
 
 
-class _Lives:
-    """The node, and those that replace it, one after the other.
+class _RenewableNode:
+    """The node and its successors, one after the other.
 
     Attributes:
         exit_status: of the process.
@@ -116,7 +116,7 @@ class _Lives:
         self._ending = ending
         self._lock = threading.Lock()
         self._renewal = threading.Lock()
-        self._spinning: _Spinning | None = None
+        self._spinning: _SpinningNode | None = None
         self.exit_status = 0
 
     def begin(self) -> None:
@@ -133,7 +133,7 @@ class _Lives:
             node = self._create_node(self._start)
         if no_log_file:
             node.get_logger().warning(f"no log file, only console and /rosout: {no_log_file}")
-        self._spinning = _Spinning(node, self._ending)
+        self._spinning = _SpinningNode(node, self._ending)
 
     def end(self) -> None:
         """End the node, and ROS."""
@@ -181,16 +181,16 @@ class _Lives:
                     created = self._create_node(self._start)
                 # An empty list shows no type, so that it can be set, but not given.
                 created.set_parameters([p for p in parameters if _is_empty(p)])
-            # Any exception must end the process: one without a node is no use.
+            # Any exception must end the process: without a node it is useless.
             except Exception as error:
                 get_logger("tdnet").fatal(describe(error))
                 self.exit_status = 1
                 self._ending.set()
                 return
-            self._spinning = _Spinning(created, self._ending)
+            self._spinning = _SpinningNode(created, self._ending)
             holder.destroy_node()
             try_shutdown(context=before.context)
-            # What still refers to the old participant in a circle keeps its ports.
+            # A reference cycle to the old participant would keep its ports.
             holder = None
             gc.collect()
             self._renewal.release()
@@ -200,7 +200,7 @@ def _is_empty(parameter: Parameter) -> bool:
     return isinstance(parameter.value, list | array.array) and not parameter.value
 
 
-class _Spinning:
+class _SpinningNode:
     """A node and the executor thread that serves it."""
 
     def __init__(self, node: Node, ending: threading.Event) -> None:
@@ -234,10 +234,10 @@ class _Spinning:
 
 
 def _init(args: Sequence[str] | None) -> str:
-    """Start ROS, without a log file where none can be written.
+    """Initialise ROS, without a log file if none can be written.
 
     Returns:
-        Why there is no log file; empty: there is one.
+        The reason for the missing log file; empty: there is one.
 
     Raises:
         RuntimeError: ROS cannot start.

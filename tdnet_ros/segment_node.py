@@ -13,28 +13,24 @@ if __name__ == "__main__":
 import torch
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from tdnet.continuity import ResetReason
 from tdnet.errors import TdnetError
-from tdnet.settings import PACKAGED_PURPOSE
-from tdnet_ros import parameter_values, parameters
+from tdnet_ros import node_parameters
 from tdnet_ros.camera.active_session import ActiveSession, outlasting_problems
 from tdnet_ros.camera.camera import Camera, create_camera
-from tdnet_ros.camera.inference_thread import InferenceThread
-from tdnet_ros.diagnostics.diagnostics import Diagnostics, NodeSnapshot
+from tdnet_ros.camera.frame_trace import FrameTrace
+from tdnet_ros.camera.outputs import ClassOutputs
+from tdnet_ros.camera.worker_threads import InferenceThread
+from tdnet_ros.diagnostics.diagnostics import Diagnostics
+from tdnet_ros.diagnostics.snapshot import NodeSnapshot
 from tdnet_ros.model.active_model import ActiveModel
-from tdnet_ros.model.class_messages import ClassPublishers
-from tdnet_ros.model.device_recovery import RETRY_SECONDS, DeviceRecovery
-from tdnet_ros.model.model_loading import ModelLoader
-from tdnet_ros.model.model_slot import ModelSlot
-from tdnet_ros.parameter_services import SetParametersServices
+from tdnet_ros.model.model_changes import ModelChanges
 from tdnet_ros.process import Start, run
-from tdnet_ros.rclpy_tools.async_lock import AsyncLock
-from tdnet_ros.rclpy_tools.log_throttle import LogThrottle, describe, one_line
+from tdnet_ros.rclpy_tools.log_throttle import describe, one_line
 from tdnet_ros.rclpy_tools.process_memory import release_memory
 from tdnet_ros.rclpy_tools.ros_log_handler import RosLogHandler
 from tdnet_ros.rclpy_tools.transition_requests import serve_transitions
@@ -50,8 +46,8 @@ class SegmentNode(LifecycleNode):
     frees the model.
 
     Args:
-        name: of the node, as far as it is not remapped.
-        parameter_overrides: values that win over those of command line and files.
+        name: of the node, unless it is remapped.
+        parameter_overrides: take precedence over command line and files.
         start: of a process that can renew the node; None: it is not renewed.
 
     Raises:
@@ -69,68 +65,57 @@ class SegmentNode(LifecycleNode):
         overrides = parameter_overrides or list(self._process.parameters)
         super().__init__(name, context=self._process.context, parameter_overrides=overrides)
         self._log_handler = RosLogHandler(self.get_logger())
-        self._packaged_logged = False
         self._log_handler.attach()
-        self._finalized = self._loading = False
+        self._finalized = False
         self._failure = ""
         self._cameras: dict[str, Camera] = {}
-        self._class_publishers: ClassPublishers | None = None
+        self._class_outputs: ClassOutputs | None = None
         self._session: ActiveSession | None = None
         # The inference thread of the activation before, if it outlasted that one.
-        self._outlasting: InferenceThread | None = None
-        # Requests overlap in it, and none keeps the callbacks of the node's own group waiting.
-        self._waiting = ReentrantCallbackGroup()
-        self._model_lock = AsyncLock()
-        self._throttle = LogThrottle()
+        self._outlasting: InferenceThread[FrameTrace] | None = None
         # Before any thread of the node works on a frame: on a CPU it sets the number to one.
         self._threads = torch.get_num_threads()
-        self._model = ModelSlot(ModelLoader(self._wake, self._threads))
         try:
-            settings = parameter_values.declare(self)
+            settings = node_parameters.declare(self)
         except TdnetError:
             self.destroy_node()
             raise
-        if unknown := parameter_values.unknown_overrides(self):
+        if unknown := node_parameters.unknown_overrides(self):
             self.get_logger().warning(one_line(unknown))
-        SetParametersServices(self, self._set_together)
-        self.add_on_set_parameters_callback(self._check_parameters)
-        self._failing = self.create_guard_condition(self._fall_back, self._waiting)
-        self._device = DeviceRecovery(self._model, self._failing.trigger)
-        self.create_timer(
-            RETRY_SECONDS,
-            self._return_to_device,
-            callback_group=self._waiting,
-            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        # Requests in it overlap, and do not block the callbacks of the node's own group.
+        group = ReentrantCallbackGroup()
+        self._model = ModelChanges(
+            self, group, self._threads, self._restart_gaps, self._replace_model
         )
-        self._diagnostics = Diagnostics(self, self._view, settings.diagnostics_period)
-        serve_transitions(self, self._load_first, self._waiting)
+        node_parameters.SetParametersServices(self, self._model.set_together)
+        self._diagnostics = Diagnostics(self, self._snapshot, settings.diagnostics_period)
+        serve_transitions(self, self._load_first, group)
         self.create_service(Trigger, "~/reset_memory", self._reset_memory)
         # A node is renewed only while it is active.
         if settings.autostart or self._process.renewals:
-            self._autostart = self.create_guard_condition(self._start, self._waiting)
+            self._autostart = self.create_guard_condition(self._start, group)
             self._autostart.trigger()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Create the output topics; load the model where `_load_first` has not."""
+        """Create the output topics; load the model if `_load_first` has not."""
         try:
-            settings = parameters.read(self)
+            settings = node_parameters.read(self)
             model = self._model.configure(settings)
-            self._class_publishers = ClassPublishers(self)
+            self._class_outputs = ClassOutputs(self)
             for name in settings.cameras or ("",):
                 self._cameras[name] = create_camera(self, name, settings.image_transport)
             result = super().on_configure(state)
-        # Not only TdnetError: whatever a device raises must leave the node unconfigured.
+        # Any exception, not only TdnetError, leaves the node unconfigured.
         except Exception as error:
             self._free()
             return self._failed("configure", error)
-        self._device.restart()
         self.get_logger().info(f"configured: {model.describe()}")
-        self._log_packaged(model)
+        self._model.log_packaged(model)
         self._failure = ""
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Take in frames, each camera with an empty memory."""
+        """Receive frames, each camera with an empty memory."""
         model = self._model.active
         if model is None:
             return FAILURE
@@ -140,7 +125,7 @@ class SegmentNode(LifecycleNode):
                 self,
                 self._cameras,
                 model,
-                self._device,
+                self._model.device,
                 self._threads,
                 self._process,
                 self._outlasting,
@@ -157,7 +142,7 @@ class SegmentNode(LifecycleNode):
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Take in no more frames and publish nothing more, also not of the frame at work."""
+        """Receive no more frames and publish nothing more, including the frame at work."""
         self._deactivate()
         return super().on_deactivate(state)
 
@@ -176,7 +161,7 @@ class SegmentNode(LifecycleNode):
         """Return to unconfigured after an error within a transition."""
         self._free()
         self._finalized = False
-        # rclpy keeps the exception to itself.
+        # rclpy does not report the exception.
         self._failure = f"error in a transition from {state.label}: the node is unconfigured again"
         self.get_logger().error(self._failure)
         return super().on_error(state)
@@ -184,19 +169,15 @@ class SegmentNode(LifecycleNode):
     # Parameters are applied here, after the check, since another validator may still refuse; the
     # callback that rclpy has for it does not exist on Humble.
     def set_parameters(self, parameter_list: list[Parameter]) -> list[SetParametersResult]:
-        """Set parameters, each on its own, and apply what is taken."""
+        """Set parameters, each on its own, and apply the accepted ones."""
         results = super().set_parameters(parameter_list)
-        if any(result.successful for result in results):
-            self._apply_parameters()
-        self._model.forget()
+        self._apply_parameters(accepted=any(result.successful for result in results))
         return results
 
     def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
         """Set parameters, all or none, and apply them."""
         result = super().set_parameters_atomically(parameter_list)
-        if result.successful:
-            self._apply_parameters()
-        self._model.forget()
+        self._apply_parameters(accepted=result.successful)
         return result
 
     def destroy_node(self) -> None:
@@ -204,173 +185,32 @@ class SegmentNode(LifecycleNode):
         self._deactivate()
         self._log_handler.detach()
         super().destroy_node()
-        # rclpy leaves it, and it would keep the node in the graph until the middleware finds its
-        # process gone: 20 s with Fast DDS.
+        # rclpy does not destroy it, and it would keep the node in the graph until the middleware
+        # notices the end of the process: 20 s with Fast DDS.
         self._state_machine.destroy_when_not_in_use()
 
     async def _start(self) -> None:
         def start() -> None:
-            if self._startable and self.trigger_configure() == SUCCESS:
+            if self._configurable and self.trigger_configure() == SUCCESS:
                 self.trigger_activate()
 
         await self._load_first(start)
 
+    async def _load_first(self, then: Callable[[], None]) -> None:
+        await self._model.load_first(lambda: self._configurable, then)
+
     @property
-    def _startable(self) -> bool:
+    def _configurable(self) -> bool:
         return self._model.active is None and not self._finalized
 
-    async def _load_first(self, then: Callable[[], None]) -> None:
-        """Load the model of an unconfigured node while other requests are served.
+    def _apply_parameters(self, *, accepted: bool) -> None:
+        if accepted:
+            settings = node_parameters.read(self)
+            self._diagnostics.set_period(settings.diagnostics_period)
+            self._model.apply(settings)
+        self._model.forget()
 
-        Args:
-            then: the transition that uses the model; called if there is none to load, too.
-        """
-        async with self._model_lock:
-            if self._startable:
-                self._loading = True
-                try:
-                    await self._model.load_first(parameters.read(self).segmenter)
-                # Parameters that cannot be read: the transition reports them.
-                except TdnetError:
-                    pass
-                finally:
-                    self._loading = False
-            try:
-                then()
-            finally:
-                self._model.forget()
-
-    def _publish_classes(self, model: ActiveModel) -> None:
-        if self._class_publishers is not None:
-            self._class_publishers.publish(model)
-
-    def _deactivate(self) -> None:
-        if self._session is not None:
-            self._outlasting = self._session.stop()
-            self._session = None
-
-    def _free(self) -> None:
-        self._deactivate()
-        # Nothing is at work with the next model.
-        self._outlasting = None
-        self._model.free()
-        self._device.restart()
-        if self._class_publishers is not None:
-            self._class_publishers.destroy()
-            self._class_publishers = None
-        for camera in self._cameras.values():
-            camera.publishers.destroy()
-        self._cameras.clear()
-        release_memory()
-
-    def _failed(self, transition: str, error: Exception) -> TransitionCallbackReturn:
-        self._failure = f"cannot {transition}: {describe(error)}"
-        self.get_logger().error(self._failure)
-        return FAILURE
-
-    def _view(self) -> NodeSnapshot:
-        if self._finalized:
-            state = "finalized"
-        elif self._model.active is None:
-            state = "unconfigured"
-        else:
-            state = "inactive" if self._session is None else "active"
-        own = (self.get_name(), self.get_namespace())
-        return NodeSnapshot(
-            state,
-            self._failure,
-            self._model.active,
-            self._cameras,
-            self._device.problems + outlasting_problems(self._outlasting),
-            loading=self._loading,
-            namesakes=self.get_node_names_and_namespaces().count(own) - 1,
-            start=self._process,
-        )
-
-    async def _set_together(self, changed: list[Parameter]) -> SetParametersResult:
-        """Set parameters, all or none; a model is loaded for them while frames go on.
-
-        Raises:
-            ParameterError: a parameter is unknown or has the wrong type.
-        """
-        parameter_values.check_known(self, changed)
-        if not parameters.needs_new_model(parameter.name for parameter in changed):
-            return self.set_parameters_atomically(changed)
-        async with self._model_lock:
-            self._restart_gaps()
-            try:
-                self._check_change_allowed(changed)
-                await self._model.load(parameters.read(self, changed))
-                return self.set_parameters_atomically(changed)
-            # Whatever a device raises, who asked must get an answer.
-            except Exception as error:
-                reason = describe(error)
-                if self._throttle.allows(reason):
-                    self.get_logger().warning(f"the model stays as it is: {reason}")
-                return SetParametersResult(successful=False, reason=reason)
-            finally:
-                self._model.forget()
-                # What failed while two models were on the device may work again.
-                self._device.restart()
-
-    def _check_change_allowed(self, changed: list[Parameter]) -> None:
-        configured = self._model.active is not None
-        parameters.check_change_allowed(self, changed, configured=configured)
-
-    def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
-        if not parameters.are_ours(changed):
-            return SetParametersResult(successful=True)
-        try:
-            self._check_change_allowed(changed)
-            self._model.prepare(parameters.read(self, changed))
-        # Whatever a device raises while a model is built must not end the node.
-        except Exception as error:
-            return SetParametersResult(successful=False, reason=describe(error))
-        return SetParametersResult(successful=True)
-
-    def _apply_parameters(self) -> None:
-        settings = parameters.read(self)
-        self._diagnostics.set_period(settings.diagnostics_period)
-        before = self._model.active
-        model = self._model.adopt(settings)
-        if before is not None and model is not None and model is not before:
-            self._use(before, model)
-
-    async def _fall_back(self) -> None:
-        async with self._model_lock:
-            before = self._model.active
-            self._restart_gaps()
-            try:
-                model = await self._device.fall_back()
-            except Exception as error:
-                self.get_logger().error(
-                    f"the device failed, and so does the CPU: {describe(error)}"
-                )
-                return
-            if before is not None and model is not None:
-                self.get_logger().error("; ".join(self._device.problems))
-                self._use(before, model)
-
-    async def _return_to_device(self) -> None:
-        if not self._device.return_due:
-            return
-        async with self._model_lock:
-            before = self._model.active
-            model = await self._device.return_to_device()
-            if before is not None and model is not None:
-                self._use(before, model)
-
-    def _log_packaged(self, model: ActiveModel) -> None:
-        """Log once what the packaged weights are for, if they are in use."""
-        if model.built_from.uses_packaged_weights and not self._packaged_logged:
-            self._packaged_logged = True
-            self.get_logger().warning(f"packaged weights in use: {PACKAGED_PURPOSE}")
-
-    def _use(self, before: ActiveModel, model: ActiveModel) -> None:
-        if model.segmenter is not before.segmenter:
-            self._device.restart()
-            self.get_logger().info(f"model changed: {model.describe()}")
-            self._log_packaged(model)
+    def _replace_model(self, before: ActiveModel, model: ActiveModel) -> None:
         if self._session is not None:
             changed = model.classes != before.classes
             self._session.use(
@@ -381,10 +221,52 @@ class SegmentNode(LifecycleNode):
         for camera in self._cameras.values():
             camera.gaps.restart()
 
-    def _wake(self) -> None:
-        executor = self.executor
-        if executor is not None:
-            executor.wake()
+    def _publish_classes(self, model: ActiveModel) -> None:
+        if self._class_outputs is not None:
+            self._class_outputs.publish(model)
+
+    def _deactivate(self) -> None:
+        if self._session is not None:
+            self._outlasting = self._session.stop()
+            self._session = None
+
+    def _free(self) -> None:
+        self._deactivate()
+        # No thread is at work with the next model.
+        self._outlasting = None
+        self._model.free()
+        if self._class_outputs is not None:
+            self._class_outputs.destroy()
+            self._class_outputs = None
+        for camera in self._cameras.values():
+            camera.outputs.destroy()
+        self._cameras.clear()
+        release_memory()
+
+    def _failed(self, transition: str, error: Exception) -> TransitionCallbackReturn:
+        self._failure = f"cannot {transition}: {describe(error)}"
+        self.get_logger().error(self._failure)
+        return FAILURE
+
+    def _snapshot(self) -> NodeSnapshot:
+        if self._finalized:
+            state = "finalized"
+        elif self._model.active is None:
+            state = "unconfigured"
+        else:
+            state = "inactive" if self._session is None else "active"
+        own = (self.get_name(), self.get_namespace())
+        return NodeSnapshot(
+            self.get_fully_qualified_name(),
+            state,
+            self._failure,
+            self._model.active,
+            self._cameras,
+            self._model.device.problems + outlasting_problems(self._outlasting),
+            loading=self._model.loading_first,
+            namesakes=self.get_node_names_and_namespaces().count(own) - 1,
+            start=self._process,
+        )
 
     def _reset_memory(
         self, request: Trigger.Request, response: Trigger.Response
@@ -406,7 +288,7 @@ def main(args: Sequence[str] | None = None) -> int:
         args: command line with ROS arguments; None: that of the process.
 
     Returns:
-        Exit status: 0 after a signal, 1 where the node could not start.
+        Exit status: 0 after a signal, 1 if the node could not start.
     """
     return run(lambda start: SegmentNode(start=start), args)
 

@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""Settings and fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.extras import exporting_package
 
 from tools.harness.shared_memory import remove_orphans
 
-# How long an example takes says more about the machine than about the code.
+# The time of an example depends more on the machine than on the code.
 hypothesis.settings.register_profile("tdnet", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("tdnet")
 
@@ -21,7 +21,7 @@ EXPORT_SIZE = (65, 129)
 
 
 def pytest_sessionstart() -> None:
-    """Give back the memory that killed processes of earlier runs have left."""
+    """Free the shared memory that killed processes of earlier runs left behind."""
     remove_orphans()
 
 
@@ -37,7 +37,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def exported_nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that `tdnet export` wrote: the nano weights for small frames, for all tests."""
+    """Export the nano weights for small frames with `tdnet export`, once for all tests."""
     for package in ("onnx", "onnxscript", "onnxruntime"):
         exporting_package(package)
     from tdnet_offline.command import main
@@ -50,7 +50,7 @@ def exported_nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what needs a GPU where there is none; `pytest -m cuda` runs it elsewhere."""
+    """Skip tests that need a GPU if there is none; `pytest -m cuda` selects them."""
     if torch.cuda.is_available():
         return
     skip = pytest.mark.skip(reason="needs a CUDA GPU: run `make test ARGS='-m cuda'` on one")

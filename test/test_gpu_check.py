@@ -1,4 +1,4 @@
-"""What `tools/gpu_check.sh` makes of its steps; the steps themselves need a GPU."""
+"""The outcomes of the steps of `tools/gpu_check.sh`; the steps themselves need a GPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tools.gpu_check import Step, collect_tests, judge, run, steps
+from tools.gpu_check import Step, collect_tests, outcome_of, run, steps
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,8 +47,8 @@ ABSENT = "ModuleNotFoundError: No module named 'surely_absent'"
 def test_only_a_package_that_is_not_installed_excuses(
     code: int | None, log: str, status: str, reason: str
 ) -> None:
-    judged, because = judge(code, log)
-    assert judged == status
+    found, because = outcome_of(code, log)
+    assert found == status
     assert reason in because
 
 

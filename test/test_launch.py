@@ -1,4 +1,3 @@
-import ast
 import json
 import os
 import re
@@ -11,8 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-
-from tdnet.backends import RUNTIMES
 
 ROOT = Path(__file__).parents[1]
 LAUNCH_FILE = ROOT / "launch" / "segment.launch.py"
@@ -99,45 +96,17 @@ def start(launch_ros: None) -> Callable[..., dict[str, Any]]:
     return launch
 
 
-def constant(name: str) -> Any:
-    """A constant of the launch file, read without ROS."""
-    for node in ast.parse(LAUNCH_FILE.read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
-            return ast.literal_eval(node.value)
-    raise AssertionError(f"the launch file has no {name}")
-
-
 def option(process: dict[str, Any], flag: str) -> list[str]:
     """Every value that the command line gives after a flag."""
     command = process["cmd"]
     return [value for given, value in pairwise(command) if given == flag]
 
 
-def test_choices_are_those_of_the_node() -> None:
-    settings = pytest.importorskip("tdnet_ros.settings", reason="needs ROS 2: use `make test`")
-    assert constant("PRECISIONS") == settings.PRECISION_NAMES
-    assert constant("IMAGE_TRANSPORTS") == settings.IMAGE_TRANSPORTS
-    assert set(constant("PARAMETERS")) < set(settings.NodeSettings().to_values())
-
-
-def test_params_file_states_the_defaults() -> None:
-    settings = pytest.importorskip("tdnet_ros.settings", reason="needs ROS 2: use `make test`")
-    (section,) = yaml.safe_load((ROOT / "config" / "segment.yaml").read_text()).values()
-    # ROS 2 cannot read the type of an empty list, so that these stand as comments.
-    defaults = {k: v for k, v in settings.NodeSettings().to_values().items() if v != []}
-    assert section["ros__parameters"] == defaults
-
-
-def test_params_file_names_every_parameter() -> None:
-    settings = pytest.importorskip("tdnet_ros.settings", reason="needs ROS 2: use `make test`")
-    lines = (ROOT / "config" / "segment.yaml").read_text().splitlines()
-    named = {line.strip(" #").partition(":")[0] for line in lines}
-    assert set(settings.NodeSettings().to_values()) <= named
-
-
 @pytest.mark.usefixtures("launch_ros")
 def test_every_argument_is_described() -> None:
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
+
+    from tdnet_ros.parameters import PARAMETERS
 
     description = get_launch_description_from_python_launch_file(str(LAUNCH_FILE))
     arguments = description.get_launch_arguments()
@@ -145,10 +114,19 @@ def test_every_argument_is_described() -> None:
     for argument in arguments:
         assert len(argument.description) > 20
         assert argument.default_value is not None
+        if spec := PARAMETERS.get(argument.name):
+            assert argument.description.startswith(spec.description)
+            assert tuple(argument.choices or ()) == (("", *spec.choices) if spec.choices else ())
     choices = {argument.name: argument.choices for argument in arguments if argument.choices}
-    assert choices["runtime"] == ("", *RUNTIMES)
     assert choices["image_transport"] == ("", "raw", "compressed")
     assert choices["respawn"] == ("true", "false")
+
+
+@pytest.mark.usefixtures("launch_ros")
+def test_the_launch_file_does_not_load_pytorch() -> None:
+    """It runs beside the node, on machines with little memory."""
+    code = "import runpy, sys; runpy.run_path(sys.argv[1]); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code, str(LAUNCH_FILE)]).returncode == 0
 
 
 def test_without_arguments_the_params_file_speaks(start: Callable[..., dict[str, Any]]) -> None:

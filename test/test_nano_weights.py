@@ -1,4 +1,4 @@
-"""What the card of the packaged weights says of them is so."""
+"""The card of the packaged weights: its files, recipes and the result of its short check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tdnet import describe_weights, packaged_weights
 from tdnet_offline.command import main
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.json_file import load_evaluation
-from tdnet_offline.operations import count_operations
 from tdnet_offline.training.recipe import load_recipe
 
 PAGE = (Path(__file__).parents[1] / "docs" / "nano-weights.md").read_text(encoding="utf-8")
@@ -32,10 +31,6 @@ def test_the_card_is_of_this_file(weights: Path) -> None:
     content = weights.read_bytes()
     assert f"`{hashlib.sha256(content).hexdigest()}`" in PAGE
     assert len(content) <= MAX_BYTES
-    assert f"float16, {len(content) / 1e6:.1f} MB" in PAGE
-    cost = count_operations(NANO)
-    parameters, gmac = cost.num_parameters / 1e6, cost.multiply_adds / 1e9
-    assert f"{parameters:.1f} M parameters, {gmac:.1f} GMAC a frame, input 257 x 513" in PAGE
 
 
 def test_the_file_comes_from_the_recipe_of_the_card(weights: Path) -> None:
@@ -54,12 +49,10 @@ def test_the_file_comes_from_the_recipe_of_the_card(weights: Path) -> None:
     assert re.fullmatch("[0-9a-f]{40}", info.metadata["git_commit"])
 
 
-def test_the_short_check_gives_what_the_card_says(tmp_path: Path) -> None:
-    command, mean_iou, accuracy = re.findall(
-        r"`tdnet (evaluate [^`]*)` gives a mean IoU of (\d+\.\d+) .*? accuracy of (\d+\.\d+)",
-        PAGE,
-        re.DOTALL,
-    )[0]
+def test_the_short_check_has_the_results_of_the_card(tmp_path: Path) -> None:
+    ((command, mean_iou, accuracy),) = re.findall(
+        r"`tdnet (evaluate [^`]*)`\D*(\d+\.\d+)\D*(\d+\.\d+)", PAGE
+    )
     assert main([*command.split(), "--report", str(tmp_path / "report"), "--worst", "0"]) == 0
     found = load_evaluation(tmp_path / "report" / "evaluation.json")
     confusion = metrics.total_confusion(found)

@@ -31,11 +31,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "tdnet_ros": (
         "",
         "rclpy_tools",
-        "limits",
-        "settings",
-        "parameters",
         "parameter_values",
-        "parameter_services",
+        "parameters",
+        "node_parameters",
         "process",
         "model",
         "camera",

@@ -1,7 +1,7 @@
-"""What `tools/gpu_check.sh` does: every test that needs a GPU, then benchmarks, within a time.
+"""Runs the tests that need a GPU and the benchmarks within a time limit; see `gpu_check.sh`.
 
-Each step is a process of its own with a limit, so that none takes the time of those after it. A
-step whose package is not installed is skipped, and the summary says which package that is.
+Each step is a process with its own limit, so that none uses up the time of later steps. A
+step whose package is not installed is skipped, and the summary names the package.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parents[1]
 TOTAL_SECONDS = 460
 EXIT_FAILED, EXIT_NO_GPU = 1, 2
-# Without these nothing runs.
+# Every step needs these.
 NEEDED = ("torch", "numpy", "cv2", "yaml", "safetensors", "pytest", "hypothesis", "rich")
-# PyTorch for CUDA brings Triton along; the rest is what single tests import.
+# PyTorch for CUDA includes Triton; single tests import the others.
 WANTED = ("triton", "av", "rosbags", "rclpy", "torchmetrics", "scipy", "lightning", "kornia")
 PACKAGES = ("torch", "triton", "numpy", "opencv-python-headless", "safetensors")
-# Files with such tests: those that mark them, and those that inherit the suite with its marks.
+# Files with such tests have the mark, or inherit the suite that has it.
 GPU_TESTS = re.compile("mark.cuda|VariantSuite")
 CITYSCAPES = ["--input-size", "769", "1537", "--camera-size", "1024", "2048"]
 
@@ -41,7 +41,7 @@ class Step:
     Attributes:
         name: of the step.
         command: arguments of the Python interpreter.
-        seconds: that it may take at most.
+        seconds: time limit.
     """
 
     name: str
@@ -51,13 +51,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a step.
+    """The result of a step.
 
     Attributes:
         name: of the step.
         status: ``"passed"``, ``"failed"`` or ``"skipped"``.
-        reason: why it failed or was skipped; empty where it passed.
-        seconds: that it took.
+        reason: why it failed or was skipped; empty if it passed.
+        seconds: duration.
         command: arguments of the Python interpreter.
     """
 
@@ -69,7 +69,7 @@ class Outcome:
 
 
 def steps(results: Path) -> list[Step]:
-    """Everything, most wanted first."""
+    """Return all steps, the most important first."""
     test = ROOT / "test"
     marked = [
         path.relative_to(test)
@@ -78,7 +78,7 @@ def steps(results: Path) -> list[Step]:
         if GPU_TESTS.search(path.read_text(encoding="utf-8"))
     ]
     found = []
-    # A folder each: what one lacks stops the collection of all others in the same process.
+    # One step per folder: a missing package stops the collection of a whole process.
     for folder in dict.fromkeys(path.parent for path in marked):
         name = "-".join(("tests", *folder.parts))
         files = [f"test/{path}" for path in marked if path.parent == folder]
@@ -91,13 +91,13 @@ def steps(results: Path) -> list[Step]:
         output = ["--json", str(results / f"{name}.json")]
         return Step(name, [*benchmark, "--variant", *variants, *options, *output], seconds)
 
-    first = ("tests-tdnet", "tests-tdnet-backends-cuda", "tests-tdnet-backends-cuda-kernels")
-    own = [step for step in found if step.name in first]
+    names = ("tests-tdnet", "tests-tdnet-backends-cuda", "tests-tdnet-backends-cuda-kernels")
+    first = [step for step in found if step.name in names]
     return [
-        *own,
+        *first,
         measure("benchmark-td4-psp18", ["td4-psp18"], CITYSCAPES, 150),
         measure("benchmark-nano", ["td4-psp18-nano"], ["--accuracy"], 90),
-        *(step for step in found if step not in own),
+        *(step for step in found if step not in first),
         measure(
             "benchmark-others",
             ["td2-psp50", "td4-bise18", "psp101"],
@@ -112,7 +112,7 @@ def steps(results: Path) -> list[Step]:
 
 
 def run(step: Step, results: Path, seconds: float) -> Outcome:
-    """Run a step for at most so many seconds; what it says is added to the log."""
+    """Run a step for at most `seconds`, and append its output to the log."""
     path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}
     began = time.monotonic()
@@ -132,17 +132,21 @@ def run(step: Step, results: Path, seconds: float) -> Outcome:
             process.wait()
             code = None
         output.seek(0)
-        said = output.read().decode("utf-8", errors="replace")
+        text = output.read().decode("utf-8", errors="replace")
     with (results / "log.txt").open("a", encoding="utf-8") as log:
-        log.write(f"== {step.name}\n{said}\n")
-    status, reason = judge(code, said)
+        log.write(f"== {step.name}\n{text}\n")
+    status, reason = outcome_of(code, text)
     return Outcome(step.name, status, reason, round(time.monotonic() - began, 1), step.command)
 
 
-def judge(code: int | None, log: str) -> tuple[str, str]:
-    """Status and reason of a process that ended with a code, or None for one out of time.
+def outcome_of(code: int | None, log: str) -> tuple[str, str]:
+    """Return status and reason of a process.
 
-    A package that is not installed is the reason to skip only where nothing else went wrong.
+    A missing package is a reason to skip only if there is no other error.
+
+    Args:
+        code: exit status; None: the time limit was reached.
+        log: output of the process.
     """
     if code is None:
         return "failed", "out of time"
@@ -162,7 +166,7 @@ def judge(code: int | None, log: str) -> tuple[str, str]:
 
 
 def collect_tests(results: Path) -> list[dict[str, Any]]:
-    """Make one list of what pytest wrote, and remove its files."""
+    """Return one list of the tests in pytest's files, and remove the files."""
     tests = []
     for path in sorted(results.glob("tests-*.xml")):
         for case in ElementTree.parse(path).iter("testcase"):
@@ -181,7 +185,7 @@ def collect_tests(results: Path) -> list[dict[str, Any]]:
 
 
 def machine() -> dict[str, Any]:
-    """Hardware and versions."""
+    """Return hardware and versions."""
     import torch
 
     properties = torch.cuda.get_device_properties(0)
@@ -217,7 +221,7 @@ def _answer(*command: str) -> str | None:
 
 
 def lacking(names: tuple[str, ...]) -> list[str]:
-    """Those of the modules that are not installed."""
+    """Return the modules that are not installed."""
     return [name for name in names if importlib.util.find_spec(name) is None]
 
 
@@ -236,7 +240,7 @@ def main(results: Path) -> int:
     results = results.resolve()
     results.mkdir(parents=True, exist_ok=True)
     if any(results.iterdir()):
-        print(f"gpu_check: {results} is not empty: results of one run each; give another folder")
+        print(f"gpu_check: {results} is not empty; give another folder")
         return EXIT_NO_GPU
     began, started = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     summary: dict[str, Any] = {"started": started, "machine": machine()}
@@ -252,7 +256,7 @@ def main(results: Path) -> int:
             outcome = Outcome(step.name, "skipped", "no time is left", 0.0, step.command)
         outcomes.append(outcome)
         print(f"{outcome.name}: {outcome.status} {outcome.reason} ({outcome.seconds} s)")
-        # After each, so that what there is is there when somebody ends this.
+        # Written after each step, so that an interrupted run leaves results.
         summary["seconds"] = round(time.monotonic() - began, 1)
         summary["steps"] = [asdict(outcome) for outcome in outcomes]
         _write(results / "summary.json", summary)

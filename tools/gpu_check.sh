@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs what needs a GPU, the tests and the benchmark, in under eight minutes.
+# Runs the tests and benchmarks that need a GPU in under eight minutes.
 #   tools/gpu_check.sh RESULTS       folder for the results: summary.json, tests.json, benchmark*.json, log.txt
-#   PYTHON=python3                   interpreter; by default that of `make setup`, or else python3
-# Nothing is downloaded: it uses what is installed beside PyTorch for CUDA, and says what it leaves
-# out for want of a package.
+#   PYTHON=python3                   interpreter; default: that of `make setup`, or else python3
+# Nothing is downloaded: it uses the installed packages, and lists the steps that are skipped for a
+# missing one.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 

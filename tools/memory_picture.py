@@ -1,10 +1,10 @@
-"""Draw the README's picture: frames that lost rows, segmented with the memory and without it.
+"""Draws the README's picture: frames without some rows, segmented with and without memory.
 
     python -m tools.memory_picture OUTPUT.webp
 
-Left: the camera image. Middle: labels of the packaged network, memory withheld. Right: with its
+Left: the camera image. Middle: labels of the packaged network without its memory. Right: with its
 memory. Top: the drawn street. Bottom: the motorway video of the demo. Every frame loses 30 % of
-its rows at a place of its own.
+its rows at a random place.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FRAMES = 30
 RATE = 10.0
 STREET = 1_000_001
 VIDEO_STEP = 3
-"""Of the motorway's 25 frames a second."""
+"""Every third of the motorway's 25 frames per second."""
 PANEL = (320, 160)
 GAP = 6
 DAMAGE = Damage(stripe=0.3)
@@ -55,7 +55,7 @@ def motorway_images() -> Iterator[Image]:
 
 
 def panels(images: Iterator[Image]) -> Iterator[Image]:
-    """Yield, for each frame, camera image and the two overlays side by side."""
+    """Yield the camera image and both overlays of each frame, side by side."""
     segmenter = SegmenterSettings(device="cpu").build()
     stream = segmenter.open_stream()
     options = OutputOptions(overlay=OverlayRenderer(segmenter.class_map, alpha=0.65, legend=False))

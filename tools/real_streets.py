@@ -1,4 +1,4 @@
-"""Lays real street frames out as data sets for `tdnet train` and `tdnet evaluate`.
+"""Writes real street frames as data sets for `tdnet train` and `tdnet evaluate`.
 
     python -m tools.real_streets SOURCE OUTPUT
 
@@ -6,7 +6,7 @@ SOURCE holds ``camvid``, ``aachen`` and ``kitti`` with ``frames``, ``teacher`` (
 ids) and, CamVid only, ``human`` labels (ids of the class map ``camvid``). OUTPUT gets:
 
 - ``camvid``: 19 classes; ``train``: stills, a video each, teacher labels corrected by the human
-  ones where those are unambiguous; ``val``: one video of 101 frames, labelled alike.
+  ones where these are unambiguous; ``val``: one video of 101 frames, labelled in the same way.
 - ``clips``: 19 classes; the videos of Aachen and KITTI with teacher labels.
 - ``camvid11``: 11 classes, human labels only; ``val`` as above, ``test``: stills, a video each.
 """
@@ -38,10 +38,10 @@ CORRECTIONS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "pedestrian": ((), "person"),
     "bicyclist": (("rider", "bicycle", "motorcycle"), None),
 }
-"""By human class: teacher classes that are a finer name for it and stay, and the class of all
-other pixels; None: they are ignored."""
+"""By human class: the teacher classes that are subclasses of it and are kept, and the class of all
+other pixels; None: ignored."""
 _AMBIGUOUS = ("fence", "wall")
-"""CamVid labels many walls as fence: where the teacher says wall, the pixel is ignored."""
+"""CamVid labels many walls as fence: if the teacher predicts wall, the pixel is ignored."""
 
 
 def correct(teacher: npt.NDArray[np.uint8], human: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -53,8 +53,8 @@ def correct(teacher: npt.NDArray[np.uint8], human: npt.NDArray[np.uint8]) -> npt
     result = teacher.copy()
     for name, (kept, other) in CORRECTIONS.items():
         pixels = human == coarse.class_by_name(name).id
-        for stays in kept:
-            pixels &= teacher != fine.class_by_name(stays).id
+        for subclass in kept:
+            pixels &= teacher != fine.class_by_name(subclass).id
         result[pixels] = IGNORED if other is None else fine.class_by_name(other).id
     fence, wall = _AMBIGUOUS
     unclear = (human == coarse.class_by_name(fence).id) & (teacher == fine.class_by_name(wall).id)
@@ -63,7 +63,7 @@ def correct(teacher: npt.NDArray[np.uint8], human: npt.NDArray[np.uint8]) -> npt
 
 
 def lay_out(source: Path, output: Path) -> None:
-    """Write the data sets; frames are links to those of the source.
+    """Write the data sets; frames are links to the source.
 
     Raises:
         FileExistsError: the output folder exists.
@@ -122,7 +122,7 @@ def _list(root: Path, split: str, line: str) -> None:
 
 
 def main() -> None:
-    """Lay the data sets out."""
+    """Write the data sets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path)
     parser.add_argument("output", type=Path)

@@ -23,8 +23,7 @@ from tdnet.checkpoints.official_teacher import undivided
 from tdnet.checkpoints.pytorch_checkpoint import check_dense, read_pytorch
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import WeightsError
-from tdnet.network.base import MAX_SIDE, MIN_SIDE
-from tdnet.variants import VARIANTS, feature_size
+from tdnet.variants import MAX_SIDE, MIN_SIDE, VARIANTS, feature_size
 
 # The largest network has 93 million numbers. In float64, with the two states of an optimiser for
 # each, they take 2.1 GiB.

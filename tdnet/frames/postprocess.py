@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tdnet.class_map.model import UNLABELLED, ClassMap
+from tdnet.class_map.classes import UNLABELLED
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
 from tdnet.frames.image_files import MAX_PIXELS, MAX_SIDE
 

@@ -7,17 +7,11 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from tdnet.class_map.model import MAX_NETWORK_CLASSES
+from tdnet.class_map.classes import MAX_NETWORK_CLASSES
 from tdnet.errors import InputError
 from tdnet.network.layers import Foldable
 from tdnet.network.temporal_memory import READ_AND_WRITE, MemoryAccess, TemporalMemory
-from tdnet.variants import Variant, feature_size
-
-MIN_SIDE = 33
-MAX_SIDE = 8193
-# Twice the pixels of the images that the networks were designed for. The memory of the attention
-# grows with the square of the pixels: 2 GiB in float32 at this limit, more than 8 GiB at 4K.
-MAX_PIXELS = 4 << 20
+from tdnet.variants import MAX_PIXELS, MAX_SIDE, MIN_SIDE, Variant, feature_size
 
 
 class StreamingNetwork(nn.Module, ABC):

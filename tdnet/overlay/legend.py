@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tdnet.class_map.model import UNLABELLED, ClassMap
+from tdnet.class_map.classes import UNLABELLED
+from tdnet.class_map.model import ClassMap
 
 Image = npt.NDArray[np.uint8]
 Entry = tuple[str, tuple[int, int, int]]

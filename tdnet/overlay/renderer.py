@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
+from tdnet.overlay import DEFAULT_ALPHA
 from tdnet.overlay.blending import BlendTables, create_blender
 from tdnet.overlay.legend import draw_legend
 
@@ -46,7 +47,7 @@ class OverlayRenderer:
         self,
         class_map: ClassMap,
         *,
-        alpha: float = 0.5,
+        alpha: float = DEFAULT_ALPHA,
         legend: bool = True,
         hidden_classes: Collection[int] = (),
         device: torch.device | str = "cpu",

@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
         description = export_network(settings, args.output, options, tell, frames)
     height, width = description.input_size
     print(
-        f"{args.output}: {len(description.graphs)} graphs of {description.variant} for "
+        f"{args.output}: {len(description.cycle.graphs)} graphs of {description.variant} for "
         f"{height} x {width}, {description.format}, {description.precision}"
     )
     return 0

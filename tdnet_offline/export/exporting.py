@@ -11,13 +11,14 @@ import torch
 from tdnet._util.packages import require
 from tdnet._util.regular_files import sha256
 from tdnet.backends.onnx.description import (
-    BATCH,
     DESCRIPTION_NAME,
-    LABELS,
-    LOGITS,
+    POSTPROCESSING,
+    PREPROCESSING,
+    Cycle,
     ExportDescription,
-    GraphFile,
+    HashedFile,
 )
+from tdnet.backends.onnx.tensors import BATCH, LABELS, LOGITS
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
 from tdnet.network import SegmentationNetwork
@@ -121,17 +122,17 @@ def export_network(
         description = ExportDescription(
             format=options.format,
             variant=model.variant.name,
-            memory_frames=model.variant.memory_capacity,
             num_classes=model.num_classes,
             input_size=model.input_size,
             precision=options.precision,
             opset=OPSET if options.format == "onnx" else None,
-            graphs=graphs,
+            cycle=Cycle(graphs, model.variant.memory_capacity),
             inputs=tuple(input_specs(model, options.dtype, batch)),
             outputs=tuple(output_specs(model, options.dtype, batch, options.output)),
+            preprocessing=PREPROCESSING,
+            postprocessing=POSTPROCESSING[options.output],
             class_map=class_map,
-            weights=checkpoint.path.name,
-            weights_sha256=checkpoint.sha256,
+            weights=HashedFile(checkpoint.path.name, checkpoint.sha256),
             made_with=provenance.versions(),
         )
         (place / DESCRIPTION_NAME).write_text(description.to_json(), encoding="utf-8")
@@ -145,7 +146,7 @@ def _write_paths(
     options: ExportOptions,
     tell: Callable[[str], None],
     calibration: Iterable[Image] | None,
-) -> tuple[GraphFile, ...]:
+) -> tuple[HashedFile, ...]:
     batch = BATCH if options.dynamic_batch else 1
     network = for_export(model, options.dtype)
     inputs = input_specs(network, options.dtype, batch)
@@ -162,5 +163,5 @@ def _write_paths(
         if seen is not None:
             quantise(written, file, seen[path], signed=options.precision == INT8_TENSORRT)
             written.unlink()
-        graphs.append(GraphFile(file.name, sha256(file)))
+        graphs.append(HashedFile(file.name, sha256(file)))
     return tuple(graphs)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tdnet._util.packages import require
-from tdnet.backends.onnx.description import BATCH, TensorSpec
+from tdnet.backends.onnx.tensors import BATCH, TensorSpec
 from tdnet.errors import InputError
 from tdnet_offline.export.path_graph import PathGraph, example_inputs
 

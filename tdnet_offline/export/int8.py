@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tdnet.backends.onnx.description import ENTRY
+from tdnet.backends.onnx.tensors import ENTRY
 from tdnet.errors import InputError
 from tdnet.frames.preprocess import Preprocessor, upload
 from tdnet.network import SegmentationNetwork

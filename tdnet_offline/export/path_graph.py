@@ -9,8 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from tdnet.backends.onnx.description import BATCH, TensorSpec
-from tdnet.backends.onnx.tensors import input_tensors, output_tensors
+from tdnet.backends.onnx.tensors import BATCH, TensorSpec, input_tensors, output_tensors
 from tdnet.network import SegmentationNetwork, TDNet
 from tdnet.network.layers import SpatialLayerNorm, resize
 from tdnet.network.pyramid_pooling import PyramidPooling

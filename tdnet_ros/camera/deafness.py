@@ -1,10 +1,10 @@
-"""Whether the node is deaf: another participant listens to a camera that sends it nothing."""
+"""Detection of a deaf node: another participant receives a camera's images, the node does not."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import rclpy
@@ -17,24 +17,17 @@ from rclpy.subscription import Subscription
 from rclpy.utilities import try_shutdown
 
 from tdnet_ros.camera.camera import Camera
+from tdnet_ros.camera.subscription import CameraSubscription
 from tdnet_ros.rclpy_tools.abandoned_ports import avoid_abandoned_ports
 from tdnet_ros.rclpy_tools.log_throttle import describe
 
 CHECK_SECONDS = 1.0
 LISTEN_SECONDS = 30.0
-# Where most images are lost in transport, a few may reach one participant and not the other.
+# If most images are lost in transport, a few may reach one participant and not the other.
 IMAGES = 5
-# Calls of the node's executor after which an image that arrived must have been taken.
+# Timer calls after which the node's executor must have taken an image that arrived.
 CONFIRMING_CHECKS = 3
 LONGEST_PAUSE_SECONDS = 600.0
-
-
-@dataclass(frozen=True)
-class CameraInput:
-    """A camera and the subscription of its images."""
-
-    camera: Camera
-    subscription: Subscription
 
 
 @dataclass(frozen=True)
@@ -43,8 +36,8 @@ class _Suspicion:
 
     Attributes:
         camera: that sent them.
-        last_arrival: of the node when the other participant began to listen.
-        checks: that have not seen another arrival since.
+        last_arrival: at this node, when the other participant subscribed.
+        checks: number of checks since then without an arrival.
     """
 
     camera: Camera
@@ -53,31 +46,31 @@ class _Suspicion:
 
 
 class DeafnessWatch:
-    """Finds out why a camera with a publisher sends nothing: it is idle, or the node is deaf.
+    """Decides whether a camera with a publisher is idle, or the node deaf.
 
-    Both look the same from inside. So a participant of its own subscribes to the images for some
-    seconds. If it receives some and the node none, the node is deaf. Otherwise nothing has
-    happened, and the next check waits for twice as long.
+    The node cannot distinguish the two. So a separate participant subscribes to the images for
+    some seconds. If it receives images and the node does not, the node is deaf. Otherwise nothing
+    happens, and the time until the next check doubles.
 
     Args:
         node: the active node.
-        inputs: by the name of the camera.
+        subscriptions: of its cameras.
         patience: returns the seconds without an image after which a camera is checked; 0: never.
         report: called by the executor with the reason, if the node is deaf.
-        renewals: how often the node was replaced before; each doubles the time until the first
-            check, so that a fault that this does not cure costs little.
+        renewals: times that the node was replaced before; each doubles the time until the first
+            check, so that a fault that a new node does not cure costs little.
     """
 
     def __init__(
         self,
         node: LifecycleNode,
-        inputs: Mapping[str, CameraInput],
+        subscriptions: Sequence[CameraSubscription],
         patience: Callable[[], float],
         report: Callable[[str], None],
         renewals: int = 0,
     ) -> None:
         self._node = node
-        self._inputs = inputs
+        self._subscriptions = subscriptions
         self._patience = patience
         self._report = report
         self._caution = 2.0**renewals
@@ -91,7 +84,7 @@ class DeafnessWatch:
         )
 
     def stop(self) -> None:
-        """Check no more."""
+        """End the checks."""
         self._stopping.set()
         self._node.destroy_timer(self._timer)
         if self._listening is not None:
@@ -101,19 +94,20 @@ class DeafnessWatch:
         self._confirm()
         patience, now = self._patience(), time.perf_counter()
         first = min(self._caution * patience, LONGEST_PAUSE_SECONDS)
-        for name, source in self._inputs.items():
-            arrived = source.camera.loss.last_arrival
+        for source in self._subscriptions:
+            camera = source.camera
+            arrived = camera.loss.last_arrival
             silent = now - (self._began if arrived is None else arrived)
             if silent <= patience:
-                source.camera.deaf = False
-                self._due.pop(name, None)
+                camera.deaf = False
+                self._due.pop(camera.name, None)
             elif (
                 patience
-                and silent > self._due.get(name, first)
+                and silent > self._due.get(camera.name, first)
                 and not self._is_listening
-                and self._node.count_publishers(source.camera.input_topic)
+                and self._node.count_publishers(camera.input_topic)
             ):
-                self._due[name] = silent + min(silent, LONGEST_PAUSE_SECONDS)
+                self._due[camera.name] = silent + min(silent, LONGEST_PAUSE_SECONDS)
                 self._listen(source)
 
     def _confirm(self) -> None:
@@ -134,29 +128,29 @@ class DeafnessWatch:
     def _is_listening(self) -> bool:
         return self._listening is not None and self._listening.is_alive()
 
-    def _listen(self, source: CameraInput) -> None:
+    def _listen(self, source: CameraSubscription) -> None:
         # A daemon, so that a middleware that blocks cannot keep the process from ending.
         self._listening = threading.Thread(
             target=self._compare, args=(source,), name="deafness", daemon=True
         )
         self._listening.start()
 
-    def _compare(self, source: CameraInput) -> None:
+    def _compare(self, source: CameraSubscription) -> None:
         camera = source.camera
         before = camera.loss.last_arrival
         try:
-            heard = _receives(self._node, source.subscription, self._stopping)
+            received = _receives(self._node, source.subscription, self._stopping)
         except Exception as error:
-            text = f"cannot check whether {camera.input_topic} is received: {describe(error)}"
-            if camera.throttle.allows(text):
-                self._node.get_logger().warning(text)
+            camera.warn(
+                f"cannot check whether {camera.input_topic} is received: {describe(error)}"
+            )
             return
-        if heard and camera.loss.last_arrival == before:
+        if received and camera.loss.last_arrival == before:
             self._suspicion = _Suspicion(camera, before)
 
 
 def _receives(node: LifecycleNode, subscription: Subscription, stopping: threading.Event) -> bool:
-    """Return whether a participant of its own receives messages of a subscription's topic."""
+    """Return whether a separate participant receives messages of a subscription's topic."""
     received: list[bytes] = []
     context = Context()
     with avoid_abandoned_ports():

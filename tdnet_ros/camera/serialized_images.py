@@ -1,15 +1,16 @@
-"""Camera messages as they come over the wire, read without copying their data.
+"""Camera messages in serialized form, read without copying their data.
 
-A subscription can hand over a message as bytes. To have the middleware make the Python message of
-them takes several times as long as the bytes themselves, with the interpreter locked, and for a
-frame that a newer one overtakes it would be for nothing. So the few fields before the data are
-read here, as CDR writes them (OMG DDS-XTypes 1.3, 7.4.3), and the data stay where they are.
+A subscription can return a message as bytes. Deserialization by the middleware takes several
+times as long as the reception of the bytes, holds the interpreter's lock, and is wasted on a frame
+that a newer one supersedes. So this module reads the few fields before the data, as CDR writes
+them (OMG DDS-XTypes 1.3, 7.4.3); the data stay in place.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +21,14 @@ from std_msgs.msg import Header
 
 from tdnet.errors import InputError
 
-# The first two bytes: how the rest is written. Others than these are left to the middleware.
+# The first two bytes name the encoding of the rest. The middleware reads other encodings.
 _BYTE_ORDER = {b"\x00\x00": ">", b"\x00\x01": "<"}
 _HEAD = 4
 
 
 @dataclass(frozen=True)
 class ReceivedImage:
-    """A `sensor_msgs/Image`; the data are a view of the bytes that came."""
+    """A `sensor_msgs/Image`; the data are a view of the received bytes."""
 
     header: Header
     height: int
@@ -40,22 +41,27 @@ class ReceivedImage:
 
 @dataclass(frozen=True)
 class ReceivedFile:
-    """A `sensor_msgs/CompressedImage`; the data are a view of the bytes that came."""
+    """A `sensor_msgs/CompressedImage`; the data are a view of the received bytes."""
 
     header: Header
     format: str
     data: npt.NDArray[np.uint8]
 
 
-def read_image(wire: bytes) -> ReceivedImage | Image:
+PixelMessage: TypeAlias = Image | ReceivedImage
+FileMessage: TypeAlias = CompressedImage | ReceivedFile
+CameraMessage: TypeAlias = PixelMessage | FileMessage
+
+
+def read_image(wire: bytes) -> PixelMessage:
     """Read a `sensor_msgs/Image`.
 
     Args:
-        wire: as a subscription with `raw` gives it; nobody else's, since PyTorch is told that its
-            memory may be written.
+        wire: of a subscription with `raw`; not used elsewhere, since the data are marked as
+            writable for PyTorch.
 
     Returns:
-        The message; the middleware's own where it is written in a way that is not read here.
+        The message; deserialized by the middleware if its encoding is not read here.
 
     Raises:
         InputError: the message is cut off.
@@ -75,7 +81,7 @@ def read_image(wire: bytes) -> ReceivedImage | Image:
     )
 
 
-def read_compressed_image(wire: bytes) -> ReceivedFile | CompressedImage:
+def read_compressed_image(wire: bytes) -> FileMessage:
     """Read a `sensor_msgs/CompressedImage`; see `read_image`."""
     order = _BYTE_ORDER.get(wire[:2])
     if order is None:
@@ -87,7 +93,7 @@ def read_compressed_image(wire: bytes) -> ReceivedFile | CompressedImage:
 def _deserialized(wire: bytes, kind: type[Image] | type[CompressedImage]) -> Image:
     try:
         return deserialize_message(wire, kind)
-    # What the middlewares raise has no common base.
+    # Exceptions of the middlewares have no common base.
     except Exception as error:
         raise InputError(
             f"the middleware cannot read a message of {len(wire)} bytes: {error}"
@@ -95,7 +101,7 @@ def _deserialized(wire: bytes, kind: type[Image] | type[CompressedImage]) -> Ima
 
 
 class _Reader:
-    """Takes one field after the other; each is aligned to its own size."""
+    """Reads one field after the other; each is aligned to its own size."""
 
     def __init__(self, wire: bytes, order: str) -> None:
         self._wire = wire
@@ -114,7 +120,7 @@ class _Reader:
     def text(self) -> str:
         size = self.number("I", 4)
         start, self._at = self._at, self._end(self._at, size)
-        # As rclpy reads it: to the first zero, and whatever is no UTF-8 replaced.
+        # As rclpy reads it: to the first zero, with invalid UTF-8 replaced.
         return self._wire[start : self._at].partition(b"\0")[0].decode(errors="replace")
 
     def data(self) -> npt.NDArray[np.uint8]:
@@ -134,9 +140,9 @@ class _Reader:
 
 
 class _Writable:
-    """Offers an array's memory as memory that may be written; it stays as long as it is used.
+    """Exposes an array's memory as writable, and keeps it alive.
 
-    PyTorch takes no other without a copy, and writes to no frame.
+    PyTorch copies read-only memory, and never writes to a frame.
     """
 
     def __init__(self, array: npt.NDArray[np.uint8]) -> None:

@@ -1,4 +1,4 @@
-"""How many of a camera's frames did not arrive: counted by the middleware, estimated by stamps."""
+"""Frames of a camera that did not arrive: counted by the middleware, estimated from stamps."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections import deque
 
 import numpy as np
 
-# Stamps that the estimate looks at, at most, and those that it keeps of a slow camera.
+# Stamps in the estimate, at most, and for a slow camera.
 STAMPS = 256
 SLOW_STAMPS = 64
 SECONDS = 10.0
-# Intervals on each side that an interval is compared with.
+# Neighbours on each side that an interval is compared with.
 CONTEXT = 8
 # Share of the intervals that must be near a multiple of the camera's period, and how near.
 REGULAR_SHARE = 0.8
@@ -24,12 +24,13 @@ FEWEST_JUMPS = 3
 def missing_frames(stamps_ns: np.ndarray) -> int:
     """Estimate how many frames are missing between those with the given stamps.
 
-    A jump of k periods is k - 1 missing frames. The period is that of the intervals on both sides
-    of a jump, so that a camera that changes its rate misses none. Nothing is said of a camera
-    without a steady period, of single pauses, and of the first and last `CONTEXT` intervals.
+    A jump of k periods is k - 1 missing frames. The period is taken from the intervals on both
+    sides of a jump, so that a change of the camera's rate counts none. A camera without a steady
+    period, single pauses, and the first and last `CONTEXT` intervals count as 0.
 
     Args:
-        stamps_ns: (n,) nanoseconds in order of arrival; where they go back, a new stretch begins.
+        stamps_ns: (n,) nanoseconds in order of arrival; a stamp that goes back begins a new
+            stretch.
     """
     intervals = np.diff(stamps_ns.astype(np.float64))
     breaks = np.flatnonzero(intervals <= 0)
@@ -45,7 +46,7 @@ def missing_frames(stamps_ns: np.ndarray) -> int:
 
 
 def _periods(intervals: np.ndarray) -> np.ndarray:
-    """Give the lengths, 1 or more, of all intervals with a full context in the camera's period."""
+    """Return the lengths, 1 or more, of all intervals with a full context, in periods."""
     count = len(intervals) - 2 * CONTEXT
     if count <= 0:
         return np.empty(0)
@@ -56,19 +57,19 @@ def _periods(intervals: np.ndarray) -> np.ndarray:
 
 
 def _shortest(windows: np.ndarray) -> np.ndarray:
-    """Give the typical length of the shortest intervals of each row, those of one period."""
+    """Return the typical length of the shortest intervals of each row, those of one period."""
     ascending = np.sort(windows, axis=1)
     single = np.count_nonzero(ascending < 1.5 * ascending[:, :1], axis=1)
     return ascending[np.arange(len(ascending)), (single - 1) // 2]
 
 
 class TransportLoss:
-    """What a camera sent and this node never saw.
+    """Frames that did not reach this node.
 
-    The middleware counts frames that were lost on their way, where it can: exactly, but only on
-    the last way to this node. Stamps show every frame that is missing, but not why: one lost on
-    the way or on the way before, one that the camera skipped, and one that was overtaken in the
-    subscription's queue of one frame, while the executor was busy, look the same.
+    The middleware counts lost frames exactly, if it can, but only on the last hop to this node.
+    Stamps show every missing frame, but not the cause: a loss on any hop, a frame that the camera
+    skipped, or one superseded in the subscription's queue of one frame while the executor was
+    busy.
     """
 
     def __init__(self) -> None:
@@ -78,11 +79,11 @@ class TransportLoss:
         self._lost = 0
 
     def arrived(self, now: float) -> None:
-        """Note that a frame arrived, whatever it is: seconds of a steady clock."""
+        """Note the arrival of a message, valid or not: seconds of a steady clock."""
         self._last_arrival = now
 
     def received(self, now: float, stamp_ns: int) -> None:
-        """Note the stamp of a frame that arrived: seconds of a steady clock, nanoseconds."""
+        """Note the stamp of a message: seconds of a steady clock, nanoseconds."""
         with self._lock:
             self._arrivals.append((now, stamp_ns))
 
@@ -98,13 +99,13 @@ class TransportLoss:
 
     @property
     def last_arrival(self) -> float | None:
-        """When the newest frame arrived; None: none did."""
+        """Arrival of the newest frame; None: none arrived."""
         return self._last_arrival
 
     def estimate(self, now: float) -> tuple[int, int]:
-        """Give how many of the latest frames are missing as their stamps tell, and arrived.
+        """Return how many of the latest frames are missing, by their stamps, and how many arrived.
 
-        Latest are those of the last `SECONDS`, and of a slow camera `SLOW_STAMPS`.
+        Latest are those of the last `SECONDS`, or for a slow camera the last `SLOW_STAMPS`.
         """
         with self._lock:
             arrivals = list(self._arrivals)

@@ -1,1 +1,1 @@
-"""What is wrong with the node or a camera, and why nothing is published."""
+"""`/diagnostics`: a list of checks over a snapshot of the node and of each camera."""

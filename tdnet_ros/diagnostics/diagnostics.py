@@ -1,76 +1,55 @@
-"""`/diagnostics`: whether the node works, how fast, and why nothing comes out."""
+"""The publisher of `/diagnostics`: one status for the model, one for each camera."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 
-from tdnet.segmenter import StreamingSegmenter
 from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros.camera.camera import Camera
-from tdnet_ros.diagnostics.camera_diagnosis import CameraDiagnosis
-from tdnet_ros.diagnostics.issue_log import IssueLog
-from tdnet_ros.diagnostics.issues import Issue
-from tdnet_ros.limits import Severity
+from tdnet_ros.camera.frame_statistics import Percentiles
+from tdnet_ros.diagnostics.checks import (
+    CAMERA_CHECKS,
+    NEXT_STEP,
+    NODE_CHECKS,
+    run_checks,
+    stamps_of_another_clock,
+)
+from tdnet_ros.diagnostics.issues import Issue, IssueLog, Severity, summarize
+from tdnet_ros.diagnostics.snapshot import CameraHistory, CameraWindow, NodeSnapshot
 from tdnet_ros.model.active_model import ActiveModel
-from tdnet_ros.process import Start
 from tdnet_ros.rclpy_tools.log_throttle import LogThrottle
 from tdnet_ros.rclpy_tools.process_memory import MEBIBYTE, device_memory, host_mebibytes
 
-NEXT_STEP = {"unconfigured": "configure", "inactive": "activate"}
-
-
-@dataclass(frozen=True)
-class NodeSnapshot:
-    """What the diagnostics look at; the node gives it for every message.
-
-    Attributes:
-        state: of the lifecycle: unconfigured, inactive, active or finalized.
-        failure: why the last transition failed; empty: it did not.
-        model: the loaded model, where there is one.
-        cameras: by name; frames come in only while the node is active.
-        problems: what makes the model's status an error, a sentence each.
-        loading: whether the first model is being loaded.
-        namesakes: other nodes of the same full name in the graph.
-        start: of the node; its renewals are counted.
-    """
-
-    state: str
-    failure: str
-    model: ActiveModel | None
-    cameras: Mapping[str, Camera]
-    problems: tuple[str, ...] = ()
-    loading: bool = False
-    namesakes: int = 0
-    start: Start = field(default_factory=Start)
+Values = Iterator[tuple[str, object]]
 
 
 class Diagnostics:
-    """Publishes one diagnostic message in a period: a status for the model, one for each camera.
+    """Runs the checks and publishes one diagnostic message a period.
 
     Args:
-        node: publishes and logs.
-        view: gives the state of the node.
-        period: seconds between two messages.
+        node: Node that publishes and logs.
+        snapshot: Returns the state of the node.
+        period: Seconds between two messages.
     """
 
     def __init__(
-        self, node: LifecycleNode, view: Callable[[], NodeSnapshot], period: float
+        self, node: LifecycleNode, snapshot: Callable[[], NodeSnapshot], period: float
     ) -> None:
         self._node = node
-        self._view = view
+        self._snapshot = snapshot
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        # A paused simulation must not silence what would explain its silence.
+        # Steady: a paused simulation must not stop the diagnostics.
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(period, self.publish, clock=self._clock)
         self._activated = time.perf_counter()
         self._log = IssueLog(node.get_logger(), LogThrottle(), self._activated)
-        self._diagnoses: dict[str, CameraDiagnosis] = {}
+        self._histories: dict[str, CameraHistory] = {}
+        self._camera_logs: dict[str, IssueLog] = {}
 
     def set_period(self, period: float) -> None:
         """Change the time between two messages: seconds."""
@@ -79,128 +58,131 @@ class Diagnostics:
             self._timer.reset()
 
     def restart(self) -> None:
-        """Begin a new activation: what was seen of the cameras before does not count."""
-        self._diagnoses.clear()
+        """Begin a new activation: discard the histories of the cameras."""
+        self._histories.clear()
+        self._camera_logs.clear()
         self._activated = time.perf_counter()
 
     def publish(self) -> None:
-        """Look at the node and publish what is seen."""
-        view = self._view()
+        """Run the checks and publish the result."""
+        snapshot = self._snapshot()
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
-        message.status = [self._model_status(view)]
-        if view.state == "active" and view.model is not None:
-            message.status += self._camera_statuses(view.cameras, view.model)
+        message.status = [self._model_status(snapshot)]
+        if snapshot.state == "active" and snapshot.model is not None:
+            message.status += self._camera_statuses(snapshot.cameras, snapshot.model)
         self._publisher.publish(message)
 
-    def _model_status(self, view: NodeSnapshot) -> DiagnosticStatus:
-        issues = explain_node(view, self._node.get_fully_qualified_name())
-        severity = max((issue.severity for issue in issues), default=Severity.OK)
-        text = "; ".join(issue.text for issue in issues) or "active"
-        # Failures and problems were logged when they came up.
+    def _model_status(self, node: NodeSnapshot) -> DiagnosticStatus:
+        issues = run_checks(NODE_CHECKS, node)
+        # Errors were logged when they occurred.
         new = [issue for issue in issues if issue.severity is not Severity.ERROR]
-        self._log.note(new, time.perf_counter())
-        values: dict[str, object] = {"state": view.state}
-        if view.state in NEXT_STEP and not view.loading:
-            values["next step"] = NEXT_STEP[view.state]
-        if view.start.renewals:
-            values["renewals"] = view.start.renewals
-            values["renewal reason"] = view.start.reason
-        host = host_mebibytes()
-        if host is not None:
-            values["host memory MiB"] = f"{host:.0f}"
-        if view.model is not None:
-            values.update(_model_values(view.model.segmenter))
-            weights = view.model.built_from.weights
-            values["weights"] = weights or f"packaged: {PACKAGED_PURPOSE}"
-        return self._status("model", severity, text, values)
+        self._log.update(new, time.perf_counter())
+        return self._status("model", issues, "active", model_values(node))
 
     def _camera_statuses(
         self, cameras: Mapping[str, Camera], model: ActiveModel
     ) -> Iterator[DiagnosticStatus]:
-        for camera in cameras.values():
-            if camera.name not in self._diagnoses:
-                diagnosis = CameraDiagnosis(self._node, camera, self._activated)
-                self._diagnoses[camera.name] = diagnosis
-        busy = {name: diagnosis.look() for name, diagnosis in self._diagnoses.items()}
-        total = sum(busy.values())
-        for name, diagnosis in self._diagnoses.items():
-            found = diagnosis.status(model, busy[name] / total if total else None)
-            shown = f"camera {name}" if name else "camera"
-            yield self._status(shown, found.severity, found.text, found.values)
+        now = time.perf_counter()
+        for name, camera in cameras.items():
+            if name not in self._histories:
+                began = self._activated
+                self._histories[name] = CameraHistory(self._node, camera, began)
+                self._camera_logs[name] = IssueLog(self._node.get_logger(), camera.throttle, began)
+        windows = {
+            name: history.window(model.settings, now) for name, history in self._histories.items()
+        }
+        busy_ms = sum(window.busy_ms for window in windows.values())
+        for name, window in windows.items():
+            issues = run_checks(CAMERA_CHECKS, window)
+            self._camera_logs[name].update(issues, now)
+            yield self._status(
+                f"camera {name}" if name else "camera",
+                issues,
+                f"{window.rate:.1f} frames a second",
+                camera_values(window, model, window.busy_ms / busy_ms if busy_ms else None),
+            )
 
     def _status(
-        self, name: str, severity: Severity, text: str, values: Mapping[str, object]
+        self, name: str, issues: list[Issue], working: str, values: Values
     ) -> DiagnosticStatus:
         node = self._node.get_fully_qualified_name()
+        severity, message = summarize(issues, working)
         return DiagnosticStatus(
             level=bytes([severity]),
-            # With the namespace: one diagnostics topic serves every robot of a fleet.
+            # With the namespace: the robots of a fleet share a diagnostics topic.
             name=f"{node.lstrip('/')}: {name}",
-            message=text,
+            message=message,
             hardware_id=node,
-            values=_key_values(values.items()),
+            values=[KeyValue(key=key, value=str(value)) for key, value in values],
         )
 
 
-def explain_node(view: NodeSnapshot, node: str) -> list[Issue]:
-    """Report what is wrong with the node as a whole; empty where it works.
-
-    Args:
-        view: what is seen of the node.
-        node: its fully qualified name.
-    """
-    state = explain_state(view, node)
-    issues = [state] if state else []
-    if view.namesakes:
-        issues.append(
-            Issue(
-                "namesake",
-                f"{view.namesakes} more of the name {node} in the graph: end the other node, or "
-                "start this one with another name or namespace; a node that was killed leaves "
-                "the graph after some 20 s",
-            )
-        )
-    return issues
-
-
-def explain_state(view: NodeSnapshot, node: str) -> Issue | None:
-    """Say what is wrong with the node as a whole, or None where it works.
-
-    Args:
-        view: what is seen of the node.
-        node: its fully qualified name.
-    """
-    if view.loading:
-        return Issue("loading", "not active: the model is being loaded", Severity.OK)
-    if view.failure:
-        return Issue("failure", view.failure, Severity.ERROR)
-    if view.problems:
-        return Issue("problem", "; ".join(view.problems), Severity.ERROR)
-    if view.state == "active":
-        return None
-    step = NEXT_STEP.get(view.state)
-    remedy = f"run `ros2 lifecycle set {node} {step}`" if step else "start it anew"
-    return Issue("not active", f"not active: the node is {view.state}; {remedy}")
-
-
-def _key_values(values: Iterable[tuple[str, object]]) -> list[KeyValue]:
-    return [KeyValue(key=key, value=str(value)) for key, value in values]
-
-
-def _model_values(segmenter: StreamingSegmenter) -> dict[str, object]:
-    values: dict[str, object] = {
-        "variant": segmenter.variant.name,
-        "class map": segmenter.class_map.name,
-        "device": segmenter.device,
-        "precision": segmenter.precision,
-        "runtime": segmenter.runtime,
-        "input size": "{} x {}".format(*segmenter.input_size),
-        "memory of a camera MiB": f"{segmenter.memory_bytes / MEBIBYTE:.2f}",
-    }
+def model_values(node: NodeSnapshot) -> Values:
+    """Return the values of the model's status."""
+    yield "state", node.state
+    if node.state in NEXT_STEP and not node.loading:
+        yield "next step", NEXT_STEP[node.state]
+    if node.start.renewals:
+        yield "renewals", node.start.renewals
+        yield "renewal reason", node.start.reason
+    host = host_mebibytes()
+    if host is not None:
+        yield "host memory MiB", f"{host:.0f}"
+    if node.model is None:
+        return
+    segmenter = node.model.segmenter
+    yield "variant", segmenter.variant.name
+    yield "class map", segmenter.class_map.name
+    yield "device", segmenter.device
+    yield "precision", segmenter.precision
+    yield "runtime", segmenter.runtime
+    yield "input size", "{} x {}".format(*segmenter.input_size)
+    yield "memory of a camera MiB", f"{segmenter.memory_bytes / MEBIBYTE:.2f}"
     device = device_memory(segmenter.device)
     if device is not None:
-        values["device memory allocated MiB"] = f"{device.allocated:.0f}"
-        values["device memory reserved MiB"] = f"{device.reserved:.0f}"
-        values["device memory total MiB"] = f"{device.total:.0f}"
-    return values
+        yield "device memory allocated MiB", f"{device.allocated:.0f}"
+        yield "device memory reserved MiB", f"{device.reserved:.0f}"
+        yield "device memory total MiB", f"{device.total:.0f}"
+    yield "weights", node.model.built_from.weights or f"packaged: {PACKAGED_PURPOSE}"
+
+
+def camera_values(camera: CameraWindow, model: ActiveModel, share: float | None) -> Values:
+    """Return the values of a camera's status.
+
+    Args:
+        camera: The camera.
+        model: Model that segments its frames.
+        share: Share of the device's time that the camera got, 0 to 1; None: no camera got any.
+    """
+    last = camera.last
+    yield "frames a second", f"{camera.rate:.2f}"
+    yield "frames a second received", f"{camera.received_rate:.2f}"
+    yield "received", last.counts.received
+    yield "segmented", last.counts.segmented
+    yield "dropped", last.counts.dropped
+    yield "dropped for newer ones", last.counts.overtaken
+    yield "refused", last.counts.refused
+    yield "lost in transport", last.lost
+    yield "missing by stamps", f"{last.missing} of the latest {last.missing + last.latest}"
+    if share is not None:
+        yield "share of device time", f"{share:.2f}"
+    if last.path is not None:
+        yield "memory frames", f"{last.memory_frames} of {model.segmenter.memory_capacity}"
+        yield "path", last.path
+    yield "last reset", last.last_reset.value if last.last_reset else ""
+    yield "resets", last.resets
+    yield "last error", last.last_error
+    for stage, milliseconds in last.latency.items():
+        yield from _percentiles(f"latency {stage} ms", milliseconds)
+    unknown = stamps_of_another_clock(camera)
+    if unknown:
+        yield "age", unknown.text
+    elif last.age is not None:
+        yield from _percentiles("age ms", last.age)
+
+
+def _percentiles(name: str, found: Percentiles) -> Values:
+    yield f"{name} p50", f"{found.p50:.1f}"
+    yield f"{name} p95", f"{found.p95:.1f}"
+    yield f"{name} p99", f"{found.p99:.1f}"

@@ -1,23 +1,88 @@
-"""What the diagnostics found: a sentence that says what is wrong and what to do."""
+"""Issues that the checks find, and the log lines for them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
-from tdnet_ros.limits import Severity
+from rclpy.impl.rcutils_logger import RcutilsLogger
+
+from tdnet_ros.rclpy_tools.log_throttle import LogThrottle
+
+# Seconds that an issue must last before it is logged: a new node has not discovered its peers.
+SETTLED_AFTER = 1.5
+
+
+class Severity(IntEnum):
+    """Severity of an issue; the numbers are those of `diagnostic_msgs/DiagnosticStatus`."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
 
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing found.
+    """One issue.
 
     Attributes:
-        cause: what it is, in words that stay the same while its text changes with what is
-            measured.
-        text: what is so, and what to do.
-        severity: how bad it is; OK: it is meant to be so.
+        cause: Identifies the issue; does not change with the measured values.
+        text: What is wrong, and what to do.
+        severity: OK: a note, nothing is wrong.
+        final: Later checks are skipped: they would report consequences of this issue.
     """
 
     cause: str
     text: str
     severity: Severity = Severity.WARN
+    final: bool = False
+
+
+def summarize(issues: Sequence[Issue], working: str) -> tuple[Severity, str]:
+    """Return the severity and the message of a status.
+
+    Args:
+        issues: What the checks found.
+        working: Message if nothing is wrong; notes are appended.
+    """
+    severity = max((issue.severity for issue in issues), default=Severity.OK)
+    shown = [issue.text for issue in issues if issue.severity is not Severity.OK or issue.final]
+    return severity, "; ".join(shown or [working, *(issue.text for issue in issues)])
+
+
+class IssueLog:
+    """Logs an issue once when it has lasted, and again only after it was gone.
+
+    Args:
+        logger: Logger of the node.
+        throttle: Shared with other log lines about the same camera.
+        now: Start of the observation, seconds of a steady clock.
+    """
+
+    def __init__(self, logger: RcutilsLogger, throttle: LogThrottle, now: float) -> None:
+        self._logger = logger
+        self._throttle = throttle
+        self._updated = now
+        self._since: dict[str, float] = {}
+        self._logged: set[str] = set()
+
+    def update(self, issues: Iterable[Issue], now: float) -> None:
+        """Log the issues that are due, given everything that is wrong now."""
+        found = {issue.cause: issue for issue in issues}
+        # An issue may have begun at any time since the last update; a long period must not delay
+        # the log line.
+        self._since = {cause: self._since.get(cause, self._updated) for cause in found}
+        self._logged &= found.keys()
+        self._updated = now
+        for cause, issue in found.items():
+            settled = now - self._since[cause] >= SETTLED_AFTER
+            if cause not in self._logged and settled and self._throttle.allows(issue.text):
+                self._logged.add(cause)
+                # Three lines: rclpy's logger refuses another severity from the same one.
+                if issue.severity is Severity.OK:
+                    self._logger.info(issue.text)
+                elif issue.severity is Severity.WARN:
+                    self._logger.warning(issue.text)
+                else:
+                    self._logger.error(issue.text)

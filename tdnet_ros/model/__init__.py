@@ -1,1 +1,1 @@
-"""The model in use, loading another beside it, and falling back to the CPU."""
+"""The model in use, its replacement by another, and the fallback to the CPU."""

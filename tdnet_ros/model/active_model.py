@@ -1,7 +1,8 @@
-"""The model that frames are segmented with."""
+"""The model that segments the frames, and its settings."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from tdnet.class_map.model import ClassMap
@@ -10,17 +11,18 @@ from tdnet.frames.postprocess import OutputOptions
 from tdnet.overlay.renderer import OverlayRenderer
 from tdnet.segmenter import StreamingSegmenter
 from tdnet.settings import SegmenterSettings
-from tdnet_ros.settings import NodeSettings, ParameterError
+from tdnet_ros.parameter_values import ParameterError
+from tdnet_ros.parameters import NodeSettings
 
 
 @dataclass(frozen=True)
 class ActiveModel:
-    """A loaded model and the settings that it runs with; replaced as a whole between two frames.
+    """A loaded model and the settings in force; replaced as a whole between two frames.
 
     Attributes:
         segmenter: the model.
-        built_from: what the model was built from. It differs from the settings while the CPU
-            replaces a device that failed.
+        built_from: settings that the model was built from; differ from those in force while the
+            CPU replaces a device that failed.
         renderer: draws the overlay with the model's classes.
         settings: of the node.
     """
@@ -34,7 +36,7 @@ class ActiveModel:
     def create(
         cls, segmenter: StreamingSegmenter, built_from: SegmenterSettings, settings: NodeSettings
     ) -> ActiveModel:
-        """Put together a model and the settings of the node.
+        """Combine a model with the settings of the node.
 
         Raises:
             TdnetError: the settings name a class that the model's class map does not have.
@@ -58,7 +60,7 @@ class ActiveModel:
         return cls(segmenter, built_from, renderer, settings)
 
     def adapted(self, settings: NodeSettings) -> ActiveModel:
-        """Give the model of the same model for other settings of the node.
+        """Return the same model with other settings of the node.
 
         Raises:
             TdnetError: the settings name a class that the model's class map does not have.
@@ -69,11 +71,11 @@ class ActiveModel:
 
     @property
     def is_fallback(self) -> bool:
-        """Whether the model runs elsewhere than the settings say."""
+        """Whether the CPU replaces the device of the settings."""
         return self.built_from != self.settings.segmenter
 
     def describe(self) -> str:
-        """Name the model, its size, device and numbers."""
+        """Return variant, input size, device and precision in words."""
         model = self.segmenter
         return (
             f"{model.variant.name} at {model.input_size[0]} x {model.input_size[1]} "
@@ -90,11 +92,15 @@ class ActiveModel:
             settings.confidence_threshold,
         )
 
-    def options(self, *, confidence: bool, overlay: bool) -> OutputOptions:
-        """Return what the segmenter computes of a frame beside its labels."""
+    def options(self, images: Collection[str]) -> OutputOptions:
+        """Return what the segmenter computes for a frame.
+
+        Args:
+            images: fields of `SegmentationResult`; the labels are always computed.
+        """
         return OutputOptions(
             size=self.settings.output_size,
-            confidence=confidence,
+            confidence="confidence" in images,
             confidence_threshold=self.settings.confidence_threshold,
-            overlay=self.renderer if overlay else None,
+            overlay=self.renderer if "overlay" in images else None,
         )

@@ -1,4 +1,4 @@
-"""What the node does when the device fails: the CPU stands in, and the device is tried again."""
+"""Recovery from a device that fails: fallback to the CPU, and later attempts to return."""
 
 from __future__ import annotations
 
@@ -14,56 +14,56 @@ from tdnet_ros.model.model_loading import ModelLoadError
 from tdnet_ros.model.model_slot import ModelSlot
 from tdnet_ros.rclpy_tools.log_throttle import one_line
 
-# Frames in a row that the device may fail on before the CPU stands in.
+# Frames in a row that the device may fail on before the CPU replaces it.
 FAILURES_ALLOWED = 2
-# Seconds between two attempts to bring the model back.
+# Seconds between two attempts to return to the device.
 RETRY_SECONDS = 60.0
 
 
 class DeviceRecovery:
-    """Follows how the device fares with the frames and brings the model back.
+    """Counts failures of the device, falls back to the CPU, and returns to the device.
 
     A failure costs a frame: the next one starts a new memory. After more than `FAILURES_ALLOWED`
-    in a row the CPU stands in, until the device can hold the model again. Where the CPU itself
-    fails, each frame is another attempt.
+    in a row the CPU replaces the device, until the device can hold the model again. If the CPU
+    itself fails, each frame is another attempt.
 
     Args:
         model: the model in use.
-        ask: asks the executor to run `fall_back`; called from the inference thread.
+        request: has the executor run `fall_back`; called from the inference thread.
     """
 
-    def __init__(self, model: ModelSlot, ask: Callable[[], None]) -> None:
+    def __init__(self, model: ModelSlot, request: Callable[[], None]) -> None:
         self._model = model
-        self._ask = ask
+        self._request = request
         self._lock = threading.Lock()
         self._failures = 0
         self._last_error = ""
-        self._asked = False
+        self._requested = False
         self._fall_back_after = self._return_after = 0.0
 
     def restart(self) -> None:
-        """Count failures from zero: another model is in use, or the device has more room."""
+        """Count failures from zero: another model is in use, or memory of the device is free."""
         with self._lock:
             self._failures = 0
 
     def worked(self) -> None:
-        """Note that the device segmented a frame."""
+        """Count a frame that the device segmented."""
         if self._failures:
             self.restart()
 
     def failed(self, error: DeviceError) -> None:
-        """Note that the device failed on a frame."""
+        """Count a frame that the device failed on."""
         with self._lock:
             self._failures += 1
             self._last_error = one_line(error)
-            ask = not self._asked and self.due
-            self._asked = self._asked or ask
-        if ask:
-            self._ask()
+            request = not self._requested and self.due
+            self._requested = self._requested or request
+        if request:
+            self._request()
 
     @property
     def due(self) -> bool:
-        """Whether the CPU should stand in."""
+        """Whether the CPU should replace the device."""
         model = self._model.active
         return (
             model is not None
@@ -74,13 +74,13 @@ class DeviceRecovery:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong with the device now, a sentence each."""
+        """Problems of the device now, a sentence each."""
         model = self._model.active
         with self._lock:
             found = []
             if model is not None and model.is_fallback:
                 found.append(
-                    f"device {model.settings.segmenter.device} failed, the CPU stands in: "
+                    f"device {model.settings.segmenter.device} failed, the CPU replaces it: "
                     f"{self._last_error}; the device is tried again every {RETRY_SECONDS:.0f} s"
                 )
             if self._failures:
@@ -88,7 +88,10 @@ class DeviceRecovery:
         return tuple(found)
 
     async def fall_back(self) -> ActiveModel | None:
-        """Have the CPU stand in; None where there is no need any more.
+        """Move the model to the CPU.
+
+        Returns:
+            The model on the CPU; None if a fallback is no longer due.
 
         Raises:
             ModelLoadError: the CPU cannot hold the model either.
@@ -99,8 +102,8 @@ class DeviceRecovery:
                 return None
             self._return_after = time.monotonic() + RETRY_SECONDS
             wanted = model.settings.segmenter
-            # Numbers chosen for one device may be slow or unknown on the other; what TensorRT,
-            # which has no CPU, makes engines of is read by ONNX Runtime too.
+            # A precision chosen for one device may be slow or unknown on the other. TensorRT does
+            # not run on a CPU, but ONNX Runtime reads the same folder.
             runtime = "onnxruntime" if wanted.runtime == "tensorrt" else wanted.runtime
             on_cpu = replace(wanted, device="cpu", precision="auto", runtime=runtime)
             return await self._use(on_cpu)
@@ -108,16 +111,16 @@ class DeviceRecovery:
             self._fall_back_after = time.monotonic() + RETRY_SECONDS
             raise
         finally:
-            self._asked = False
+            self._requested = False
 
     @property
     def return_due(self) -> bool:
-        """Whether the CPU has stood in for so long that the device is tried again."""
+        """Whether it is time to try the device again."""
         model = self._model.active
         return model is not None and model.is_fallback and time.monotonic() >= self._return_after
 
     async def return_to_device(self) -> ActiveModel | None:
-        """Try the device that the CPU stands in for; None where it still fails."""
+        """Move the model back to the device; None if the device still fails."""
         model = self._model.active
         if model is None or not model.is_fallback:
             return None

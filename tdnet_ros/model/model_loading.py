@@ -1,4 +1,4 @@
-"""Loads a model beside the one in use, in a thread of its own."""
+"""Loading of a model in a thread of its own, beside the one in use."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from tdnet.settings import SegmenterSettings
 from tdnet_ros.rclpy_tools.log_throttle import describe
 from tdnet_ros.rclpy_tools.process_memory import release_memory
 
-# Seconds after which the memory of a replaced model is given back even if it is still in use.
+# Seconds after which the memory of a replaced model is released even if it is still in use.
 REPLACED_WITHIN = 30.0
 
-
-# Of weights and class map: modification time and size, None where there is no such file.
+# Of weights and class map: modification time and size, None if there is no such file.
 FileStates = tuple[tuple[int, int] | None, ...]
 
 
@@ -35,8 +34,8 @@ class LoadedModel:
     """A model that is ready for its first frame.
 
     Attributes:
-        settings: what it was built from.
-        files: state of the files that the settings name, before they were read.
+        settings: that it was built from.
+        files: states of the files that the settings name, before they were read.
         segmenter: the model, warmed up.
     """
 
@@ -49,7 +48,7 @@ def build_model(settings: SegmenterSettings) -> LoadedModel:
     """Build a model and warm it up; takes seconds, and minutes where the processor is busy.
 
     Raises:
-        TdnetError: the model cannot be built; whatever a device raises passes through.
+        TdnetError: the model cannot be built; other exceptions of a device pass through.
     """
     files = file_states(settings)
     segmenter = settings.build()
@@ -58,12 +57,12 @@ def build_model(settings: SegmenterSettings) -> LoadedModel:
 
 
 class ModelLoader:
-    """Loads models for a coroutine of the executor, which goes on with its other callbacks.
+    """Loads models for a coroutine of the executor, without blocking other callbacks.
 
     Args:
         wake: wakes the executor; called from the thread that loads.
-        threads: number of threads for PyTorch and other runtimes; a new thread would begin with
-            the one that a frame at work uses (`tdnet.frames.frame_io`).
+        threads: number of threads for PyTorch and other runtimes; a new thread would inherit the
+            single one that a frame at work uses (`tdnet.frames.frame_io`).
     """
 
     def __init__(self, wake: Callable[[], None], threads: int) -> None:
@@ -76,19 +75,19 @@ class ModelLoader:
         """Build and warm up a model.
 
         Args:
-            settings: what it is built from.
-            unless: state of the files that are loaded already; None: none is.
+            settings: of the model.
+            unless: states of the files of a model that is loaded already; None: none is.
 
         Returns:
-            The model; None where the files are still in that state.
+            The model; None if the files are still in those states.
 
         Raises:
-            ModelLoadError: the model cannot be built; the message says why.
+            ModelLoadError: the model cannot be built.
         """
         loaded: Future[LoadedModel | None] = Future()
-        # A daemon, so that a file that never ends cannot keep the process from ending. Of the same
-        # priority as all threads: one of lower priority that waits for a processor while it holds
-        # the interpreter's lock would stall the frames.
+        # A daemon, so that a file that never ends cannot keep the process from ending. Of normal
+        # priority: a thread of lower priority that holds the interpreter's lock while it waits for
+        # a processor would stall the frames.
         threading.Thread(
             target=self._run, args=(settings, unless, loaded), name="model loader", daemon=True
         ).start()
@@ -105,9 +104,9 @@ class ModelLoader:
             torch.set_num_threads(self._threads)
             unchanged = file_states(settings) == unless
             loaded.set_result(None if unchanged else build_model(settings))
-        # Whatever it is, who waits must hear of it.
+        # Always resolve the future, even on BaseException.
         except BaseException as error:
-            # Only the text: the frames of the error hold the half-built model.
+            # Only the text: the traceback holds the half-built model.
             loaded.set_exception(ModelLoadError(describe(error)))
             release_memory()
         finally:
@@ -115,21 +114,21 @@ class ModelLoader:
 
 
 def file_states(settings: SegmenterSettings) -> FileStates:
-    """Tell whether a file that settings name is another one than before, under the same name."""
+    """Return the states of the files that settings name; a replaced file has another state."""
     return tuple(_state(path) for path in (settings.weights, settings.class_map))
 
 
 def _state(path: str) -> tuple[int, int] | None:
     try:
-        # Beside exported graphs lies a file with the hashes of all.
+        # In a folder of exported graphs one file has the hashes of all.
         status = os.stat(os.path.join(path, DESCRIPTION_NAME) if os.path.isdir(path) else path)
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size
 
 
-def give_back_once_unused(segmenter: StreamingSegmenter) -> None:
-    """Return the memory of a model that was replaced, as soon as nothing holds it; waits not."""
+def release_once_unused(segmenter: StreamingSegmenter) -> None:
+    """Release the memory of a replaced model once nothing refers to it. Does not block."""
     unused = threading.Event()
     weakref.finalize(segmenter, unused.set)
 

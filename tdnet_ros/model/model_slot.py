@@ -1,4 +1,4 @@
-"""The model in use, and the one that takes its place between two frames."""
+"""The model in use, and the one that replaces it between two frames."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from tdnet_ros.model.model_loading import (
     ModelLoader,
     ModelLoadError,
     build_model,
-    give_back_once_unused,
+    release_once_unused,
 )
-from tdnet_ros.settings import NodeSettings
+from tdnet_ros.parameters import NodeSettings
 
 
 class ModelSlot:
-    """Keeps the model in step with the parameters of a configured node.
+    """Replaces the model when the parameters of a configured node change.
 
-    A change comes in three steps, as ROS sets parameters: `load` the model in the background,
-    `prepare` the model when the change is checked, `adopt` it when the change has been made.
+    A change has three steps, as ROS sets parameters: `load` the model in the background,
+    `prepare` it when the change is checked, `adopt` it once the change has been made.
 
     Args:
         loader: loads models beside the one in use.
@@ -34,7 +34,7 @@ class ModelSlot:
         self._next: ActiveModel | None = None
 
     def configure(self, settings: NodeSettings) -> ActiveModel:
-        """Use the first model: the one that `load_first` loaded, or else one loaded at once.
+        """Use the first model: the one that `load_first` loaded, or else one built now.
 
         Raises:
             TdnetError: the model cannot be built, or the settings do not fit it.
@@ -49,21 +49,21 @@ class ModelSlot:
         return self.active
 
     async def load_first(self, settings: SegmenterSettings) -> None:
-        """Load the model that `configure` is to use; what fails, fails there."""
+        """Load the model for `configure`, which raises the error if this fails."""
         try:
             self._loaded = await self._loader.load(settings)
         except ModelLoadError as error:
             self._load_error = error
 
     def free(self) -> None:
-        """Let go of every model."""
+        """Release every model."""
         self.active = self._loaded = self._load_error = self._next = None
 
     async def load(self, settings: NodeSettings) -> None:
-        """Load the model that settings ask for beside the one in use, while frames go on.
+        """Load the model of the settings beside the one in use, while frames go on.
 
-        Nothing is loaded where the model in use was built from the same, unless one of its files
-        was replaced by another since.
+        If the model in use was built from the same settings, nothing is loaded, unless one of its
+        files was replaced since.
 
         Raises:
             ModelLoadError: the model cannot be built.
@@ -74,9 +74,9 @@ class ModelSlot:
         self._loaded = await self._loader.load(settings.segmenter, self._files if same else None)
 
     def prepare(self, settings: NodeSettings) -> None:
-        """Put together what frames are segmented with once the settings are in force.
+        """Combine the settings with their model, for when they are in force.
 
-        A model that nobody loaded before is built at once.
+        A model that `load` has not loaded is built now.
 
         Raises:
             TdnetError: the model cannot be built, or the settings do not fit it.
@@ -92,7 +92,7 @@ class ModelSlot:
             self._next = ActiveModel.create(build_model(wanted).segmenter, wanted, settings)
 
     def adopt(self, settings: NodeSettings) -> ActiveModel | None:
-        """Use what was prepared for the settings, which are in force now; None: no model."""
+        """Use the model prepared for the settings, which are in force now; None: no model."""
         if self.active is None:
             return None
         prepared, self._next = self._next, None
@@ -101,19 +101,19 @@ class ModelSlot:
         return self.active
 
     def forget(self) -> None:
-        """Let go of what was loaded or prepared and did not come into use."""
+        """Release models that were loaded or prepared, but are not in use."""
         for left in (self._loaded, self._next):
             if left is not None and (
                 self.active is None or left.segmenter is not self.active.segmenter
             ):
-                give_back_once_unused(left.segmenter)
+                release_once_unused(left.segmenter)
         self._loaded = self._load_error = self._next = None
 
     async def load_elsewhere(self, settings: SegmenterSettings) -> ActiveModel | None:
-        """Load the model of the settings in force from others, and use it.
+        """Load the model in use again with other settings, such as another device, and use it.
 
         Returns:
-            What frames are segmented with now; None where another model came into use meanwhile.
+            The model in use; None if another one was adopted meanwhile.
 
         Raises:
             ModelLoadError: the model cannot be built.
@@ -139,4 +139,4 @@ class ModelSlot:
             self._files = self._loaded.files
             self._loaded = None
         if old is not None and old.segmenter is not model.segmenter:
-            give_back_once_unused(old.segmenter)
+            release_once_unused(old.segmenter)

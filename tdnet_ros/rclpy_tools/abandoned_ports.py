@@ -1,4 +1,4 @@
-"""Shared-memory ports of Fast DDS that a killed process left: removed, and avoided."""
+"""Removal and avoidance of shared-memory ports of Fast DDS that a killed process left."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
 _PORT = re.compile(r"fast(dds|rtps)_port\d+")
-# Peers of a killed process delete its port and make it again with each message that they send to
-# it. One look may fall between the two.
+# Peers of a killed process delete and create its port with each message that they send to it. One
+# look may fall between the two.
 LOOKS = 5
 SECONDS_BETWEEN_LOOKS = 0.01
 
@@ -23,9 +23,9 @@ def remove_dead_ports(folder: Path = SHARED_MEMORY) -> None:
     """Remove the ports of killed processes, as `fastdds shm clean` does.
 
     A process killed while it takes a message from its port leaves the port marked as busy. 2 to
-    3 s later its peers notice the death. A peer that is sending to the port in that moment, and
-    finds the lock of the dead process, never returns from the call that publishes: Fast DDS (3.2.3
-    and newer) waits for a mutex that it holds itself. Without the lock it does not.
+    3 s later its peers notice. A peer that sends to the port at that moment, and finds the lock of
+    the killed process, never returns from the call that publishes: Fast DDS (3.2.3 and newer)
+    waits for a mutex that it holds itself. Without the lock it returns.
 
     Args:
         folder: where Fast DDS keeps its ports.
@@ -40,20 +40,20 @@ def remove_dead_ports(folder: Path = SHARED_MEMORY) -> None:
 
 @contextmanager
 def avoid_abandoned_ports(folder: Path = SHARED_MEMORY) -> Iterator[None]:
-    """Keep participants that are created in this context away from ports that nobody listens to.
+    """Create participants in this context on other ports than those that killed processes left.
 
-    Fast DDS gives the port number of a killed process to the next process, while the peers of
+    Fast DDS assigns the port number of a killed process to the next process, while the peers of
     the killed one still delete and create that port, for the 20 s of its lease. Its own locks do
-    not exclude them from each other completely: the port of the new process can lose its name.
-    Nothing that a peer sends then arrives, for as long as the process lives.
+    not fully exclude this: the port of the new process can lose its name. From then on the process
+    receives nothing from its peers.
 
-    A port whose lock is held belongs to a living process in the eyes of Fast DDS, which takes
-    the next number. So the locks of abandoned ports are held. In the end, ports that have a lock
-    that nobody held are removed, as Fast DDS removes them when it opens them.
+    For Fast DDS a port whose lock is held belongs to a living process, and it takes the next
+    number. So this context holds the locks of abandoned ports. At its end it removes ports with an
+    unheld lock, as Fast DDS does when it opens them.
 
     Args:
-        folder: where Fast DDS keeps its ports; without it, or with another middleware, nothing
-            happens.
+        folder: where Fast DDS keeps its ports; without it, or with another middleware, the context
+            has no effect.
     """
     held = [port for path in _ports(folder) if (port := _hold(path)) is not None]
     try:
@@ -81,7 +81,7 @@ class _HeldPort:
         path: of its memory.
         lock: path of its lock.
         descriptor: of the lock's open file.
-        is_dead: a process had the lock, and ended without removing it.
+        is_dead: its process ended without removing the lock.
     """
 
     path: Path
@@ -92,11 +92,11 @@ class _HeldPort:
     def release(self) -> None:
         """Remove the lock, and a dead port."""
         try:
-            # Another file of this name belongs to a process that uses the port.
+            # A new file of this name belongs to a process that uses the port.
             if os.path.samestat(os.fstat(self.descriptor), self.lock.stat()):
                 if self.is_dead:
                     self.path.unlink(missing_ok=True)
-                # Before it is released: a lock without a name excludes nobody.
+                # Before the release: a lock without a name excludes no process.
                 self.lock.unlink()
         except OSError:
             pass  # Removed by `fastdds shm clean`.

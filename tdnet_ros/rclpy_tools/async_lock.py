@@ -1,4 +1,4 @@
-"""Coroutines of one executor that must not overlap."""
+"""A lock for coroutines of one executor."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from rclpy.task import Future
 
 
 class AsyncLock:
-    """Lets one coroutine at a time into an `async with` block; the others wait in line.
+    """Admits one coroutine at a time to an `async with` block, in the order of their arrival.
 
     For coroutines of one single-threaded executor: asyncio's lock needs a loop of its own.
     """
 
     def __init__(self) -> None:
-        # Who is inside, then who waits: executors resume waiting coroutines in no certain order.
+        # The holder, then the waiting ones: executors resume coroutines in no certain order.
         self._line: deque[Future[None]] = deque()
 
     async def __aenter__(self) -> None:
-        """Wait until everybody who came before has left, and enter."""
+        """Wait until all earlier coroutines have left, and enter."""
         turn: Future[None] = Future()
         self._line.append(turn)
         if len(self._line) > 1:
@@ -31,7 +31,7 @@ class AsyncLock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Let the next one in."""
+        """Admit the next one."""
         self._line.popleft()
         if self._line:
             self._line[0].set_result(None)

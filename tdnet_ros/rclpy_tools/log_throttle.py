@@ -1,4 +1,4 @@
-"""One line for each cause, however often it occurs."""
+"""Log lines of bounded number and length."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _NUMBER = re.compile(r"\d+")
 
 
 class LogThrottle:
-    """Lets a text pass once in a period, whatever numbers it names; from any thread.
+    """Passes a text once in a period, regardless of the numbers in it; from any thread.
 
-    rclpy's own throttle counts by the line of code that logs, so one cause would silence another.
-    No more than `MAX_TEXTS` pass in a period: a hostile camera can put anything into a text.
+    rclpy's own throttle counts by line of code, so one cause would suppress another. At most
+    `MAX_TEXTS` pass in a period: a hostile camera can put anything into a text.
 
     Args:
         period: seconds.
@@ -32,7 +32,7 @@ class LogThrottle:
         self._passed: dict[str, float] = {}
 
     def allows(self, text: str) -> bool:
-        """Say whether a text may be logged now."""
+        """Return whether to log a text now."""
         now = time.monotonic()
         key = _NUMBER.sub("#", text)
         with self._lock:
@@ -44,10 +44,10 @@ class LogThrottle:
 
 
 def one_line(problem: object) -> str:
-    """Give an error or a text as one line of bounded length without control characters."""
+    """Return an error or a text as one line of bounded length without control characters."""
     return errors.one_line(problem, MAX_LENGTH)
 
 
 def describe(error: BaseException) -> str:
-    """Give an error as one line; what is not ours is named by its type, too."""
+    """Return an error as one line, with its type unless it is a TdnetError."""
     return one_line(error if isinstance(error, TdnetError) else f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Memory of the process, on the host and on the device."""
+"""Memory of the process, in RAM and on the device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEBIBYTE = 1024 * 1024
 
 
 def host_mebibytes() -> float | None:
-    """Give what the process occupies of the host's memory; None where the system hides it."""
+    """Return the resident memory of the process; None if the system does not report it."""
     try:
         fields = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:  # not Linux
@@ -31,8 +31,8 @@ class DeviceMemory:
 
     Attributes:
         allocated: by tensors of the process.
-        reserved: by the process, for tensors to come too.
-        total: that the device has.
+        reserved: by the process, for present and future tensors.
+        total: of the device.
     """
 
     allocated: float
@@ -41,7 +41,7 @@ class DeviceMemory:
 
 
 def device_memory(device: torch.device) -> DeviceMemory | None:
-    """Give the memory of a device; None for the CPU."""
+    """Return the memory of a device; None for the CPU."""
     if device.type != "cuda":
         return None
     return DeviceMemory(
@@ -52,10 +52,10 @@ def device_memory(device: torch.device) -> DeviceMemory | None:
 
 
 def release_memory() -> None:
-    """Return the memory of deleted models to host and device."""
+    """Return the memory of deleted models to the system and the device."""
     gc.collect()
     if torch.cuda.is_initialized():
-        # A device that is lost raises at every call.
+        # A lost device raises at every call.
         with contextlib.suppress(RuntimeError):
             torch.cuda.empty_cache()
     if _trim is not None:
@@ -63,10 +63,10 @@ def release_memory() -> None:
 
 
 def limit_arenas() -> None:
-    """Have all threads share a few heaps; before they are started.
+    """Make all threads share a few heaps; call before they start.
 
-    glibc gives each thread a heap of its own, and none can use what another one has freed: after
-    a few models, loaded by a thread each, the process holds hundreds of MiB that are free.
+    glibc gives each thread a heap of its own, and no thread can use what another one has freed:
+    after a few models, each loaded by its own thread, the process holds hundreds of free MiB.
     """
     mallopt = _glibc("mallopt")
     if mallopt is not None:
@@ -80,8 +80,8 @@ def _glibc(name: str) -> Callable[..., int] | None:
         return None
 
 
-# glibc keeps freed memory for itself; a node that runs for weeks gives it back.
+# glibc keeps freed memory; a node that runs for weeks returns it.
 _trim = _glibc("malloc_trim")
 _M_ARENA_MAX = -8  # of malloc.h
-# One for each of the threads that work all the time: executor and inference.
+# One for each of the threads that always work: executor and inference.
 _ARENAS = 2

@@ -1,4 +1,4 @@
-"""Who cannot be connected: publishers and subscribers whose QoS does not fit ours."""
+"""Publishers and subscribers with a QoS that is incompatible with the node's."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Incident:
 
 
 class QosIncidents:
-    """Remembers the incompatible peers that the middleware reports, by topic, until they leave."""
+    """Stores the incompatible peers that the middleware reports, by topic, until they leave."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,11 +45,11 @@ class QosIncidents:
     def subscription_callbacks(
         self, topic: str, lose: Callable[[int], None]
     ) -> SubscriptionEventCallbacks:
-        """Give callbacks that remember publishers whose offer is too weak for us.
+        """Return callbacks that store publishers whose offer is too weak for the node.
 
         Args:
             topic: fully qualified.
-            lose: is told how many messages the middleware lost, where it can tell.
+            lose: called with the number of messages that the middleware lost, if it counts them.
         """
 
         def remember(event: Any) -> None:  # noqa: ANN401  its type differs between distributions
@@ -66,7 +66,7 @@ class QosIncidents:
         )
 
     def publisher_callbacks(self, topic: str) -> PublisherEventCallbacks:
-        """Give callbacks that remember subscribers that ask for more than we offer."""
+        """Return callbacks that store subscribers that request more than the node offers."""
 
         def remember(event: Any) -> None:  # noqa: ANN401  its type differs between distributions
             policy = qos_policy_name_from_kind(event.last_policy_kind)
@@ -79,7 +79,7 @@ class QosIncidents:
         return PublisherEventCallbacks(incompatible_qos=remember)
 
     def recheck(self, node: Node) -> None:
-        """Forget the topics where no peer is left that does not fit the node's own endpoint."""
+        """Forget the topics that no longer have a peer incompatible with the node's endpoint."""
         settled = time.monotonic() - DISCOVERY_SECONDS
         with self._lock:
             old = {topic: seen for topic, seen in self._by_topic.items() if seen.at < settled}
@@ -114,7 +114,7 @@ def _has_incompatible_peer(node: Node, topic: str) -> bool:
 
 
 class _SupportedCallbacks(SubscriptionEventCallbacks):
-    """Leaves out the count of lost messages where the middleware has no such event."""
+    """Omits the count of lost messages if the middleware has no such event."""
 
     def create_event_handlers(self, *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401
         """Create the handlers; the arguments differ between distributions."""

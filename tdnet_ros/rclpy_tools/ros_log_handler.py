@@ -1,4 +1,4 @@
-"""What the library says through Python's logging, in the log of the node."""
+"""Log records of the library in the log of the node."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIBRARY = "tdnet"
 
 
 class RosLogHandler(logging.Handler):
-    """Hands records of the library to a node's logger, from where /rosout has them.
+    """Passes records of the library to a node's logger, which also publishes them on /rosout.
 
     Args:
         logger: of the node.
@@ -31,9 +31,9 @@ class RosLogHandler(logging.Handler):
             self._logger.warning(text)
 
     def attach(self) -> None:
-        """Begin to listen to the library."""
+        """Start to receive records of the library."""
         logging.getLogger(LIBRARY).addHandler(self)
 
     def detach(self) -> None:
-        """End it."""
+        """Receive no more records."""
         logging.getLogger(LIBRARY).removeHandler(self)

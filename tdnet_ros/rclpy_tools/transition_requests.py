@@ -1,4 +1,4 @@
-"""`~/change_state`: what rclpy's own service lacks."""
+"""The service `~/change_state` with coroutines and answers that rclpy's own lacks."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ LoadFirst = Callable[[Callable[[], None]], Awaitable[None]]
 
 
 def serve_transitions(node: LifecycleNode, load_first: LoadFirst, group: CallbackGroup) -> None:
-    """Let the service wait for a model in a coroutine, and refuse impossible transitions.
+    """Make the service wait for a model in a coroutine, and refuse impossible transitions.
 
-    While a model loads for configure, the executor serves all other requests. The answer to what
-    the node's state does not allow is ``success: false``. Before Kilted, rclpy does so for labels
-    only: a request with the id of a transition, as Nav2's lifecycle manager sends it, raises in
-    the executor and is never answered.
+    While a model loads for configure, the executor serves all other requests. A transition that
+    the node's state does not allow is answered with ``success: false``. Before Kilted, rclpy does
+    so for labels only: a request with the id of a transition, as Nav2's lifecycle manager sends
+    it, raises in the executor and is never answered.
 
     Args:
-        node: whose transitions are requested.
-        load_first: loads a model, then calls what it is given.
+        node: owner of the service.
+        load_first: loads a model, then calls its argument.
         group: a reentrant one, so that requests may overlap.
     """
     for service in node.services:

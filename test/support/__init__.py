@@ -1,1 +1,1 @@
-"""What several test modules share."""
+"""Parts that several test modules share."""

@@ -1,4 +1,4 @@
-"""A page in headless Chromium: what it logs, what it asks for, how wide it is, how it looks."""
+"""A page in headless Chromium: its log, requests, width and picture."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from types import TracebackType
 from typing import Any
 
 PATH = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
-"""Of the browser; empty where none is installed."""
+"""Path of the browser; empty if none is installed."""
 LIFETIME = 240.0
-"""Seconds after which a browser that hangs is ended."""
+"""Seconds after which a browser that hangs is killed."""
 
 
 class Browser:
-    """One tab, spoken to by the DevTools protocol over pipes; use it in a `with` statement.
+    """One tab, controlled by the DevTools protocol over pipes; use it in a `with` statement.
 
     Attributes:
         complaints: errors and warnings of the console, exceptions, and refusals of the policy.
@@ -33,7 +33,7 @@ class Browser:
         self._profile = tempfile.TemporaryDirectory(prefix="browser", ignore_cleanup_errors=True)
         their_input, commands = os.pipe()
         answers, their_output = os.pipe()
-        # The browser takes the pipes as its descriptors 3 and 4, whatever these are numbered here.
+        # The browser reads and writes the pipes as descriptors 3 and 4.
         shell = f'exec "$0" "$@" 3<&{their_input} 4>&{their_output}'
         self._process = subprocess.Popen(
             ["bash", "-c", shell, PATH, *self._options()],
@@ -82,7 +82,7 @@ class Browser:
         self._profile.cleanup()
 
     def show(self, page: Path, width: int, height: int = 900, *, dark: bool = False) -> None:
-        """Load a page in a window of some size and wait until its scripts have run."""
+        """Load a page in a window of a given size and wait until its scripts have run."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self._call("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -93,7 +93,7 @@ class Browser:
             self._read()
 
     def value(self, expression: str) -> Any:
-        """Evaluate JavaScript in the page; a promise is waited for."""
+        """Evaluate JavaScript in the page, and await a promise."""
         answer = self._call(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
@@ -121,7 +121,7 @@ class Browser:
                 return result
 
     def _read(self) -> dict[str, Any]:
-        """Take the next message; events are noted."""
+        """Read the next message, and record events."""
         data = bytearray()
         while (byte := self._answers.read(1)) != b"\0":
             if not byte:

@@ -1,4 +1,4 @@
-"""The run of one camera on real topics: what it sent, what it got back, and whether both fit."""
+"""The run of one camera on real topics: its messages, the answers, and a check of both."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Sent:
 
 
 class CameraRun:
-    """Sends frames as a camera does and keeps every answer, to replay all of it in the end.
+    """Sends frames as a camera does and stores every answer, to replay them at the end.
 
     Args:
         graph: with the node under test, which is active or soon will be.
@@ -61,13 +61,13 @@ class CameraRun:
         self._publisher = graph.camera(topic=f"/{name}/image" if name else "/image")
 
     def send(self, image: np.ndarray, seconds: float, frame_id: str = "camera") -> None:
-        """Send a frame; frames of one stamp and frame id must show the same."""
+        """Send a frame; frames with equal stamp and frame id must show the same."""
         message = image_message(image, seconds, frame_id)
         self._record(message, image)
         self._publisher.publish(message)
 
     def send_broken(self, image: np.ndarray, seconds: float, **lies: Any) -> None:
-        """Send a message some of whose fields are wrong."""
+        """Send a message with some invalid fields."""
         message = image_message(image, seconds)
         for name, value in lies.items():
             setattr(message, name, value)
@@ -75,26 +75,26 @@ class CameraRun:
         self._publisher.publish(message)
 
     def send_bytes(self, data: bytes, image: np.ndarray, header: Header) -> None:
-        """Send a frame as a bag holds it, serialized; image and header say what is in it."""
+        """Send a serialized frame, as from a bag; image and header describe it."""
         self._record(Image(header=header), image)
         self._publisher.publish(data)
 
     def send_to_nobody(self, image: np.ndarray, seconds: float) -> None:
-        """Send a frame that the node must never answer, for it is not active."""
+        """Send a frame that the node must not answer, since it is not active."""
         wait_for(lambda: not self._publisher.get_subscription_count(), "the node to unsubscribe")
         self._publisher.publish(image_message(image, seconds))
 
     def happened(self, reason: str) -> None:
-        """Note what must empty the memory before the next frame; to be called at rest."""
+        """Record why the next frame resets the memory; call it while no frame is pending."""
         self._before.append(reason)
 
     def use(self, segmenter: StreamingSegmenter) -> None:
-        """Note that the node has another model from the next frame on; to be called at rest."""
+        """Record another model from the next frame on; call it while no frame is pending."""
         self._segmenter = segmenter
         self.happened("model changed")
 
     def activated(self) -> None:
-        """Note that the node was activated again: counts and reasons begin anew."""
+        """Record an activation: counts and reasons start again."""
         wait_for(self._publisher.get_subscription_count, "the node to subscribe")
         self._before = ["activated"]
         self._since_activation = 0
@@ -109,19 +109,19 @@ class CameraRun:
         )
 
     def leave(self) -> None:
-        """Unsubscribe from the outputs, until the node sees that nobody listens."""
+        """Unsubscribe from the outputs, and wait until the node has no subscriber."""
         for listener in self._listeners[-1]:
             listener.close(self._graph.node_publisher(listener.topic))
 
     def send_idle(self, image: np.ndarray, seconds: float) -> None:
-        """Send a frame that is not segmented, for nobody listens."""
+        """Send a frame that is not segmented, since no output has a subscriber."""
         self.send(image, seconds)
         if "idle" not in self._before:
             self.happened("idle")
         self._graph.wait_until_received(self._since_activation, self._name)
 
     def wait(self) -> SegmentationStatus:
-        """Wait for the answer to the newest message, a frame, and give its status."""
+        """Wait for the answer to the newest frame, and return its status."""
         newest = self.sent[-1]
         assert newest.image is not None, "a broken message has no answer"
 
@@ -195,7 +195,7 @@ class CameraRun:
 
 
 def _next_with(header: Header, sent: Iterator[Sent]) -> tuple[Sent, list[str]]:
-    """The next frame with a header, and what happened since the one before."""
+    """The next frame with a header, and the events since the one before."""
     before: list[str] = []
     for frame in sent:
         before.extend(frame.before)
@@ -205,7 +205,7 @@ def _next_with(header: Header, sent: Iterator[Sent]) -> tuple[Sent, list[str]]:
 
 
 def _reason(last: Sent | None, frame: Sent, before: list[str], gaps: list[float]) -> str:
-    """Why the contract wants the memory to be empty before a frame; empty: it goes on.
+    """Return why the contract requires an empty memory before a frame; empty: no reset.
 
     Args:
         last: the frame before.

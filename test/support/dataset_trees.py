@@ -1,4 +1,4 @@
-"""Small trees of published data sets in exactly their layout."""
+"""Small trees in the exact layout of published data sets."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ ROAD = (128, 64, 128)
 
 
 def camvid_stem(sequence: str, number: int) -> str:
-    """The name of a frame, as each sequence has its own."""
+    """Return the name of a frame in the style of its sequence."""
     form = {"0001TP": "_{:06d}", "0016E5": "_{:05d}"}.get(sequence, "_f{:05d}")
     return sequence + form.format(number)
 
 
 def add_camvid(root: Path, sequence: str, labelled: list[int], extracted: list[int]) -> None:
-    """Add stills with labels, all road, and frames of the video to a tree of CamVid."""
+    """Add labelled stills, all road, and frames of the video to a tree of CamVid."""
     for number in labelled:
         name = camvid_stem(sequence, number)
         write_image(root / f"701_StillsRaw_full/{name}.png", picture(number % 80))
@@ -40,18 +40,18 @@ FRAME_OF_ROW = [4, 40, 2, 9]
 
 
 def raw_name(frame: int) -> str:
-    """The name of a raw frame, 20 a second."""
+    """Return the name of a raw frame, at 20 per second."""
     return f"r-{NYU_START + frame / 20:.6f}-{3118787619 + frame}.ppm"
 
 
 def nyu_image(row: int) -> np.ndarray:
-    """The picture of a labelled frame."""
+    """Return the picture of a labelled frame."""
     rows, columns, channels = np.mgrid[0:H, 0:W, 0:3]
     return (rows * 5 + columns * 3 + channels * 40 + row).astype(np.uint8)
 
 
 def nyu_labels(row: int) -> np.ndarray:
-    """Left half class 894, right half a class of the row, first line without any."""
+    """Return labels: left half class 894, right half the row's class, first line unlabelled."""
     ids = np.full((H, W), 894, np.uint16)
     ids[:, W // 2 :] = 10 * (row + 1)
     ids[0] = 0
@@ -73,7 +73,7 @@ def _write_ppms(folder: Path, frames: list[int]) -> None:
 
 
 def _write_labelled(path: Path) -> None:
-    """As MATLAB saves it: axes reversed, texts behind references."""
+    """Write the file as MATLAB does: reversed axes, texts as references."""
     with h5py.File(path, "w") as file:
         rows = range(len(SCENE_OF_ROW))
         images = np.stack([nyu_image(row).transpose(2, 1, 0) for row in rows])
@@ -88,7 +88,7 @@ def _write_labelled(path: Path) -> None:
 
 
 def write_nyudv2(root: Path) -> None:
-    """Rows 1, 2 and 4 are for training, row 3 for tests; of one scene a frame was never stored."""
+    """Write a tree: rows 1, 2 and 4 for training, row 3 for test; one scene lacks a frame."""
     _write_labelled(root / "nyu_depth_v2_labeled.mat")
     splits = {"trainNdxs": np.array([[1], [2], [4]]), "testNdxs": np.array([[3]])}
     savemat(root / "splits.mat", splits)

@@ -1,4 +1,4 @@
-"""What the diagnostics of the node under test say."""
+"""The diagnostics of the node under test."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Diagnosis:
         self._listener = graph.listen(DiagnosticArray, "/diagnostics")
 
     def latest(self) -> DiagnosticArray:
-        """The newest message, once there is one."""
+        """Wait for the newest message."""
         self._listener.wait()
         return self._listener.messages[-1]
 
     def wait(self, name: str, part: str) -> DiagnosticStatus:
-        """The status of that name, once its message has that part."""
+        """Wait until the message of a status contains a text; return the status."""
 
         def find() -> DiagnosticStatus | None:
             statuses = self.latest().status
@@ -29,7 +29,7 @@ class Diagnosis:
         return wait_for(find, f"{name} to say {part!r}")
 
     def values(self, name: str, **expected: str) -> dict[str, str]:
-        """The values of the status of that name, once they include those that are expected."""
+        """Wait until the values of a status include the expected ones; return all values."""
 
         def find() -> dict[str, str] | None:
             found = diagnostic_values(self.wait(name, ""))

@@ -1,4 +1,4 @@
-"""Evaluations as plain values, to be compared."""
+"""Evaluations as plain values, for comparison."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tdnet_offline.evaluation.result import Evaluation
 
 
 def plain(value: Any) -> Any:
-    """Turn dataclasses and arrays into what `==` compares."""
+    """Convert dataclasses and arrays to values that `==` compares."""
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.tolist()
     if isinstance(value, dict):
@@ -22,12 +22,12 @@ def plain(value: Any) -> Any:
 
 
 def values_of(evaluation: Evaluation) -> Any:
-    """Everything that an evaluation holds."""
+    """Return all values of an evaluation."""
     return plain(asdict(evaluation))
 
 
 def without_times(evaluation: Evaluation) -> Any:
-    """What does not depend on the machine's speed, nor on how many processes there were."""
+    """Return the values that do not depend on speed or number of processes."""
     setting = replace(evaluation.setting, started="", processes=0)
     frames = tuple(replace(frame, stages_ms={}) for frame in evaluation.frames)
     worst = tuple(

@@ -1,4 +1,4 @@
-"""Packages that only some choices need; `make test` installs them."""
+"""Optional packages; `make test` installs them."""
 
 from __future__ import annotations
 

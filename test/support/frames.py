@@ -1,4 +1,4 @@
-"""Frames to segment, made of nothing but NumPy."""
+"""Frames made with NumPy alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 
 def drive(count: int, height: int = 48, width: int = 64) -> list[npt.NDArray[np.uint8]]:
-    """RGB frames of a pattern that moves, the same on every call."""
+    """Return RGB frames of a moving pattern, the same on every call."""
     rows, columns = np.mgrid[0:height, 0:width]
     return [
         np.stack(

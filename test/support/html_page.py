@@ -1,4 +1,4 @@
-"""Reads an HTML file as a person does: headings, tables, and what it refers to."""
+"""Reads headings, tables and references of an HTML file."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class HtmlPage(HTMLParser):
 
 
 def tile(page: HtmlPage, name: str) -> str:
-    """The number above a name at the head of the page."""
+    """Return the number above a name at the head of the page."""
     found = re.search(rf"^(.+)\n{re.escape(name)}\n", page.text, re.MULTILINE)
     assert found, f"{name} is not in {page.text[:400]}"
     return found[1]

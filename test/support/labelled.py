@@ -1,4 +1,4 @@
-"""Small labelled pictures to write trees of data sets from."""
+"""Small labelled pictures for trees of data sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 
 def picture(number: int, height: int = 6, width: int = 8) -> npt.NDArray[np.uint8]:
-    """An RGB picture that differs with the number, also where it is the same everywhere."""
+    """Return an RGB picture that differs with the number, also for a uniform picture."""
     rows, columns = np.mgrid[0:height, 0:width]
     channels = [rows * 9 + number, columns * 7 + 2 * number, rows + columns + 3 * number]
     return np.stack(channels, axis=2).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Stands in for a person at a labelling tool: draws masks from the labels that a bag has."""
+"""Replaces a person at a labelling tool: draws masks from the labels of a bag."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IMAGES, LABELS = "/camera/image_raw", "/camera/labels"
 
 
 def export_masks(task: Path, bag: Path, drawn: ClassMap, seen: ClassMap, export: Path) -> None:
-    """Write what CVAT exports as "Segmentation mask" of a task made of an archive of pictures.
+    """Write the "Segmentation mask" export of CVAT for a task with an archive of pictures.
 
     Args:
         task: zip of the pictures, each with a name of the bag's frames, in folders.

@@ -28,7 +28,7 @@ def write_image(path: Path, image: npt.NDArray[np.uint8]) -> None:
 
 
 def read_image(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> npt.NDArray[np.uint8]:
-    """Read an image file as OpenCV gives it."""
+    """Read an image file with OpenCV."""
     image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flags)
     assert image is not None, path
     return image
@@ -42,14 +42,14 @@ def folder_of(path: Path, images: Sequence[npt.NDArray[np.uint8]]) -> Path:
 
 
 def written(output: Path, kind: str = "labels") -> dict[str, npt.NDArray[np.uint8]]:
-    """Read what `tdnet predict` wrote, by name."""
+    """Read the files that `tdnet predict` wrote, by name."""
     return {path.stem: read_image(path) for path in (output / kind).iterdir()}
 
 
 def raw_message(
     image: npt.NDArray[np.uint8], stamp_ns: int, frame_id: str = "camera", **lies: Any
 ) -> Any:
-    """An rgb8 Image; `lies` replace fields."""
+    """Return an rgb8 Image; `lies` replace fields."""
     fields = {
         "height": image.shape[0],
         "width": image.shape[1],
@@ -63,7 +63,7 @@ def raw_message(
 
 
 def compressed_message(data: bytes, format: str, stamp_ns: int, frame_id: str = "camera") -> Any:
-    """A CompressedImage."""
+    """Return a CompressedImage."""
     return TYPES.types["sensor_msgs/msg/CompressedImage"](
         header=_header(stamp_ns, frame_id),
         format=format,
@@ -113,6 +113,6 @@ def write_video(
 
 
 def read_video(path: Path) -> list[npt.NDArray[np.uint8]]:
-    """Decode a video with nothing of ours."""
+    """Decode a video without code of this project."""
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]

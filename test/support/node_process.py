@@ -1,4 +1,4 @@
-"""The node under test as a process of its own."""
+"""The node under test as a process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NodeProcess = subprocess.Popen[str]
 
 
 def start_node(*arguments: str) -> NodeProcess:
-    """Start the node with ROS arguments; its output can be read line by line."""
+    """Start the node with ROS arguments; read its output line by line."""
     return subprocess.Popen(
         [sys.executable, "-m", "tdnet_ros.segment_node", "--ros-args", *arguments],
         stdout=subprocess.PIPE,
@@ -21,12 +21,12 @@ def start_node(*arguments: str) -> NodeProcess:
 
 
 def parameters(**values: object) -> list[str]:
-    """Parameters as arguments."""
+    """Return parameters as arguments."""
     return [text for name, value in values.items() for text in ("-p", f"{name}:={value}")]
 
 
 def lines_until(process: NodeProcess, part: str) -> list[str]:
-    """What a process says, up to the first line with that part."""
+    """Return the output of a process up to the first line that contains a text."""
     assert process.stdout is not None
     lines = []
     for line in process.stdout:

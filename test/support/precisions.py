@@ -1,4 +1,4 @@
-"""Which number format the tests' networks compute in where nothing else is said."""
+"""The default number format of the networks in tests."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from tdnet._util.device import resolve_precision
 
 
 def precision_of_a_cpu() -> str:
-    """What ``auto`` is on this machine's processor."""
+    """Return what ``auto`` means on this machine's processor."""
     return str(resolve_precision("auto", torch.device("cpu"))).removeprefix("torch.")

@@ -1,4 +1,4 @@
-"""The specification's rule that fills parameters, so that vectors need no weights file."""
+"""The specification's rule for parameters, so that vectors need no weights file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def uniform(index: int, count: int) -> np.ndarray:
     """Return `count` numbers in [0, 1), float64, hashed from their position and `index`."""
     u = np.empty(count)
     with np.errstate(over="ignore"):
-        for first in range(0, count, _BLOCK):  # a block stays in the processor's cache
+        for first in range(0, count, _BLOCK):  # a block fits into the processor's cache
             x = np.arange(first, min(first + _BLOCK, count), dtype=np.uint64)
             x += np.uint64(1000003) * np.uint64(index)
             x *= np.uint64(6364136223846793005)

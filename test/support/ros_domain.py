@@ -1,4 +1,4 @@
-"""A ROS domain for each run of the tests: nodes of two runs on a machine must not meet."""
+"""A ROS domain for each run of the tests, so that two runs on a machine do not connect."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-DOMAINS = 100  # more would need ports that the system gives to others
+DOMAINS = 100  # higher domains use ports of the ephemeral range
 
 _held: list[IO[bytes]] = []
 
 
 def enter_free_domain() -> None:
-    """Put this process, and those that it starts, into a domain that no other run holds."""
-    # Open, and its lock held, until the process ends: byte N stands for domain N.
+    """Set a domain that no other run uses, for this process and its children."""
+    # The file stays open and locked until the process ends: byte N is domain N.
     locks = (Path(tempfile.gettempdir()) / f"tdnet-test-domains-{os.getuid()}").open("ab")
     _held.append(locks)
     for offset in range(DOMAINS):

@@ -1,4 +1,4 @@
-"""A real ROS graph for tests: the node under test on one side, a user's programs on the other."""
+"""A real ROS graph for tests: the node under test and a user's programs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tdnet_ros.segment_node import SegmentNode
 TIMEOUT = 20.0
 WARN = 30
 INPUT_TOPICS = ("/image", "/image/compressed", "/front/image", "/rear/image", "/side/image")
-# No frame of a test may be lost on its way: what the node does with it is what counts.
+# No frame of a test may be lost in transport: the node is tested, not the transport.
 RELIABLE_INPUT = {
     f"qos_overrides.{topic}.subscription.{policy}": value
     for topic in INPUT_TOPICS
@@ -50,7 +50,7 @@ Result = TypeVar("Result")
 
 
 def wait_for(probe: Callable[[], Result], what: str, timeout: float = TIMEOUT) -> Result:
-    """Ask until the answer is true; fail with `what` where it never is."""
+    """Wait until `probe` returns true; fail with `what` after the timeout."""
     end = time.monotonic() + timeout
     while True:
         result = probe()
@@ -62,7 +62,7 @@ def wait_for(probe: Callable[[], Result], what: str, timeout: float = TIMEOUT) -
 
 
 def stamp(seconds: float) -> Time:
-    """A time in a message."""
+    """Return a time as in a message."""
     nanoseconds = round(seconds * 1e9)
     return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
 
@@ -70,7 +70,7 @@ def stamp(seconds: float) -> Time:
 def image_message(
     pixels: np.ndarray, seconds: float = 0.0, frame_id: str = "camera", encoding: str = "rgb8"
 ) -> Image:
-    """An image as a camera driver sends it; an 8-bit encoding."""
+    """Return an image as a camera driver sends it, in an 8-bit encoding."""
     return Image(
         header=Header(stamp=stamp(seconds), frame_id=frame_id),
         height=pixels.shape[0],
@@ -82,7 +82,7 @@ def image_message(
 
 
 def pixels_of(message: Image) -> np.ndarray:
-    """The pixels of a message that the node published; checks what users rely on."""
+    """Return the pixels of a message of the node, and check its fields."""
     channels = {"mono8": 1, "rgb8": 3}[message.encoding]
     assert message.step == message.width * channels
     assert not message.is_bigendian
@@ -92,12 +92,12 @@ def pixels_of(message: Image) -> np.ndarray:
 
 
 def diagnostic_values(status: DiagnosticStatus) -> dict[str, str]:
-    """The values of a diagnostic status by key."""
+    """Return the values of a diagnostic status by key."""
     return {item.key: item.value for item in status.values}
 
 
 class Listener:
-    """A subscription that keeps what it receives."""
+    """A subscription that stores its messages."""
 
     def __init__(self, node: Node, message_type: type[Any], topic: str, qos: QoSProfile) -> None:
         self.messages: list[Any] = []
@@ -108,12 +108,12 @@ class Listener:
         )
 
     def wait(self, count: int = 1, timeout: float = TIMEOUT) -> list[Any]:
-        """The first messages, as soon as there are so many."""
+        """Wait for `count` messages; return them."""
         wait_for(lambda: len(self.messages) >= count, f"{count} messages of {self.topic}", timeout)
         return self.messages[:count]
 
     def close(self, publisher: Publisher | None = None) -> None:
-        """Unsubscribe; with a publisher of the node under test, wait until it sees that."""
+        """Unsubscribe; with a publisher of the node under test, wait until it notices."""
         before = publisher.get_subscription_count() if publisher else 0
         self._node.destroy_subscription(self._subscription)
         if publisher:
@@ -131,19 +131,19 @@ class LogListener(Listener):
 
     @property
     def texts(self) -> list[str]:
-        """Their texts."""
+        """Return their texts."""
         return [m.msg for m in self.messages if m.name == "tdnet" and m.level >= WARN]
 
     def count(self, part: str) -> int:
-        """How many lines of any level have that part."""
+        """Count the lines of any level that contain a text."""
         return sum(m.name == "tdnet" and part in m.msg for m in list(self.messages))
 
     def wait_for_lines(self, count: int) -> None:
-        """Wait until there are so many."""
+        """Wait until there are `count`."""
         wait_for(lambda: len(self.texts) >= count, f"{count} log lines")
 
     def wait_for_text(self, part: str) -> str:
-        """The first with that part, as soon as it is there."""
+        """Wait for the first that contains a text; return it."""
         found = wait_for(lambda: [t for t in self.texts if part in t], f"a log line with {part!r}")
         return found[0]
 
@@ -156,7 +156,7 @@ class RosGraph:
         self._spinning = [_Spinning(self.user)]
 
     def start(self, **parameters: Any) -> SegmentNode:
-        """The node under test, spinning; dots in names are written as two underscores."""
+        """Start the node under test; write dots in names as two underscores."""
         given = {name.replace("__", "."): value for name, value in parameters.items()}
         return self.start_with({**RELIABLE_INPUT, **DEEP_OUTPUT, **given})
 
@@ -166,7 +166,7 @@ class RosGraph:
         node_type: type[SegmentNode] = SegmentNode,
         name: str = "tdnet",
     ) -> SegmentNode:
-        """The node under test, spinning, with no parameters but these and quick diagnostics."""
+        """Start the node under test with only these parameters and quick diagnostics."""
         overrides = {"diagnostics_period": 0.1, **parameters}
         node = node_type(
             name,
@@ -178,7 +178,7 @@ class RosGraph:
         return node
 
     def camera(self, message_type: type[Any] = Image, topic: str = "/image") -> Publisher:
-        """A camera driver, once the node under test listens to it."""
+        """Return a camera driver, once the node under test subscribes to it."""
         publisher = self.user.create_publisher(
             message_type, topic, QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
         )
@@ -188,7 +188,7 @@ class RosGraph:
     def listen(
         self, message_type: type[Any], topic: str, qos: QoSProfile | None = None
     ) -> Listener:
-        """A subscriber, once it is connected with the node under test."""
+        """Return a subscriber, once it is connected with the node under test."""
         publisher = self.node_publisher(topic)
         before = publisher.get_subscription_count()
         listener = Listener(self.user, message_type, topic, qos or QoSProfile(depth=100))
@@ -199,7 +199,7 @@ class RosGraph:
         return listener
 
     def node_publisher(self, topic: str) -> Publisher:
-        """The publisher of a node under test, once it is there."""
+        """Wait for a publisher of the node under test; return it."""
         nodes = [spinning.node for spinning in self._spinning[1:]]
         publishers = wait_for(
             lambda: [p for node in nodes for p in list(node.publishers) if p.topic_name == topic],
@@ -208,11 +208,11 @@ class RosGraph:
         return publishers[0]
 
     def wait_until_received(self, count: int, camera: str = "") -> None:
-        """Wait until so many frames of a camera arrived, as the diagnostics tell."""
+        """Wait until the diagnostics count `count` received frames of a camera."""
         self.wait_until_counted("received", count, camera)
 
     def wait_until_counted(self, what: str, count: int, camera: str = "") -> None:
-        """Wait until so many frames of a camera are counted, for example as ``refused``."""
+        """Wait until `count` frames of a camera are counted, for example as ``refused``."""
         name = f"tdnet: camera {camera}".rstrip()
         diagnostics = self.listen(DiagnosticArray, "/diagnostics")
         wait_for(
@@ -226,7 +226,7 @@ class RosGraph:
         diagnostics.close(self.node_publisher("/diagnostics"))
 
     def listen_to_log(self) -> LogListener:
-        """What the node under test logs from now on."""
+        """Return the log of the node under test from now on."""
         log = LogListener(self.user)
         (node,) = (spinning.node for spinning in self._spinning[1:])
         rosout = "/rosout"
@@ -255,19 +255,19 @@ class RosGraph:
         return self.call(SetParameters, "/tdnet/set_parameters", request).results
 
     def get_parameter(self, name: str) -> Any:
-        """A parameter as `ros2 param get` shows it."""
+        """Return a parameter as `ros2 param get` shows it."""
         request = GetParameters.Request(names=[name])
         answer = self.call(GetParameters, "/tdnet/get_parameters", request)
         value = parameter_value_to_python(answer.values[0])
         return value.tolist() if isinstance(value, array.array) else value
 
     def transition(self, label: str) -> bool:
-        """Ask the node for a transition, such as ``activate``; whether it succeeded."""
+        """Request a transition, such as ``activate``; return whether it succeeded."""
         request = ChangeState.Request(transition=Transition(label=label))
         return self.call(ChangeState, "/tdnet/change_state", request).success
 
     def state(self) -> str:
-        """The node's lifecycle state."""
+        """Return the node's lifecycle state."""
         return self.call(GetState, "/tdnet/get_state", GetState.Request()).current_state.label
 
     def close(self) -> None:
@@ -298,9 +298,9 @@ class _Spinning:
         assert not self._thread.is_alive()
         self._executor.shutdown()
         self.node.destroy_node()
-        # The middleware removes a node only once nothing refers to it any more.
+        # The middleware removes a node only after the last reference to it.
         del self.node, self._executor
         gc.collect()
-        # A callback must not raise: in a user's process it would end all others.
+        # A callback must not raise: in a user's process it would end the others.
         if self._raised:
             raise self._raised[0]

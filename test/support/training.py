@@ -1,4 +1,4 @@
-"""A data set, a recipe and what a run logged, all small."""
+"""A small data set, a small recipe, and the log of a run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIZE = (41, 73)
 
 
 def write_little(root: Path, videos: int = 2, frames: int = 6) -> Path:
-    """Write a `folder:` data set of pictures that move, every frame labelled."""
+    """Write a `folder:` data set of moving pictures, every frame labelled."""
     rows, columns = np.mgrid[0 : SIZE[0], 0 : SIZE[1]]
     for video in range(videos):
         for index, image in enumerate(drive(frames, *SIZE)):
@@ -40,7 +40,7 @@ def write_little(root: Path, videos: int = 2, frames: int = 6) -> Path:
 
 
 def little_recipe(path: Path, data: Path, **keys: object) -> Path:
-    """Write a recipe that trains on it; `keys` have two underscores for the point."""
+    """Write a recipe that trains on it; write dots in `keys` as two underscores."""
     values: dict[str, object] = {
         "output": str(path.parent / "run"),
         "device": "cpu",
@@ -75,12 +75,12 @@ def little_config(folder: Path, data: Path, **keys: object) -> TrainingConfig:
 
 
 def changed(config: TrainingConfig, **keys: object) -> TrainingConfig:
-    """Give the configuration with other values at its top."""
+    """Return the configuration with other values at its top level."""
     return dataclasses.replace(config, **keys)  # type: ignore[arg-type]
 
 
 def logged(folder: Path, tag: str = "loss/total") -> dict[int, float]:
-    """Read what a run logged for TensorBoard, by iteration."""
+    """Read the TensorBoard log of a run, by iteration."""
     events = EventAccumulator(str(folder / "tensorboard"))
     events.Reload()
     if tag not in events.Tags()["scalars"]:

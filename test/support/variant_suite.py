@@ -1,4 +1,4 @@
-"""What every variant must do; a test class inherits it and names the variant."""
+"""Tests of every variant; a test class inherits them and names the variant."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CLASSES = 5
 
 
 def few_channels(variant: Variant) -> Variant:
-    """Give the network with as many layers and paths, but few channels."""
+    """Return the network with as many layers and paths, but few channels."""
     return replace(
         variant,
         backbone=replace(variant.backbone, width=8),
@@ -52,7 +52,7 @@ class VariantSuite:
         return few_channels(self.variant)
 
     def filled(self, variant: Variant | None = None) -> SegmentationNetwork:
-        """A small network with parameters and statistics by the specification's rule."""
+        """Return a small network with parameters and statistics by the specification's rule."""
         model = create_model(variant or self.small, CLASSES, SIZE)
         own = model.state_dict()
         model.load_state_dict(fill({name: item.shape for name, item in own.items()}))
@@ -83,7 +83,7 @@ class VariantSuite:
             losses = [model(torch.randn(2, 3, *SIZE)).square().mean()]
         torch.stack(losses).sum().backward()
         without = [name for name, item in model.named_parameters() if item.grad is None]
-        # Nobody asks for, nor is asked by, a frame that is not remembered.
+        # A frame that is not in memory has no effect on others.
         unused = ".encoding.query.", ".encoding.key."
         remembers = self.variant.memory_capacity > 0 or self.variant.paths == 1
         assert [name for name in without if remembers or not any(u in name for u in unused)] == []
@@ -169,7 +169,7 @@ class VariantSuite:
             memory = model.new_memory("meta")
         stride = self.variant.memory_stride
         rows, columns = (len(range(0, side, stride)) for side in model.feature_size)
-        # A position has eight channels where attention prefers near ones.
+        # If attention prefers near positions, a position has eight channels.
         d = self.variant.key_channels + (8 if self.variant.attention_reach else 0)
         values = self.variant.value_channels
         capacity = self.variant.memory_capacity
@@ -193,7 +193,7 @@ class VariantSuite:
         model = self.filled()
         full = StreamingSegmenter(model, device="cpu", precision="float32")
         half = StreamingSegmenter(model, device="cpu", precision=precision)
-        # Scores that are rounded to a few bits change order where random weights score alike.
+        # Rounding to a few bits changes the order of similar scores of random weights.
         least = 0.95 if precision == "float16" else 0.7
         for image in drive(self.variant.paths + 2, *SIZE):
             labels = half.step(image).labels
@@ -225,7 +225,7 @@ class VariantSuite:
 
 
 def _write_zeros(shapes: Mapping[str, Sequence[int]], path: Path) -> None:
-    """Write a safetensors file of zeros in float16, which takes no room on the disk."""
+    """Write a sparse safetensors file of zeros in float16."""
     header: dict[str, object] = {}
     end = 0
     for name, shape in shapes.items():
@@ -238,7 +238,7 @@ def _write_zeros(shapes: Mapping[str, Sequence[int]], path: Path) -> None:
 
 
 def _assert_close(logits: torch.Tensor, expected: torch.Tensor) -> None:
-    """As close as two orders of the same sums are."""
+    """Compare up to the rounding of sums in another order."""
     assert float((logits - expected).abs().max()) <= 2e-4 * float(expected.abs().max())
 
 

@@ -1,4 +1,4 @@
-"""A labelled video in memory, and a data set of such."""
+"""A labelled video in memory, and a data set of such videos."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tdnet_offline.frames import Frame
 
 
 class MemoryVideo(LabelledVideo):
-    """Frames and labels that are given; a frame that is None cannot be read.
+    """Given frames and labels; a frame that is None cannot be read.
 
     Args:
         name: of the video.
@@ -50,5 +50,5 @@ class MemoryVideo(LabelledVideo):
 def dataset_of(
     *videos: LabelledVideo, class_map: str = "cityscapes", root: str = "here"
 ) -> Dataset:
-    """Put videos together; their labels are ids of a packaged class map."""
+    """Make a data set of videos whose labels are ids of a packaged class map."""
     return Dataset("memory", root, "val", ClassMap.load(class_map), videos)

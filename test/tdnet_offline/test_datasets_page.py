@@ -127,13 +127,3 @@ def test_every_command_is_run_and_every_data_set_named() -> None:
     tried = ("/data/", "street:")
     assert [line for line in COMMANDS if not any(part in line for part in tried)] == []
     assert {name for name in DATASETS if f"`{name}:" not in PAGE} == set()
-
-
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)]+)\)", PAGE))))
-def test_links_lead_somewhere(target: str) -> None:
-    path, _, anchor = target.partition("#")
-    headings = re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
-    if anchor:
-        assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
-    else:
-        assert (ROOT / "docs" / path).exists()

@@ -28,7 +28,7 @@ from support.ros_graph import (
 
 from tdnet import StreamingSegmenter
 from tdnet.errors import InputError
-from tdnet_ros.camera.image_messages import MAX_FRAME_ID, image_from_message
+from tdnet_ros.camera.conversion import MAX_FRAME_ID, image_from_message
 from tdnet_ros.rclpy_tools.log_throttle import MAX_LENGTH, MAX_TEXTS, PERIOD
 from tools.harness.broken_messages import broken_compressed_images, broken_images
 

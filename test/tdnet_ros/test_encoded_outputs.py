@@ -1,4 +1,4 @@
-"""PNG and JPEG are made beside the next frame's network, and nobody can tell but by the time."""
+"""PNG and JPEG are encoded beside the next frame's network, without an effect but on time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from support.ros_graph import Listener, RosGraph, image_message, pixels_of, wait_for
 
 from tdnet_ros.camera.camera import Camera
-from tdnet_ros.camera.clock_age import stamp_ns
+from tdnet_ros.camera.frame_trace import stamp_ns
 from tdnet_ros.msg import SegmentationStatus
 
 FRAMES = 6

@@ -370,7 +370,7 @@ def test_a_parameter_set_from_within_the_process(
         ({"class_map": "camvid"}, "19"),
         ({"class_map": "/nowhere/map.yaml"}, "/nowhere/map.yaml"),
         ({"device": "cuda:99"}, "cuda:99"),
-        ({"device": "tpu"}, "allowed are auto"),
+        ({"device": "tpu"}, "allowed: auto"),
         ({"precision": "int3"}, "bfloat16"),
         ({"input_size": [1, 1]}, "each 33"),
         ({"input_size": 97}, "integer array"),

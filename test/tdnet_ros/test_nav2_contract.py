@@ -17,7 +17,7 @@ from support.ros_graph import Listener, RosGraph, image_message, wait_for
 from vision_msgs.msg import LabelInfo
 
 from tdnet import ClassMap, OutputOptions, StreamingSegmenter
-from tdnet.class_map.model import UNLABELLED
+from tdnet.class_map.classes import UNLABELLED
 
 SENSOR_DATA = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 LABEL_INFO = QoSProfile(

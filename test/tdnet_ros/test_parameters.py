@@ -1,56 +1,57 @@
-"""Every parameter says what it is for, refuses what it cannot use, and changes when it may."""
+"""The table of parameters: its rows, the values that it takes, and what derives from it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from rcl_interfaces.msg import ParameterDescriptor
-from rcl_interfaces.srv import DescribeParameters, SetParametersAtomically
-from rclpy.parameter import Parameter
-from rclpy.parameter_client import AsyncParameterClient
-from support.node_process import NodeProcess, lines_until
-from support.node_process import parameters as node_parameters
-from support.ros_graph import LATCHED, TIMEOUT, RosGraph, wait_for
-from vision_msgs.msg import LabelInfo
 
-from tdnet.class_map.model import ClassMap
+from tdnet._util.device import PRECISIONS
 from tdnet.errors import TdnetError
-from tdnet_ros.parameters import PARAMETERS, Change
-from tdnet_ros.settings import NodeSettings
+from tdnet_ros.parameter_values import ParameterError, ParameterSpec
+from tdnet_ros.parameters import PARAMETERS, DiagnosticLimits, NodeSettings
+from tools import parameter_files
 
-ALPHA = "overlay.alpha"
-DESIGNED = (
-    *("variant", "weights", "class_map", "device", "precision", "input_size", "runtime"),
-    *("output_size", "image_transport", "cameras"),
-    *("overlay.alpha", "overlay.legend", "overlay.hidden_classes"),
-    *("confidence_threshold", "memory.max_gap", "max_rate", "idle_without_subscribers"),
-    *("diagnostics_period", "autostart"),
-)
+README = Path(__file__).parents[2] / "README.md"
 
 
-@pytest.fixture
-def descriptors(graph: RosGraph) -> dict[str, ParameterDescriptor]:
-    graph.start(autostart=False)
-    request = DescribeParameters.Request(names=DESIGNED)
-    answer = graph.call(DescribeParameters, "/tdnet/describe_parameters", request)
-    return {descriptor.name: descriptor for descriptor in answer.descriptors}
+@pytest.mark.parametrize("spec", PARAMETERS.values(), ids=lambda spec: spec.name)
+def test_every_parameter_is_described(spec: ParameterSpec) -> None:
+    assert spec.description.endswith("."), spec.description
+    assert spec.allowed
 
 
-def test_every_parameter_is_described(descriptors: dict[str, ParameterDescriptor]) -> None:
-    assert sorted(descriptors) == sorted(DESIGNED)
-    for name, descriptor in descriptors.items():
-        assert descriptor.description, name
-        assert descriptor.floating_point_range or descriptor.additional_constraints, name
-    assert descriptors["autostart"].read_only
+def test_precisions_are_those_of_the_network() -> None:
+    """A launch file reads the table, and must not load PyTorch for their names."""
+    assert tuple(PARAMETERS["precision"].choices) == ("auto", *PRECISIONS)
 
 
-def test_specs_and_settings_name_the_same() -> None:
-    assert [spec.name for spec in PARAMETERS] == list(NodeSettings().to_values())
+def test_generated_files_are_up_to_date() -> None:
+    """If this fails, run `python -m tools.parameter_files`."""
+    assert parameter_files.PARAMETER_FILE.read_text("utf-8") == parameter_files.parameter_file()
+    page = parameter_files.PAGE.read_text("utf-8")
+    assert parameter_files.parameter_table() in page
+    assert parameter_files.page(page) == page
+
+
+def test_the_parameter_file_states_every_default() -> None:
+    (section,) = yaml.safe_load(parameter_files.PARAMETER_FILE.read_text("utf-8")).values()
+    defaults = {spec.name: spec.default for spec in PARAMETERS.values() if not spec.example}
+    assert section["ros__parameters"] == defaults
+
+
+def test_defaults_in_the_readme() -> None:
+    (table,) = re.findall(r"\| parameter \|.*?\n\n", README.read_text("utf-8"), re.DOTALL)
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \|", table, re.MULTILINE)
+    assert len(rows) > 3
+    for names, defaults in rows:
+        for name, shown in zip(names.split(", "), defaults.split(", "), strict=True):
+            default = PARAMETERS[name.strip("`")].default
+            assert shown.strip("`") == ("empty" if default in ("", []) else str(default)), name
 
 
 SETTINGS = st.builds(
@@ -103,7 +104,7 @@ BAD_VALUES = [
     ("input_size", [8193, 8193], "4 megapixels"),
     ("output_size", "16384, 16384", "64 megapixels"),
     ("output_size", "9" * 5000 + ", 1", "camera, network"),
-    ("cameras", [f"camera{number}" for number in range(17)], "allowed are 16"),
+    ("cameras", [f"camera{number}" for number in range(17)], "allowed: 16"),
     ("cameras", ["c" * 65], "1 to 64 letters"),
     ("variant", "x" * 10**6, "td4-psp18"),
     ("device", "x" * 10**6, "cuda:N"),
@@ -119,187 +120,22 @@ def test_a_bad_value_is_refused_with_what_is_allowed(name: str, value: object, p
     assert len(str(caught.value)) < 400
 
 
-def test_live_parameters_can_be_set(active: RosGraph) -> None:
-    values = {
-        "output_size": [40, 50],
-        "overlay.alpha": 0.25,
-        "overlay.legend": False,
-        "overlay.hidden_classes": ["sky"],
-        "confidence_threshold": 0.5,
-        "memory.max_gap": 2.0,
-        "max_rate": 5.0,
-        "idle_without_subscribers": False,
-        "diagnostics_period": 2.0,
-        "diagnostics.silence_warn": 1.0,
-        "diagnostics.silence_error": 5.0,
-        "diagnostics.age_warn": 0.2,
-        "diagnostics.age_error": 0.4,
-        "diagnostics.rate_warn": 20.0,
-        "diagnostics.rate_error": 10.0,
-        "diagnostics.dropped_warn": 0.3,
-        "diagnostics.dropped_error": 0.6,
-        "diagnostics.lost_warn": 0.05,
-    }
-    live = [spec.name for spec in PARAMETERS if spec.change is Change.ANY_TIME]
-    assert sorted(values) == sorted(live)
-    for name, value in values.items():
-        (result,) = active.set_parameters(**{name.replace(".", "__"): value})
-        assert result.successful, result.reason
-        assert active.get_parameter(name) == value
-
-
-def test_a_whole_number_is_a_number(active: RosGraph) -> None:
-    """As `ros2 param set /tdnet max_rate 5` sends it."""
-    (result,) = active.set_parameters(max_rate=5)
-    assert result.successful, result.reason
-    assert active.get_parameter("max_rate") == 5.0
+def test_the_parameters_name_the_limits() -> None:
+    limits = DiagnosticLimits(silence_warn=1, age_error=4, rate_warn=6, rate_error=5)
+    values = NodeSettings(diagnostic_limits=limits).to_values()
+    assert values["diagnostics.age_error"] == 4
+    assert NodeSettings.from_values(values).diagnostic_limits == limits
 
 
 @pytest.mark.parametrize(
-    ("limits", "accepted"),
-    [
-        ({"silence_warn": 20, "silence_error": 60}, True),
-        ({"silence_error": 1.5, "silence_warn": 0.5}, True),
-        ({"rate_warn": 8, "rate_error": 4.0}, True),
-        ({"silence_warn": 60, "silence_error": 20}, False),
-    ],
-    ids=["both raised", "both lowered", "from below", "contradictory"],
+    ("name", "warn", "error"),
+    [("silence", 5.0, 4.0), ("age", 1.0, 0.5), ("dropped", 0.5, 0.4), ("rate", 2.0, 3.0)],
 )
-def test_a_file_with_both_limits_is_loaded(
-    active: RosGraph, tmp_path: Path, limits: dict[str, float], accepted: bool
-) -> None:
-    """As `ros2 param load` sends it: one request with every parameter of the file."""
-    file = tmp_path / "tuned.yaml"
-    values = {**{f"diagnostics.{name}": value for name, value in limits.items()}, ALPHA: 0.25}
-    file.write_text(yaml.safe_dump({"/tdnet": {"ros__parameters": values}}, sort_keys=False))
-    client = AsyncParameterClient(active.user, "/tdnet")
-    assert client.wait_for_services(TIMEOUT)
-    future = client.load_parameter_file(str(file))
-    wait_for(future.done, "the answer")
-    results = future.result().results
-    assert [r.successful for r in results] == [accepted] * len(limits) + [True], results
-    for name, value in limits.items():
-        assert (active.get_parameter(f"diagnostics.{name}") == value) is accepted
-        assert accepted or "diagnostics.silence_error is 20.0" in results[0].reason
-    assert active.get_parameter(ALPHA) == 0.25
-
-
-def test_a_whole_number_is_a_number_at_the_start(graph: RosGraph) -> None:
-    """As `max_rate: 5` in a parameter file."""
-    graph.start(autostart=False, max_rate=5, overlay__alpha=1)
-    assert graph.get_parameter("max_rate") == 5.0
-    assert graph.get_parameter("overlay.alpha") == 1.0
-
-
-def test_parameters_of_a_file_that_the_node_does_not_have(
-    start_process: Callable[..., NodeProcess], tmp_path: Path
-) -> None:
-    mistaken = tmp_path / "mistaken.yaml"
-    given = {"wieghts": "/own.pkl", "overlay.alfa": 0.5, "frob": 1}
-    # Read by rclpy, and by it only once there is such a topic or on some distributions only.
-    standard = {
-        "use_sim_time": False,
-        "start_type_description_service": True,
-        "qos_overrides./front/image.subscription.depth": 2,
-    }
-    mistaken.write_text(yaml.dump({"/**": {"ros__parameters": {**given, **standard}}}))
-    missing = node_parameters(weights="nowhere.safetensors")
-    process = start_process("--params-file", str(mistaken), *missing)
-    lines = lines_until(process, "cannot configure")
-    (line,) = [line for line in lines if "unknown parameter" in line]
-    assert "[WARN]" in line
-    assert "unknown parameter 'wieghts' (did you mean weights?)" in line
-    assert "unknown parameter 'overlay.alfa' (did you mean overlay.alpha?)" in line
-    assert "unknown parameter 'frob';" in line
-    assert not [name for name in standard if name in line]
-    assert "`ros2 param list /tdnet`" in line
-
-
-def test_a_tilde_is_the_home_folder(
-    graph: RosGraph, weights: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home = Path(weights).parent
-    monkeypatch.setenv("HOME", str(home))
-    (home / "own.yaml").write_text(ClassMap.load("cityscapes").to_yaml())
-    graph.start(
-        weights=f"~/{Path(weights).name}", class_map="~/own.yaml", device="cpu", autostart=False
-    )
-    assert graph.transition("configure")
-
-
-def test_where_rclpy_does_not_tell_when_parameters_are_set(
-    graph: RosGraph, weights: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As on Humble."""
-    monkeypatch.delattr("rclpy.node.Node.add_post_set_parameters_callback", raising=False)
-    graph.start(weights=weights, device="cpu")
-    info = graph.listen(LabelInfo, "/tdnet/label_info", LATCHED)
-    info.wait(1)
-    (result,) = graph.set_parameters(confidence_threshold=0.25)
-    assert result.successful
-    assert info.wait(2)[1].threshold == 0.25
-
-
-@pytest.mark.parametrize(
-    ("parameters", "part"),
-    [
-        ({"overlay__alpha": 3.0}, "overlay.alpha"),
-        (
-            {"overlay__alpha": "abc"},
-            r"'abc' \(string\); allowed is a value of type double, 0 to 1",
-        ),
-        ({"overlay__legend": 1}, r"1 \(integer\); allowed is a value of type bool, one of: true"),
-        ({"variant": "nope"}, "td4-psp18"),
-        ({"cameras": ["a/b"]}, "letters"),
-    ],
-)
-def test_a_bad_value_at_the_start_is_one_error(
-    graph: RosGraph, parameters: dict[str, object], part: str
-) -> None:
-    with pytest.raises(TdnetError, match=part) as caught:
-        graph.start(**parameters)
-    assert "\n" not in str(caught.value)
-
-
-# Last in the file: the shared node must not meet one of the tests above.
-@pytest.mark.parametrize(
-    ("parameter", "value", "part"),
-    [
-        ("overlay.alpha", 1.5, "out of range"),
-        ("overlay.alpha", -0.1, "out of range"),
-        ("overlay.alpha", float("nan"), "out of range"),
-        ("confidence_threshold", 2.0, "out of range"),
-        ("max_rate", -1.0, "out of range"),
-        ("memory.max_gap", float("inf"), "out of range"),
-        ("diagnostics_period", 0.0, "out of range"),
-        ("overlay.legend", 1, "1 (integer); allowed is a value of type bool, one of: true, false"),
-        ("overlay.alpha", "abc", "'abc' (string); allowed is a value of type double, 0 to 1"),
-        ("cameras", "front", "of type string array, at most 16"),
-        ("output_size", "huge", "camera, network"),
-        ("overlay.hidden_classes", ["road", "unicorn"], "overlay.hidden_classes names 'unicorn'"),
-        ("autostart", False, "read-only"),
-    ],
-)
-def test_an_active_node_refuses_with_a_reason(
-    shared_active: RosGraph, parameter: str, value: object, part: str
-) -> None:
-    before = shared_active.get_parameter(parameter)
-    (result,) = shared_active.set_parameters(**{parameter.replace(".", "__"): value})
-    assert not result.successful
-    assert part in result.reason
-    assert shared_active.get_parameter(parameter) == before
-
-
-@pytest.mark.parametrize("other", [{}, {"weights": ""}], ids=["alone", "with a new model"])
-def test_an_unknown_parameter_is_refused_with_the_nearest(
-    shared_active: RosGraph, other: dict[str, object]
-) -> None:
-    parameters = {**other, "overlay.alfa": 0.5}
-    request = SetParametersAtomically.Request(
-        parameters=[Parameter(name, value=v).to_parameter_msg() for name, v in parameters.items()]
-    )
-    answer = shared_active.call(
-        SetParametersAtomically, "/tdnet/set_parameters_atomically", request
-    )
-    assert not answer.result.successful
-    assert "unknown parameter 'overlay.alfa' (did you mean overlay.alpha?)" in answer.result.reason
+def test_an_error_before_its_warning_is_refused(name: str, warn: float, error: float) -> None:
+    values = NodeSettings().to_values()
+    names = f"diagnostics.{name}_warn", f"diagnostics.{name}_error"
+    for pair in ((warn, 0.0), (0.0, error), (warn, warn)):
+        NodeSettings.from_values({**values, **dict(zip(names, pair, strict=True))})
+    with pytest.raises(ParameterError) as raised:
+        NodeSettings.from_values({**values, **dict(zip(names, (warn, error), strict=True))})
+    assert all(part in str(raised.value) for part in (*names, str(warn), str(error)))

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tdnet.class_map.model import ClassMap, SegmentationClass
+from tdnet.class_map.classes import SegmentationClass
+from tdnet.class_map.model import ClassMap
 from tdnet.frames.image_encodings import decode_raw
 from tdnet_offline.bags import open_bag
 from tools.demo.errors import DemoError

@@ -1,11 +1,11 @@
-# Sourced by bash and zsh with the checkout as the working folder. Says where ROS 2 comes from and
-# where this checkout keeps its environment:
+# Sourced by bash and zsh with the checkout as the working folder. Sets the origin of ROS 2 and
+# the folders of this checkout's environment:
 #   TDNET_ROS      system (the sourced ROS 2), kilted or jazzy (wheels)
 #   TDNET_VENV     virtual environment
 #   TDNET_OVERLAY  colcon workspace of the development overlay
-# and, where tools/environment/setup had to unpack the headers of Python, tells CMake and the compiler.
+# and the paths for CMake and the compiler, if tools/environment/setup unpacked the headers of Python.
 
-# ROS=... decides; then a shell that sourced tools/environment/activate; then a sourced ROS 2; then wheels.
+# In this order: ROS=..., the value of a sourced tools/environment/activate, a sourced ROS 2, wheels.
 if [ -n "${ROS:-}" ]; then
   TDNET_ROS=$ROS
 elif [ -z "${TDNET_ROS:-}" ]; then

@@ -1,6 +1,6 @@
-"""Make the CMake exports of the ROS 2 wheels name this machine's Python and NumPy headers.
+"""Set this machine's Python and NumPy headers in the CMake exports of the ROS 2 wheels.
 
-The exports carry two include folders of the machine that built the wheels.
+The exports contain two include folders of the machine that built the wheels.
 """
 
 import os
@@ -15,7 +15,7 @@ _BUILDER = r"/opt/python/cp\d+-cp\d+"
 
 
 def fix(prefix: Path) -> int:
-    """Rewrite the exports below `prefix` in place; return how many files changed."""
+    """Rewrite the exports below `prefix` in place; return the number of changed files."""
     python_headers = os.environ.get("CMAKE_INCLUDE_PATH") or sysconfig.get_paths()["include"]
     folders = {
         rf"{_BUILDER}/lib/python[\d.]+/site-packages/numpy/_core/include": np.get_include(),

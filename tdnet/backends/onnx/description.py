@@ -1,68 +1,88 @@
-"""The description of a folder of exported graphs, stored as a JSON file in the folder."""
+"""The description of a folder of exported graphs: the JSON file beside them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import yaml
 
+from tdnet._util.documents import Document, RecordError, load_document, parse_json
+from tdnet._util.records import Matching, Range, Stored, plain, read_record
 from tdnet._util.regular_files import file_problem
+from tdnet.backends.onnx.tensors import (
+    BATCH,
+    LABELS,
+    LOGITS,
+    Side,
+    TensorSpec,
+    described,
+    input_tensors,
+    output_tensors,
+)
 from tdnet.class_map.model import ClassMap
-from tdnet.errors import InputError, WeightsError
+from tdnet.errors import InputError, WeightsError, quoted
 from tdnet.frames.preprocess import MEAN, STD
-from tdnet.variants import Variant, get_variant
+from tdnet.variants import MAX_PIXELS, MAX_SIDE, MIN_SIDE, Variant, get_variant, list_variants
 
 DESCRIPTION_NAME = "export.json"
 FORMAT_VERSION = 1
+MAX_BYTES = 1 << 20
 MAX_GRAPH_BYTES = 2 << 30
-BATCH = "batch"
-"""Placeholder in shapes for a number of frames that the caller selects."""
-LOGITS, LABELS = "logits", "labels"
+CYCLE_RULE = (
+    "Frame t since the last reset runs graph t mod N of the N. Once memory_frames frames have "
+    "run, NAME_I is the output NAME of the I-th of the last memory_frames frames, the oldest "
+    "first; until then all are zeros."
+)
+PREPROCESSING = {
+    "colors": "RGB",
+    "layout": "NCHW",
+    "scale": 1 / 255,
+    "mean": MEAN,
+    "std": STD,
+    "resize": "bilinear, corners not aligned, filtered when it shrinks (antialias); then "
+    "(scale * pixel - mean) / std",
+}
 POSTPROCESSING = {
     LOGITS: "logits are resized to the wanted size (bilinear, corners aligned); the best channel "
     "is the class of class_map that names it under 'from' (or as its id)",
     LABELS: "labels are ids of class_map, at the size of the frames",
 }
 """Remaining work on the first output."""
-ENTRY = ("query", "key", "value")
-"""Outputs that form the memory entry of the frame, in the order of `MemoryEntry`."""
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_TENSORS = {
+    "float32": "float32",
+    "float16": "float16",
+    "int8": "float32",
+    "int8-tensorrt": "float32",
+}
+"""Number type of the tensors of each precision, except labels."""
+_ClassMap = Annotated[
+    ClassMap,
+    Stored(
+        Any,
+        decode=lambda value: ClassMap.from_document(Document(value, "")),
+        encode=lambda class_map: yaml.safe_load(class_map.to_yaml()),
+    ),
+]
 
 
 @dataclass(frozen=True)
-class TensorSpec:
-    """An input or output of every graph of a folder.
+class HashedFile:
+    """A file and its hash.
 
     Attributes:
-        name: ``frame``; ``query_I``, ``key_I``, ``value_I`` of memory frame I, 0 being the oldest;
-            ``logits`` or ``labels``; ``query``, ``key``, ``value`` of this frame.
-        shape: numbers; the first may be `BATCH`.
-        dtype: NumPy's name of the number format.
-    """
-
-    name: str
-    shape: tuple[int | str, ...]
-    dtype: str
-
-    def of_batch(self, batch: int) -> tuple[int, ...]:
-        """Return the shape for a number of frames."""
-        return tuple(batch if side == BATCH else int(side) for side in self.shape)
-
-
-@dataclass(frozen=True)
-class GraphFile:
-    """The graph of one path.
-
-    Attributes:
-        file: file name in the folder.
-        sha256: hash of the file.
+        file: name.
+        sha256: hexadecimal.
     """
 
     file: str
-    sha256: str
+    sha256: Annotated[str, Matching("[0-9a-f]{64}", "64 hexadecimal digits")]
 
     def read(self, folder: Path) -> bytes:
         """Read the file and check its hash.
@@ -87,52 +107,67 @@ class GraphFile:
 
 
 @dataclass(frozen=True)
+class Cycle:
+    """The graphs and their order.
+
+    Attributes:
+        graphs: one for each path, in the order of their turns.
+        memory_frames: past frames that each frame attends to; the capacity M of the memory.
+        rule: the order in words.
+    """
+
+    graphs: tuple[HashedFile, ...]
+    memory_frames: Annotated[int, Range(0, 99)]
+    rule: str = CYCLE_RULE
+
+
+@dataclass(frozen=True)
 class ExportDescription:
     """Everything that a program needs to run the graphs of a folder.
 
     Attributes:
         format: ``onnx``, ``torch`` (torch.export) or ``aoti`` (compiled by AOTInductor).
         variant: name of the network.
-        memory_frames: past frames that each frame attends to; the capacity M of the memory.
         num_classes: K, channels of the logits.
         input_size: height and width of frames.
-        precision: ``float32`` or ``float16``; for convolutions only, ``int8`` (activations
-            unsigned) or ``int8-tensorrt`` (signed, around zero), with float32 tensors.
-        opset: opset of ONNX; None for other formats.
-        graphs: one for each path, in the order of their turns.
+        precision: ``float32``, ``float16``; ``int8`` (activations unsigned) or ``int8-tensorrt``
+            (signed, around zero) of the convolutions, while tensors are float32.
+        opset: version of the ONNX operators; None for other formats.
+        cycle: the graphs.
         inputs: inputs of every graph.
         outputs: outputs of every graph.
+        preprocessing: `PREPROCESSING`.
+        postprocessing: one of `POSTPROCESSING`.
         class_map: classes of the network's channels.
-        weights: name of the exported weights file.
-        weights_sha256: hash of that file.
+        weights: the exported weights file.
         made_with: versions of packages by name.
     """
 
-    format: str
+    format: Annotated[str, Matching("onnx|torch|aoti", "onnx, torch or aoti")]
     variant: str
-    memory_frames: int
-    num_classes: int
-    input_size: tuple[int, int]
-    precision: str
-    opset: int | None
-    graphs: tuple[GraphFile, ...]
+    num_classes: Annotated[int, Range(1, 255)]
+    input_size: tuple[Side, Side]
+    precision: Annotated[str, Matching("|".join(_TENSORS), ", ".join(_TENSORS))]
+    opset: Annotated[int | None, Range(1, 99)]
+    cycle: Cycle
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    class_map: ClassMap
-    weights: str
-    weights_sha256: str
+    preprocessing: Mapping[str, Any]
+    postprocessing: str
+    class_map: _ClassMap
+    weights: HashedFile
     made_with: Mapping[str, str]
 
     @property
     def network(self) -> Variant:
         """Description of the network with its memory frames."""
-        return get_variant(self.variant).limited_memory(self.memory_frames)
+        return get_variant(self.variant).limited_memory(self.cycle.memory_frames)
 
     def output(self, name: str) -> TensorSpec:
         """Return the output of a name.
 
         Raises:
-            InputError: no output has that name.
+            InputError: the graphs have no such output.
         """
         for spec in self.outputs:
             if spec.name == name:
@@ -141,41 +176,91 @@ class ExportDescription:
         raise InputError(f"the graphs return {given}, no {name}: export with --outputs {name}")
 
     def to_json(self) -> str:
-        """Return the description as a JSON document."""
-        inputs = [asdict(spec) for spec in self.inputs]
-        document = {
-            "format_version": FORMAT_VERSION,
-            "format": self.format,
-            "variant": self.variant,
-            "num_classes": self.num_classes,
-            "input_size": self.input_size,
-            "precision": self.precision,
-            "opset": self.opset,
-            "cycle": {
-                "graphs": [asdict(graph) for graph in self.graphs],
-                "memory_frames": self.memory_frames,
-                "rule": (
-                    "Frame t since the last reset runs graph t mod N of the N. Once "
-                    "memory_frames frames have run, NAME_I is the output NAME of the I-th of "
-                    "the last memory_frames frames, the oldest first; until then all are zeros."
-                ),
-            },
-            "inputs": inputs,
-            "outputs": [asdict(spec) for spec in self.outputs],
-            "preprocessing": {
-                "colors": "RGB",
-                "layout": "NCHW",
-                "scale": 1 / 255,
-                "mean": MEAN,
-                "std": STD,
-                "resize": (
-                    "bilinear, corners not aligned, filtered when it shrinks (antialias); "
-                    "then (scale * pixel - mean) / std"
-                ),
-            },
-            "postprocessing": POSTPROCESSING[self.outputs[0].name],
-            "class_map": yaml.safe_load(self.class_map.to_yaml()),
-            "weights": {"file": self.weights, "sha256": self.weights_sha256},
-            "made_with": dict(self.made_with),
-        }
+        """Return the JSON document that `read_description` reads."""
+        document = {"format_version": FORMAT_VERSION, **plain(self)}
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_description(folder: Path) -> ExportDescription:
+    """Read the description of a folder, which may come from anywhere.
+
+    Raises:
+        WeightsError: no description, another version, or graphs that this program cannot run; the
+            message names the field.
+    """
+    path = folder / DESCRIPTION_NAME
+    try:
+        document = load_document(path, MAX_BYTES, parse_json)
+    except RecordError as error:
+        raise WeightsError(
+            f"{error}; give a folder that `tdnet export --format onnx` wrote"
+        ) from error
+    try:
+        values = document.value if isinstance(document.value, dict) else {}
+        version = values.pop("format_version", None)
+        if version != FORMAT_VERSION:
+            raise document.mismatch(("format_version",), version, str(FORMAT_VERSION))
+        description = read_record(ExportDescription, document)
+        _check(description, document)
+    except RecordError as error:
+        raise WeightsError(f"{error}; export the network again") from error
+    return description
+
+
+def _check(description: ExportDescription, document: Document) -> None:
+    """Check that the parts fit each other, the variant and the rules of the memory.
+
+    Raises:
+        RecordError: they do not.
+    """
+    height, width = description.input_size
+    fits = all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width))
+    if not fits or height * width > MAX_PIXELS:
+        raise document.error(
+            ("input_size",),
+            f"got {height} x {width}; allowed sides of {MIN_SIDE} to {MAX_SIDE} pixels, and "
+            f"{MAX_PIXELS >> 20} megapixels",
+        )
+    if description.variant not in list_variants():
+        names = ", ".join(list_variants())
+        raise document.mismatch(("variant",), description.variant, names)
+    variant, cycle = description.network, description.cycle
+    if variant.memory_capacity != cycle.memory_frames:
+        raise document.mismatch(
+            ("cycle", "memory_frames"), cycle.memory_frames, f"0 to {variant.paths - 1}"
+        )
+    files = {graph.file for graph in cycle.graphs}
+    if len(cycle.graphs) != variant.paths or len(files) != variant.paths:
+        raise document.error(
+            ("cycle", "graphs"),
+            f"got {len(cycle.graphs)} graphs in {len(files)} files; {variant.name} has "
+            f"{variant.paths} graphs, each in its own file",
+        )
+    for index, graph in enumerate(cycle.graphs):
+        if not _FILE.fullmatch(graph.file):
+            path = ("cycle", "graphs", index, "file")
+            raise document.mismatch(path, graph.file, "a file name as `tdnet export` writes it")
+    classes = description.num_classes
+    if description.class_map.num_network_classes != classes:
+        raise document.error(("class_map",), f"is not for {classes} network classes")
+    dtype = _TENSORS[description.precision]
+    size, inputs, outputs = description.input_size, description.inputs, description.outputs
+    batch = BATCH if inputs and inputs[0].shape[:1] == (BATCH,) else 1
+    output = LABELS if outputs and outputs[0].name == LABELS else LOGITS
+    _check_tensors("inputs", inputs, input_tensors(variant, size, dtype, batch), document)
+    wanted = output_tensors(variant, classes, size, dtype, batch, output)
+    _check_tensors("outputs", outputs, wanted, document)
+
+
+def _check_tensors(
+    field: str, given: Sequence[TensorSpec], wanted: Sequence[TensorSpec], document: Document
+) -> None:
+    for index, (own, spec) in enumerate(zip(given, wanted, strict=False)):
+        if own != spec:
+            raise document.error(
+                (field, index),
+                f"got {quoted(own.name)}, {described(own)}; allowed {spec.name}, "
+                f"{described(spec)}",
+            )
+    if len(given) != len(wanted):
+        raise document.error((field,), f"got {len(given)} tensors; the variant has {len(wanted)}")

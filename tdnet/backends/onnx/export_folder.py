@@ -10,8 +10,7 @@ import torch
 
 from tdnet._util.device import working_on
 from tdnet.backends import RUNTIMES
-from tdnet.backends.onnx.description import ExportDescription
-from tdnet.backends.onnx.description_file import read_description
+from tdnet.backends.onnx.description import ExportDescription, read_description
 from tdnet.backends.onnx.exported_backend import ExportedBackend
 from tdnet.errors import InputError, UnknownNameError, WeightsError
 

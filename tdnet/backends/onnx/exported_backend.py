@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from tdnet.backends.backend import Backend
-from tdnet.backends.onnx.description import ENTRY, LOGITS, ExportDescription, TensorSpec
+from tdnet.backends.onnx.description import ExportDescription
+from tdnet.backends.onnx.tensors import ENTRY, LOGITS, TensorSpec
 from tdnet.errors import InputError
 from tdnet.network.temporal_memory import (
     READ_AND_WRITE,

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from tdnet._util.device import resolve_device
 from tdnet._util.packages import require
-from tdnet.backends.onnx.description import ExportDescription, TensorSpec
+from tdnet.backends.onnx.description import ExportDescription
 from tdnet.backends.onnx.exported_backend import ExportedBackend
-from tdnet.backends.onnx.tensors import check_graph
+from tdnet.backends.onnx.tensors import TensorSpec, check_graph
 from tdnet.errors import DeviceError, WeightsError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class OnnxRuntimeBackend(ExportedBackend):
     def __init__(self, folder: Path, description: ExportDescription, device: torch.device) -> None:
         super().__init__(description, device)
         self._sessions = []
-        for graph in description.graphs:
+        for graph in description.cycle.graphs:
             session = self._session(graph.read(folder), folder / graph.file)
             for found, wanted in (
                 (session.get_inputs(), description.inputs),

@@ -47,7 +47,7 @@ class TensorRtBackend(ExportedBackend):
                     folder / graph.file,
                     cached_engine_path(graph.sha256, *place, tensorrt.__version__),
                 )
-                for graph in description.graphs
+                for graph in description.cycle.graphs
             ]
 
     def _run(self, path: int, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from tdnet._util.packages import require
-from tdnet.backends.onnx.description import ExportDescription, TensorSpec
+from tdnet.backends.onnx.description import ExportDescription
 from tdnet.backends.onnx.engine_files import keep, read_kept
-from tdnet.backends.onnx.tensors import check_graph
+from tdnet.backends.onnx.tensors import TensorSpec, check_graph
 from tdnet.errors import DeviceError, WeightsError
 
 if TYPE_CHECKING:

@@ -1,16 +1,44 @@
-"""Inputs and outputs of exported graphs."""
+"""The inputs and outputs of exported graphs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from tdnet.backends.onnx.description import ENTRY, LABELS, LOGITS, TensorSpec
+from tdnet._util.records import Range
 from tdnet.errors import WeightsError, quoted
 from tdnet.variants import Variant, feature_size
 
+BATCH = "batch"
+"""In shapes: a number of frames that the caller chooses."""
+LOGITS, LABELS = "logits", "labels"
+ENTRY = ("query", "key", "value")
+"""Outputs that form the memory entry of the frame, in the order of `MemoryEntry`."""
 Batch = int | str
-"""Number of frames, or `tdnet.backends.onnx.description.BATCH`."""
+"""Number of frames, or `BATCH`."""
+Side = Annotated[int, Range(1, 1 << 24)]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or output of every graph of a folder.
+
+    Attributes:
+        name: ``frame``; ``query_I``, ``key_I``, ``value_I`` of the I-th memory frame, 0 being the
+            oldest; ``logits`` or ``labels``; ``query``, ``key``, ``value`` of this frame.
+        shape: numbers; the first one may be `BATCH`.
+        dtype: name of the number type in NumPy.
+    """
+
+    name: str
+    shape: tuple[Side | str, ...]
+    dtype: str
+
+    def of_batch(self, batch: int) -> tuple[int, ...]:
+        """Return the shape for a number of frames."""
+        return tuple(batch if side == BATCH else int(side) for side in self.shape)
 
 
 def input_tensors(

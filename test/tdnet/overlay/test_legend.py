@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tdnet.class_map.model import ClassMap, SegmentationClass
+from tdnet.class_map.classes import SegmentationClass
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import UnknownNameError
 from tdnet.overlay.legend import draw_legend, legend_image
 

@@ -12,7 +12,7 @@ from support.reference_fill import fill
 from support.variant_suite import few_channels
 
 from tdnet import create_model, get_variant
-from tdnet.backends.onnx.description import BATCH, ENTRY
+from tdnet.backends.onnx.tensors import BATCH, ENTRY
 from tdnet.variants import VARIANTS, Backbone
 from tdnet_offline.export.graph_files import trace, write_graph
 from tdnet_offline.export.path_graph import PathGraph, for_export, input_specs, output_specs

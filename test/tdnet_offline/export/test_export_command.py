@@ -16,7 +16,7 @@ from support.extras import exporting_package
 from support.frames import drive
 
 from tdnet import ClassMap, create_model, packaged_weights, save_weights
-from tdnet.backends.onnx.description_file import read_description
+from tdnet.backends.onnx.description import read_description
 from tdnet.frames.preprocess import MEAN, STD
 from tdnet_offline.command import main
 from tdnet_offline.export.graph_files import check_packages

@@ -11,7 +11,7 @@ from support.extras import exporting_package
 from torch import Tensor
 
 from tdnet import create_model
-from tdnet.backends.onnx.description import BATCH, ENTRY, TensorSpec
+from tdnet.backends.onnx.tensors import BATCH, ENTRY, TensorSpec
 from tdnet.network import SegmentationNetwork
 from tdnet.variants import VARIANTS
 from tdnet_offline.export.graph_files import trace, write_graph

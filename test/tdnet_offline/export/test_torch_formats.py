@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tdnet import create_model
-from tdnet.backends.onnx.description import BATCH
+from tdnet.backends.onnx.tensors import BATCH
 from tdnet_offline.export.graph_files import trace, write_graph
 from tdnet_offline.export.path_graph import PathGraph, for_export, input_specs, output_specs
 

@@ -1,4 +1,4 @@
-"""A node whose shared-memory port has lost its name hears no camera that starts later."""
+"""A node whose shared-memory port has lost its name receives no camera that starts later."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_an_idle_camera_does_not_make_the_node_deaf(
     diagnosis = Diagnosis(graph)
     wait_for(lambda: CHECK in graph.user.get_node_names(), "a check", 60.0)
     wait_for(lambda: CHECK not in graph.user.get_node_names(), "the end of the check", 60.0)
-    assert "has a publisher, but no frame came" in diagnosis.wait(CAMERA, "").message
+    assert "has a publisher, but no frame arrived" in diagnosis.wait(CAMERA, "").message
     publisher.publish(image_message(images[0]))
     statuses.wait()
     diagnosis.wait(CAMERA, "frames a second")

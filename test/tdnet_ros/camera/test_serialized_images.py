@@ -19,7 +19,7 @@ from std_msgs.msg import Header
 
 from tdnet.errors import InputError
 from tdnet.frames.preprocess import upload
-from tdnet_ros.camera.image_messages import image_from_message
+from tdnet_ros.camera.conversion import image_from_message
 from tdnet_ros.camera.serialized_images import (
     ReceivedFile,
     ReceivedImage,

@@ -1,4 +1,4 @@
-"""Frames that did not arrive, as the middleware and the stamps tell."""
+"""Frames that did not arrive: counted by the middleware, estimated from stamps."""
 
 from __future__ import annotations
 

@@ -17,9 +17,7 @@ from support.precisions import precision_of_a_cpu
 from support.ros_graph import RosGraph, diagnostic_values, image_message, stamp, wait_for
 
 from tdnet.settings import PACKAGED_PURPOSE
-from tdnet_ros.camera.stage_statistics import STAGES
-from tdnet_ros.diagnostics.diagnostics import NodeSnapshot, explain_state
-from tdnet_ros.limits import Severity
+from tdnet_ros.camera.frame_trace import STAGES
 from tdnet_ros.msg import SegmentationStatus
 from tdnet_ros.segment_node import SegmentNode
 
@@ -284,11 +282,3 @@ def test_another_node_of_the_same_name_until_it_is_destroyed(active: RosGraph) -
     wait_for(
         lambda: diagnosis.wait("tdnet: model", "").message == "active", "the node to be alone"
     )
-
-
-def test_problems_are_errors() -> None:
-    view = NodeSnapshot("active", "", None, {}, problems=("the device failed", "out of memory"))
-    issue = explain_state(view, "/tdnet")
-    assert issue is not None
-    assert issue.severity is Severity.ERROR
-    assert issue.text == "the device failed; out of memory"

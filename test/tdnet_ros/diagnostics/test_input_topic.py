@@ -77,9 +77,7 @@ from tdnet_ros.diagnostics.input_topic import COMPRESSED, RAW, explain_misplaced
 def test_each_mistake_has_its_remedy(
     topic: str, transport: str, published: dict[str, str], parts: tuple[str, ...]
 ) -> None:
-    def types(name: str) -> list[str]:
-        return [published[name]] if name in published else []
-
+    types = {name: [kind] for name, kind in published.items()}
     text = explain_misplaced(topic, transport, types)
     assert bool(text) == bool(parts)
     assert all(part in text for part in parts), text

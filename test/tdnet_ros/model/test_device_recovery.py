@@ -30,7 +30,7 @@ from tdnet_ros.model.device_recovery import FAILURES_ALLOWED, DeviceRecovery
 from tdnet_ros.model.model_loading import ModelLoader, ModelLoadError
 from tdnet_ros.model.model_slot import ModelSlot
 from tdnet_ros.msg import SegmentationStatus
-from tdnet_ros.settings import NodeSettings
+from tdnet_ros.parameters import NodeSettings
 
 Fail = Callable[[int], None]
 
@@ -142,7 +142,7 @@ def test_a_cpu_that_keeps_failing_is_an_error_until_it_works(
     )
     message = status.wait()[0]
     assert message.refused + message.dropped == failures
-    assert not any("stand" in text for text in log.texts)
+    assert not any("CPU replaces" in text for text in log.texts)
 
 
 @pytest.fixture
@@ -163,12 +163,12 @@ def run(executor: SingleThreadedExecutor, coroutine: Any) -> Any:
 
 
 class Broken:
-    """A model of a device that is gone: it runs on the CPU here, but nobody asks it to."""
+    """A model of a device that is gone."""
 
     def __init__(self, executor: SingleThreadedExecutor, weights: str, device: str) -> None:
-        self.asked = 0
+        self.requests = 0
         self.model = ModelSlot(ModelLoader(executor.wake, torch.get_num_threads()))
-        self.recovery = DeviceRecovery(self.model, self.ask)
+        self.recovery = DeviceRecovery(self.model, self.request)
         built = self.model.configure(
             NodeSettings(segmenter=SegmenterSettings(weights=weights, device="cpu"))
         )
@@ -178,8 +178,8 @@ class Broken:
         gone.device = torch.device(device)
         self.model.active = ActiveModel(gone, there, built.renderer, self.settings)
 
-    def ask(self) -> None:
-        self.asked += 1
+    def request(self) -> None:
+        self.requests += 1
 
     def fail(self, count: int = FAILURES_ALLOWED + 1) -> None:
         for _ in range(count):
@@ -191,14 +191,14 @@ def broken(executor: SingleThreadedExecutor, weights: str) -> Broken:
     return Broken(executor, weights, "cuda:99")
 
 
-def test_the_cpu_stands_in_for_a_device_that_is_gone(
+def test_the_cpu_replaces_a_device_that_is_gone(
     broken: Broken, executor: SingleThreadedExecutor, images: list[np.ndarray]
 ) -> None:
     model, recovery = broken.model, broken.recovery
     broken.fail(FAILURES_ALLOWED)
-    assert (broken.asked, recovery.due) == (0, False)
+    assert (broken.requests, recovery.due) == (0, False)
     broken.fail(5)
-    assert (broken.asked, recovery.due) == (1, True)
+    assert (broken.requests, recovery.due) == (1, True)
     assert "frames in a row" in recovery.problems[0]
 
     is_fallback = run(executor, recovery.fall_back())
@@ -209,7 +209,7 @@ def test_the_cpu_stands_in_for_a_device_that_is_gone(
     assert is_fallback.settings == broken.settings
     assert is_fallback.segmenter.step(images[0]).memory_frames == 0
     (problem,) = recovery.problems
-    assert "cuda:99 failed, the CPU stands in" in problem
+    assert "cuda:99 failed, the CPU replaces it" in problem
 
     assert not recovery.return_due
     assert run(executor, recovery.return_to_device()) is None
@@ -221,7 +221,7 @@ def test_the_cpu_stands_in_for_a_device_that_is_gone(
     # To ask for the device again is an attempt, with an answer.
     with pytest.raises(ModelLoadError, match="cuda:99"):
         run(executor, model.load(changed))
-    # What stands in may stay.
+    # The fallback may stay.
     kept = replace(changed, segmenter=is_fallback.built_from)
     run(executor, model.load(kept))
     model.prepare(kept)
@@ -229,7 +229,7 @@ def test_the_cpu_stands_in_for_a_device_that_is_gone(
     assert recovery.problems == ()
 
 
-def test_onnx_runtime_stands_in_for_tensorrt(
+def test_onnx_runtime_replaces_tensorrt(
     broken: Broken,
     executor: SingleThreadedExecutor,
     exported_nano: Path,
@@ -266,10 +266,10 @@ def test_a_frame_that_works_ends_the_count(broken: Broken) -> None:
     for _ in range(5):
         broken.fail(FAILURES_ALLOWED)
         broken.recovery.worked()
-    assert (broken.asked, broken.recovery.problems) == (0, ())
+    assert (broken.requests, broken.recovery.problems) == (0, ())
 
 
-def test_a_cpu_that_fails_too_is_not_asked_all_the_time(
+def test_a_cpu_that_fails_too_is_not_tried_all_the_time(
     broken: Broken, executor: SingleThreadedExecutor
 ) -> None:
     model = broken.model.active
@@ -280,7 +280,7 @@ def test_a_cpu_that_fails_too_is_not_asked_all_the_time(
     with pytest.raises(ModelLoadError, match="gone"):
         run(executor, broken.recovery.fall_back())
     broken.fail()
-    assert (broken.asked, broken.recovery.due) == (1, False)
+    assert (broken.requests, broken.recovery.due) == (1, False)
 
 
 def test_a_model_that_came_meanwhile_stays(

@@ -1,4 +1,4 @@
-"""Participants keep off shared-memory ports that nobody listens to any more."""
+"""Participants avoid shared-memory ports without a listener."""
 
 from __future__ import annotations
 

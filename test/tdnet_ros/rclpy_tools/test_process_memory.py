@@ -1,4 +1,4 @@
-"""Memory of the process as the system and the device tell it."""
+"""Memory of the process, in RAM and on the device."""
 
 from __future__ import annotations
 

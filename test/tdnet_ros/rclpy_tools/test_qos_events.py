@@ -88,7 +88,7 @@ def test_what_others_do_to_each_other_is_not_ours(node: Node) -> None:
 def test_a_middleware_that_does_not_count_lost_messages(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The subscription is made all the same, and tells of incompatible publishers."""
+    """The subscription is created, and reports incompatible publishers."""
 
     module = sys.modules[qos_events.SubscriptionEventCallbacks.__module__]
     name = "EventHandler" if hasattr(module, "EventHandler") else "QoSEventHandler"  # Humble

@@ -14,9 +14,9 @@ import torch
 from support.extras import exporting_package
 
 from tdnet import SegmenterSettings
-from tdnet.backends.onnx.description import BATCH, ExportDescription, TensorSpec
-from tdnet.backends.onnx.description_file import read_description
+from tdnet.backends.onnx.description import ExportDescription, read_description
 from tdnet.backends.onnx.tensorrt_engine import EngineBuilder, bind
+from tdnet.backends.onnx.tensors import BATCH, TensorSpec
 from tdnet.errors import DeviceError, MissingPackageError, WeightsError
 
 onnx = exporting_package("onnx")

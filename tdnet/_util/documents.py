@@ -1,0 +1,238 @@
+"""YAML and JSON documents; errors name file, line and field."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import yaml
+
+from tdnet._util.regular_files import file_problem
+from tdnet.errors import InputError
+
+FieldPath = tuple[str | int, ...]
+"""Keys and list positions from the top of a document to a value."""
+_SHOWN_CHARS = 40
+_SHOWN_BITS = 100
+
+
+class RecordError(InputError):
+    """A document that cannot be used.
+
+    Attributes:
+        source: the file.
+        line: in the file, counted from 1; None for values of JSON and for whole files.
+        field: path of the field, such as ``classes[3].id``; empty for the whole document.
+        problem: what was given, what is allowed, what to do.
+    """
+
+    def __init__(self, source: str, line: int | None, field: str, problem: str) -> None:
+        place = source if line is None else f"{source}:{line}"
+        super().__init__(": ".join(part for part in (place, field, problem) if part))
+        self.source, self.line, self.field, self.problem = source, line, field, problem
+
+
+class Document:
+    """A parsed document.
+
+    Args:
+        value: dictionaries, lists and scalars.
+        source: the file that messages name.
+        root: the same as YAML nodes, which know their lines.
+    """
+
+    def __init__(self, value: object, source: str, root: yaml.Node | None = None) -> None:
+        self.value = value
+        self._layers: tuple[_Layer, ...] = (_Layer(value, source, root),)
+
+    def over(self, lower: Document) -> Document:
+        """Return this document, with what only a lower one has; errors name the right file."""
+        merged = Document(_merged(lower.value, self.value), "")
+        merged._layers = self._layers + lower._layers
+        return merged
+
+    def error(self, path: FieldPath, problem: str, at: FieldPath | None = None) -> RecordError:
+        """Make an error about a field.
+
+        Args:
+            path: the field.
+            problem: what was given, what is allowed, what to do.
+            at: another field, whose line is named.
+        """
+        place = path if at is None else at
+        layer = self._layer(place)
+        line, _ = layer.locate(place)
+        return RecordError(layer.source, line, field_name(path), problem)
+
+    def mismatch(self, path: FieldPath, value: object, allowed: str) -> RecordError:
+        """Make an error about a value, with what is allowed instead."""
+        _, node = self._layer(path).locate(path)
+        return self.error(path, f"got {_shown(value, node)}; allowed {allowed}")
+
+    def _layer(self, path: FieldPath) -> _Layer:
+        return next((layer for layer in self._layers if layer.has(path)), self._layers[0])
+
+
+class _Layer(NamedTuple):
+    value: Any
+    source: str
+    root: yaml.Node | None
+
+    def has(self, path: FieldPath) -> bool:
+        value = self.value
+        for key in path:
+            try:
+                value = value[key]
+            except (LookupError, TypeError):
+                return False
+        return True
+
+    def locate(self, path: FieldPath) -> tuple[int | None, yaml.Node | None]:
+        """Return line and node of a field; the line of the one around it if it is missing."""
+        node = self.root
+        line = node.start_mark.line + 1 if node else None
+        for key in path:
+            found: list[tuple[yaml.Node, yaml.Node]] = []
+            if isinstance(node, yaml.MappingNode):
+                found = [pair for pair in node.value if pair[0].value == str(key)]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
+                found = [(entry, entry) for entry in node.value[key : key + 1]]
+            if not found:
+                return line, None
+            start, node = found[0]
+            line = start.start_mark.line + 1
+        return line, node
+
+
+def _merged(lower: Any, upper: Any) -> Any:  # noqa: ANN401
+    """Merge mappings; an empty one, written as nothing, changes nothing."""
+    if not isinstance(lower, dict) or not isinstance(upper, dict | None):
+        return upper
+    merged = {**lower}
+    for key, value in (upper or {}).items():
+        merged[key] = _merged(lower[key], value) if key in lower else value
+    return merged
+
+
+def load_document(
+    path: Path, max_bytes: int, parse: Callable[[str, str], Document] | None = None
+) -> Document:
+    """Read a file of UTF-8 text.
+
+    Args:
+        path: the file.
+        max_bytes: largest size that is read.
+        parse: `parse_yaml` or `parse_json`; None: the latter for names that end in ``.json``.
+
+    Raises:
+        RecordError: the file is missing, too large, not readable, not UTF-8, or not of the format.
+    """
+    source = str(path)
+    problem = file_problem(path, max_bytes)
+    if problem:
+        raise RecordError(source, None, "", problem)
+    parse = parse or (parse_json if path.suffix == ".json" else parse_yaml)
+    try:
+        data = path.read_bytes()
+        return parse(data.decode("utf-8-sig"), source)
+    except OSError as error:
+        raise RecordError(source, None, "", f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problem = f"got byte 0x{data[error.start]:02x}, which is not UTF-8; save it as UTF-8 text"
+        raise RecordError(source, line, "", problem) from error
+
+
+def parse_json(text: str, source: str) -> Document:
+    """Parse a JSON document.
+
+    Raises:
+        RecordError: not JSON.
+    """
+    try:
+        return Document(json.loads(text), source)
+    except json.JSONDecodeError as error:
+        raise RecordError(source, error.lineno, "", f"not valid JSON: {error.msg}") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; nesting
+        raise RecordError(source, None, "", f"not valid JSON: {error}") from error
+
+
+def parse_yaml(text: str, source: str) -> Document:
+    """Parse a YAML document; its tags never execute code.
+
+    Raises:
+        RecordError: not YAML, empty, or more than one document.
+    """
+    try:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        value = loader.construct_document(root) if root else None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        raise RecordError(source, line, "", f"not valid YAML: {error.problem}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        problem = f"character {chr(error.character)!r} is not allowed in a text file; remove it"
+        raise RecordError(source, line, "", f"not valid YAML: {problem}") from error
+    except (ValueError, OverflowError, LookupError, RecursionError) as error:
+        # From "\UFFFFFFFF", from dates such as 2020-99-99, from "!!bool maybe", and from nesting.
+        raise RecordError(source, None, "", f"not valid YAML: {error}") from error
+    if root is None:
+        raise RecordError(source, 1, "", "the file is empty; it needs a mapping of keys")
+    return Document(value, source, root)
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands in a mapping twice; reads 1e-4 as a number, as YAML 1.2 does."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if (key.tag, key.value) in seen:
+                    problem = f"the key {key.value} stands here twice; keep one of them"
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                seen.add((key.tag, key.value))
+        return cast("dict[Any, Any]", super().construct_mapping(node, deep))
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def field_name(path: FieldPath) -> str:
+    """Return a path as messages show it: ``frames[3].stages_ms.total``."""
+    parts = (f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return "".join(parts).lstrip(".")
+
+
+def nearest(given: str, names: Iterable[str]) -> str:
+    """Return the hint ``; did you mean NAME?``; empty if no name is near."""
+    close = difflib.get_close_matches(given[:_SHOWN_CHARS], list(names), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _shown(value: object, node: yaml.Node | None) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, str):
+        return repr(_short(value))
+    if isinstance(node, yaml.ScalarNode):  # as it is written: yes, 0x10, or nothing
+        return _short(node.value) or "nothing"
+    if isinstance(value, int) and value.bit_length() > _SHOWN_BITS:
+        return f"a number of {value.bit_length()} bits"
+    return json.dumps(value, default=str)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."

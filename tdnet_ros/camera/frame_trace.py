@@ -1,0 +1,234 @@
+"""One record of a frame, filled on its way from the camera's message to the published outputs."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from std_msgs.msg import Header
+
+from tdnet.continuity import FrameInfo, ResetReason
+from tdnet.segmenter import SegmentationResult
+from tdnet_ros.camera.serialized_images import CameraMessage
+from tdnet_ros.model.active_model import ActiveModel
+
+STAGES = (
+    "wait",
+    "convert",
+    "preprocess",
+    "network",
+    "postprocess",
+    "overlay",
+    "download",
+    "publish",
+    "total",
+)
+
+
+class Stage(str, Enum):
+    """Part of a frame's way in which an error costs the frame, as log lines name it."""
+
+    CONVERSION = "in the conversion"
+    MEMORY = "while opening the memory"
+    NETWORK = "in the network"
+    PUBLICATION = "while publishing"
+
+
+@dataclass(frozen=True)
+class FrameCounts:
+    """Frames of a camera since activation; received is the sum of the others and those at work.
+
+    Attributes:
+        received: arrived from the camera.
+        segmented: outputs published.
+        dropped: skipped for a newer frame, for `max_rate`, without a subscriber, or at the end.
+        refused: not usable, or failed in the network.
+        overtaken: dropped frames that a newer one superseded.
+    """
+
+    received: int = 0
+    segmented: int = 0
+    dropped: int = 0
+    refused: int = 0
+    overtaken: int = 0
+
+
+class FrameCounter:
+    """Counts the frames of one activation of a camera; from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts = FrameCounts()
+
+    def add(
+        self,
+        *,
+        received: int = 0,
+        segmented: int = 0,
+        dropped: int = 0,
+        refused: int = 0,
+        overtaken: int = 0,
+    ) -> FrameCounts:
+        """Count frames and return the sums."""
+        with self._lock:
+            now = self._counts
+            self._counts = FrameCounts(
+                now.received + received,
+                now.segmented + segmented,
+                now.dropped + dropped,
+                now.refused + refused,
+                now.overtaken + overtaken,
+            )
+            return self._counts
+
+    @property
+    def counts(self) -> FrameCounts:
+        """The sums."""
+        return self._counts
+
+
+@dataclass(frozen=True)
+class RequestedOutputs:
+    """Outputs with a subscriber; false if there is none.
+
+    Attributes:
+        topics: names in the table of outputs.
+        images: of `SegmentationResult`, that the topics need.
+        encoded: at least one topic needs a PNG or a JPEG.
+    """
+
+    topics: tuple[str, ...] = ()
+    images: frozenset[str] = frozenset()
+    encoded: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.topics)
+
+
+@dataclass(eq=False, slots=True)
+class FrameTrace:
+    """One frame of a camera; each stage of its way fills in its fields.
+
+    One thread at a time works on a frame: the executor, the inference thread, the encoder thread.
+    Times are seconds of `time.perf_counter`. A field without a default is read only after the
+    stage that fills it.
+
+    Attributes:
+        camera: name of the camera.
+        message: the camera's.
+        received: the message arrived.
+        requested: outputs with a subscriber at that time.
+        counter: of the activation that the frame belongs to.
+        model: segments the frame.
+        stage: reached by the frame.
+        started: the conversion began.
+        converted: the message was an array.
+        reset_reason: why the memory was emptied before the frame; None: it was continued.
+        result: images, path, memory fill, milliseconds in the network.
+        segmented: the result was there.
+        labels_published: the raw label image was out; NaN without a subscriber.
+        published: the newest output was out.
+        message_seconds: spent on building and encoding messages.
+        age_ms: stamp to publication; NaN without a stamp or a started clock.
+        counts: of the camera, this frame included.
+    """
+
+    camera: str
+    message: CameraMessage
+    received: float
+    requested: RequestedOutputs
+    counter: FrameCounter
+    model: ActiveModel = field(init=False)
+    stage: Stage = Stage.CONVERSION
+    started: float = math.nan
+    converted: float = math.nan
+    reset_reason: ResetReason | None = None
+    result: SegmentationResult = field(init=False)
+    segmented: float = math.nan
+    labels_published: float = math.nan
+    published: float = math.nan
+    message_seconds: float = 0.0
+    age_ms: float = math.nan
+    counts: FrameCounts = field(init=False)
+
+    def start(self, model: ActiveModel) -> None:
+        """Note that the conversion begins, and the model for the frame."""
+        self.model = model
+        self.started = time.perf_counter()
+
+    def convert_to(self, image: np.ndarray) -> FrameInfo:
+        """Note the (H, W, 3) uint8 RGB array; return the frame's info for the memory contract."""
+        self.converted = time.perf_counter()
+        self.stage = Stage.MEMORY
+        header = self.header
+        return FrameInfo(stamp_ns(header), (image.shape[0], image.shape[1]), header.frame_id)
+
+    def segment_to(self, result: SegmentationResult) -> None:
+        """Note the result."""
+        self.result = result
+        self.segmented = self.published = time.perf_counter()
+
+    @property
+    def header(self) -> Header:
+        """Stamp and frame id of the camera's message; every output gets them."""
+        return self.message.header
+
+    @property
+    def wait_ms(self) -> float:
+        """Arrival to start of the work, milliseconds."""
+        return (self.started - self.received) * 1e3
+
+    @property
+    def convert_ms(self) -> float:
+        """Message to array, milliseconds."""
+        return (self.converted - self.started) * 1e3
+
+    @property
+    def publish_ms(self) -> float:
+        """Arrays to published messages, milliseconds."""
+        return (self.published - self.segmented) * 1e3
+
+    @property
+    def labels_ms(self) -> float:
+        """Arrival to published label image, milliseconds; NaN without a subscriber."""
+        return (self.labels_published - self.received) * 1e3
+
+    @property
+    def total_ms(self) -> float:
+        """Arrival to last publication, milliseconds."""
+        return (self.published - self.received) * 1e3
+
+    def milliseconds(self) -> tuple[float, ...]:
+        """Milliseconds of each of `STAGES`; on CUDA those of the network are the device's."""
+        network = self.result.times
+        return (
+            self.wait_ms,
+            self.convert_ms,
+            network.preprocess,
+            network.network,
+            network.postprocess,
+            network.overlay,
+            network.download,
+            self.publish_ms,
+            self.total_ms,
+        )
+
+
+def stamp_ns(header: Header) -> int:
+    """Return a stamp in nanoseconds."""
+    # rclpy's Time refuses some stamps that a driver may send, such as those before 1970.
+    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+
+
+def age_ms(now_ns: int, stamp_ns: int) -> float:
+    """Return the milliseconds from a stamp to now; NaN without a stamp or a started clock.
+
+    Args:
+        now_ns: of the node's clock: 0 with `use_sim_time` before the first `/clock`.
+        stamp_ns: of the frame: 0 if the driver sets none.
+    """
+    return (now_ns - stamp_ns) / 1e6 if now_ns and stamp_ns else math.nan

@@ -1,0 +1,123 @@
+"""A camera's messages, from the subscription to the mailbox."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
+
+from tdnet.continuity import ResetReason
+from tdnet.errors import InputError
+from tdnet.mailbox import Mailbox
+from tdnet_ros.camera.camera import Camera
+from tdnet_ros.camera.frame_trace import FrameTrace, stamp_ns
+from tdnet_ros.camera.serialized_images import read_compressed_image, read_image
+from tdnet_ros.parameters import NodeSettings
+from tdnet_ros.rclpy_tools.log_throttle import describe
+
+
+class RateLimit:
+    """Passes at most so many frames a second, on average and at even distances."""
+
+    def __init__(self) -> None:
+        self._due = -math.inf
+        self._period = 0.0
+
+    def passes(self, now: float, max_rate: float) -> bool:
+        """Return whether a frame that arrives now passes.
+
+        Args:
+            now: seconds of any steady clock.
+            max_rate: frames a second; 0: no limit.
+        """
+        if max_rate <= 0:
+            return True
+        period = 1 / max_rate
+        # Another rate counts from the last frame that passed.
+        self._due += period - self._period
+        self._period = period
+        if now < self._due:
+            return False
+        # Counting from when it was due keeps the average if frames arrive at other times; after a
+        # pause the count starts anew, without a burst.
+        self._due = self._due + period if now - self._due < period else now + period
+        return True
+
+
+class CameraSubscription:
+    """Receives the images of one camera of an active node.
+
+    Args:
+        node: owner of the subscription.
+        camera: whose images arrive.
+        mailbox: holds the newest frame until the inference thread takes it.
+        settings: of the node.
+
+    Raises:
+        RuntimeError: the subscription cannot be made, for example with an unknown QoS override.
+
+    Attributes:
+        settings: in force for the next message; they may change while an older frame is at work.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        camera: Camera,
+        mailbox: Mailbox[FrameTrace],
+        settings: NodeSettings,
+    ) -> None:
+        self.camera = camera
+        self.settings = settings
+        self._node = node
+        self._mailbox = mailbox
+        self._rate_limit = RateLimit()
+        compressed = settings.image_transport == "compressed"
+        self._read = read_compressed_image if compressed else read_image
+        self.subscription = node.create_subscription(
+            CompressedImage if compressed else Image,
+            camera.input_topic,
+            self._receive,
+            QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
+            event_callbacks=camera.incidents.subscription_callbacks(
+                camera.input_topic, camera.loss.lose
+            ),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            raw=True,
+        )
+
+    def destroy(self) -> None:
+        """Receive no more messages."""
+        self._node.destroy_subscription(self.subscription)
+
+    def _receive(self, wire: bytes) -> None:
+        """Put a message into the mailbox, unless it need not be segmented."""
+        camera, settings, now = self.camera, self.settings, time.perf_counter()
+        counter = camera.counter
+        counter.add(received=1)
+        camera.loss.arrived(now)
+        try:
+            message = self._read(wire)
+        except InputError as error:
+            camera.refuse(counter, str(error))
+            return
+        camera.loss.received(now, stamp_ns(message.header))
+        try:
+            requested = camera.outputs.requested()
+        except Exception as error:  # a frame is lost, but counted
+            camera.refuse(counter, f"while counting subscribers, {describe(error)}")
+            return
+        if settings.idle_without_subscribers and not requested:
+            # A later subscriber must not get an old view's memory.
+            camera.reset(ResetReason.IDLE)
+            counter.add(dropped=1)
+        elif not self._rate_limit.passes(now, settings.max_rate):
+            counter.add(dropped=1)
+        else:
+            frame = FrameTrace(camera.name, message, now, requested, counter)
+            if self._mailbox.put(camera.name, frame) is not None:
+                counter.add(dropped=1, overtaken=1)

@@ -1,0 +1,312 @@
+"""The checks of the diagnostics, in the order in which they run.
+
+To add a check, write a function and add it to `CAMERA_CHECKS` or `NODE_CHECKS`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from rclpy.utilities import get_rmw_implementation_identifier
+
+from tdnet_ros.diagnostics.input_topic import explain_misplaced, image_type
+from tdnet_ros.diagnostics.issues import Issue, Severity
+from tdnet_ros.diagnostics.snapshot import CameraWindow, NodeSnapshot
+from tdnet_ros.parameters import MINIMUMS
+
+T = TypeVar("T")
+
+NEXT_STEP = {"unconfigured": "configure", "inactive": "activate"}
+# Fewer frames make no share.
+FEWEST_FRAMES = 3
+# Gaps in a row that reset the memory; the automatic limit needs three to follow a slow rate.
+FEWEST_RESETS = 5
+# Seconds after activation from which a rate is meaningful.
+FIRST_SECONDS = 2.0
+# Stamps of greater age are those of a recording, or of a camera whose clock was never set.
+OLDEST_MS = 60_000.0
+# A simulated clock stands still between two of its messages, and clocks of two machines differ.
+AHEAD_MS = 100.0
+
+_LIGHTER = "choose a smaller input_size or a lighter variant, or set max_rate to a lower rate"
+
+
+def run_checks(checks: Iterable[Callable[[T], Issue | None]], snapshot: T) -> list[Issue]:
+    """Return the issues that checks find, the most severe first."""
+    issues: list[Issue] = []
+    for check in checks:
+        issue = check(snapshot)
+        if issue is not None:
+            issues.append(issue)
+            if issue.final:
+                break
+    return sorted(issues, key=lambda issue: -issue.severity)
+
+
+def stamps_of_another_clock(camera: CameraWindow) -> Issue | None:
+    """Report that the age of frames is meaningless."""
+    age = camera.last.age
+    if not camera.now_ns:
+        reason = "use_sim_time is set, but nobody publishes /clock"
+    elif age is None or -AHEAD_MS <= age.p50 <= OLDEST_MS:
+        return None
+    else:
+        where = "behind" if age.p50 > 0 else "ahead of"
+        reason = (
+            f"stamps are not of this clock, {abs(age.p50) / 1e3:.3g} s {where} it; set "
+            "use_sim_time for a bag or a simulation (and play the bag with --clock), or "
+            "synchronise the clocks of camera and node"
+        )
+    return Issue("age unknown", f"age unknown: {reason}", Severity.OK)
+
+
+def no_publisher(camera: CameraWindow) -> Issue | None:
+    """Report an input topic without a publisher of the expected type."""
+    transport, topic = camera.settings.image_transport, camera.input_topic
+    if image_type(transport) in camera.publisher_types[topic]:
+        return None
+    cause, text = "misplaced images", explain_misplaced(topic, transport, camera.publisher_types)
+    if not text:
+        cause = "no publisher"
+        text = (
+            f"no publisher of {topic}: start the camera, or remap the topic "
+            "(-r image:=/camera/image_raw) and check image_transport"
+        )
+    return Issue(cause, text, _silence(camera), final=True)
+
+
+def incompatible_publisher(camera: CameraWindow) -> Issue | None:
+    """Report a QoS that does not fit, if no frame arrives."""
+    if camera.counts.received or not camera.last.incidents:
+        return None
+    text = "; ".join(camera.last.incidents)
+    return Issue("incompatible QoS", text, _silence(camera), final=True)
+
+
+def deaf_node(camera: CameraWindow) -> Issue | None:
+    """Report a node whose connection through the middleware is broken."""
+    if not camera.last.deaf:
+        return None
+    return Issue(
+        "deaf",
+        f"another participant receives {camera.input_topic}, this node does not: its connection "
+        "through the middleware is broken; start its process again",
+        Severity.ERROR,
+        final=True,
+    )
+
+
+def no_frames(camera: CameraWindow) -> Issue | None:
+    """Report a publisher from which nothing arrives."""
+    severity, limit = _beyond(camera, "silence", camera.silent_for)
+    if severity is Severity.OK:
+        return None
+    if camera.lost:
+        reason = f"{camera.lost} were lost in transport"
+    else:
+        reason = "the camera has stopped, or its images are lost in transport"
+    return Issue(
+        "no frames",
+        f"{camera.input_topic} has a publisher, but no frame arrived for {camera.silent_for:.1f} "
+        f"s ({limit}): {reason}; {transport_remedy()}",
+        severity,
+        final=True,
+    )
+
+
+def only_refused_frames(camera: CameraWindow) -> Issue | None:
+    """Report a camera whose frames are all refused."""
+    if camera.counts.refused and not camera.counts.segmented:
+        return Issue("refused", camera.last.last_error, final=True)
+    return None
+
+
+def incompatible_peer(camera: CameraWindow) -> Issue | None:
+    """Report a QoS that does not fit, if another publisher fits.
+
+    Before `no_subscriber`: the middleware does not count a subscriber that does not fit.
+    """
+    if camera.last.incidents:
+        return Issue("incompatible QoS", "; ".join(camera.last.incidents), final=True)
+    return None
+
+
+def transport_loss(camera: CameraWindow) -> Issue | None:
+    """Report frames lost before they arrived: counted, or else estimated from the stamps."""
+    topic, lost, received = camera.input_topic, camera.lost, camera.counts.received
+    severity, limit = _beyond(camera, "lost", lost / max(lost + received, 1))
+    if severity is not Severity.OK and lost >= FEWEST_FRAMES:
+        return Issue(
+            "lost in transport",
+            f"{lost} of {lost + received} frames of {topic} lost in transport in the last "
+            f"{camera.seconds:.1f} s ({limit} of them): {transport_remedy()}",
+            severity,
+        )
+    missing, sent = camera.last.missing, camera.last.missing + camera.last.latest
+    severity, limit = _beyond(camera, "lost", missing / max(sent, 1))
+    if severity is Severity.OK:
+        return None
+    return Issue(
+        "missing by stamps",
+        f"about {missing} of the latest {sent} frames of {topic} are missing by their stamps "
+        f"({limit} of them), and the middleware counted {lost} lost frames in the last "
+        f"{camera.seconds:.1f} s: the camera skipped them, they were lost, or this machine was "
+        f"too busy to receive them; against loss {transport_remedy()}",
+        severity,
+    )
+
+
+def no_subscriber(camera: CameraWindow) -> Issue | None:
+    """Report a camera that is idle because nobody needs its outputs."""
+    if camera.last.has_subscriber or not camera.settings.idle_without_subscribers:
+        return None
+    text = "no output has a subscriber: idle (idle_without_subscribers)"
+    return Issue("no subscriber", text, Severity.OK, final=True)
+
+
+def old_outputs(camera: CameraWindow) -> Issue | None:
+    """Report outputs that are published long after their stamps."""
+    age = camera.last.recent_age
+    if age is None or stamps_of_another_clock(camera):
+        return None
+    severity, limit = _beyond(camera, "age", age.p95 / 1e3)
+    if severity is Severity.OK:
+        return None
+    return Issue(
+        "age",
+        f"outputs are {age.p95 / 1e3:.2f} s older than their stamps, p95 ({limit}): the "
+        f"latencies show where the time is spent; {_LIGHTER}",
+        severity,
+    )
+
+
+def low_rate(camera: CameraWindow) -> Issue | None:
+    """Report too few segmented frames a second."""
+    severity, limit = _beyond(camera, "rate", camera.rate)
+    if severity is Severity.OK or camera.seconds < FIRST_SECONDS:
+        return None
+    slow_camera = _beyond(camera, "rate", camera.received_rate)[0] is not Severity.OK
+    return Issue(
+        "rate",
+        f"{camera.rate:.1f} of {camera.received_rate:.1f} frames a second segmented ({limit}): "
+        f"{'the camera sends no more' if slow_camera else _LIGHTER}",
+        severity,
+    )
+
+
+def dropped_frames(camera: CameraWindow) -> Issue | None:
+    """Report a large share of frames superseded by newer ones."""
+    severity, limit = _beyond(camera, "dropped", camera.counts.overtaken / max(camera.due, 1))
+    if severity is Severity.OK or camera.due < FEWEST_FRAMES:
+        return None
+    return Issue(
+        "dropped",
+        f"{camera.counts.overtaken} of {camera.due} frames dropped for newer ones in the last "
+        f"{camera.seconds:.1f} s ({limit} of them): {_LIGHTER}",
+        severity,
+    )
+
+
+def memory_never_fills(camera: CameraWindow) -> Issue | None:
+    """Report a memory that gaps between frames reset before it is full."""
+    unfilled, max_gap = camera.last.unfilled, camera.settings.max_gap
+    if unfilled is None or unfilled.resets < FEWEST_RESETS:
+        return None
+    enough = f"{math.ceil(15 * unfilled.gap) / 10:g}"
+    if max_gap:
+        allowed = f"memory.max_gap is {max_gap:g}"
+        remedy = f"set it to 0, which follows the rate, or to {enough}"
+    else:
+        allowed = f"memory.max_gap 0 allows {unfilled.limit:.2f} s"
+        remedy = f"if they show one view, set memory.max_gap to {enough}"
+    return Issue(
+        "memory never fills",
+        f"the memory never fills: {unfilled.resets} gaps in a row reset it, the newest of "
+        f"{unfilled.gap:.2f} s between two segmented frames, and {allowed}: {remedy}",
+    )
+
+
+CAMERA_CHECKS = (
+    stamps_of_another_clock,
+    no_publisher,
+    incompatible_publisher,
+    deaf_node,
+    no_frames,
+    only_refused_frames,
+    incompatible_peer,
+    transport_loss,
+    no_subscriber,
+    old_outputs,
+    low_rate,
+    dropped_frames,
+    memory_never_fills,
+)
+
+
+def namesake(node: NodeSnapshot) -> Issue | None:
+    """Report other nodes of the same name."""
+    if not node.namesakes:
+        return None
+    return Issue(
+        "namesake",
+        f"{node.namesakes} more of the name {node.name} in the graph: end the other node, or "
+        "start this one with another name or namespace; a node that was killed leaves the graph "
+        "after some 20 s",
+    )
+
+
+def loading(node: NodeSnapshot) -> Issue | None:
+    """Report that the first model is being loaded."""
+    if not node.loading:
+        return None
+    return Issue("loading", "not active: the model is being loaded", Severity.OK, final=True)
+
+
+def failure(node: NodeSnapshot) -> Issue | None:
+    """Report a transition that failed."""
+    return Issue("failure", node.failure, Severity.ERROR, final=True) if node.failure else None
+
+
+def problems(node: NodeSnapshot) -> Issue | None:
+    """Report problems of device and model."""
+    if not node.problems:
+        return None
+    return Issue("problem", "; ".join(node.problems), Severity.ERROR, final=True)
+
+
+def not_active(node: NodeSnapshot) -> Issue | None:
+    """Report a node that must be configured or activated."""
+    if node.state == "active":
+        return None
+    step = NEXT_STEP.get(node.state)
+    remedy = f"run `ros2 lifecycle set {node.name} {step}`" if step else "start it again"
+    return Issue("not active", f"not active: the node is {node.state}; {remedy}")
+
+
+NODE_CHECKS = (namesake, loading, failure, problems, not_active)
+
+
+def transport_remedy() -> str:
+    """Return what helps against the loss of large images with the middleware in use."""
+    if "cyclonedds" in get_rmw_implementation_identifier():
+        return "raise net.core.rmem_max on both machines and let Cyclone DDS fragment the images"
+    return (
+        "start its driver with FASTDDS_DEFAULT_PROFILES_FILE (Humble, Jazzy: "
+        "FASTRTPS_DEFAULT_PROFILES_FILE) set to config/fastdds_large_images.xml of this package"
+    )
+
+
+def _silence(camera: CameraWindow) -> Severity:
+    return max(_beyond(camera, "silence", camera.silent_for)[0], Severity.WARN)
+
+
+def _beyond(camera: CameraWindow, name: str, value: float) -> tuple[Severity, str]:
+    """Return the severity of a measured value, and the limit that it is beyond in words."""
+    for severity in (Severity.ERROR, Severity.WARN):
+        parameter = f"{name}_{severity.name.lower()}"
+        limit = getattr(camera.settings.diagnostic_limits, parameter, 0.0)
+        if limit and (value < limit if name in MINIMUMS else value > limit):
+            return severity, f"diagnostics.{parameter} is {limit:g}"
+    return Severity.OK, ""

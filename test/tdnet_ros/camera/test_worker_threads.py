@@ -1,0 +1,155 @@
+"""The inference thread outlives its errors; the encoder thread keeps the order of its jobs."""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+import pytest
+import torch
+
+from tdnet.mailbox import Mailbox
+from tdnet_ros.camera.worker_threads import EncoderThread, InferenceThread
+
+TIMEOUT = 20.0
+
+
+def test_it_goes_on_after_an_error() -> None:
+    mailbox: Mailbox[int] = Mailbox(["front"])
+    done: queue.Queue[int] = queue.Queue()
+    errors: queue.Queue[Exception] = queue.Queue()
+
+    def work(frame: int) -> None:
+        if frame == 1:
+            raise OSError("no space left on device")
+        done.put(frame)
+
+    def action() -> None:
+        raise ValueError("no such topic")
+
+    thread = InferenceThread(mailbox, work, errors.put, 1)
+    mailbox.put("front", 1)
+    assert isinstance(errors.get(timeout=TIMEOUT), OSError)
+    mailbox.before_next(action)
+    assert isinstance(errors.get(timeout=TIMEOUT), ValueError)
+    mailbox.put("front", 2)
+    assert done.get(timeout=TIMEOUT) == 2
+    mailbox.close()
+    thread.join()
+
+
+def test_it_waits_for_the_one_before_and_ends_its_own_wait_in_time() -> None:
+    first: Mailbox[int] = Mailbox(["front"])
+    second: Mailbox[int] = Mailbox(["front"])
+    began, release = threading.Event(), threading.Event()
+    done: queue.Queue[int] = queue.Queue()
+
+    def get_stuck(frame: int) -> None:
+        began.set()
+        assert release.wait(TIMEOUT)
+        done.put(frame)
+
+    before = InferenceThread(first, get_stuck, pytest.fail, 1)
+    first.put("front", 1)
+    assert began.wait(TIMEOUT)
+    first.close()
+    before.join(0.1)
+    assert before.at_work
+    after = InferenceThread(second, done.put, pytest.fail, 1, before)
+    second.put("front", 2)
+    after.join(0.1)
+    assert done.empty()
+    release.set()
+    assert [done.get(timeout=TIMEOUT) for _ in range(2)] == [1, 2]
+    second.close()
+    after.join(TIMEOUT)
+    assert not before.at_work
+    assert not after.at_work
+
+
+def test_it_has_all_threads_whenever_it_starts(three_threads: None) -> None:
+    """Another thread that works on a frame on a CPU sets the number for all that start then."""
+    mailbox: Mailbox[int] = Mailbox(["front"])
+    seen: queue.Queue[int] = queue.Queue()
+    torch.set_num_threads(1)
+    thread = InferenceThread(
+        mailbox, lambda frame: seen.put(torch.get_num_threads()), pytest.fail, 3
+    )
+    mailbox.put("front", 1)
+    assert seen.get(timeout=TIMEOUT) == 3
+    mailbox.close()
+    thread.join(TIMEOUT)
+
+
+@pytest.fixture
+def done() -> list[str]:
+    return []
+
+
+def test_jobs_run_in_their_own_thread_and_in_order(done: list[str]) -> None:
+    encoder, go_on = EncoderThread("encoding"), threading.Event()
+    names: list[str] = []
+
+    def first() -> None:
+        assert go_on.wait(20)
+        names.append(threading.current_thread().name)
+        done.append("first")
+
+    encoder.start(first)
+    assert done == []  # it waits for what follows: started is not done
+    threading.Timer(0.05, go_on.set).start()
+    encoder.start(lambda: done.append("second"))
+    assert done[0] == "first"  # handing over the second has waited
+    encoder.wait()
+    assert done == ["first", "second"]
+    assert names[0].startswith("encoding")
+    encoder.close()
+
+
+def test_the_end_waits_for_the_job_at_work(done: list[str]) -> None:
+    encoder, go_on = EncoderThread("encoding"), threading.Event()
+
+    def slow() -> None:
+        assert go_on.wait(20)
+        done.append("slow")
+
+    encoder.start(slow)
+    threading.Timer(0.05, go_on.set).start()
+    encoder.close()
+    assert done == ["slow"]
+    assert not any(thread.name.startswith("encoding") for thread in threading.enumerate())
+
+
+def test_without_a_job_nothing_waits() -> None:
+    before = threading.active_count()
+    encoder = EncoderThread("encoding")
+    encoder.wait()
+    encoder.close()
+    assert threading.active_count() == before
+
+
+def test_a_job_that_fails_keeps_none_after_it(done: list[str]) -> None:
+    encoder = EncoderThread("encoding")
+    encoder.start(lambda: done.pop())
+    encoder.start(lambda: done.append("second"))
+    encoder.start(lambda: done.append("third"))
+    encoder.wait()
+    assert done == ["second", "third"]
+    encoder.close()
+
+
+def test_no_job_waits_for_a_thread_that_cannot_be_started(
+    monkeypatch: pytest.MonkeyPatch, done: list[str]
+) -> None:
+    encoder = EncoderThread("encoding")
+
+    def fail(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    encoder.start(lambda: done.append("done"))
+    encoder.wait()
+    assert done == ["done"]
+    encoder.close()
+    with pytest.raises(RuntimeError, match="start new thread"):
+        EncoderThread("another")
