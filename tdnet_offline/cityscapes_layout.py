@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from tdnet.class_map.classes import UNLABELLED
 from tdnet.errors import InputError
 from tdnet_offline.street import StreetDrive
 
@@ -18,7 +19,7 @@ SNIPPET_FRAMES = 30
 LABELLED_FRAME = 19
 """The frame of a snippet that has labels, counted from 0: the 20th."""
 _RAW_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-_UNLABELLED_RAW, _UNLABELLED_TRAIN = 0, 255
+_UNLABELLED_RAW = 0
 # Noise compresses badly however hard one tries.
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
@@ -30,7 +31,7 @@ def _label_ids() -> npt.NDArray[np.uint8]:
 
 
 def _train_ids() -> npt.NDArray[np.uint8]:
-    table = np.full(256, _UNLABELLED_TRAIN, np.uint8)
+    table = np.full(256, UNLABELLED, np.uint8)
     table[list(_RAW_IDS)] = range(len(_RAW_IDS))
     return table
 

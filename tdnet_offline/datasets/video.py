@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tdnet.class_map.classes import UNLABELLED
 from tdnet.class_map.model import ClassMap
 from tdnet_offline.frames import Frame
 
-IGNORED = 255
+IGNORED = UNLABELLED
 """Label of pixels that neither train nor count."""
 
 

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import numpy as np
 
-UNLABELLED = 255
+from tdnet.class_map.classes import UNLABELLED
 
 
 class Material(IntEnum):

@@ -25,6 +25,7 @@ from tdnet.backends.onnx.tensors import (
     input_tensors,
     output_tensors,
 )
+from tdnet.class_map.classes import MAX_NETWORK_CLASSES
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError, WeightsError, quoted
 from tdnet.frames.preprocess import MEAN, STD
@@ -145,7 +146,7 @@ class ExportDescription:
 
     format: Annotated[str, Matching("onnx|torch|aoti", "onnx, torch or aoti")]
     variant: str
-    num_classes: Annotated[int, Range(1, 255)]
+    num_classes: Annotated[int, Range(1, MAX_NETWORK_CLASSES)]
     input_size: tuple[Side, Side]
     precision: Annotated[str, Matching("|".join(_TENSORS), ", ".join(_TENSORS))]
     opset: Annotated[int | None, Range(1, 99)]
