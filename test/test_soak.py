@@ -1,4 +1,4 @@
-"""The soak: that it runs and reports, and that it sees what it is there to see."""
+"""The soak runs, reports, and detects the faults that it must detect."""
 
 from __future__ import annotations
 
@@ -27,18 +27,17 @@ from tdnet import SegmenterSettings
 from tdnet_offline.street import StreetDrive
 from tdnet_ros.msg import SegmentationStatus
 from tools.harness.node_view import FrameCounts
+from tools.harness.numbered_frames import draw_frames, frame_number, numbered_stamp
 from tools.harness.percentiles import Percentiles
-from tools.soak.account import STEADY, Heard, Phase, Tally
 from tools.soak.auditor import Auditor
 from tools.soak.chart import chart
-from tools.soak.contents import content_of, draw_contents, stamp_of
-from tools.soak.replay import Replay, Sample
-from tools.soak.run import Record
-from tools.soak.run import Sample as Moment
+from tools.soak.checks import failed_checks
+from tools.soak.phase import STEADY, CountTotal, ObservedOutputs, Phase
+from tools.soak.replay import LabelSample, Replay
+from tools.soak.run import RunRecord, RunSample
 from tools.soak.sampler import Usage
 from tools.soak.tables import fault_table
-from tools.soak.transport import Stream, measure
-from tools.soak.verdict import judge
+from tools.soak.transport import FrameStream, measure
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 240
@@ -64,7 +63,7 @@ def start_soak(output: Path, minutes: float) -> subprocess.Popen[str]:
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
-        # A test run in the background of a shell has Ctrl-C ignored, and hands that on.
+        # A process in the background of a shell ignores Ctrl-C, and its children inherit this.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
@@ -75,7 +74,7 @@ def report_of(output: Path) -> dict[str, Any]:
 
 
 def test_a_short_run_accounts_for_every_frame(tmp_path: Path) -> None:
-    """So short that the death of the node is all that happens."""
+    """The run is so short that killing the node is its only fault."""
     process = start_soak(tmp_path, 0.1)
     said, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, said
@@ -86,7 +85,7 @@ def test_a_short_run_accounts_for_every_frame(tmp_path: Path) -> None:
     assert phase["fault"] == "node killed"
     assert counts["received"] == counts["segmented"] + counts["dropped"] + counts["refused"]
     assert 0 < phase["outputs"] == phase["checked"]
-    assert phase["sent"] > counts["received"]  # some of them while there was no node
+    assert phase["sent"] > counts["received"]  # some while no node ran
     assert [sample["life"] for sample in report["samples"]][-1] == 2
     assert report["exit_status"] == 0
     assert "| node killed | 1 |" in (tmp_path / "soak.md").read_text()
@@ -124,16 +123,16 @@ def test_mistakes_end_with_one_line(tmp_path: Path, arguments: list[str], says: 
 
 
 def test_transport_counts_what_arrives(tmp_path: Path) -> None:
-    """Small and slow enough for everything to arrive."""
-    draw_contents(tmp_path / "frames.npy")
-    case = measure(tmp_path, Stream(20, 20.0, (90, 160)), True, "reliable")
+    """The frames are so small and slow that all arrive."""
+    draw_frames(tmp_path / "frames.npy")
+    case = measure(tmp_path, FrameStream(20, 20.0, (90, 160)), True, "reliable")
     assert (case.sent, case.arrived) == (20, 20)
     assert case.delay is not None
     assert 0 < case.delay.p50 <= case.delay.p95
 
 
-class LyingNode:
-    """Publishes as the node does, whatever a test wants."""
+class FakeNode:
+    """Publishes on the node's topics what a test wants."""
 
     def __init__(self) -> None:
         self._context = Context()
@@ -147,10 +146,10 @@ class LyingNode:
         wait_for(publisher.get_subscription_count, f"the auditor on {topic}")
         return publisher
 
-    def say(self, content: int, labels: np.ndarray, **status: Any) -> None:
-        """Answer a frame."""
+    def publish(self, number: int, labels: np.ndarray, **status: Any) -> None:
+        """Publish labels and status for a frame."""
         message = image_message(labels, encoding="mono8")
-        stamp = stamp_of(10**18, content)
+        stamp = numbered_stamp(10**18, number)
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
         self._labels.publish(message)
         self._status.publish(SegmentationStatus(header=message.header, **status))
@@ -173,26 +172,26 @@ Reports = list["str | None"]
 
 @pytest.fixture(scope="module")
 def replay(images: np.ndarray) -> Iterator[tuple[Replay, Reports]]:
-    """Compares with the packaged network; what it says is kept."""
-    said: Reports = []
-    replay = Replay(images, SegmenterSettings(device="cpu"), said.append)
-    yield replay, said
+    """Compare with the packaged network and keep the reports."""
+    reports: Reports = []
+    replay = Replay(images, SegmenterSettings(device="cpu"), reports.append)
+    yield replay, reports
     replay.close()
 
 
 def test_labels_of_another_frame_are_noticed(replay: tuple[Replay, Reports]) -> None:
     references = replay[0].references()
     auditor = Auditor(replay[0])
-    node = LyingNode()
-    node.say(1, references[1], received=1, segmented=1)
-    node.say(2, references[0], received=2, segmented=2)
-    node.say(0, references[0], received=9, segmented=3, dropped=1)
+    node = FakeNode()
+    node.publish(1, references[1], received=1, segmented=1)
+    node.publish(2, references[0], received=2, segmented=2)
+    node.publish(0, references[0], received=9, segmented=3, dropped=1)
     wait_for(lambda: auditor.total.received == 9, "the status")
-    heard, _ = auditor.take_phase()
+    observed, _ = auditor.take_phase()
     node.close()
     auditor.close()
-    assert heard.checked == 3
-    answered, sums = heard.wrong
+    assert observed.checked == 3
+    answered, sums = observed.problems
     assert answered == "frame 2 was answered with labels of 0"
     assert sums.startswith("the sums do not agree")
 
@@ -200,59 +199,73 @@ def test_labels_of_another_frame_are_noticed(replay: tuple[Replay, Reports]) -> 
 def test_labels_are_compared_with_the_library(
     replay: tuple[Replay, Reports], images: np.ndarray
 ) -> None:
-    comparison, said = replay
+    comparison, reports = replay
     stream = SegmenterSettings(device="cpu").build().open_stream()
     labels = [stream.step(images[index]).labels for index in (0, 2)][1]
-    said.clear()
-    comparison.offer(Sample((0, 2), labels))
-    comparison.offer(Sample((0, 1), labels))
-    wait_for(lambda: len(said) == 2, "two comparisons")
-    assert said[0] is None
-    assert said[1] is not None
-    assert said[1].startswith("labels of frames (0, 1) equal the library's in only")
+    reports.clear()
+    comparison.offer(LabelSample((0, 2), labels))
+    comparison.offer(LabelSample((0, 1), labels))
+    wait_for(lambda: len(reports) == 2, "two comparisons")
+    assert reports[0] is None
+    assert reports[1] is not None
+    assert reports[1].startswith("labels of frames (0, 1) equal the library's in only")
 
 
-def test_stamps_say_which_frame_they_belong_to() -> None:
-    stamp = stamp_of(1_700_000_000_123_456_789, 23)
-    assert content_of(stamp) == 23
+def test_a_stamp_holds_the_number_of_its_frame() -> None:
+    stamp = numbered_stamp(1_700_000_000_123_456_789, 23)
+    assert frame_number(stamp) == 23
     assert abs(stamp - 1_700_000_000_123_456_789) < 1000
 
 
 def test_counts_add_up_over_the_lives_of_a_node() -> None:
-    tally = Tally()
-    tally.see(FrameCounts(received=5, segmented=3, dropped=1))
-    tally.see(FrameCounts(received=4, segmented=3))  # late
-    tally.restart()
-    tally.see(FrameCounts(received=2, segmented=1, refused=1))
-    # The frame at work when the node died is no frame that it received and answered.
-    assert tally.total == FrameCounts(received=6, segmented=4, dropped=1, refused=1)
+    counted = CountTotal()
+    counted.update(FrameCounts(received=5, segmented=3, dropped=1))
+    counted.update(FrameCounts(received=4, segmented=3))  # late
+    counted.restart()
+    counted.update(FrameCounts(received=2, segmented=1, refused=1))
+    # The frame at work when the node was killed does not count as received.
+    assert counted.total == FrameCounts(received=6, segmented=4, dropped=1, refused=1)
 
 
 @pytest.mark.parametrize(
-    ("counts", "heard", "says"),
+    ("counts", "observed", "problem"),
     [
-        (FrameCounts(3, 2, 1, 0), Heard(stamps=Counter([1, 2])), ""),
-        (FrameCounts(3, 2, 0, 0), Heard(stamps=Counter([1, 2])), "3 received, but 2 segmented"),
-        (FrameCounts(5, 5, 0, 0), Heard(stamps=Counter([1, 2])), "5 received of 4 sent"),
-        (FrameCounts(3, 3, 0, 0), Heard(stamps=Counter([1, 1])), "1 outputs with stamps of no"),
-        (FrameCounts(3, 3, 0, 0), Heard(stamps=Counter([9])), "1 outputs with stamps of no"),
-        (FrameCounts(3, 3, 0, 0), Heard(wrong=["labels"]), "labels"),
+        (FrameCounts(3, 2, 1, 0), ObservedOutputs(stamps=Counter([1, 2])), ""),
+        (
+            FrameCounts(3, 2, 0, 0),
+            ObservedOutputs(stamps=Counter([1, 2])),
+            "3 received, but 2 segmented",
+        ),
+        (FrameCounts(5, 5, 0, 0), ObservedOutputs(stamps=Counter([1, 2])), "5 received of 4 sent"),
+        (
+            FrameCounts(3, 3, 0, 0),
+            ObservedOutputs(stamps=Counter([1, 1])),
+            "1 outputs with stamps of no",
+        ),
+        (
+            FrameCounts(3, 3, 0, 0),
+            ObservedOutputs(stamps=Counter([9])),
+            "1 outputs with stamps of no",
+        ),
+        (FrameCounts(3, 3, 0, 0), ObservedOutputs(problems=["labels"]), "labels"),
     ],
-    ids=["right", "unanswered", "too many", "answered twice", "never sent", "wrong labels"],
+    ids=["correct", "unanswered", "too many", "answered twice", "never sent", "wrong labels"],
 )
-def test_a_phase_whose_sums_do_not_agree(counts: FrameCounts, heard: Heard, says: str) -> None:
+def test_a_phase_checks_its_sums(
+    counts: FrameCounts, observed: ObservedOutputs, problem: str
+) -> None:
     phase = Phase(STEADY, 0.0)
-    phase.close(heard, [1, 2, 3, 4], counts)
-    assert len(phase.problems) == bool(says)
-    assert says in "".join(phase.problems)
+    phase.finish(observed, [1, 2, 3, 4], counts)
+    assert len(phase.problems) == bool(problem)
+    assert problem in "".join(phase.problems)
 
 
-def moments(memory: Callable[[float], float]) -> list[Moment]:
-    """An hour of a node whose memory is a function of the minute."""
+def samples(memory: Callable[[float], float]) -> list[RunSample]:
+    """Return samples of an hour in which the node's memory is a function of the minute."""
     counts = FrameCounts(10, 10)
     usage = Usage(0.0, shared_mib=60.0, file_mib=100.0, threads=20, files=30, cpu_seconds=1.0)
     return [
-        Moment(
+        RunSample(
             seconds=60.0 * minute,
             fault="load" if minute % 4 == 3 else STEADY,
             life=1,
@@ -269,38 +282,43 @@ def moments(memory: Callable[[float], float]) -> list[Moment]:
 
 
 @pytest.mark.parametrize(
-    ("record", "says"),
+    ("record", "problem"),
     [
-        (Record(samples=moments(lambda _: 300.0), exit_status=0), ""),
-        (Record(samples=moments(lambda minute: 300.0 + minute), exit_status=0), "memory grew by"),
+        (RunRecord(samples=samples(lambda _: 300.0), exit_status=0), ""),
         (
-            Record(samples=moments(lambda minute: 270.0 if minute < 4 else 400.0), exit_status=0),
+            RunRecord(samples=samples(lambda minute: 300.0 + minute), exit_status=0),
+            "memory grew by",
+        ),
+        (
+            RunRecord(
+                samples=samples(lambda minute: 270.0 if minute < 4 else 400.0), exit_status=0
+            ),
             "",
         ),
-        (Record(exit_status=-11), "ended with status -11"),
-        (Record(problems=["no answer"], exit_status=0), "no answer"),
+        (RunRecord(exit_status=-11), "ended with status -11"),
+        (RunRecord(problems=["no answer"], exit_status=0), "no answer"),
         (
-            Record(
+            RunRecord(
                 [Phase("load", 0, age=Percentiles(300, 5000), work=Percentiles(300, 400))],
                 exit_status=0,
             ),
             "p95 of the age 5000 ms",
         ),
     ],
-    ids=["good", "memory", "more from the first load on", "exit", "problem", "age"],
+    ids=["good", "memory", "more after the first load", "exit", "problem", "age"],
 )
-def test_verdict(record: Record, says: str) -> None:
-    problems = judge(record)
-    assert len(problems) == bool(says)
-    assert says in "".join(problems)
+def test_failed_checks(record: RunRecord, problem: str) -> None:
+    problems = failed_checks(record)
+    assert len(problems) == bool(problem)
+    assert problem in "".join(problems)
 
 
 def test_chart_shows_an_hour() -> None:
-    root = ElementTree.fromstring(chart(moments(lambda minute: 300.0 + minute)))
+    root = ElementTree.fromstring(chart(samples(lambda minute: 300.0 + minute)))
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {"Memory of the node, MiB", "60 min", "p95"} <= set(texts)
     paths = [element.get("d", "") for element in root.iter("{http://www.w3.org/2000/svg}path")]
-    assert any(path.count("M") == 9 for path in paths)  # a line with gaps where there is no age
+    assert any(path.count("M") == 9 for path in paths)  # gaps where the age is missing
 
 
 def test_fault_table_adds_up() -> None:

@@ -16,10 +16,10 @@ from sensor_msgs.msg import Image
 from support.ros_graph import Listener, RosGraph, image_message, wait_for
 
 from tdnet_ros.msg import SegmentationStatus
+from tools.harness.camera import CameraProcess
 from tools.harness.node_process import NodeProcess
-from tools.soak.camera_process import CameraProcess
-from tools.soak.contents import stamp_ns
-from tools.soak.subscriber_process import SubscriberProcess
+from tools.harness.numbered_frames import stamp_ns
+from tools.harness.subscriber import SubscriberProcess
 
 Camera = Callable[..., CameraProcess]
 Subscriber = Callable[[float], SubscriberProcess]
@@ -55,7 +55,7 @@ def subscriber(ros: None, tmp_path: Path) -> Iterator[Subscriber]:
     started: list[SubscriberProcess] = []
 
     def start(seconds: float) -> SubscriberProcess:
-        started.append(SubscriberProcess(seconds, tmp_path / "subscriber.log"))
+        started.append(SubscriberProcess(tmp_path / "subscriber.log", seconds))
         return started[-1]
 
     yield start
@@ -94,7 +94,7 @@ def test_a_killed_camera_comes_back(
     wait_for(lambda: graph.state() == "active", "the node to be active")
     statuses = graph.listen(SegmentationStatus, "/tdnet/status", DEEP)
     process = camera()
-    process.obey("resume")
+    process.command("resume")
     statuses.wait(FRAMES)
     process.kill()
     before = process.take_sent()[-1]
@@ -113,8 +113,8 @@ def test_a_killed_camera_comes_back(
 def test_stamps_that_go_back_empty_the_memory(camera: Camera, active: RosGraph) -> None:
     statuses = active.listen(SegmentationStatus, "/tdnet/status", DEEP)
     process = camera()
-    process.obey("stamps loop")
-    process.obey("resume")
+    process.command("stamps loop")
+    process.command("resume")
     back = "stamp went back"
     wait_for(lambda: back in [s.reset_reason for s in statuses.messages], f"{back!r}")
     for before, after in zip(statuses.messages, statuses.messages[1:], strict=False):
@@ -129,7 +129,7 @@ def test_a_killed_node_serves_its_peers_when_it_is_back(
     labels = Listener(graph.user, Image, "/tdnet/labels", DEEP)
     statuses = Listener(graph.user, SegmentationStatus, "/tdnet/status", DEEP)
     process = camera()
-    process.obey("resume")
+    process.command("resume")
     first = node()
     statuses.wait(FRAMES)
     first.kill()
@@ -140,7 +140,7 @@ def test_a_killed_node_serves_its_peers_when_it_is_back(
     restarts = [s for s in statuses.messages if s.segmented == 1]
     assert [s.reset_reason for s in restarts] == ["activated", "activated"]
     assert second.stop() == 0
-    process.obey("pause")
+    process.command("pause")
     sent = process.take_sent()
     assert {stamp_ns(m.header) for m in labels.messages} <= set(sent)
     assert sums_agree(statuses.messages)
@@ -153,14 +153,14 @@ def test_a_killed_subscriber_does_not_touch_the_others(
     statuses = active.listen(SegmentationStatus, "/tdnet/status", DEEP)
     user = subscriber(0.0)
     process = camera()
-    process.obey("resume")
-    wait_for(lambda: user.heard >= FRAMES, "labels at the program")
+    process.command("resume")
+    wait_for(lambda: user.received >= FRAMES, "labels at the program")
     user.kill()
     heard = len(labels.messages)
     labels.wait(heard + FRAMES)
     user.restart()
     # Fast DDS may hold on to what the killed one left until its lease ends, after 20 s.
-    wait_for(lambda: user.heard >= FRAMES, "labels at the program that was started again", 60.0)
+    wait_for(lambda: user.received >= FRAMES, "labels at the program that was started again", 60.0)
     assert sums_agree(statuses.messages)
 
 
@@ -175,7 +175,7 @@ def test_a_slow_subscriber_holds_up_nobody(
     for index in range(12):
         publisher.publish(image_message(images[index % len(images)], index / 10))
         statuses.wait(index + 1)
-    assert slow.heard < 12
+    assert slow.received < 12
     last = statuses.messages[-1]
     assert (last.received, last.segmented, last.dropped, last.refused) == (12, 12, 0, 0)
 
@@ -189,10 +189,10 @@ def test_full_hd_at_30_a_second_into_a_node_that_manages_few(
     labels = graph.listen(Image, "/tdnet/labels", DEEP)
     statuses = graph.listen(SegmentationStatus, "/tdnet/status", DEEP)
     process = camera(30.0)
-    process.obey("size 1080 1920")
-    process.obey("resume")
+    process.command("size 1080 1920")
+    process.command("resume")
     answered = statuses.wait(10)
-    process.obey("pause")
+    process.command("pause")
     sent = process.take_sent()
     stamps = [stamp_ns(message.header) for message in labels.messages]
     assert set(stamps) <= set(sent)

@@ -1,7 +1,7 @@
-"""Camera messages with fields that no driver should send, the same for the same seed.
+"""Camera messages with invalid fields, the same for the same seed.
 
-Their stamps, frame ids, sizes, encodings and data are wrong, alone or together; now and then a
-message is left usable all the same. What they claim may be absurd, what they carry is small.
+Stamps, frame ids, sizes, encodings and data are wrong, alone or together; some messages stay
+usable. The claimed sizes may be absurd; the data are small.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ _NANOSECONDS = (0, 1, 999_999_999, 10**9, 2**31, 2**32 - 1)
 
 
 def broken_images(seed: int, good_share: float = 0.0) -> Iterator[Image]:
-    """Endless images.
+    """Yield images without end.
 
     Args:
         seed: of the choices.
-        good_share: how many of them, 0 to 1, are as a driver should send them.
+        good_share: share of valid messages, 0 to 1.
     """
     return _broken(seed, good_share, _good_image, (_break_header, *_BREAKS_OF_IMAGES))
 
 
 def broken_compressed_images(seed: int, good_share: float = 0.0) -> Iterator[CompressedImage]:
-    """Endless compressed images.
+    """Yield compressed images without end.
 
     Args:
         seed: of the choices.
-        good_share: how many of them, 0 to 1, are as a driver should send them.
+        good_share: share of valid messages, 0 to 1.
     """
     breaks = (_break_header, *_BREAKS_OF_COMPRESSED)
     return _broken(seed, good_share, _good_compressed_image, breaks)
@@ -120,7 +120,7 @@ def _break_step(message: Image, choice: random.Random) -> None:
 
 
 def _break_sizes_together(message: Image, choice: random.Random) -> None:
-    """Sizes that fit each other and the data, and are absurd all the same."""
+    """Set absurd sizes that are consistent with each other and with the data."""
     message.height = choice.choice((1, max(1, len(message.data))))
     message.step = len(message.data) // message.height
     message.width = message.step // choice.randint(1, 4)
@@ -149,7 +149,7 @@ def _break_data(message: Image | CompressedImage, choice: random.Random) -> None
         for _ in range(choice.randint(1, 9)):
             data[choice.randrange(len(data))] = choice.randrange(256)
     else:
-        # A length, a size or a marker where one may stand.
+        # A JPEG marker at any place, for a length, a size or another marker.
         message.data = data[:place] + array.array("B", b"\xff\xc0\xff\xff") + data[place + 4 :]
 
 

@@ -1,4 +1,4 @@
-"""The node: a process of its own, started as a user starts it."""
+"""The node as a process, started as a user starts it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _LOG_LINE = re.compile(r"\[(?:ERROR|FATAL)\] \[[\d.]+\] \[[^\]]+\]: (.*)")
 
 
 class NodeProcess:
-    """`segment_node`, running.
+    """A running `segment_node`.
 
     Args:
         topic: of the camera, without ``/compressed``.
         parameters: of the node, as text.
-        log: file that takes what the node says.
-        environment: of the process; None: that of this one.
+        log: file for its output.
+        environment: of the process; None: the current one.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class NodeProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process runs."""
         return self._process.poll() is None
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """Id of the process."""
         return self._process.pid
 
     def kill(self) -> None:
@@ -60,17 +60,17 @@ class NodeProcess:
         self._process.wait()
 
     def last_words(self) -> str:
-        """The last error that the node logged, else its last line."""
+        """Return the last error that the node logged, or else its last line."""
         lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines()]
         errors = [found[1] for line in lines if (found := _LOG_LINE.match(line))]
-        said = errors or [line for line in lines if line]
-        return said[-1] if said else "it said nothing"
+        reasons = errors or [line for line in lines if line]
+        return reasons[-1] if reasons else "it logged nothing"
 
     def stop(self) -> int:
         """End the node as Ctrl-C does.
 
         Returns:
-            Its exit status; negative where a signal ended it.
+            Its exit status; negative if a signal ended it.
         """
         if self.running:
             self._process.send_signal(signal.SIGINT)

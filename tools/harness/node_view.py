@@ -1,4 +1,4 @@
-"""What the node's diagnostics say of it."""
+"""The state of the node as its diagnostics report it."""
 
 from __future__ import annotations
 
@@ -20,21 +20,42 @@ class FrameCounts:
     refused: int = 0
 
     @property
+    def answered(self) -> int:
+        """Frames that were segmented, dropped or refused."""
+        return self.segmented + self.dropped + self.refused
+
+    @property
     def at_work(self) -> int:
         """Frames that wait or are being segmented."""
-        return self.received - self.segmented - self.dropped - self.refused
+        return self.received - self.answered
+
+    def __add__(self, other: FrameCounts) -> FrameCounts:
+        return FrameCounts(
+            self.received + other.received,
+            self.segmented + other.segmented,
+            self.dropped + other.dropped,
+            self.refused + other.refused,
+        )
+
+    def __sub__(self, other: FrameCounts) -> FrameCounts:
+        return FrameCounts(
+            self.received - other.received,
+            self.segmented - other.segmented,
+            self.dropped - other.dropped,
+            self.refused - other.refused,
+        )
 
 
 @dataclass(frozen=True)
 class NodeView:
-    """The node as one diagnostic message shows it.
+    """The node's state in one diagnostic message.
 
     Attributes:
-        active: whether it takes in frames.
-        failure: why it cannot be configured or activated; empty: it can.
+        active: whether the node accepts frames.
+        failure: why it cannot be configured or activated; empty: no failure.
         counts: of its frames.
-        last_error: why it refused the last frame that it refused; empty: none.
-        model: device, precision, input size, memory ... as text.
+        last_error: reason for the last refused frame; empty: none was refused.
+        model: device, precision, input size, memory and so on, as text.
     """
 
     active: bool
@@ -45,7 +66,7 @@ class NodeView:
 
 
 def node_view(message: DiagnosticArray) -> NodeView | None:
-    """Read a diagnostic message; None if it is another node's."""
+    """Read a diagnostic message; return None if it is of another node."""
     statuses = {status.name: status for status in message.status}
     if MODEL not in statuses:
         return None

@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.harness.camera import TOPIC, CameraProcess
 from tools.harness.node_process import NodeProcess
 from tools.node_benchmark.errors import NodeBenchmarkError
 from tools.node_benchmark.frame_record import FrameRecord
 from tools.node_benchmark.listener import Listener
 from tools.node_benchmark.result import Process, Run, summarize
-from tools.soak.camera_process import TOPIC, CameraProcess
 from tools.soak.sampler import Usage, usage_of
 
 ACTIVE_SECONDS = 120.0
@@ -53,7 +53,7 @@ def measure(size: tuple[int, int], plan: Plan) -> Iterator[Run]:
 
     Raises:
         NodeBenchmarkError: the node does not start, or no frame comes out.
-        SoakError: the camera does not do what it is told.
+        ToolError: the camera does not answer a command.
     """
     name = f"{size[1]}x{size[0]}"
     with ExitStack() as ending:
@@ -61,14 +61,14 @@ def measure(size: tuple[int, int], plan: Plan) -> Iterator[Run]:
         ending.callback(node.stop)
         camera = CameraProcess(plan.images, plan.rate, plan.folder / f"camera-{name}.log")
         ending.callback(camera.stop)
-        camera.obey("size {} {}".format(*size))
+        camera.command("size {} {}".format(*size))
         for overlay in (False, True):
             listener = Listener(overlay=overlay)
             try:
                 _wait_until_active(node, listener)
                 rate = plan.rate
                 for busy in (True, False):
-                    camera.obey(f"rate {rate}")
+                    camera.command(f"rate {rate}")
                     records, process = _frames(node, camera, listener, plan.frames)
                     run = summarize(size, rate, records, process, overlay=overlay, busy=busy)
                     yield run
@@ -80,14 +80,14 @@ def measure(size: tuple[int, int], plan: Plan) -> Iterator[Run]:
 def _frames(
     node: NodeProcess, camera: CameraProcess, listener: Listener, count: int
 ) -> tuple[list[FrameRecord], Process]:
-    camera.obey("resume")
+    camera.command("resume")
     try:
         _wait(node, listener, WARM_UP_FRAMES, dropped=True)
         begun, before = time.monotonic(), _usage(node)
         _wait(node, listener, count, dropped=False)
         seconds, after = time.monotonic() - begun, _usage(node)
     finally:
-        camera.obey("pause")
+        camera.command("pause")
     records = listener.take()
     cpu = (after.cpu_seconds - before.cpu_seconds) / seconds
     resident = after.own_mib + after.shared_mib + after.file_mib

@@ -1,1 +1,1 @@
-"""The soak: the node's process under faults for an hour, every frame accounted for."""
+"""Runs the node's process under faults and accounts for every frame."""

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 
 from tdnet.errors import TdnetError
-from tools.harness import ros_environment
+from tools.harness import ToolError, ros_environment
 from tools.harness.shared_memory import remove_orphans
 from tools.harness.system_info import system_info
-from tools.soak.errors import SoakError
-from tools.soak.faults import node_killed
-from tools.soak.interrupt import deferred_interrupt
-from tools.soak.plan import NODE_KILLED, phase_seconds, rounds
+from tools.soak.checks import failed_checks
+from tools.soak.faults import NODE_KILLED, node_killed, phase_seconds, rounds
 from tools.soak.report import Report, say, write_report
-from tools.soak.run import Record, Run
+from tools.soak.run import RunRecord, SoakRun
 from tools.soak.tables import wide_console
-from tools.soak.verdict import judge
 
+# Number of samples over the whole run.
 SAMPLES = 720
 
 
@@ -31,10 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the soak.
 
     Args:
-        arguments: what follows the program's name; None takes it from the process.
+        arguments: command line without the program's name; None: of the process.
 
     Returns:
-        Exit status: 0 every check holds, 1 the report tells which does not, 2 there is no report,
+        Exit status: 0 all checks pass, 1 checks fail (see the report), 2 no report was written,
         130 interrupted, with a report.
     """
     args = _parser().parse_args(arguments)
@@ -52,16 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.soak",
-        description="Runs the node's process under faults, and accounts for every frame.",
+        description="Run the node's process under faults and account for every frame.",
     )
     parser.add_argument(
         "--output", metavar="DIR", type=Path, required=True, help="folder for the report"
     )
     parser.add_argument(
-        "--minutes", type=float, default=60.0, help="how long (default: %(default)s)"
+        "--minutes", type=float, default=60.0, help="duration (default: %(default)s)"
     )
     parser.add_argument(
-        "--rate", type=float, default=5.0, help="frames a second of the camera (default: 5)"
+        "--rate", type=float, default=5.0, help="frames per second of the camera (default: 5)"
     )
     return parser
 
@@ -72,36 +72,36 @@ def _run(args: argparse.Namespace, console: Console) -> int:
         ("rate", args.rate, 0.5, 1000.0),
     ):
         if not low <= value <= high:
-            raise SoakError(f"--{name} is {value}; allowed are {low} to {high}")
+            raise ToolError(f"--{name} is {value}; allowed are {low} to {high}")
     domain = ros_environment.enter()
     output: Path = args.output
     output.mkdir(parents=True, exist_ok=True)
     seconds = 60.0 * args.minutes
-    # Sizes that the weights were not made for are on purpose.
+    # The faults use sizes that the weights were not made for; no warnings.
     logging.getLogger("tdnet").addHandler(logging.NullHandler())
     console.print(f"soak: {args.minutes:g} minutes, ROS_DOMAIN_ID={domain}")
-    record = Record()
+    record = RunRecord()
     interrupted = False
     try:
         with ExitStack() as ending:
-            # What it kills leaves memory behind that only a restart of the machine gives back.
+            # Killed processes leave shared memory behind.
             ending.callback(remove_orphans)
             period = max(1.0, seconds / SAMPLES)
             with deferred_interrupt():
-                run = Run(ending, record, output, args.rate, period)
+                run = SoakRun(ending, record, output, args.rate, period)
             _follow(run, seconds, console)
     except KeyboardInterrupt:
         interrupted = True
-    except SoakError as error:
+    except ToolError as error:
         record.problems.append(str(error))
-    report = Report(args.minutes, args.rate, record, judge(record), system_info())
+    report = Report(args.minutes, args.rate, record, failed_checks(record), system_info())
     write_report(output, report, console)
     if interrupted:
         return 130
     return 1 if report.problems else 0
 
 
-def _follow(run: Run, seconds: float, console: Console) -> None:
+def _follow(run: SoakRun, seconds: float, console: Console) -> None:
     run.begin()
     each = phase_seconds(seconds)
     for name, fault in rounds():
@@ -110,6 +110,28 @@ def _follow(run: Run, seconds: float, console: Console) -> None:
         phase = run.phase(name, fault, each)
         say(console, phase)
     say(console, run.phase(NODE_KILLED, node_killed, each))
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator[None]:
+    """Defer Ctrl-C to the end of the block, so that every process it starts can be ended.
+
+    Raises:
+        KeyboardInterrupt: at the end of the block, if Ctrl-C was pressed in it.
+    """
+    interrupted = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+
+    usual = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A ROS node that listens to everything the node under test says, and asks it for things."""
+"""A ROS node that records everything the node under test publishes, and calls its services."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 from tdnet_ros.msg import SegmentationStatus
+from tools.harness import ToolError
 from tools.harness.node_view import FrameCounts, NodeView, node_view
-from tools.soak.account import Heard, Tally, minus
-from tools.soak.contents import OTHER_CONTENT, LabelTable, content_of, stamp_ns
-from tools.soak.errors import SoakError
-from tools.soak.replay import Replay, Sample, is_comparable
+from tools.harness.numbered_frames import OTHER_FRAME, LabelTable, frame_number, stamp_ns
+from tools.soak.phase import CountTotal, ObservedOutputs
+from tools.soak.replay import LabelSample, Replay, is_comparable
 
-# One frame waits in the mailbox, one is at work.
+# One frame waits in the mailbox, one is being segmented.
 MAX_AT_WORK = 2
 SERVICE_SECONDS = 120.0
-# Outputs over which a sample of the run takes its percentiles.
+# Number of outputs over which a sample of the run computes percentiles.
 WINDOW = 100
 
 
 class Auditor:
-    """Listens in a thread until it is closed.
+    """Records in a thread until it is closed.
 
     Args:
         replay: compares labels with the library's.
 
     Attributes:
         view: the node's last diagnostic message; None: none yet.
-        views: how many diagnostic messages came.
-        ages_ms: of the last outputs, with the steady clock's seconds at which they came.
+        views: number of diagnostic messages.
+        ages_ms: of the last outputs, each with its arrival in seconds of the steady clock.
     """
 
     def __init__(self, replay: Replay) -> None:
@@ -54,8 +54,8 @@ class Auditor:
         self._replay = replay
         self._table = LabelTable(replay.references())
         self._lock = threading.Lock()
-        self._heard = Heard()
-        self._tally = Tally()
+        self._observed = ObservedOutputs()
+        self._counted = CountTotal()
         self._begun = FrameCounts()
         self._labels: tuple[int, np.ndarray] | None = None
         self._past: deque[SegmentationStatus] = deque(maxlen=64)
@@ -80,74 +80,74 @@ class Auditor:
     def total(self) -> FrameCounts:
         """Everything that the node has counted so far."""
         with self._lock:
-            return self._tally.total
+            return self._counted.total
 
     @property
     def counts(self) -> FrameCounts:
-        """What the node counted in this phase."""
+        """Counts of the node in this phase."""
         with self._lock:
-            return minus(self._tally.total, self._begun)
+            return self._counted.total - self._begun
 
     @property
     def outputs(self) -> int:
-        """Label images that came in this phase."""
+        """Number of label images in this phase."""
         with self._lock:
-            return len(self._heard.arrivals)
+            return len(self._observed.arrivals)
 
     @property
     def resets(self) -> dict[str, int]:
-        """How often the memory was emptied in this phase, by reason."""
+        """Memory resets in this phase, by reason."""
         with self._lock:
-            return dict(self._heard.resets)
+            return dict(self._observed.resets)
 
     @property
     def publish_p95(self) -> float:
-        """95th percentile of the time that publishing took in this phase: milliseconds."""
+        """95th percentile of the publishing time in this phase, in milliseconds."""
         with self._lock:
-            times = self._heard.publish_ms
+            times = self._observed.publish_ms
             return float(np.percentile(times, 95)) if times else 0.0
 
     @property
     def longest_gap(self) -> float:
-        """The longest time between two outputs of this phase: seconds."""
+        """Longest time between two outputs of this phase, in seconds."""
         with self._lock:
-            return self._heard.longest_gap or 0.0
+            return self._observed.longest_gap or 0.0
 
     def restart_counts(self) -> None:
-        """The node counts from zero from now on: it was activated, or is another process."""
+        """Start from zero with the node: it was activated, or is another process."""
         with self._lock:
-            self._tally.restart()
+            self._counted.restart()
             self._past.clear()
             self.view = None
 
-    def take_phase(self) -> tuple[Heard, FrameCounts]:
-        """Give what came since the last call, and the node's counts for it; a phase ends."""
+    def take_phase(self) -> tuple[ObservedOutputs, FrameCounts]:
+        """End a phase: return its outputs and the node's counts."""
         with self._lock:
-            heard, self._heard = self._heard, Heard()
-            counts = minus(self._tally.total, self._begun)
-            self._begun = self._tally.total
+            observed, self._observed = self._observed, ObservedOutputs()
+            counts = self._counted.total - self._begun
+            self._begun = self._counted.total
             self.ages_ms.clear()
-            return heard, counts
+            return observed, counts
 
     def gap_since(self, moment: float) -> float:
-        """Give the longest time without an output since a moment of the steady clock: seconds."""
+        """Return the longest time in seconds without an output since a `moment` of the clock."""
         with self._lock:
-            before = [t for t in self._heard.arrivals if t <= moment]
-            times = [*before[-1:], *(t for t in self._heard.arrivals if t > moment)]
+            before = [t for t in self._observed.arrivals if t <= moment]
+            times = [*before[-1:], *(t for t in self._observed.arrivals if t > moment)]
         return float(np.diff([*times, time.monotonic()]).max()) if times else 0.0
 
     def report_replay(self, problem: str | None) -> None:
-        """Take the result of a comparison with the library."""
+        """Record the result of a comparison with the library."""
         with self._lock:
-            self._heard.replayed += 1
+            self._observed.replayed += 1
             if problem:
-                self._heard.wrong.append(problem)
+                self._observed.problems.append(problem)
 
     def set_parameters(self, values: dict[str, Any]) -> str:
-        """Set parameters together, as `ros2 param` does; the reason if refused, else empty.
+        """Set parameters together; return the reason if refused, else an empty text.
 
         Raises:
-            SoakError: no answer.
+            ToolError: no answer.
         """
         request = SetParameters.Request(
             parameters=[
@@ -159,16 +159,16 @@ class Auditor:
         return "; ".join(refusals)
 
     def transition(self, label: str) -> bool:
-        """Ask for a transition of the lifecycle; whether it succeeded.
+        """Request a lifecycle transition; return whether it succeeded.
 
         Raises:
-            SoakError: no answer.
+            ToolError: no answer.
         """
         request = ChangeState.Request(transition=Transition(label=label))
         return bool(self._call(self._transitions, request).success)
 
     def close(self) -> None:
-        """End listening."""
+        """End the thread and the node."""
         self._ending.set()
         self._thread.join()
         self._executor.shutdown(timeout_sec=0)
@@ -181,54 +181,56 @@ class Auditor:
 
     def _call(self, client: Client, request: object) -> Any:  # noqa: ANN401 (many types)
         if not client.wait_for_service(SERVICE_SECONDS):
-            raise SoakError(f"the node has no service {client.srv_name}")
+            raise ToolError(f"the node has no service {client.srv_name}")
         future = client.call_async(request)
         end = time.monotonic() + SERVICE_SECONDS
         while not future.done():
             if time.monotonic() > end:
-                raise SoakError(f"no answer of {client.srv_name} in {SERVICE_SECONDS:.0f} s")
+                raise ToolError(f"no answer from {client.srv_name} in {SERVICE_SECONDS:.0f} s")
             time.sleep(0.01)
         return future.result()
 
     def _take_labels(self, message: Image) -> None:
         now, stamp = time.monotonic(), stamp_ns(message.header)
         labels = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width)
-        content = content_of(stamp)
-        found = self._table.nearest(labels) if content != OTHER_CONTENT else content
+        number = frame_number(stamp)
+        found = self._table.nearest(labels) if number != OTHER_FRAME else number
         with self._lock:
-            self._heard.stamps[stamp] += 1
-            self._heard.arrivals.append(now)
+            self._observed.stamps[stamp] += 1
+            self._observed.arrivals.append(now)
             self._labels = (stamp, labels)
-            if content == OTHER_CONTENT:
+            if number == OTHER_FRAME:
                 return
-            self._heard.checked += 1
-            if found != content:
-                self._heard.wrong.append(f"frame {content} was answered with labels of {found}")
+            self._observed.checked += 1
+            if found != number:
+                self._observed.problems.append(
+                    f"frame {number} was answered with labels of {found}"
+                )
 
     def _take_status(self, message: SegmentationStatus) -> None:
         with self._lock:
-            self._see(
+            self._count(
                 FrameCounts(message.received, message.segmented, message.dropped, message.refused)
             )
-            self._heard.ages_ms.append(message.age_ms)
-            self._heard.work_ms.append(message.total_ms - message.wait_ms)
-            self._heard.publish_ms.append(message.publish_ms)
+            self._observed.ages_ms.append(message.age_ms)
+            self._observed.work_ms.append(message.total_ms - message.wait_ms)
+            self._observed.publish_ms.append(message.publish_ms)
             self.ages_ms.append((time.monotonic(), message.age_ms))
             if message.reset_reason:
-                self._heard.resets[message.reset_reason] += 1
+                self._observed.resets[message.reset_reason] += 1
                 self._past.clear()
             self._past.append(message)
             sample = self._sample()
         if sample is not None and self._replay.due():
             self._replay.offer(sample)
 
-    def _sample(self) -> Sample | None:
-        """The last output, if everything that its memory holds is known."""
+    def _sample(self) -> LabelSample | None:
+        """Return the last output if all frames in its memory are known."""
         last = self._past[-1]
         stamp = stamp_ns(last.header)
         if self._labels is None or self._labels[0] != stamp:
             return None
-        # The library begins with the first path; so must what is compared with it.
+        # The library starts with the first path, so the compared frames must too.
         frames = list(self._past)[-1 - last.path :]
         known = (
             last.path == last.memory_frames
@@ -236,10 +238,10 @@ class Auditor:
             and last.segmented - frames[0].segmented == last.path
             and last.path == last.memory_capacity
         )
-        contents = tuple(content_of(stamp_ns(frame.header)) for frame in frames)
-        if not known or OTHER_CONTENT in contents or not is_comparable(self._labels[1]):
+        numbers = tuple(frame_number(stamp_ns(frame.header)) for frame in frames)
+        if not known or OTHER_FRAME in numbers or not is_comparable(self._labels[1]):
             return None
-        return Sample(contents, self._labels[1])
+        return LabelSample(numbers, self._labels[1])
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
         view = node_view(message)
@@ -248,9 +250,9 @@ class Auditor:
         with self._lock:
             self.view = view
             self.views += 1
-            self._see(view.counts)
+            self._count(view.counts)
 
-    def _see(self, counts: FrameCounts) -> None:
+    def _count(self, counts: FrameCounts) -> None:
         if not 0 <= counts.at_work <= MAX_AT_WORK:
-            self._heard.wrong.append(f"the sums do not agree: {counts}")
-        self._tally.see(counts)
+            self._observed.problems.append(f"the sums do not agree: {counts}")
+        self._counted.update(counts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tools.harness.axis import round_step
-from tools.soak.run import Sample
+from tools.soak.run import RunSample
 
 _WIDTH, _LEFT, _RIGHT = 1000, 70, 16
 _PANEL, _GAP, _TOP, _BOTTOM = 150, 44, 56, 40
@@ -32,7 +32,7 @@ class _Panel:
     """One of the plots: curves by name; logarithmic from 10 on, or linear from 0."""
 
     title: str
-    curves: Mapping[str, Callable[[Sample], float | None]]
+    curves: Mapping[str, Callable[[RunSample], float | None]]
     logarithmic: bool = False
 
     def ticks(self, values: Sequence[float]) -> list[float]:
@@ -73,7 +73,7 @@ _PANELS = (
 )
 
 
-def chart(samples: Sequence[Sample]) -> str:
+def chart(samples: Sequence[RunSample]) -> str:
     """Draw the samples of a run."""
     height = _TOP + len(_PANELS) * (_PANEL + _GAP) - _GAP + _BOTTOM
     end = samples[-1].seconds if samples else 1.0
@@ -111,7 +111,7 @@ def _key() -> list[str]:
     return parts
 
 
-def _shades(samples: Sequence[Sample], scale: float) -> list[tuple[float, float, str]]:
+def _shades(samples: Sequence[RunSample], scale: float) -> list[tuple[float, float, str]]:
     """Left edge, width and colour behind the samples of some faults."""
     found = []
     for before, sample in pairwise(samples):
@@ -121,7 +121,7 @@ def _shades(samples: Sequence[Sample], scale: float) -> list[tuple[float, float,
     return found
 
 
-def _draw(panel: _Panel, samples: Sequence[Sample], top: float, scale: float) -> list[str]:
+def _draw(panel: _Panel, samples: Sequence[RunSample], top: float, scale: float) -> list[str]:
     values = {
         name: [(sample.seconds, get(sample)) for sample in samples]
         for name, get in panel.curves.items()

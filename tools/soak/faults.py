@@ -1,43 +1,46 @@
-"""The faults: each acts on a run for some seconds and says what must hold."""
+"""The faults and their order; each acts on a run for some seconds and checks its effect."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from tdnet.checkpoints.weights import packaged_weights
 from tdnet.continuity import SHORTEST_LIMIT, ResetReason
-from tools.soak.account import STAMPS_BACK, STEADY
-from tools.soak.contents import CONTENT_SIZE
-from tools.soak.errors import SoakError
-from tools.soak.run import Run
-from tools.soak.subscriber_process import SubscriberProcess
+from tools.harness import ToolError
+from tools.harness.numbered_frames import FRAME_SIZE
+from tools.harness.subscriber import SubscriberProcess
+from tools.soak.phase import STAMPS_BACK, STEADY
+from tools.soak.run import SoakRun
 
-Fault = Callable[[Run, float], None]
+Fault = Callable[[SoakRun, float], None]
+
+NODE_KILLED = "node killed"
+LONGEST_PHASE, SHORTEST_PHASE = 20.0, 4.0
 
 BURST_RATE = 60.0
-# In a row.
+# Messages in a row.
 BROKEN_MESSAGES = 100
 LOAD_RATE = 30.0
-# At which the nano network needs about a third of a second on one processor.
+# The nano network needs about a third of a second for it on one processor.
 LOAD_INPUT_SIZE = (513, 1025)
 SLOW_SECONDS = 1.0
-# Within which a subscriber that is started anew usually has labels.
+# A restarted subscriber usually receives labels within this time.
 SERVED_SECONDS = 20.0
-# Whom a slow subscriber holds up takes as long as that one sleeps.
+# A publisher that a slow subscriber blocks would take as long as the subscriber sleeps.
 STALLED_MS = SLOW_SECONDS * 1e3 / 4
-# Without an output, on a machine that does other things too.
+# Seconds without an output, on a machine with other processes.
 LONGEST_GAP = 3.0
 
 
-def steady(run: Run, seconds: float) -> None:
-    """Nothing happens."""
+def steady(run: SoakRun, seconds: float) -> None:
+    """No fault."""
     run.wait(seconds)
 
 
-def camera_killed(run: Run, seconds: float) -> None:
-    """The camera driver dies and comes back after longer than the automatic `memory.max_gap`."""
+def camera_killed(run: SoakRun, seconds: float) -> None:
+    """The camera is killed and starts again after more than the automatic `memory.max_gap`."""
     run.wait(seconds / 4)
     run.camera.kill()
     run.wait(SHORTEST_LIMIT + 1)
@@ -46,54 +49,54 @@ def camera_killed(run: Run, seconds: float) -> None:
     back = _wait_for_labels(run)
     run.note(f"labels {back:.1f} s after the camera was started again")
     run.wait(seconds / 4)
-    emptied = run.auditor.resets.get(ResetReason.GAP.value, 0) - gaps
-    run.expect(emptied == 1, f"the memory was emptied {emptied} times after the gap, not once")
+    resets = run.auditor.resets.get(ResetReason.GAP.value, 0) - gaps
+    run.expect(resets == 1, f"the memory was reset {resets} times after the gap, not once")
 
 
-def subscriber_killed(run: Run, seconds: float) -> None:
-    """A program that uses the labels dies and comes back."""
+def subscriber_killed(run: SoakRun, seconds: float) -> None:
+    """A subscriber of the labels is killed and starts again."""
     run.wait(seconds / 4)
     run.subscriber.kill()
     run.wait(seconds / 4)
     begun = time.monotonic()
     run.subscriber.restart()
     try:
-        run.wait_until(run.subscriber.hears, "labels at the new subscriber", SERVED_SECONDS)
-    except SoakError as error:
-        # Seen once in 260 times, before it avoided the ports of killed processes: docs/soak.md.
-        run.note(f"{error}, and started another one")
+        run.wait_until(_served(run.subscriber), "labels at the new subscriber", SERVED_SECONDS)
+    except ToolError as error:
+        # Seen once in 260 restarts, before it avoided the ports of killed processes: docs/soak.md.
+        run.note(f"{error}, started another one")
         run.subscriber.kill()
         run.subscriber.restart()
-        run.wait_until(run.subscriber.hears, "labels at another new subscriber")
-    run.note(f"a new subscriber heard labels after {time.monotonic() - begun:.1f} s")
+        run.wait_until(_served(run.subscriber), "labels at another new subscriber")
+    run.note(f"a new subscriber received labels after {time.monotonic() - begun:.1f} s")
     run.wait(seconds / 2 - (time.monotonic() - begun))
     _expect_flow(run)
 
 
-def slow_subscriber(run: Run, seconds: float) -> None:
+def slow_subscriber(run: SoakRun, seconds: float) -> None:
     """A reliable subscriber sleeps a second over each label image."""
-    slow = SubscriberProcess(SLOW_SECONDS, run.output / "subscriber.log")
-    run.wait_until(slow.hears, "labels at the slow subscriber")
+    slow = SubscriberProcess(run.output / "subscriber.log", SLOW_SECONDS)
+    run.wait_until(_served(slow), "labels at the slow subscriber")
     run.wait(seconds)
-    run.note(f"the slow one took {slow.heard}")
+    run.note(f"the slow one received {slow.received}")
     slow.stop()
     _expect_flow(run)
 
 
-def node_killed(run: Run, seconds: float) -> None:
-    """The node dies and is started again."""
+def node_killed(run: SoakRun, seconds: float) -> None:
+    """The node is killed and started again."""
     run.wait(seconds / 4)
     run.node.kill_and_respawn()
     active = run.node.wait_until_active()
-    heard = run.subscriber.heard
+    before = run.subscriber.received
     _wait_for_labels(run)
-    run.wait_until(lambda: run.subscriber.heard > heard, "labels at the old subscriber")
+    run.wait_until(lambda: run.subscriber.received > before, "labels at the old subscriber")
     run.note(f"active {active:.1f} s after it was started again, old subscribers served")
     run.wait(seconds / 4)
 
 
-def lifecycle(run: Run, seconds: float) -> None:
-    """Deactivate and activate, then clean up and configure, while frames come in."""
+def lifecycle(run: SoakRun, seconds: float) -> None:
+    """Deactivate and activate, then clean up and configure, while frames arrive."""
     for labels in (
         ("deactivate", "activate"),
         ("deactivate", "cleanup", "configure", "activate"),
@@ -101,7 +104,7 @@ def lifecycle(run: Run, seconds: float) -> None:
         run.wait(seconds / 4)
         for label in labels:
             if label == "activate":
-                # What it said before is still on its way.
+                # Earlier messages may still arrive.
                 run.wait(0.5)
                 run.auditor.restart_counts()
             run.expect(run.auditor.transition(label), f"{label} failed")
@@ -109,24 +112,24 @@ def lifecycle(run: Run, seconds: float) -> None:
         run.note(f"labels {back:.1f} s after {', '.join(labels)}")
     run.wait(seconds / 4)
     activated = run.auditor.resets.get(ResetReason.ACTIVATED.value, 0)
-    run.expect(activated == 2, f"{activated} of 2 activations began with an empty memory")
+    run.expect(activated == 2, f"{activated} of 2 activations started with an empty memory")
 
 
-def stamps_back(run: Run, seconds: float) -> None:
-    """A bag of ten frames that loops: the same stamps over and over."""
-    run.camera.obey("stamps loop")
+def stamps_back(run: SoakRun, seconds: float) -> None:
+    """A bag of ten frames loops: the same stamps again and again."""
+    run.camera.command("stamps loop")
     run.wait(seconds)
-    run.camera.obey("stamps now")
+    run.camera.command("stamps now")
     back = run.auditor.resets.get(ResetReason.STAMP_BACKWARDS.value, 0)
-    run.expect(back > 0, "the memory was not emptied when stamps went back")
+    run.expect(back > 0, "the memory was not reset when stamps went back")
 
 
-def broken_messages(run: Run, seconds: float) -> None:
-    """Among the frames come messages whose fields lie; the frames are still answered."""
+def broken_messages(run: SoakRun, seconds: float) -> None:
+    """Messages with false fields arrive among the frames; the frames are still answered."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         run.broken_seed += 1
-        run.camera.obey(f"broken {run.broken_seed} {BROKEN_MESSAGES}")
+        run.camera.command(f"broken {run.broken_seed} {BROKEN_MESSAGES}")
         _wait_for_labels(run)
         run.wait(0.5)
     counts = run.auditor.counts
@@ -134,15 +137,15 @@ def broken_messages(run: Run, seconds: float) -> None:
     run.expect(counts.refused > 0, "none of the broken messages was refused")
 
 
-def burst(run: Run, seconds: float) -> None:
-    """The camera sends at a rate far over what the node manages."""
-    run.camera.obey(f"rate {BURST_RATE}")
+def burst(run: SoakRun, seconds: float) -> None:
+    """The camera sends far faster than the node can process."""
+    run.camera.command(f"rate {BURST_RATE}")
     run.wait(seconds)
-    run.camera.obey(f"rate {run.camera.rate}")
+    run.camera.command(f"rate {run.camera.rate}")
 
 
-def swaps(run: Run, seconds: float) -> None:
-    """The model is exchanged while frames come in, and sets that must be refused are."""
+def swaps(run: SoakRun, seconds: float) -> None:
+    """The model is replaced while frames arrive; invalid changes are refused."""
     class_map = run.output / "class_map.yaml"
     class_map.write_text(
         "name: renamed\nnetwork: cityscapes\nrest: keep\nclasses:\n"
@@ -170,31 +173,35 @@ def swaps(run: Run, seconds: float) -> None:
         run.expect(bool(reason), f"{what} was not refused")
         run.note(f"{what}: refused")
         run.wait(seconds / 10)
-    emptied = run.auditor.resets.get(ResetReason.MODEL.value, 0)
-    run.expect(emptied == 4, f"the memory was emptied {emptied} times in 4 swaps")
+    resets = run.auditor.resets.get(ResetReason.MODEL.value, 0)
+    run.expect(resets == 4, f"the memory was reset {resets} times in 4 swaps")
     _expect_flow(run)
 
 
-def load(run: Run, seconds: float) -> None:
-    """Full HD at 30 frames a second into a network that manages about three."""
+def load(run: SoakRun, seconds: float) -> None:
+    """Full HD at 30 frames per second, for a network that processes about three."""
     start = run.settings
     run.swap(replace(start, input_size=LOAD_INPUT_SIZE))
-    run.camera.obey("size 1080 1920")
-    run.camera.obey(f"rate {LOAD_RATE}")
+    run.camera.command("size 1080 1920")
+    run.camera.command(f"rate {LOAD_RATE}")
     run.wait(seconds)
-    run.camera.obey(f"rate {run.camera.rate}")
-    run.camera.obey("size {} {}".format(*CONTENT_SIZE))
+    run.camera.command(f"rate {run.camera.rate}")
+    run.camera.command("size {} {}".format(*FRAME_SIZE))
     run.swap(start)
 
 
-def _wait_for_labels(run: Run) -> float:
-    """Wait for another label image, and say how many seconds it took."""
-    heard = run.auditor.outputs
-    return run.wait_until(lambda: run.auditor.outputs > heard, "labels")
+def _wait_for_labels(run: SoakRun) -> float:
+    """Wait for another label image; return the seconds this took."""
+    before = run.auditor.outputs
+    return run.wait_until(lambda: run.auditor.outputs > before, "labels")
 
 
-def _expect_flow(run: Run) -> None:
-    """What happened must not have kept the node from publishing."""
+def _served(subscriber: SubscriberProcess) -> Callable[[], bool]:
+    return lambda: subscriber.received > 0
+
+
+def _expect_flow(run: SoakRun) -> None:
+    """Check that the fault did not block the node's publishing."""
     publishing = run.auditor.publish_p95
     run.expect(publishing < STALLED_MS, f"p95 of the time to publish is {publishing:.0f} ms")
     gap = run.auditor.longest_gap
@@ -213,4 +220,16 @@ FAULTS: dict[str, Fault] = {
     "burst": burst,
     "load": load,
 }
-"""What a round goes through, in order; `node_killed` is not among them, see `soak.plan`."""
+"""The faults of a round, in order; see `rounds` for `node_killed`."""
+
+
+def phase_seconds(seconds: float) -> float:
+    """Return the length of a phase, so that a run of `seconds` holds at least one round."""
+    return min(LONGEST_PHASE, max(SHORTEST_PHASE, seconds / (len(FAULTS) + 2) / 1.5))
+
+
+def rounds() -> Iterator[tuple[str, Fault]]:
+    """Yield faults without end; the node is killed first, so that its second life is long."""
+    yield NODE_KILLED, node_killed
+    while True:
+        yield from FAULTS.items()

@@ -11,34 +11,34 @@ from dataclasses import dataclass
 import numpy as np
 
 from tdnet import SegmenterSettings, StreamingSegmenter
-from tools.soak.contents import CONTENT_SIZE, Image8
+from tools.harness.numbered_frames import FRAME_SIZE, Image8
 
-# Seconds between two comparisons: each costs as much as the node's work on four frames.
+# Seconds between two comparisons; each costs as much time as the node needs for four frames.
 PERIOD = 10.0
-# Of the pixels; another order of float operations may turn a few.
+# Share of the pixels; another order of float operations can change a few.
 EQUAL_SHARE = 0.999
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A label image whose memory held only frames that are known.
+class LabelSample:
+    """A label image, and the frames that the memory held.
 
     Attributes:
-        contents: numbers of the frames from the memory's first on, the last its own.
-        labels: (H, W) uint8 of the last one.
+        frames: numbers of the frames, from the oldest in memory to the frame itself.
+        labels: (H, W) uint8 of the last frame.
     """
 
-    contents: tuple[int, ...]
+    frames: tuple[int, ...]
     labels: Image8
 
 
 class Replay:
-    """Runs samples through the library, in a thread.
+    """Segments samples with the library, in a thread.
 
     Args:
         images: (N, H, W, 3) uint8 RGB, the frames.
         settings: of the node at its start.
-        report: called with what is wrong, or None where nothing is.
+        report: called with each comparison's problem, or with None if the labels are equal.
     """
 
     def __init__(
@@ -48,33 +48,33 @@ class Replay:
         self._segmenters = {settings: settings.build()}
         self._used = [settings]
         self._report = report
-        self._samples: queue.Queue[Sample | None] = queue.Queue()
+        self._samples: queue.Queue[LabelSample | None] = queue.Queue()
         self._offered = 0.0
         self._thread = threading.Thread(target=self._run, name="replay", daemon=True)
         self._thread.start()
 
     def use(self, settings: SegmenterSettings) -> None:
-        """Compare with this model first from now on; a frame under way may be of one before."""
+        """Compare with this model first; a frame in progress may still be of an earlier one."""
         self._used = [settings, *(used for used in self._used if used != settings)]
 
     def references(self) -> list[Image8]:
-        """The labels of every frame, each with those before it in memory."""
+        """Return the labels of every frame, each with the frames before it in memory."""
         (segmenter,) = self._segmenters.values()
         stream = segmenter.open_stream()
         labels = [stream.step(image).labels for image in (*self._images, *self._images)]
         return labels[len(self._images) :]
 
     def due(self) -> bool:
-        """Whether it is time for another sample."""
+        """Return whether PERIOD has passed since the last sample."""
         return self._samples.empty() and time.monotonic() - self._offered > PERIOD
 
-    def offer(self, sample: Sample) -> None:
-        """Leave a sample to be compared."""
+    def offer(self, sample: LabelSample) -> None:
+        """Queue a sample for comparison."""
         self._offered = time.monotonic()
         self._samples.put(sample)
 
     def close(self) -> None:
-        """Finish the samples under way."""
+        """Finish the queued samples."""
         self._samples.put(None)
         self._thread.join()
 
@@ -92,16 +92,16 @@ class Replay:
             self._report(
                 None
                 if best >= EQUAL_SHARE
-                else f"labels of frames {sample.contents} equal the library's in only {best:.2%}"
+                else f"labels of frames {sample.frames} equal the library's in only {best:.2%}"
             )
 
-    def _labels(self, segmenter: StreamingSegmenter, sample: Sample) -> Image8:
+    def _labels(self, segmenter: StreamingSegmenter, sample: LabelSample) -> Image8:
         stream = segmenter.open_stream()
-        for content in sample.contents:
-            result = stream.step(self._images[content])
+        for number in sample.frames:
+            result = stream.step(self._images[number])
         return result.labels
 
 
 def is_comparable(labels: np.ndarray) -> bool:
-    """Say whether a label image is of a frame as the camera usually sends it."""
-    return labels.shape == CONTENT_SIZE
+    """Return whether a label image has the camera's usual size."""
+    return labels.shape == FRAME_SIZE

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tools.soak.account import Phase
 from tools.soak.chart import chart
-from tools.soak.run import Record
+from tools.soak.checks import memory_growth
+from tools.soak.phase import Phase
+from tools.soak.run import RunRecord
 from tools.soak.tables import fault_table, time_table
-from tools.soak.verdict import memory_growth
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Report:
 
     minutes: float
     rate: float
-    record: Record
+    record: RunRecord
     problems: list[str]
     system: Mapping[str, str]
 

@@ -1,4 +1,4 @@
-"""One run: the processes, the phases, and a sample of everything every few seconds."""
+"""One run: the processes, the phases, and regular samples of the node."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tdnet import SegmenterSettings
+from tools.harness import ToolError
+from tools.harness.camera import CameraProcess
 from tools.harness.node_view import FrameCounts
+from tools.harness.numbered_frames import draw_frames
 from tools.harness.percentiles import Percentiles
-from tools.soak.account import Phase, stamps_are_now
+from tools.harness.subscriber import SubscriberProcess
 from tools.soak.auditor import Auditor
-from tools.soak.camera_process import CameraProcess
-from tools.soak.contents import draw_contents
-from tools.soak.errors import SoakError
-from tools.soak.node import NodeRespawn
+from tools.soak.node_under_test import NodeUnderTest
+from tools.soak.phase import Phase, stamps_are_now
 from tools.soak.replay import Replay
 from tools.soak.sampler import Usage, usage_of
-from tools.soak.subscriber_process import SubscriberProcess
 
 SETTLE_SECONDS = 60.0
-# Of the packaged network; said to the node too, so that it can be set back to it.
+# Input size of the packaged network. The node gets it as a parameter, so that it can be set back.
 NATIVE_SIZE = (257, 513)
 
 
 @dataclass(frozen=True)
-class Sample:
+class RunSample:
     """The run at one moment.
 
     Attributes:
         seconds: since the run began.
         fault: the phase.
-        life: of the node, counted from 1.
-        usage: of the node's process.
-        cpu: processors that the node kept busy since the sample before.
+        life: number of the node's process, from 1.
+        usage: resources of the node's process.
+        cpu: processors that the node used since the last sample.
         device_mib: memory reserved on the device; None on the CPU.
-        rate: outputs a second since the sample before.
+        rate: outputs per second since the last sample.
         age: of the last outputs; None: there were none.
         sent: messages of the camera so far.
         counts: of the node so far.
@@ -57,45 +57,45 @@ class Sample:
 
     @property
     def stamps_are_now(self) -> bool:
-        """Whether the age says something."""
+        """Whether the camera stamps with the current time, so that the age has a meaning."""
         return stamps_are_now(self.fault)
 
 
 @dataclass
-class Record:
-    """All that is known of a run.
+class RunRecord:
+    """Everything that is recorded of a run.
 
     Attributes:
         phases: in order.
         samples: in order.
-        exit_status: of the node; None: it never ended.
-        problems: of no phase, a line each.
+        exit_status: of the node; None: it did not end.
+        problems: those of no phase, a line each.
     """
 
     phases: list[Phase] = field(default_factory=list)
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[RunSample] = field(default_factory=list)
     exit_status: int | None = None
     problems: list[str] = field(default_factory=list)
 
 
-class Run:
-    """The processes of the soak; a fault acts on them.
+class SoakRun:
+    """The processes of the soak, and what a fault can do with them.
 
     Args:
-        ending: ends what the run has started, the node as Ctrl-C does.
-        record: takes what is seen.
+        ending: stack that ends the processes, the node as Ctrl-C does.
+        record: to which phases and samples are added.
         output: folder for logs and files.
-        rate: of the camera, frames a second.
+        rate: of the camera, frames per second.
         period: seconds between two samples.
 
     Attributes:
         output: the folder.
-        settings: of the node's model now.
-        broken_seed: of the last broken messages; each time others are sent.
+        settings: of the node's current model.
+        broken_seed: seed of the last broken messages.
     """
 
     def __init__(
-        self, ending: ExitStack, record: Record, output: Path, rate: float, period: float
+        self, ending: ExitStack, record: RunRecord, output: Path, rate: float, period: float
     ) -> None:
         self.output = output
         self.settings = SegmenterSettings(input_size=NATIVE_SIZE)
@@ -107,15 +107,15 @@ class Run:
         self._sampled = (self._started, 0)
         self._phase = Phase("start", 0.0)
         frames = output / "frames.npy"
-        self.replay = Replay(draw_contents(frames), self.settings, self._take_comparison)
+        self.replay = Replay(draw_frames(frames), self.settings, self._take_comparison)
         ending.callback(self.replay.close)
         self.auditor = Auditor(self.replay)
         ending.callback(self.auditor.close)
-        self.node = NodeRespawn({"input_size": str(list(NATIVE_SIZE))}, output, self.auditor)
+        self.node = NodeUnderTest({"input_size": str(list(NATIVE_SIZE))}, output, self.auditor)
         ending.callback(self._stop_node)
         self.camera = CameraProcess(frames, rate, output / "camera.log")
         ending.callback(self.camera.stop)
-        self.subscriber = SubscriberProcess(0.0, output / "subscriber.log")
+        self.subscriber = SubscriberProcess(output / "subscriber.log")
         ending.callback(self.subscriber.stop)
         self._ending = threading.Event()
         self._sampling = threading.Thread(target=self._sample_on, name="sampling", daemon=True)
@@ -128,50 +128,50 @@ class Run:
         return time.monotonic() - self._started
 
     def begin(self) -> None:
-        """Wait until the node and its subscriber are there.
+        """Wait until the node is active and its subscriber receives labels.
 
         Raises:
-            SoakError: the node does not become active.
+            ToolError: the node does not become active.
         """
         self.node.wait_until_active()
-        self.camera.obey("resume")
-        self.wait_until(self.subscriber.hears, "the subscriber to hear labels")
+        self.camera.command("resume")
+        self.wait_until(lambda: self.subscriber.received > 0, "labels at the subscriber")
         self._settle()
         self.auditor.take_phase()
         self.camera.take_sent()
 
-    def phase(self, name: str, fault: Callable[[Run, float], None], seconds: float) -> Phase:
-        """Run a fault, wait until every frame is answered, and add up.
+    def phase(self, name: str, fault: Callable[[SoakRun, float], None], seconds: float) -> Phase:
+        """Run a fault, wait until every frame is answered, and check the sums.
 
         Raises:
-            SoakError: the run cannot go on.
+            ToolError: the run cannot go on.
         """
         self._phase = phase = Phase(name, self.elapsed)
         self._record.phases.append(phase)
-        self.camera.obey("resume")
+        self.camera.command("resume")
         try:
             fault(self, seconds)
             self._settle()
         finally:
             phase.seconds = self.elapsed - phase.started
-            heard, counts = self.auditor.take_phase()
-            phase.close(heard, self.camera.take_sent(), counts)
+            observed, counts = self.auditor.take_phase()
+            phase.finish(observed, self.camera.take_sent(), counts)
         return phase
 
     def note(self, text: str) -> None:
-        """Write down what was seen in this phase."""
+        """Add an observation to this phase."""
         self._phase.notes.append(text)
 
     def expect(self, condition: bool, text: str) -> None:
-        """Write down a problem where a condition does not hold."""
+        """Add a problem to this phase if a condition is false."""
         if not condition:
             self._phase.problems.append(text)
 
     def swap(self, settings: SegmenterSettings) -> None:
-        """Exchange the node's model while frames come in, and note how long nothing came out.
+        """Replace the node's model while frames arrive, and note the longest gap of the outputs.
 
         Raises:
-            SoakError: no answer.
+            ToolError: no answer.
         """
         changed = {
             name: list(value) if isinstance(value, tuple) else value
@@ -190,23 +190,23 @@ class Run:
         self.note(f"{what}: {took:.1f} s, gap {self.auditor.gap_since(moment):.2f} s")
 
     def wait(self, seconds: float) -> None:
-        """Let things happen for a while."""
+        """Sleep, and check that the node still runs."""
         time.sleep(max(0.0, seconds))
         self.node.check_running()
 
     def wait_until(
         self, probe: Callable[[], bool], what: str, timeout: float = SETTLE_SECONDS
     ) -> float:
-        """Wait for a condition, and say how many seconds it took.
+        """Wait for a condition; return the seconds this took.
 
         Raises:
-            SoakError: it does not come.
+            ToolError: it is still false after `timeout` seconds.
         """
         begun = time.monotonic()
         while not probe():
             self.node.check_running()
             if time.monotonic() - begun > timeout:
-                raise SoakError(f"waited {timeout:.0f} s for {what}")
+                raise ToolError(f"waited {timeout:.0f} s for {what}")
             time.sleep(0.02)
         return time.monotonic() - begun
 
@@ -221,13 +221,13 @@ class Run:
         self.auditor.report_replay(problem)
 
     def _settle(self) -> None:
-        """Have the camera pause until the node has answered all frames."""
-        self.camera.obey("pause")
+        """Pause the camera and wait until the node has answered all frames."""
+        self.camera.command("pause")
         seen, counts = self.auditor.views, self.auditor.counts
 
         def answered() -> bool:
             nonlocal seen, counts
-            # The second message after the counts last changed: none can be on its way any more.
+            # No frame can be in transport two diagnostic messages after the last change.
             now = self.auditor.counts
             if now != counts or now.at_work:
                 seen, counts = self.auditor.views, now
@@ -252,7 +252,7 @@ class Run:
         device = view.model.get("device memory reserved MiB") if view else None
         self._usage, self._sampled = usage, (now, total.segmented)
         self._record.samples.append(
-            Sample(
+            RunSample(
                 seconds=self.elapsed,
                 fault=self._phase.fault,
                 life=self.node.lives,

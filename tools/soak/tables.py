@@ -11,8 +11,8 @@ from rich.table import Table as RichTable
 
 from tools.harness.node_view import FrameCounts
 from tools.harness.percentiles import Percentiles
-from tools.soak.account import Phase, plus
-from tools.soak.run import Sample
+from tools.soak.phase import Phase
+from tools.soak.run import RunSample
 
 # Rows of the table over time.
 TIME_ROWS = 12
@@ -75,7 +75,7 @@ def fault_table(phases: Sequence[Phase]) -> Table:
 def _fault_row(name: str, phases: Sequence[Phase]) -> tuple[str, ...]:
     counts = FrameCounts()
     for phase in phases:
-        counts = plus(counts, phase.counts)
+        counts += phase.counts
     timed = [phase for phase in phases if phase.stamps_are_now]
     ages = [phase.age for phase in timed if phase.age is not None]
     gaps = [phase.longest_gap for phase in phases if phase.longest_gap is not None]
@@ -95,7 +95,7 @@ def _fault_row(name: str, phases: Sequence[Phase]) -> tuple[str, ...]:
     )
 
 
-def time_table(samples: Sequence[Sample]) -> Table:
+def time_table(samples: Sequence[RunSample]) -> Table:
     """The node over time, in equal parts of the run."""
     if not samples:
         return Table("The node over time", ("minutes",), ())
@@ -125,7 +125,7 @@ def time_table(samples: Sequence[Sample]) -> Table:
     )
 
 
-def _time_row(low: float, high: float, part: Sequence[Sample]) -> tuple[str, ...]:
+def _time_row(low: float, high: float, part: Sequence[RunSample]) -> tuple[str, ...]:
     ages = [s.age for s in part if s.age is not None and s.stamps_are_now]
     device = [s.device_mib for s in part if s.device_mib is not None]
     last = part[-1]

@@ -1,4 +1,4 @@
-"""How many camera frames arrive at a subscriber: ``python -m tools.soak.transport --help``."""
+"""Counts the camera frames that arrive at a subscriber: ``python -m tools.soak.transport``."""
 
 from __future__ import annotations
 
@@ -6,33 +6,31 @@ import argparse
 import json
 import os
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tools.harness import ros_environment
+from tools.harness import ToolError, ros_environment
+from tools.harness.camera import TOPIC, CameraProcess
+from tools.harness.numbered_frames import draw_frames
 from tools.harness.percentiles import Percentiles
+from tools.harness.subscriber import SubscriberProcess
 from tools.harness.system_info import system_info
-from tools.soak.camera_process import TOPIC, CameraProcess
-from tools.soak.child import Child
-from tools.soak.contents import draw_contents
-from tools.soak.errors import SoakError
 from tools.soak.tables import Table, wide_console
 
 CONNECT_SECONDS = 30.0
-# For what is on its way when the last frame has been sent.
+# Time for the last frames to arrive.
 LATE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Stream:
-    """What the camera sends.
+class FrameStream:
+    """The frames that the camera sends.
 
     Attributes:
         frames: how many.
-        rate: frames a second.
+        rate: frames per second.
         size: height and width in pixels.
     """
 
@@ -42,15 +40,15 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Case:
-    """One way to transport, and what was measured.
+class TransportResult:
+    """One transport, and how many frames arrived.
 
     Attributes:
         profile: whether both processes use the shipped DDS profile.
         reliability: of both.
-        sent: frames.
-        arrived: of them.
-        rate: frames a second that the camera managed to send.
+        sent: number of frames.
+        arrived: number of these that arrived.
+        rate: frames per second that the camera sent.
         delay: from stamp to arrival; None: nothing arrived.
     """
 
@@ -62,53 +60,46 @@ class Case:
     delay: Percentiles | None
 
 
-def measure(output: Path, stream: Stream, profile: bool, reliability: str) -> Case:
+def measure(output: Path, stream: FrameStream, profile: bool, reliability: str) -> TransportResult:
     """Send frames from one process to another.
 
     Args:
-        output: folder with the frames that `draw_contents` has drawn; takes a log.
-        stream: what is sent.
+        output: folder with the frames of `draw_frames`; a log is written there.
+        stream: the frames to send.
         profile: whether both processes use the shipped DDS profile.
         reliability: of both: ``best_effort`` or ``reliable``.
 
     Raises:
-        SoakError: the processes do not find each other.
+        ToolError: the processes do not discover each other.
     """
     environment = ros_environment.with_profile(profile)
-    heard: dict[int, int] = {}
-    connected = threading.Event()
-
-    def hear(line: str) -> None:
-        word, *numbers = line.split()
-        if word == "heard":
-            heard[int(numbers[0])] = int(numbers[1])
-        elif word == "connected":
-            connected.set()
-
     log = output / "transport.log"
-    receiver = Child(["-m", "tools.soak.receiver", TOPIC, reliability], log, hear, environment)
+    subscriber = SubscriberProcess(
+        log, reliability=reliability, topics=(TOPIC,), environment=environment
+    )
     camera = CameraProcess(
         output / "frames.npy", stream.rate, log, reliability, environment=environment
     )
     try:
-        camera.obey("size {} {}".format(*stream.size))
-        if not connected.wait(CONNECT_SECONDS):
-            raise SoakError(f"camera and receiver did not meet; see {log}")
+        camera.command("size {} {}".format(*stream.size))
+        if not subscriber.connected.wait(CONNECT_SECONDS):
+            raise ToolError(f"camera and subscriber did not connect; see {log}")
         time.sleep(1.0)
         begun = time.monotonic()
-        camera.obey("resume")
+        camera.command("resume")
         while camera.sent_total < stream.frames:
             time.sleep(0.05)
-        camera.obey("pause")
+        camera.command("pause")
         seconds = time.monotonic() - begun
         time.sleep(LATE_SECONDS)
     finally:
         camera.stop()
-        receiver.stop()
+        subscriber.stop()
     stamps = camera.take_sent()
     sent = stamps[: stream.frames]
-    delays = [(heard[stamp] - stamp) / 1e6 for stamp in sent if stamp in heard]
-    return Case(
+    arrivals = subscriber.arrivals
+    delays = [(arrivals[stamp] - stamp) / 1e6 for stamp in sent if stamp in arrivals]
+    return TransportResult(
         profile=profile,
         reliability=reliability,
         sent=len(sent),
@@ -118,10 +109,10 @@ def measure(output: Path, stream: Stream, profile: bool, reliability: str) -> Ca
     )
 
 
-def _table(cases: Sequence[Case], title: str) -> Table:
+def _table(cases: Sequence[TransportResult], title: str) -> Table:
     return Table(
         title,
-        ("Fast DDS", "reliability", "sent", "arrived", "sent a second", "delay ms p50, p95"),
+        ("Fast DDS", "reliability", "sent", "arrived", "sent per second", "delay ms p50, p95"),
         tuple(
             (
                 _transport(case),
@@ -136,7 +127,7 @@ def _table(cases: Sequence[Case], title: str) -> Table:
     )
 
 
-def _transport(case: Case) -> str:
+def _transport(case: TransportResult) -> str:
     return "shipped profile" if case.profile else "as installed"
 
 
@@ -149,7 +140,9 @@ def _parser() -> argparse.ArgumentParser:
         "--output", metavar="DIR", type=Path, required=True, help="folder for transport.json"
     )
     parser.add_argument("--frames", type=int, default=1000, help="(default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=30.0, help="a second (default: %(default)s)")
+    parser.add_argument(
+        "--rate", type=float, default=30.0, help="frames per second (default: %(default)s)"
+    )
     parser.add_argument(
         "--size",
         type=int,
@@ -165,14 +158,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure with and without the shipped profile, best effort and reliable.
 
     Returns:
-        Exit status: 0 measured, 2 not, with the reason in one line, 130 interrupted.
+        Exit status: 0 measured, 2 failed with the reason in one line, 130 interrupted.
     """
     args = _parser().parse_args(arguments)
     ros_environment.enter()
     console = wide_console()
-    stream = Stream(args.frames, args.rate, tuple(args.size))
+    stream = FrameStream(args.frames, args.rate, tuple(args.size))
     args.output.mkdir(parents=True, exist_ok=True)
-    draw_contents(args.output / "frames.npy")
+    draw_frames(args.output / "frames.npy")
     cases = []
     try:
         for profile in (False, True):
@@ -182,12 +175,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 console.print(f"{_transport(cases[-1])}, {reliability}: {arrived}")
     except KeyboardInterrupt:
         return 130
-    except SoakError as error:
+    except ToolError as error:
         print(f"transport: {error}", file=sys.stderr)
         return 2
     load = os.getloadavg()[0]
     height, width = stream.size
-    title = f"{width} x {height} rgb8 at {stream.rate:g} a second; load average {load:.1f}"
+    title = f"{width} x {height} rgb8 at {stream.rate:g} per second; load average {load:.1f}"
     content = {
         "size": [height, width],
         "rate": stream.rate,

@@ -19,9 +19,9 @@ from support.ros_graph import Listener, RosGraph, diagnostic_values, image_messa
 from tdnet_ros.camera import deafness
 from tdnet_ros.msg import SegmentationStatus
 from tdnet_ros.rclpy_tools.abandoned_ports import SHARED_MEMORY
+from tools.harness.camera import CameraProcess
 from tools.harness.node_process import NodeProcess
-from tools.soak.camera_process import CameraProcess
-from tools.soak.contents import stamp_ns
+from tools.harness.numbered_frames import stamp_ns
 
 CAMERA, MODEL = "tdnet: camera", "tdnet: model"
 CHECK = "tdnet_deafness_check"
@@ -63,7 +63,7 @@ def camera(ros: None, tmp_path: Path, images: list[np.ndarray]) -> Iterator[Call
         started.append(
             CameraProcess(frames, 20.0, tmp_path / "camera.log", "reliable", topic="/image")
         )
-        started[0].obey("resume")
+        started[0].command("resume")
         return started[0]
 
     yield start
@@ -93,7 +93,7 @@ def test_a_deaf_node_is_renewed(
         port.unlink()
     process = camera()
     labels.wait(5, 120.0)
-    process.obey("pause")
+    process.command("pause")
     assert {stamp_ns(message.header) for message in labels.messages} <= set(process.take_sent())
     # The new node's first status may be sent before this subscriber is found.
     reasons = [(s.segmented == 1, s.reset_reason) for s in statuses.wait(1)]

@@ -1,4 +1,4 @@
-"""The node under the soak: a process that is started again as a launch file would."""
+"""The node under test: a process that is started again as a launch file with `respawn` does."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tdnet_ros.rclpy_tools.abandoned_ports import remove_dead_ports
+from tools.harness import ToolError
+from tools.harness.camera import TOPIC
 from tools.harness.node_process import NodeProcess
 from tools.soak.auditor import Auditor
-from tools.soak.camera_process import TOPIC
-from tools.soak.errors import SoakError
 
 ACTIVE_SECONDS = 120.0
-# How often the diagnostics tell the counts.
+# Period of the diagnostics, which report the counts.
 DIAGNOSTICS_SECONDS = 0.5
 
 
-class NodeRespawn:
-    """Starts the node, and again after it was killed.
+class NodeUnderTest:
+    """Starts the node, and starts it again after a kill.
 
     Args:
         parameters: of the node, as text.
-        logs: folder for what it says.
-        auditor: sees when it is active.
+        logs: folder for its output.
+        auditor: observes when it is active.
 
     Attributes:
-        lives: how often it was started.
-        pid: of its process now.
+        lives: number of starts.
     """
 
     def __init__(self, parameters: Mapping[str, str], logs: Path, auditor: Auditor) -> None:
@@ -39,7 +38,7 @@ class NodeRespawn:
 
     @property
     def pid(self) -> int:
-        """Of its process."""
+        """Id of the current process."""
         return self._process.pid
 
     def _start(self) -> None:
@@ -48,10 +47,10 @@ class NodeRespawn:
         self._process = NodeProcess(TOPIC, self._parameters, log)
 
     def wait_until_active(self) -> float:
-        """Wait for the node, and say how many seconds it took.
+        """Wait until the node is active; return the seconds this took.
 
         Raises:
-            SoakError: it ends, or does not become active; with its own reason.
+            ToolError: the node ends, or does not become active; with its own reason.
         """
         begun = time.monotonic()
         while True:
@@ -59,28 +58,28 @@ class NodeRespawn:
             if view is not None and view.active:
                 return time.monotonic() - begun
             if view is not None and view.failure:
-                raise SoakError(f"the node says: {view.failure}")
+                raise ToolError(f"the node reports: {view.failure}")
             self.check_running()
             if time.monotonic() - begun > ACTIVE_SECONDS:
-                raise SoakError(
+                raise ToolError(
                     f"not active after {ACTIVE_SECONDS:.0f} s: {self._process.last_words()}"
                 )
             time.sleep(0.05)
 
     def check_running(self) -> None:
-        """Raise where the node has ended.
+        """Check that the process runs.
 
         Raises:
-            SoakError: it has.
+            ToolError: it has ended.
         """
         if not self._process.running:
-            raise SoakError(f"the node ended: {self._process.last_words()}")
+            raise ToolError(f"the node ended: {self._process.last_words()}")
 
     def kill_and_respawn(self) -> None:
-        """End it as `kill -9` does and start it again; its counts begin anew."""
+        """End it as `kill -9` does and start it again; its counts start from zero."""
         self._process.kill()
         remove_dead_ports()
-        # What it said before it died is still on its way.
+        # Messages that it sent before may still arrive.
         time.sleep(0.5)
         self._auditor.restart_counts()
         self._start()

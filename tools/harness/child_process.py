@@ -1,4 +1,4 @@
-"""A process of the soak that can be killed and started again."""
+"""A process that reads commands and prints lines, and that can be killed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 STOP_SECONDS = 10.0
 
 
-class Child:
-    """A Python process that reads commands and says line by line what it does.
+class ChildProcess:
+    """A Python process that reads commands from its input and prints lines.
 
     Args:
         arguments: of Python.
-        log: file that takes its errors, at its end.
-        on_line: called with each line that it says, from a thread.
-        environment: of the process; None: that of this one.
+        log: file to which its standard error is appended.
+        on_line: called with each printed line, from a thread.
+        environment: of the process; None: the current one.
     """
 
     def __init__(
@@ -41,29 +41,24 @@ class Child:
                 start_new_session=True,
             )
         self._on_line = on_line
-        self._reading = threading.Thread(target=self._read, name=arguments[-1], daemon=True)
-        self._reading.start()
+        self._reader = threading.Thread(target=self._read, name=arguments[-1], daemon=True)
+        self._reader.start()
 
-    @property
-    def running(self) -> bool:
-        """Whether the process lives."""
-        return self._process.poll() is None
-
-    def tell(self, command: str) -> None:
-        """Give it a command; nothing happens where it has ended."""
+    def send(self, command: str) -> None:
+        """Write a command to its input; do nothing if the process has ended."""
         if self._process.stdin is not None:
             with suppress(BrokenPipeError):
                 self._process.stdin.write(f"{command}\n")
                 self._process.stdin.flush()
 
     def kill(self) -> None:
-        """End it as `kill -9` does, and hear what it said before."""
+        """End it as `kill -9` does, after reading what it printed before."""
         self._process.kill()
         self._process.wait()
-        self._reading.join()
+        self._reader.join()
 
     def stop(self) -> None:
-        """End it as it wants to be ended: by the end of its commands."""
+        """Close its input and wait for its end; kill it after STOP_SECONDS."""
         if self._process.stdin is not None:
             with suppress(BrokenPipeError):
                 self._process.stdin.close()
@@ -72,7 +67,7 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._reading.join()
+        self._reader.join()
 
     def _read(self) -> None:
         if self._process.stdout is not None:

@@ -1,4 +1,4 @@
-"""Camera frames whose labels can be told apart, and stamps that say which frame is which."""
+"""The frames of the camera: drawn, numbered in their stamps, recognised by their labels."""
 
 from __future__ import annotations
 
@@ -14,54 +14,54 @@ from tdnet_offline.street import StreetDrive
 
 Image8 = npt.NDArray[np.uint8]
 
-NUM_CONTENTS = 24
-CONTENT_SIZE = (360, 640)
-OTHER_CONTENT = 999
-"""In the stamp of a message that is none of the frames."""
+NUM_FRAMES = 24
+FRAME_SIZE = (360, 640)
+OTHER_FRAME = 999
+"""Number in the stamp of a message that shows none of the drawn frames."""
 
 _SEED = 1_000_123
-# Frames a second of the drive: so far apart that the labels of two frames always differ in more
-# pixels than a frame's own labels do with another past.
+# Frames per second of the drive. At this distance the labels of two frames differ in more pixels
+# than the labels of one frame with two different memories.
 _RATE = 0.5
 _GRID = (60, 106)
 
 
-def draw_contents(path: Path) -> Image8:
-    """Draw the frames and keep them in a file, so that a camera that restarts has them at once.
+def draw_frames(path: Path) -> Image8:
+    """Draw the frames and save them, so that a restarted camera loads them at once.
 
     Returns:
-        (NUM_CONTENTS, H, W, 3) uint8 RGB.
+        (NUM_FRAMES, H, W, 3) uint8 RGB.
     """
-    drive = StreetDrive(_SEED, CONTENT_SIZE, _RATE)
-    images = np.stack([drive.frame(index).image for index in range(NUM_CONTENTS)])
+    drive = StreetDrive(_SEED, FRAME_SIZE, _RATE)
+    images = np.stack([drive.frame(index).image for index in range(NUM_FRAMES)])
     np.save(path, images)
     return images
 
 
 def resized(image: Image8, size: tuple[int, int]) -> Image8:
-    """Give a frame as a camera of another size sends it: (H, W, 3) uint8 RGB."""
+    """Return an image at another size: (H, W, 3) uint8 RGB."""
     if image.shape[:2] == size:
         return image
     return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def stamp_of(time_ns: int, content: int) -> int:
-    """Give a time in nanoseconds whose last three digits are the number of a frame."""
-    return time_ns // 1000 * 1000 + content
+def numbered_stamp(time_ns: int, number: int) -> int:
+    """Return a time in nanoseconds with its last three digits replaced by a frame's number."""
+    return time_ns // 1000 * 1000 + number
 
 
-def content_of(stamp_ns: int) -> int:
-    """Give the number of the frame that carries a stamp."""
+def frame_number(stamp_ns: int) -> int:
+    """Return the number of the frame that carries a stamp."""
     return stamp_ns % 1000
 
 
 def stamp_ns(header: Header) -> int:
-    """Give the stamp of a message in nanoseconds."""
+    """Return the stamp of a message in nanoseconds."""
     return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
 
 
 class LabelTable:
-    """Tells whose labels a label image holds.
+    """Finds the frame that a label image belongs to.
 
     Args:
         labels: (H, W) uint8 class ids of each frame, in order.
@@ -71,7 +71,7 @@ class LabelTable:
         self._grids = np.stack([_grid(image) for image in labels])
 
     def nearest(self, labels: Image8) -> int:
-        """Give the number of the frame with the most equal pixels; labels of any size."""
+        """Return the number of the frame with the most equal pixels; labels may have any size."""
         equal = (self._grids == _grid(labels)).mean(axis=(1, 2))
         return int(equal.argmax())
 

@@ -7,22 +7,23 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tools.soak.account import STEADY, Phase
-from tools.soak.run import Record, Sample
+from tools.soak.phase import STEADY, Phase
+from tools.soak.run import RunRecord, RunSample
 
-# Between the first and the last quarter of the node's longest life, medians in steady phases. The
-# first such phase does not count: before the first round of faults no larger model was loaded.
+# Allowed growth between the first and the last quarter of the node's longest life: difference of
+# the medians over steady phases. The first steady phase does not count, since the first round of
+# faults has not yet loaded a larger model.
 MEMORY_GROWTH_MIB = 24.0
 THREAD_GROWTH = 2
 FILE_GROWTH = 8
-# Below which growth is not judged: a quarter must hold a round of faults.
+# Growth of a shorter life is not judged: a quarter must hold a round of faults.
 MIN_LIFE_SECONDS = 1200.0
-# A frame waits for the one at work and is then worked on; the rest is for transport and noise.
+# A frame waits for the frame before it and is then processed; the rest is transport and noise.
 AGE_FRAMES, AGE_MARGIN_MS = 3.0, 250.0
 
 
-def judge(record: Record) -> list[str]:
-    """Say what does not hold of a run, a line each; none: everything does."""
+def failed_checks(record: RunRecord) -> list[str]:
+    """Return a line for each failed check of a run; empty: all checks pass."""
     problems = list(record.problems)
     for phase in record.phases:
         problems += [f"{phase.fault}: {text}" for text in _first(phase.problems)]
@@ -43,12 +44,12 @@ def judge(record: Record) -> list[str]:
     return problems
 
 
-def memory_growth(samples: Sequence[Sample]) -> float | None:
-    """Give MiB between the first and the last quarter; None: the run was too short to say."""
+def memory_growth(samples: Sequence[RunSample]) -> float | None:
+    """Return MiB between the first and the last quarter; None: the run was too short."""
     return _growth(samples, lambda sample: sample.usage.own_mib)
 
 
-def _growth(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float | None:
+def _growth(samples: Sequence[RunSample], value: Callable[[RunSample], float]) -> float | None:
     if not samples:
         return None
     lives = [sample.life for sample in samples]
@@ -64,7 +65,7 @@ def _growth(samples: Sequence[Sample], value: Callable[[Sample], float]) -> floa
     return float(np.median(last) - np.median(first))
 
 
-def _first_steady_end(life: Sequence[Sample]) -> float:
+def _first_steady_end(life: Sequence[RunSample]) -> float:
     """Return when the first steady phase ends; infinity if there is none, or nothing after it."""
     begin = next((s.seconds for s in life if s.fault == STEADY), math.inf)
     return next((s.seconds for s in life if s.seconds > begin and s.fault != STEADY), math.inf)
@@ -83,6 +84,6 @@ def _age(phase: Phase) -> list[str]:
 
 
 def _first(problems: Sequence[str]) -> list[str]:
-    """The first problems of a phase; the others are in soak.json."""
+    """Return the first problems of a phase; soak.json has all."""
     more = len(problems) - 3
     return [*problems[:3], *([f"... and {more} more"] if more > 0 else [])]

@@ -1,4 +1,4 @@
-"""What the demo and the soak share."""
+"""The parts that demo, soak and node benchmark share."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def test_only_segments_of_dead_processes_are_removed(tmp_path: Path) -> None:
     dead = segment(tmp_path, "fastdds_0123456789abcdef", 100)
     older = segment(tmp_path, "fastrtps_0123456789abcdef", 100)
     kept = [
-        segment(tmp_path, "fastdds_fedcba9876543210", 100),  # of a process that lives
-        segment(tmp_path, "fastdds_0000000000000000", 0),  # of one that starts
+        segment(tmp_path, "fastdds_fedcba9876543210", 100),  # of a running process
+        segment(tmp_path, "fastdds_0000000000000000", 0),  # of a starting process
         segment(tmp_path, "fastmail_0123456789abcdef", 100),
     ]
     with (tmp_path / f"{kept[0].name}_el").open() as held:
