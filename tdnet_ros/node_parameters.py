@@ -18,7 +18,7 @@ from rclpy.qos import qos_profile_parameters
 from tdnet.errors import one_line, quoted
 from tdnet_ros.parameter_values import Change, ParameterError, ParameterSpec, Value
 from tdnet_ros.parameters import PARAMETERS, NodeSettings
-from tdnet_ros.rclpy_tools.log_throttle import describe
+from tdnet_ros.rclpy_tools.node_log import describe
 
 SetTogether = Callable[[list[Parameter]], Awaitable[SetParametersResult]]
 

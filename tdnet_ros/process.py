@@ -24,7 +24,7 @@ from rclpy.utilities import try_shutdown
 
 from tdnet.errors import TdnetError
 from tdnet_ros.rclpy_tools.abandoned_ports import avoid_abandoned_ports, remove_dead_ports
-from tdnet_ros.rclpy_tools.log_throttle import LogThrottle, describe, one_line
+from tdnet_ros.rclpy_tools.node_log import LogThrottle, describe, one_line
 from tdnet_ros.rclpy_tools.process_memory import limit_arenas
 
 # A signal must end the process within a second, even during a load or a frame.

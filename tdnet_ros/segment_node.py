@@ -30,9 +30,8 @@ from tdnet_ros.diagnostics.snapshot import NodeSnapshot
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.model.model_changes import ModelChanges
 from tdnet_ros.process import Start, run
-from tdnet_ros.rclpy_tools.log_throttle import describe, one_line
+from tdnet_ros.rclpy_tools.node_log import RosLogHandler, describe, one_line
 from tdnet_ros.rclpy_tools.process_memory import release_memory
-from tdnet_ros.rclpy_tools.ros_log_handler import RosLogHandler
 from tdnet_ros.rclpy_tools.transition_requests import serve_transitions
 
 SUCCESS = TransitionCallbackReturn.SUCCESS

@@ -15,7 +15,7 @@ from tdnet_ros.camera.subscription import CameraSubscription
 from tdnet_ros.camera.worker_threads import InferenceThread
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.process import Start
-from tdnet_ros.rclpy_tools.log_throttle import LogThrottle, describe
+from tdnet_ros.rclpy_tools.node_log import LogThrottle, describe
 
 # Seconds that a deactivation waits for the frame at work; Nav2's manager waits 5 s for an answer.
 JOIN_SECONDS = 2.0

@@ -16,7 +16,7 @@ from tdnet_ros.camera.frame_trace import FrameCounter, FrameCounts, FrameTrace
 from tdnet_ros.camera.outputs import CameraOutputs
 from tdnet_ros.camera.transport_loss import TransportLoss
 from tdnet_ros.model.active_model import ActiveModel
-from tdnet_ros.rclpy_tools.log_throttle import LogThrottle, one_line
+from tdnet_ros.rclpy_tools.node_log import LogThrottle, one_line
 from tdnet_ros.rclpy_tools.qos_events import QosIncidents
 
 

@@ -19,7 +19,7 @@ from rclpy.utilities import try_shutdown
 from tdnet_ros.camera.camera import Camera
 from tdnet_ros.camera.subscription import CameraSubscription
 from tdnet_ros.rclpy_tools.abandoned_ports import avoid_abandoned_ports
-from tdnet_ros.rclpy_tools.log_throttle import describe
+from tdnet_ros.rclpy_tools.node_log import describe
 
 CHECK_SECONDS = 1.0
 LISTEN_SECONDS = 30.0

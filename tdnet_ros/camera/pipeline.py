@@ -19,7 +19,7 @@ from tdnet_ros.camera.frame_trace import FrameTrace, Stage, age_ms, stamp_ns
 from tdnet_ros.camera.outputs import Phase
 from tdnet_ros.camera.worker_threads import EncoderThread
 from tdnet_ros.model.active_model import ActiveModel
-from tdnet_ros.rclpy_tools.log_throttle import describe
+from tdnet_ros.rclpy_tools.node_log import describe
 
 
 class DeviceWatch(Protocol):

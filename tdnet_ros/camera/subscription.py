@@ -17,7 +17,7 @@ from tdnet_ros.camera.camera import Camera
 from tdnet_ros.camera.frame_trace import FrameTrace, stamp_ns
 from tdnet_ros.camera.serialized_images import read_compressed_image, read_image
 from tdnet_ros.parameters import NodeSettings
-from tdnet_ros.rclpy_tools.log_throttle import describe
+from tdnet_ros.rclpy_tools.node_log import describe
 
 
 class RateLimit:

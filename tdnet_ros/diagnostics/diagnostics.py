@@ -22,8 +22,8 @@ from tdnet_ros.diagnostics.checks import (
 from tdnet_ros.diagnostics.issues import Issue, IssueLog, Severity, summarize
 from tdnet_ros.diagnostics.snapshot import CameraHistory, CameraWindow, NodeSnapshot
 from tdnet_ros.model.active_model import ActiveModel
-from tdnet_ros.rclpy_tools.log_throttle import LogThrottle
-from tdnet_ros.rclpy_tools.process_memory import MEBIBYTE, device_memory, host_mebibytes
+from tdnet_ros.rclpy_tools.node_log import LogThrottle
+from tdnet_ros.rclpy_tools.process_memory import MEBIBYTE, device_memory, resident_mebibytes
 
 Values = Iterator[tuple[str, object]]
 
@@ -126,7 +126,7 @@ def model_values(node: NodeSnapshot) -> Values:
     if node.start.renewals:
         yield "renewals", node.start.renewals
         yield "renewal reason", node.start.reason
-    host = host_mebibytes()
+    host = resident_mebibytes()
     if host is not None:
         yield "host memory MiB", f"{host:.0f}"
     if node.model is None:

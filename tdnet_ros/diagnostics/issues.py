@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-from tdnet_ros.rclpy_tools.log_throttle import LogThrottle
+from tdnet_ros.rclpy_tools.node_log import LogThrottle
 
 # Seconds that an issue must last before it is logged: a new node has not discovered its peers.
 SETTLED_AFTER = 1.5

@@ -12,7 +12,7 @@ from tdnet.settings import SegmenterSettings
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.model.model_loading import ModelLoadError
 from tdnet_ros.model.model_slot import ModelSlot
-from tdnet_ros.rclpy_tools.log_throttle import one_line
+from tdnet_ros.rclpy_tools.node_log import one_line
 
 # Frames in a row that the device may fail on before the CPU replaces it.
 FAILURES_ALLOWED = 2

@@ -19,7 +19,7 @@ from tdnet_ros.model.model_loading import ModelLoader
 from tdnet_ros.model.model_slot import ModelSlot
 from tdnet_ros.parameters import NodeSettings
 from tdnet_ros.rclpy_tools.async_lock import AsyncLock
-from tdnet_ros.rclpy_tools.log_throttle import LogThrottle, describe
+from tdnet_ros.rclpy_tools.node_log import LogThrottle, describe
 
 
 class ModelChanges:

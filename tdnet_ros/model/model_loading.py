@@ -15,7 +15,7 @@ from tdnet.backends.onnx.description import DESCRIPTION_NAME
 from tdnet.errors import TdnetError
 from tdnet.segmenter import StreamingSegmenter
 from tdnet.settings import SegmenterSettings
-from tdnet_ros.rclpy_tools.log_throttle import describe
+from tdnet_ros.rclpy_tools.node_log import describe
 from tdnet_ros.rclpy_tools.process_memory import release_memory
 
 # Seconds after which the memory of a replaced model is released even if it is still in use.

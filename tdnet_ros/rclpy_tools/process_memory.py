@@ -15,7 +15,7 @@ import torch
 MEBIBYTE = 1024 * 1024
 
 
-def host_mebibytes() -> float | None:
+def resident_mebibytes() -> float | None:
     """Return the resident memory of the process; None if the system does not report it."""
     try:
         fields = Path("/proc/self/status").read_text(encoding="ascii")

@@ -29,7 +29,7 @@ from support.ros_graph import (
 from tdnet import StreamingSegmenter
 from tdnet.errors import InputError
 from tdnet_ros.camera.conversion import MAX_FRAME_ID, image_from_message
-from tdnet_ros.rclpy_tools.log_throttle import MAX_LENGTH, MAX_TEXTS, PERIOD
+from tdnet_ros.rclpy_tools.node_log import MAX_LENGTH, MAX_TEXTS, PERIOD
 from tools.harness.broken_messages import broken_compressed_images, broken_images
 
 Messages = Callable[[int, float], Iterator[Any]]

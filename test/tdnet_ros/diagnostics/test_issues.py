@@ -12,7 +12,7 @@ from tdnet_ros.diagnostics.issues import (
     Severity,
     summarize,
 )
-from tdnet_ros.rclpy_tools.log_throttle import LogThrottle
+from tdnet_ros.rclpy_tools.node_log import LogThrottle
 
 OK, WARN, ERROR = Severity
 LONG = SETTLED_AFTER + 0.1

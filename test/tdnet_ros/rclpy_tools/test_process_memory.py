@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from tdnet_ros.rclpy_tools.process_memory import device_memory, host_mebibytes
+from tdnet_ros.rclpy_tools.process_memory import device_memory, resident_mebibytes
 
 
 def test_host_memory_grows_with_what_is_used() -> None:
-    before = host_mebibytes()
+    before = resident_mebibytes()
     used = np.ones(64 * 1024 * 1024, np.uint8)
-    after = host_mebibytes()
+    after = resident_mebibytes()
     assert before is not None
     assert after is not None
     assert after - before == pytest.approx(64, abs=16)

@@ -1,10 +1,13 @@
-"""Log lines of bounded number and length."""
+"""The log of the node: lines of bounded number and length, and records of the library."""
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from tdnet import errors
 from tdnet.errors import TdnetError
@@ -12,6 +15,7 @@ from tdnet.errors import TdnetError
 PERIOD = 10.0
 MAX_TEXTS = 20
 MAX_LENGTH = 500
+LIBRARY = "tdnet"
 
 _NUMBER = re.compile(r"\d+")
 
@@ -51,3 +55,31 @@ def one_line(problem: object) -> str:
 def describe(error: BaseException) -> str:
     """Return an error as one line, with its type unless it is a TdnetError."""
     return one_line(error if isinstance(error, TdnetError) else f"{type(error).__name__}: {error}")
+
+
+class RosLogHandler(logging.Handler):
+    """Passes records of the library to a node's logger, which also publishes them on /rosout.
+
+    Args:
+        logger: of the node.
+    """
+
+    def __init__(self, logger: RcutilsLogger) -> None:
+        super().__init__(logging.WARNING)
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one record."""
+        text = one_line(record.getMessage())
+        if record.levelno >= logging.ERROR:
+            self._logger.error(text)
+        else:
+            self._logger.warning(text)
+
+    def attach(self) -> None:
+        """Start to receive records of the library."""
+        logging.getLogger(LIBRARY).addHandler(self)
+
+    def detach(self) -> None:
+        """Receive no more records."""
+        logging.getLogger(LIBRARY).removeHandler(self)

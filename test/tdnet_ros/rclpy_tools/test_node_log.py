@@ -1,6 +1,6 @@
 """Each cause once in a period, and never a flood."""
 
-from tdnet_ros.rclpy_tools.log_throttle import MAX_LENGTH, MAX_TEXTS, LogThrottle, one_line
+from tdnet_ros.rclpy_tools.node_log import MAX_LENGTH, MAX_TEXTS, LogThrottle, one_line
 
 
 def test_a_cause_passes_once_whatever_numbers_it_names() -> None:
