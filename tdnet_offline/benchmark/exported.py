@@ -7,8 +7,8 @@ from pathlib import Path
 from tdnet.settings import SegmenterSettings
 from tdnet_offline.benchmark.camera_frames import usual_camera
 from tdnet_offline.benchmark.plan import INT8, Place
-from tdnet_offline.export.exporting import INT8_TENSORRT, ExportOptions, export_network
 from tdnet_offline.export.int8 import Image
+from tdnet_offline.export.onnx_export import INT8_TENSORRT, export_network
 from tdnet_offline.street.drive import StreetDrive
 
 # A street that no accuracy is measured on.
@@ -34,7 +34,7 @@ def exported_folder(place: Place, precision: str, weights: Path, to: Path) -> Pa
     if not folder.exists():
         settings = SegmenterSettings(place.variant, str(weights), input_size=place.input_size)
         frames = _calibration(place) if precision == INT8 else None
-        export_network(settings, folder, ExportOptions(precision=wanted), calibration=frames)
+        export_network(settings, folder, wanted, frames)
     return folder
 
 

@@ -12,7 +12,7 @@ from tdnet.backends.onnx.tensorrt_engine import import_tensorrt
 from tdnet.errors import DeviceError, InputError, UnknownNameError
 from tdnet.variants import get_variant
 from tdnet_offline.benchmark.result import FailedRun
-from tdnet_offline.export.graph_files import check_packages
+from tdnet_offline.export.onnx_export import check_packages
 from tdnet_offline.operations import count_operations
 
 Size = tuple[int, int]
@@ -110,7 +110,7 @@ def _check_runtime(runtime: str, devices: Sequence[str]) -> None:
         import_tensorrt()
     else:
         import_onnxruntime()
-    check_packages("onnx")
+    check_packages()
 
 
 def _is_cuda(device: str) -> bool:

@@ -1,4 +1,4 @@
-"""`tdnet export`: a network as graphs that other runtimes and programs run."""
+"""`tdnet export`: a network as ONNX graphs for other runtimes and programs."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from tdnet_offline.frames import FrameSource
 
 MOST_FRAMES = 128
-"""To calibrate with: all are kept in memory, with what each meets there."""
+"""Calibration frames at most: all are kept in memory, with the inputs of their graphs."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = subparsers.add_parser(
         "export",
-        help="write a network as ONNX or PyTorch graphs",
+        help="write a network as ONNX graphs",
         description=(
-            "Writes a graph for each path, whose inputs are a frame and the memory and whose "
-            "outputs are logits and the frame's memory entry, and export.json, which says how "
-            "to drive them. docs/export.md explains it."
+            "Writes an ONNX graph for each path (inputs: a frame and the memory; outputs: logits "
+            "and the frame's memory entry), and export.json, which describes how to run them. "
+            "See docs/export.md."
         ),
     )
     network = parser.add_argument_group("network")
@@ -49,18 +49,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "--output", metavar="DIR", type=Path, required=True, help="new folder to write"
     )
     output.add_argument(
-        "--format",
-        default="onnx",
-        metavar="F",
-        help="onnx; torch (programs of torch.export); aoti (compiled for this machine's CPU) "
-        "(default: %(default)s)",
-    )
-    output.add_argument(
-        "--outputs",
-        default="logits",
-        metavar="O",
-        help="logits at an eighth of the size, which the runtimes of tdnet need, or labels "
-        "(default: %(default)s)",
+        "--format", choices=("onnx",), default="onnx", help="(default: %(default)s)"
     )
     output.add_argument(
         "--precision",
@@ -72,7 +61,7 @@ def add_parser(subparsers: Subparsers) -> None:
     output.add_argument(
         "--calibrate",
         metavar="SOURCE",
-        help="folder of images, video or bag whose first frames tell int8 the ranges of numbers",
+        help="folder of images, video or bag; its first frames calibrate the ranges of int8",
     )
     output.add_argument("--topic", help="image topic of a bag (default: its only one)")
     output.add_argument(
@@ -82,16 +71,11 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="N",
         help=f"frames to calibrate with, {MOST_FRAMES} at most (default: %(default)s)",
     )
-    output.add_argument(
-        "--dynamic-batch",
-        action="store_true",
-        help="leave open how many frames, of as many streams, a graph takes (default: one)",
-    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command.
+    """Run the command.
 
     Raises:
         TdnetError: the weights or options cannot be used, or a package is missing.
@@ -99,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from rich.console import Console
 
-    from tdnet_offline.export.exporting import ExportOptions, export_network
+    from tdnet_offline.export.onnx_export import export_network
     from tdnet_offline.frames import open_source
 
     if args.weights:
@@ -110,14 +94,13 @@ def run(args: argparse.Namespace) -> int:
         class_map=args.class_map,
         input_size=size_or_none(args.input_size),
     )
-    options = ExportOptions(args.format, args.outputs, args.precision, args.dynamic_batch)
     frames = None
     if args.calibrate is not None:
         frames = _first_images(open_source(args.calibrate, args.topic), args.frames)
     console = Console(stderr=True)
     with console.status("") as status:
-        tell = status.update if sys.stderr.isatty() else lambda _: None
-        description = export_network(settings, args.output, options, tell, frames)
+        show = status.update if sys.stderr.isatty() else lambda _: None
+        description = export_network(settings, args.output, args.precision, frames, show)
     height, width = description.input_size
     print(
         f"{args.output}: {len(description.cycle.graphs)} graphs of {description.variant} for "
@@ -127,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _first_images(source: FrameSource, count: int) -> Iterator[npt.NDArray[np.uint8]]:
-    """Gives the first frames that can be read."""
+    """Yield the first frames that can be read."""
     from tdnet_offline.frames import Frame
 
     frames = (frame.image for frame in source if isinstance(frame, Frame))
@@ -135,7 +118,7 @@ def _first_images(source: FrameSource, count: int) -> Iterator[npt.NDArray[np.ui
 
 
 def _count(text: str) -> int:
-    """Reads a number of frames to calibrate with; for argparse."""
+    """Parse a number of calibration frames; for argparse."""
     if not text.isdecimal() or not 1 <= int(text) <= MOST_FRAMES:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_FRAMES}")
     return int(text)

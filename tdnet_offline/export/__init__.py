@@ -1,1 +1,1 @@
-"""Export: a graph for each path of a network, and a description that a program can follow."""
+"""Export: an ONNX graph for each path of a network, and a description of how to run them."""

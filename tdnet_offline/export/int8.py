@@ -1,4 +1,4 @@
-"""Graphs whose convolutions compute with 8-bit integers: ranges learnt from frames."""
+"""ONNX graphs whose convolutions compute with 8-bit integers, calibrated on frames."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ _CPU = torch.device("cpu")
 def calibration_inputs(
     network: SegmentationNetwork, images: Iterable[Image]
 ) -> list[list[GraphInputs]]:
-    """Run the cycle over a stream's frames, and keep what each path's graph is given.
+    """Run the paths over a stream's frames in turn, and collect the inputs of each graph.
 
     Args:
-        network: as `for_export` gave it, in float32.
+        network: returned by `for_export`, in float32.
         images: (H', W', 3) uint8 RGB, in order.
 
     Returns:
-        For each path, the inputs by name of each of its frames: some 20 MB a frame of td4-psp18.
+        For each path, the inputs by name of each of its frames: about 20 MB a frame of td4-psp18.
 
     Raises:
-        InputError: there are fewer frames than each path needs to meet one with a full memory.
+        InputError: too few frames for every path to see one with a full memory.
     """
     paths, capacity = network.variant.paths, network.variant.memory_capacity
-    graphs = [PathGraph(network, path, None) for path in range(paths)]
-    specs = input_specs(network, torch.float32, 1)
-    names = [spec.name for spec in output_specs(network, torch.float32, 1, "logits")]
+    graphs = [PathGraph(network, path) for path in range(paths)]
+    specs = input_specs(network, torch.float32)
+    names = [spec.name for spec in output_specs(network, torch.float32)]
     preprocess = Preprocessor(network.input_size, _CPU, torch.float32)
     kept: list[list[GraphInputs]] = [[] for _ in range(paths)]
     past: list[dict[str, torch.Tensor]] = []
@@ -53,7 +53,7 @@ def calibration_inputs(
         for spec in specs[1:]:
             name, _, place = spec.name.partition("_")
             full = len(past) == capacity
-            given[spec.name] = past[int(place)][name] if full else torch.zeros(spec.of_batch(1))
+            given[spec.name] = past[int(place)][name] if full else torch.zeros(spec.shape)
         path = (count - 1) % paths
         result = dict(zip(names, graphs[path](*given.values()), strict=True))
         if capacity:
@@ -61,22 +61,22 @@ def calibration_inputs(
         kept[path].append({name: tensor.numpy() for name, tensor in given.items()})
     if count < paths + capacity:
         raise InputError(
-            f"{count} frames to calibrate with; {network.variant.name} needs {paths + capacity}, "
-            "better 32: give more"
+            f"{count} frames to calibrate with; {network.variant.name} needs at least "
+            f"{paths + capacity}, 32 are recommended"
         )
     return kept
 
 
 def quantise(source: Path, target: Path, inputs: Sequence[GraphInputs], *, signed: bool) -> None:
-    """Write an ONNX graph anew with its convolutions in 8 bits, weights for each channel.
+    """Write a copy of an ONNX graph with its convolutions in 8 bits, weights scaled by channel.
 
     Args:
         source: graph in float32.
         target: to write.
-        inputs: that tell the ranges of numbers.
-        signed: activations from -127 to 127 around zero and biases in float32, as TensorRT takes
-            them; otherwise activations from 0 to 255, which uses the whole range after a ReLU and
-            is faster on CPUs, and biases in 32 bits.
+        inputs: inputs of the graph, from which the ranges of activations are taken.
+        signed: for TensorRT: activations from -127 to 127 around zero, biases in float32. If
+            false: activations from 0 to 255, which uses the whole range after a ReLU and is
+            faster on CPUs, and biases in 32 bits.
 
     Raises:
         OSError: the file cannot be written.
@@ -110,14 +110,14 @@ def quantise(source: Path, target: Path, inputs: Sequence[GraphInputs], *, signe
             extra_options={
                 "ActivationSymmetric": signed,
                 "WeightSymmetric": True,
-                "QuantizeBias": not signed,  # TensorRT dequantises no 32-bit integers
+                "QuantizeBias": not signed,  # TensorRT cannot dequantise 32-bit integers
             },
         )
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the quantiser's advice from the user's log, which it writes to under no name."""
+    """Suppress the quantiser's advice, which it writes to the root logger."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,35 +1,35 @@
-"""A path of a network as a function of a frame and a memory, which exporters can trace."""
+"""A path of a network as a function of a frame and a memory, which an exporter can trace."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from tdnet.backends.onnx.tensors import BATCH, TensorSpec, input_tensors, output_tensors
+from tdnet.backends.cpu.cpu_pyramid_pooling import PyramidMatrices
+from tdnet.backends.onnx.tensors import TensorSpec, input_tensors, output_tensors
 from tdnet.network import SegmentationNetwork, TDNet
-from tdnet.network.layers import SpatialLayerNorm, resize
-from tdnet.network.pyramid_pooling import PyramidPooling
+from tdnet.network.layers import ConvNorm, SpatialLayerNorm
+from tdnet.network.pyramid_pooling import BINS, PyramidPooling
 from tdnet.network.temporal_memory import MemoryEntry
 from tdnet.variants import Variant
-from tdnet_offline.export.pyramid_products import PyramidProducts
 
 
 class PathGraph(nn.Module):
-    """What one path makes of a frame and a full memory: logits or labels, and the memory entry.
+    """One path with a full memory: from a frame and memory entries to logits and a memory entry.
 
-    With a memory of zeros it makes what the path makes of an empty or partly filled one.
+    With a memory of zeros the result is that of an empty or partly filled memory.
 
     Args:
-        network: as `for_export` gave it.
+        network: returned by `for_export`.
         path: 0 to N - 1.
-        ids: (K,) class ids of the channels, to give labels; None: logits are given.
     """
 
-    def __init__(self, network: SegmentationNetwork, path: int, ids: Tensor | None) -> None:
+    def __init__(self, network: SegmentationNetwork, path: int) -> None:
         super().__init__()
         network = copy.copy(network)
         if isinstance(network, TDNet):
@@ -39,29 +39,17 @@ class PathGraph(nn.Module):
             network.paths = nn.ModuleList(others)  # type: ignore[assignment]
         self.network = network
         self.path = path
-        self.memory = [spec.name for spec in input_specs(network, torch.float32, 1)[1:]]
-        self.ids: Tensor | None
-        self.register_buffer("ids", ids)
+        self.memory = [spec.name for spec in input_specs(network, torch.float32)[1:]]
 
     def forward(self, frame: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
-        """Map (B, 3, H, W) and (B, S, d or D) each to logits or labels, query, key and value."""
+        """Map (1, 3, H, W) and (1, S, d or D) each to logits, query, key and value."""
         network = self.network
-        if isinstance(network, TDNet):
-            result, *entry = self._segment(network, frame, memory)
-        else:
-            result, entry = network(frame), []
-        if self.ids is not None:
-            wide = resize(result.float(), network.input_size)
-            result = self.ids[wide.argmax(1)].to(torch.uint8)
-        return (result, *entry)
-
-    def _segment(
-        self, network: TDNet, frame: Tensor, memory: tuple[Tensor, ...]
-    ) -> tuple[Tensor, ...]:
+        if not isinstance(network, TDNet):
+            return (network(frame),)
         given = dict(zip(self.memory, memory, strict=True))
         context = None
         if given:
-            # The query of the oldest frame is not used: any tensor may replace it.
+            # The query of the oldest frame is not used: any tensor of its shape will do.
             entries = [
                 MemoryEntry(
                     given.get(f"query_{i}", given[f"key_{i}"]),
@@ -78,11 +66,11 @@ class PathGraph(nn.Module):
 
 
 def for_export(model: SegmentationNetwork, dtype: torch.dtype) -> SegmentationNetwork:
-    """Copy and fold a network, with operations that every runtime has; layer norms keep float32.
+    """Return a folded copy of a network, with operations that every runtime has.
 
     Args:
         model: with its weights, not folded.
-        dtype: of everything else.
+        dtype: of all parameters but those of layer norms, which keep float32.
     """
     network = copy.deepcopy(model).eval().requires_grad_(False)
     network.fold()
@@ -101,37 +89,56 @@ def _replace_pyramids(parent: nn.Module, size: tuple[int, int]) -> None:
             _replace_pyramids(child, size)
 
 
-def input_specs(
-    network: SegmentationNetwork, dtype: torch.dtype, batch: int | str
-) -> list[TensorSpec]:
-    """Say what every graph of a network takes, in order; past frames from the oldest on."""
-    return list(input_tensors(_variant(network), network.input_size, _name(dtype), batch))
+class PyramidProducts(nn.Module):
+    """`PyramidPooling` as matrix products, for maps of one size.
 
-
-def output_specs(
-    network: SegmentationNetwork, dtype: torch.dtype, batch: int | str, output: str
-) -> list[TensorSpec]:
-    """Say what every graph of a network gives, in order.
+    Exporters turn adaptive pooling to grids that do not divide the map into many gathers. Means
+    and resizes are linear, so one product each gives the same numbers.
 
     Args:
-        network: any.
-        dtype: of all but labels.
-        batch: frames at once, or `BATCH`.
-        output: ``logits`` or ``labels``.
+        pyramid: folded, in float32; its weights are used.
+        size: (h, w) of the maps.
     """
-    variant, size, classes = _variant(network), network.input_size, network.num_classes
-    return list(output_tensors(variant, classes, size, _name(dtype), batch, output))
+
+    def __init__(self, pyramid: PyramidPooling, size: tuple[int, int]) -> None:
+        super().__init__()
+        matrices = PyramidMatrices.create(size, torch.float32)
+        self.register_buffer("cells", matrices.cells.t().contiguous())
+        self.register_buffer("scale", matrices.scale.t().contiguous())
+        branches = cast("Sequence[ConvNorm]", pyramid.branches)
+        group = pyramid.kept_pooled
+        for bins, branch, positions in zip(BINS, branches, matrices.positions, strict=True):
+            assert branch.conv.bias is not None  # of the folded norm
+            self.register_buffer(f"positions{bins}", positions.t().contiguous())
+            self.register_buffer(f"weight{bins}", branch.conv.weight.detach()[group].flatten(1))
+            self.register_buffer(f"bias{bins}", branch.conv.bias.detach()[group].unsqueeze(1))
+        self._kept = pyramid.kept
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (1, C, h, w) to (1, 2 * C / G, h, w)."""
+        means = (x.flatten(2) @ self.get_buffer("cells")) * self.get_buffer("scale")
+        parts = [x[:, self._kept].flatten(2)]
+        grids = means.split([bins * bins for bins in BINS], dim=2)
+        for bins, grid in zip(BINS, grids, strict=True):
+            weight, bias = self.get_buffer(f"weight{bins}"), self.get_buffer(f"bias{bins}")
+            parts.append((weight @ grid + bias).relu() @ self.get_buffer(f"positions{bins}"))
+        joined = torch.cat(parts, dim=1)
+        return joined.unflatten(2, (x.shape[2], x.shape[3]))
 
 
-def example_inputs(specs: Sequence[TensorSpec]) -> tuple[Tensor, ...]:
-    """Give zeros of these kinds; of two frames where their number is open."""
-    # A size of one is taken for a constant by what traces shapes.
-    batch = 2 if specs[0].shape[0] == BATCH else 1
-    return tuple(torch.zeros(s.of_batch(batch), dtype=getattr(torch, s.dtype)) for s in specs)
+def input_specs(network: SegmentationNetwork, dtype: torch.dtype) -> tuple[TensorSpec, ...]:
+    """Return the inputs of a network's graphs, in order; past frames from the oldest on."""
+    return input_tensors(_variant(network), network.input_size, _name(dtype))
+
+
+def output_specs(network: SegmentationNetwork, dtype: torch.dtype) -> tuple[TensorSpec, ...]:
+    """Return the outputs of a network's graphs, in order."""
+    size, classes = network.input_size, network.num_classes
+    return output_tensors(_variant(network), classes, size, _name(dtype))
 
 
 def _variant(network: SegmentationNetwork) -> Variant:
-    """Give the description with the memory stride that the network has, which may be another."""
+    """Return the variant with the network's own memory stride, which may differ."""
     return replace(network.variant, memory_stride=network.memory_stride)
 
 

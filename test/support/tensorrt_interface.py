@@ -40,27 +40,13 @@ class Tensor:
 
 
 class Context:
-    """Knows the sides that an engine leaves open once its inputs have theirs."""
+    """Takes the addresses of an engine's tensors."""
 
     def __init__(self, engine: Engine) -> None:
-        self._shapes = {tensor.name: tensor.shape for tensor in engine.tensors}
-        self._inputs, self._batch = engine.inputs, -1
-
-    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
-        own = self._inputs.get(name, ())
-        fits = len(own) == len(shape) and all(
-            a in (-1, b) for a, b in zip(own, shape, strict=True)
-        )
-        if fits:
-            self._shapes[name], self._batch = shape, shape[0]
-        return fits
-
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        first, *others = self._shapes[name]
-        return (self._batch if first < 0 else first, *others)
+        self._names = {tensor.name for tensor in engine.tensors}
 
     def set_tensor_address(self, name: str, address: int) -> bool:
-        return name in self._shapes and address != 0
+        return name in self._names and address != 0
 
 
 class Engine:
@@ -68,7 +54,6 @@ class Engine:
 
     def __init__(self, graph: bytes, *, memory: bool) -> None:
         model = onnx.load_from_string(graph).graph
-        self.inputs = {info.name: Tensor(info).shape for info in model.input}
         self.tensors = [Tensor(info) for info in (*model.input, *model.output)]
         self.num_io_tensors = len(self.tensors)
         self._memory = memory
@@ -76,8 +61,14 @@ class Engine:
     def get_tensor_name(self, index: int) -> str:
         return self.tensors[index].name
 
+    def _tensor(self, name: str) -> Tensor:
+        return next(tensor for tensor in self.tensors if tensor.name == name)
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        return self._tensor(name).shape
+
     def get_tensor_dtype(self, name: str) -> DataType:
-        return next(tensor.dtype for tensor in self.tensors if tensor.name == name)
+        return self._tensor(name).dtype
 
     def create_execution_context(self) -> Context | None:
         return Context(self) if self._memory else None
@@ -106,32 +97,11 @@ class Network:
     """What a parser reads a file into."""
 
     def __init__(self, flags: int) -> None:
-        self.flags, self.graph, self._inputs = flags, b"", list[Tensor]()
+        self.flags, self.graph = flags, b""
 
     def read(self, graph: bytes) -> None:
-        self._inputs = [Tensor(info) for info in onnx.load_from_string(graph).graph.input]
+        onnx.load_from_string(graph)
         self.graph = graph
-
-    @property
-    def num_inputs(self) -> int:
-        return len(self._inputs)
-
-    def get_input(self, index: int) -> Tensor:
-        return self._inputs[index]
-
-
-class Config:
-    """Takes profiles: the shapes that open sides may have."""
-
-    def __init__(self) -> None:
-        self.shapes: dict[str, tuple[int, ...]] = {}
-
-    def set_shape(self, name: str, *sizes: tuple[int, ...]) -> None:
-        _, self.shapes[name], _ = sizes
-
-    def add_optimization_profile(self, profile: Config) -> int:
-        self.shapes |= profile.shapes
-        return 0
 
 
 def tensorrt(*, version: str = "10.3.0", driver: bool = True, memory: bool = True) -> ModuleType:
@@ -165,13 +135,10 @@ def tensorrt(*, version: str = "10.3.0", driver: bool = True, memory: bool = Tru
 
     class Builder(Made):
         create_network = staticmethod(Network)
-        create_builder_config = staticmethod(Config)
-        create_optimization_profile = staticmethod(Config)
+        create_builder_config = staticmethod(object)
 
-        def build_serialized_network(self, network: Network, config: Config) -> bytes | None:
-            inputs = map(network.get_input, range(network.num_inputs))
-            opened = {tensor.name for tensor in inputs if -1 in tensor.shape}
-            if opened - config.shapes.keys() or network.flags != 1 << 1:
+        def build_serialized_network(self, network: Network, config: object) -> bytes | None:
+            if network.flags != 1 << 1:
                 return None
             built.append(network.graph)
             return _PLAN + network.graph

@@ -16,9 +16,6 @@ from tdnet._util.documents import Document, RecordError, load_document, parse_js
 from tdnet._util.records import Matching, Range, Stored, plain, read_record
 from tdnet._util.regular_files import file_problem
 from tdnet.backends.onnx.tensors import (
-    BATCH,
-    LABELS,
-    LOGITS,
     Side,
     TensorSpec,
     described,
@@ -27,12 +24,12 @@ from tdnet.backends.onnx.tensors import (
 )
 from tdnet.class_map.classes import MAX_NETWORK_CLASSES
 from tdnet.class_map.model import ClassMap
-from tdnet.errors import InputError, WeightsError, quoted
+from tdnet.errors import WeightsError, quoted
 from tdnet.frames.preprocess import MEAN, STD
 from tdnet.variants import MAX_PIXELS, MAX_SIDE, MIN_SIDE, Variant, get_variant, list_variants
 
 DESCRIPTION_NAME = "export.json"
-FORMAT_VERSION = 1
+FORMAT, FORMAT_VERSION = "onnx", 1
 MAX_BYTES = 1 << 20
 MAX_GRAPH_BYTES = 2 << 30
 CYCLE_RULE = (
@@ -49,20 +46,18 @@ PREPROCESSING = {
     "resize": "bilinear, corners not aligned, filtered when it shrinks (antialias); then "
     "(scale * pixel - mean) / std",
 }
-POSTPROCESSING = {
-    LOGITS: "logits are resized to the wanted size (bilinear, corners aligned); the best channel "
-    "is the class of class_map that names it under 'from' (or as its id)",
-    LABELS: "labels are ids of class_map, at the size of the frames",
-}
-"""Remaining work on the first output."""
+POSTPROCESSING = (
+    "logits are resized to the wanted size (bilinear, corners aligned); the best channel is the "
+    "class of class_map that names it under 'from' (or as its id)"
+)
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-_TENSORS = {
+PRECISIONS = {
     "float32": "float32",
     "float16": "float16",
     "int8": "float32",
     "int8-tensorrt": "float32",
 }
-"""Number type of the tensors of each precision, except labels."""
+"""Number type of the tensors by precision."""
 _ClassMap = Annotated[
     ClassMap,
     Stored(
@@ -127,29 +122,29 @@ class ExportDescription:
     """Everything that a program needs to run the graphs of a folder.
 
     Attributes:
-        format: ``onnx``, ``torch`` (torch.export) or ``aoti`` (compiled by AOTInductor).
+        format: `FORMAT`.
         variant: name of the network.
         num_classes: K, channels of the logits.
         input_size: height and width of frames.
         precision: ``float32``, ``float16``; ``int8`` (activations unsigned) or ``int8-tensorrt``
             (signed, around zero) of the convolutions, while tensors are float32.
-        opset: version of the ONNX operators; None for other formats.
+        opset: version of the ONNX operators.
         cycle: the graphs.
         inputs: inputs of every graph.
         outputs: outputs of every graph.
         preprocessing: `PREPROCESSING`.
-        postprocessing: one of `POSTPROCESSING`.
+        postprocessing: `POSTPROCESSING`.
         class_map: classes of the network's channels.
         weights: the exported weights file.
         made_with: versions of packages by name.
     """
 
-    format: Annotated[str, Matching("onnx|torch|aoti", "onnx, torch or aoti")]
+    format: Annotated[str, Matching(FORMAT, FORMAT)]
     variant: str
     num_classes: Annotated[int, Range(1, MAX_NETWORK_CLASSES)]
     input_size: tuple[Side, Side]
-    precision: Annotated[str, Matching("|".join(_TENSORS), ", ".join(_TENSORS))]
-    opset: Annotated[int | None, Range(1, 99)]
+    precision: Annotated[str, Matching("|".join(PRECISIONS), ", ".join(PRECISIONS))]
+    opset: Annotated[int, Range(1, 99)]
     cycle: Cycle
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -163,18 +158,6 @@ class ExportDescription:
     def network(self) -> Variant:
         """Description of the network with its memory frames."""
         return get_variant(self.variant).limited_memory(self.cycle.memory_frames)
-
-    def output(self, name: str) -> TensorSpec:
-        """Return the output of a name.
-
-        Raises:
-            InputError: the graphs have no such output.
-        """
-        for spec in self.outputs:
-            if spec.name == name:
-                return spec
-        given = ", ".join(spec.name for spec in self.outputs)
-        raise InputError(f"the graphs return {given}, no {name}: export with --outputs {name}")
 
     def to_json(self) -> str:
         """Return the JSON document that `read_description` reads."""
@@ -244,13 +227,10 @@ def _check(description: ExportDescription, document: Document) -> None:
     classes = description.num_classes
     if description.class_map.num_network_classes != classes:
         raise document.error(("class_map",), f"is not for {classes} network classes")
-    dtype = _TENSORS[description.precision]
-    size, inputs, outputs = description.input_size, description.inputs, description.outputs
-    batch = BATCH if inputs and inputs[0].shape[:1] == (BATCH,) else 1
-    output = LABELS if outputs and outputs[0].name == LABELS else LOGITS
-    _check_tensors("inputs", inputs, input_tensors(variant, size, dtype, batch), document)
-    wanted = output_tensors(variant, classes, size, dtype, batch, output)
-    _check_tensors("outputs", outputs, wanted, document)
+    dtype, size = PRECISIONS[description.precision], description.input_size
+    _check_tensors("inputs", description.inputs, input_tensors(variant, size, dtype), document)
+    outputs = output_tensors(variant, classes, size, dtype)
+    _check_tensors("outputs", description.outputs, outputs, document)
 
 
 def _check_tensors(

@@ -73,11 +73,6 @@ def _runtime(
 
 
 def _check_fits(request: ExportRequest, description: ExportDescription, folder: Path) -> None:
-    if description.format != "onnx":
-        raise WeightsError(
-            f"{folder} holds graphs of format {description.format}; runtime {request.runtime} "
-            "takes onnx: export with --format onnx"
-        )
     if request.runtime == "tensorrt" and description.precision == "int8":
         raise WeightsError(
             f"{folder} was exported in int8 for CPUs; TensorRT takes --precision int8-tensorrt"

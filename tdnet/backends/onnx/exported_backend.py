@@ -30,13 +30,10 @@ class ExportedBackend(Backend):
     Args:
         description: description of the folder.
         device: device of frames, memory and logits.
-
-    Raises:
-        InputError: the graphs return labels instead of logits.
     """
 
     def __init__(self, description: ExportDescription, device: torch.device) -> None:
-        dtype: torch.dtype = getattr(torch, description.output(LOGITS).dtype)
+        dtype: torch.dtype = getattr(torch, description.inputs[0].dtype)
         super().__init__(
             description.network, description.num_classes, description.input_size, device, dtype
         )
@@ -119,4 +116,4 @@ class ExportedBackend(Backend):
 
     def _allocate(self, spec: TensorSpec) -> Tensor:
         dtype = getattr(torch, spec.dtype)
-        return torch.zeros(spec.of_batch(1), dtype=dtype, device=self.device)
+        return torch.zeros(spec.shape, dtype=dtype, device=self.device)

@@ -45,7 +45,6 @@ class OnnxRuntimeBackend(ExportedBackend):
         MissingPackageError: onnxruntime is not installed.
         WeightsError: a graph cannot be loaded, or its tensors do not match the description.
         DeviceError: ONNX Runtime cannot use the device.
-        InputError: the graphs return labels instead of logits.
     """
 
     runtime = "onnxruntime"
@@ -125,7 +124,7 @@ def runtime_device(name: str) -> torch.device:
 
 
 def _tensor(found: Any) -> TensorSpec:  # noqa: ANN401
-    shape = (side if isinstance(side, int) else str(side) for side in found.shape)
+    shape = (side if isinstance(side, int) else -1 for side in found.shape)
     return TensorSpec(found.name, tuple(shape), _NAMES.get(found.type, found.type))
 
 

@@ -93,20 +93,13 @@ class EngineBuilder:
                 f"{graph}: TensorRT cannot make a context of its engine, most likely for lack of "
                 "device memory: a smaller --input-size or another variant may help"
             )
-        for spec in self._description.inputs:
-            if not context.set_input_shape(spec.name, spec.of_batch(1)):
-                raise WeightsError(
-                    f"{graph}: its engine takes no {spec.name} of {spec.of_batch(1)}: export the "
-                    "network again"
-                )
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
-        tensors = [self._tensor(engine, context, name) for name in names]
+        tensors = [self._tensor(engine, name) for name in names]
         check_graph(graph, tensors, (*self._description.inputs, *self._description.outputs))
         return context
 
-    def _tensor(self, engine: Any, context: Any, name: str) -> TensorSpec:  # noqa: ANN401
-        # Only the context knows the sides that the engine leaves variable.
-        shape = tuple(int(side) for side in context.get_tensor_shape(name))
+    def _tensor(self, engine: Any, name: str) -> TensorSpec:  # noqa: ANN401
+        shape = tuple(int(side) for side in engine.get_tensor_shape(name))
         number = engine.get_tensor_dtype(name)
         return TensorSpec(name, shape, self._names.get(number, str(number)))
 
@@ -121,14 +114,7 @@ class EngineBuilder:
             raise WeightsError(
                 f"{graph}: TensorRT {tensorrt.__version__} cannot read it: {reasons}"
             )
-        config = builder.create_builder_config()
-        profile = builder.create_optimization_profile()
-        for tensor in (network.get_input(i) for i in range(network.num_inputs)):
-            if any(side < 0 for side in tensor.shape):
-                one = tuple(1 if side < 0 else side for side in tensor.shape)
-                profile.set_shape(tensor.name, one, one, one)
-        config.add_optimization_profile(profile)
-        plan = builder.build_serialized_network(network, config)
+        plan = builder.build_serialized_network(network, builder.create_builder_config())
         if plan is None:
             raise WeightsError(
                 f"{graph}: TensorRT {tensorrt.__version__} cannot build an engine of it; its log "

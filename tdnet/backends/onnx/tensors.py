@@ -11,13 +11,9 @@ from tdnet._util.records import Range
 from tdnet.errors import WeightsError, quoted
 from tdnet.variants import Variant, feature_size
 
-BATCH = "batch"
-"""In shapes: a number of frames that the caller chooses."""
-LOGITS, LABELS = "logits", "labels"
+LOGITS = "logits"
 ENTRY = ("query", "key", "value")
-"""Outputs that form the memory entry of the frame, in the order of `MemoryEntry`."""
-Batch = int | str
-"""Number of frames, or `BATCH`."""
+"""Outputs that are the frame's memory entry, as `MemoryEntry` has them."""
 Side = Annotated[int, Range(1, 1 << 24)]
 
 
@@ -27,36 +23,27 @@ class TensorSpec:
 
     Attributes:
         name: ``frame``; ``query_I``, ``key_I``, ``value_I`` of the I-th memory frame, 0 being the
-            oldest; ``logits`` or ``labels``; ``query``, ``key``, ``value`` of this frame.
-        shape: numbers; the first one may be `BATCH`.
+            oldest; ``logits``; ``query``, ``key``, ``value`` of this frame.
+        shape: sides; -1: the graph leaves the side open, which no description does.
         dtype: name of the number type in NumPy.
     """
 
     name: str
-    shape: tuple[Side | str, ...]
+    shape: tuple[Side, ...]
     dtype: str
 
-    def of_batch(self, batch: int) -> tuple[int, ...]:
-        """Return the shape for a number of frames."""
-        return tuple(batch if side == BATCH else int(side) for side in self.shape)
 
-
-def input_tensors(
-    variant: Variant, size: tuple[int, int], dtype: str, batch: Batch
-) -> tuple[TensorSpec, ...]:
-    """Return the inputs of a graph in order: the frame, then the memory, oldest entry first.
-
-    The oldest entry has no query.
+def input_tensors(variant: Variant, size: tuple[int, int], dtype: str) -> tuple[TensorSpec, ...]:
+    """Return the inputs of a graph, in order; past frames from the oldest on, without its query.
 
     Args:
         variant: description of the network with its memory frames.
         size: height and width of frames.
-        dtype: number format of all inputs.
-        batch: number of frames.
+        dtype: of all tensors.
     """
-    entry = _memory_entry(variant, size, dtype, batch)
+    entry = _memory_entry(variant, size, dtype)
     return (
-        TensorSpec("frame", (batch, 3, *size), dtype),
+        TensorSpec("frame", (1, 3, *size), dtype),
         *(
             TensorSpec(f"{spec.name}_{place}", spec.shape, spec.dtype)
             for place in range(variant.memory_capacity)
@@ -67,33 +54,22 @@ def input_tensors(
 
 
 def output_tensors(
-    variant: Variant,
-    num_classes: int,
-    size: tuple[int, int],
-    dtype: str,
-    batch: Batch,
-    output: str = LOGITS,
+    variant: Variant, num_classes: int, size: tuple[int, int], dtype: str
 ) -> tuple[TensorSpec, ...]:
-    """Return the outputs of a graph in order: logits or labels, then the memory entry.
+    """Return the outputs of a graph, in order: logits at stride 8, and the frame's memory entry.
 
     Args:
         variant: description of the network with its memory frames.
         num_classes: K, channels of the logits.
         size: height and width of frames.
-        dtype: number format of all outputs except labels.
-        batch: number of frames.
-        output: `LOGITS` at stride 8, or `LABELS` at the size of frames.
+        dtype: of all tensors.
     """
-    first = TensorSpec(LOGITS, (batch, num_classes, *feature_size(size)), dtype)
-    if output == LABELS:
-        first = TensorSpec(LABELS, (batch, *size), "uint8")
-    return (first, *_memory_entry(variant, size, dtype, batch))
+    logits = TensorSpec(LOGITS, (1, num_classes, *feature_size(size)), dtype)
+    return (logits, *_memory_entry(variant, size, dtype))
 
 
-def _memory_entry(
-    variant: Variant, size: tuple[int, int], dtype: str, batch: Batch
-) -> tuple[TensorSpec, ...]:
-    """Return the tensors of a memory entry; none if the network has no memory."""
+def _memory_entry(variant: Variant, size: tuple[int, int], dtype: str) -> tuple[TensorSpec, ...]:
+    """Return the outputs of a frame's memory entry: none for a network without memory."""
     if not variant.memory_capacity:
         return ()
     height, width = feature_size(size)
@@ -101,19 +77,19 @@ def _memory_entry(
     positions = -(-height // stride) * -(-width // stride)
     channels = (variant.token_channels, variant.token_channels, variant.value_channels)
     return tuple(
-        TensorSpec(name, (batch, positions, count), dtype)
+        TensorSpec(name, (1, positions, count), dtype)
         for name, count in zip(ENTRY, channels, strict=True)
     )
 
 
 def check_graph(graph: Path, found: Iterable[TensorSpec], wanted: Iterable[TensorSpec]) -> None:
-    """Check the inputs or outputs of a graph against its description, for one frame.
+    """Check that a graph has the tensors of its description.
 
-    TensorRT writes the output of an engine without checking the size of the buffer.
+    TensorRT writes the whole of an output to the address that it was given, unchecked.
 
     Args:
-        graph: file of the graph.
-        found: tensors of the graph; variable sides are strings.
+        graph: its file.
+        found: tensors of the graph.
         wanted: tensors of the description.
 
     Raises:
@@ -124,7 +100,7 @@ def check_graph(graph: Path, found: Iterable[TensorSpec], wanted: Iterable[Tenso
         own = given.pop(spec.name, None)
         if own is None:
             raise WeightsError(f"{graph} has no tensor {spec.name}: export the network again")
-        if not _fits(own, spec):
+        if own != spec:
             raise WeightsError(
                 f"{graph}: {own.name} is {described(own)}, by its description "
                 f"{described(spec)}: export the network again"
@@ -136,14 +112,5 @@ def check_graph(graph: Path, found: Iterable[TensorSpec], wanted: Iterable[Tenso
 
 
 def described(spec: TensorSpec) -> str:
-    """Return number format and shape for messages."""
+    """Return number type and shape as text for messages."""
     return f"{spec.dtype} ({', '.join(map(str, spec.shape))})"
-
-
-def _fits(own: TensorSpec, spec: TensorSpec) -> bool:
-    wanted = spec.of_batch(1)
-    return (
-        own.dtype == spec.dtype
-        and len(own.shape) == len(wanted)
-        and all(isinstance(a, str) or a == b for a, b in zip(own.shape, wanted, strict=True))
-    )

@@ -19,7 +19,7 @@ from tdnet import ClassMap, create_model, packaged_weights, save_weights
 from tdnet.backends.onnx.description import read_description
 from tdnet.frames.preprocess import MEAN, STD
 from tdnet_offline.command import main
-from tdnet_offline.export.graph_files import check_packages
+from tdnet_offline.export.onnx_export import check_packages
 
 PICTURES = Path(__file__).parents[3] / "docs" / "images"
 NANO = ["--variant", "td4-psp18-nano", "--input-size", "65", "129"]
@@ -72,34 +72,20 @@ def test_a_description_survives_the_way_through_its_file(exported_nano: Path) ->
     assert description.to_json() == (exported_nano / "export.json").read_text(encoding="utf-8")
 
 
-def test_labels_of_a_batch_of_any_size(tmp_path: Path) -> None:
-    """A single-frame network, whose graph takes no memory."""
+def test_a_single_frame_network_has_one_graph_without_memory(tmp_path: Path) -> None:
     for package in ("onnx", "onnxscript"):
         exporting_package(package)
-    runtime = exporting_package("onnxruntime")
     torch.manual_seed(0)
     model = create_model("psp18-nano", input_size=(33, 49)).requires_grad_(False)
     save_weights(model, tmp_path / "w.safetensors", class_map=ClassMap.load("cityscapes"))
     words = ["--variant", "psp18-nano", "--weights", str(tmp_path / "w.safetensors")]
-    words += ["--outputs", "labels", "--dynamic-batch", "--output", str(tmp_path / "new")]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert main(["export", *words]) == 0
-    document = json.loads((tmp_path / "new" / "export.json").read_text(encoding="utf-8"))
-    assert document["inputs"][0]["shape"] == ["batch", 3, 33, 49]
-    assert document["postprocessing"].startswith("labels are ids of class_map")
-    frames = torch.randn(3, 3, 33, 49)
-    session = runtime.InferenceSession(
-        str(tmp_path / "new" / "path0.onnx"), providers=["CPUExecutionProvider"]
-    )
-    (labels,) = session.run(["labels"], {"frame": frames.numpy()})
-    assert labels.shape == (3, 33, 49)
-    for number in range(3):
-        logits = model.step(frames[number : number + 1], model.new_memory())
-        wide = torch.nn.functional.interpolate(
-            logits, (33, 49), mode="bilinear", align_corners=True
-        )
-        assert (labels[number] == wide.argmax(1).numpy()).mean() > 0.99
+        assert main(["export", *words, "--output", str(tmp_path / "new")]) == 0
+    description = read_description(tmp_path / "new")
+    assert [graph.file for graph in description.cycle.graphs] == ["path0.onnx"]
+    assert [spec.shape for spec in description.inputs] == [(1, 3, 33, 49)]
+    assert [spec.name for spec in description.outputs] == ["logits"]
 
 
 def test_predict_over_onnx_runtime_equals_predict_over_pytorch(
@@ -122,12 +108,9 @@ def test_predict_over_onnx_runtime_equals_predict_over_pytorch(
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        (["--format", "tflite"], "allowed are onnx, torch, aoti"),
-        (["--outputs", "masks"], "allowed are logits, labels"),
         (["--precision", "bfloat16"], "allowed are float32, float16, int8"),
         (["--precision", "int8"], "--calibrate SOURCE and --precision int8 go together"),
         (["--calibrate", str(PICTURES)], "go together"),
-        (["--precision", "int8", "--format", "torch"], "for --format onnx only"),
         (["--precision", "int8", "--calibrate", "nothing"], "nothing"),
         (["--weights", "none.pkl"], "none.pkl"),
         (["--weights", str(PICTURES)], "is a folder: give the weights file"),
@@ -165,16 +148,11 @@ def test_frames_to_calibrate_with_have_a_limit(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("format", ["onnx", "torch"])
 def test_an_old_pytorch_is_named(
-    format: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(torch, "__version__", "2.5.1+cpu")
-    words = ["--format", format, "--output", str(tmp_path / "new")]
-    assert main(["export", *NANO, *words]) == 2
+    assert main(["export", *NANO, "--output", str(tmp_path / "new")]) == 2
     said = capsys.readouterr().err
     assert "torch 2.6 or later (found 2.5.1+cpu)" in said
     assert said.count("\n") == 1
@@ -182,8 +160,9 @@ def test_an_old_pytorch_is_named(
 
 
 def test_what_a_machine_came_with_is_new_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    exporting_package("onnxscript")
     monkeypatch.setattr(torch, "__version__", "2.6.0a0+df5bbc09d1.nv24.12")
-    check_packages("torch")
+    check_packages()
 
 
 def test_missing_packages_are_named(
@@ -193,5 +172,5 @@ def test_missing_packages_are_named(
         monkeypatch.setitem(sys.modules, package, None)
         assert main(["export", *NANO, "--output", str(tmp_path / "new")]) == 2
         said = capsys.readouterr().err
-        assert f"--format onnx needs the Python package {package}: pip install " in said
+        assert f"tdnet export needs the Python package {package}: pip install " in said
     assert list(tmp_path.iterdir()) == []
