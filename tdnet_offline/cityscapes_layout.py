@@ -1,4 +1,4 @@
-"""The folder layout of Cityscapes: names of files, snippets, and ids in the label files."""
+"""The folder layout of Cityscapes: file names, snippets, and ids of the label files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tdnet_offline.street import StreetDrive
 SNIPPET_FRAMES = 30
 """Frames of a snippet."""
 LABELLED_FRAME = 19
-"""The frame of a snippet that has labels, counted from 0: the 20th."""
+"""Index of the labelled frame of a snippet: the 20th."""
 _RAW_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 _UNLABELLED_RAW = 0
-# Noise compresses badly however hard one tries.
+# Camera noise hardly compresses at any level.
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
@@ -37,19 +37,19 @@ def _train_ids() -> npt.NDArray[np.uint8]:
 
 
 LABEL_ID_OF_TRAIN_ID = _label_ids()
-"""(256,) uint8: train id to the id in ``labelIds`` files; 0, unlabelled, for what has none."""
+"""(256,) uint8: train id to the id in ``labelIds`` files; 0 (unlabelled) for other values."""
 TRAIN_ID_OF_LABEL_ID = _train_ids()
-"""(256,) uint8: id in ``labelIds`` files to train id; 255 for what is not trained on."""
+"""(256,) uint8: id in ``labelIds`` files to train id; 255 for ids without one."""
 
 
 @dataclass(frozen=True)
 class SnippetPaths:
-    """Where the files of one snippet are.
+    """Paths of the files of one snippet.
 
     Attributes:
         root: folder of the data set.
         split: "train" or "val".
-        city: as in the files' names; without underscores.
+        city: as in the file names; without underscores.
         sequence: number of the snippet in its city.
     """
 
@@ -90,8 +90,8 @@ def write_snippet(
     """Write the first frames of a drive as a snippet: 30 pictures, labels of the 20th.
 
     Args:
-        paths: where to.
-        drive: gives the frames.
+        paths: files to write.
+        drive: source of the frames.
         on_frame: called after every frame.
 
     Raises:

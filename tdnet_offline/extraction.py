@@ -1,4 +1,4 @@
-"""Stretches of neighbouring frames out of a long recording, each ending in a frame to label."""
+"""Stretches of neighbouring frames from a long recording, each ending in a frame to label."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tdnet_offline.writers.images import write_png
 
 FRAMES, LABELS, TO_LABEL = "frames", "labels", "to_label"
 UNTIMED_RATE = 10.0
-"""Frames a second of a source that says nothing of time."""
+"""Assumed frames a second of a source without timestamps."""
 LONGEST_EVERY = 1e9
-"""Seconds; longer than any recording, and still a number."""
+"""Seconds; longer than any recording, and finite."""
 
 Labels = npt.NDArray[np.uint8]
 
@@ -34,8 +34,8 @@ class Stretch(NamedTuple):
     """Neighbouring frames of one unbroken view.
 
     Attributes:
-        number: of the last frame in its source.
-        frames: oldest first; the last is the one to label.
+        number: of the last frame, counted in the source.
+        frames: oldest first; the last one is to be labelled.
     """
 
     number: int
@@ -48,16 +48,16 @@ def find_stretches(
     before: int,
     wanted: Callable[[int], bool] = lambda _: True,
 ) -> Iterator[Stretch]:
-    """Yield a stretch as soon as it is time for one and the frames for it are there.
+    """Yield a stretch when it is due and all its frames are read.
 
-    Holds no more than one stretch. A frame that cannot be read, and whatever empties the memory
-    of the node's network, breaks the view: no stretch goes across it.
+    Keeps the frames of one stretch only. A stretch does not span a frame that cannot be read, or
+    a break at which the node would reset its memory.
 
     Args:
         source: frames, oldest first; those without a stamp count as `UNTIMED_RATE` a second.
-        every: seconds from one last frame to the next, at least.
+        every: least time from one last frame to the next, in seconds.
         before: frames of a stretch before its last one.
-        wanted: whether a frame, by its number, may be the last of a stretch.
+        wanted: returns whether a frame, by its number, may be the last of a stretch.
     """
     policy = ContinuityPolicy(DEFAULT_MAX_GAP)
     recent: deque[Frame] = deque(maxlen=before + 1)
@@ -72,46 +72,46 @@ def find_stretches(
         if reason is not None:
             recent.clear()
         if reason is ResetReason.STAMP_BACKWARDS:
-            due_ns = None  # the recording began anew
+            due_ns = None  # the recording restarted
         recent.append(frame)
         time_ns = round(number * 1e9 / UNTIMED_RATE) if frame.stamp_ns is None else frame.stamp_ns
         if len(recent) > before and (due_ns is None or time_ns >= due_ns) and wanted(number):
             due_ns = time_ns + every_ns
             yield Stretch(number, tuple(recent))
-            # Frames of a stretch are not frames of the next.
+            # Stretches share no frames.
             recent.clear()
 
 
 class StretchFolder:
-    """Writes stretches as videos of the data set ``folder``, each wholly or not at all.
+    """Writes stretches as videos of the data set ``folder``, each completely or not at all.
 
     Args:
-        root: of the data set; made if it is not there.
-        name: what the names of the videos begin with.
+        root: of the data set; created if missing.
+        name: first part of the names of the videos.
 
     Raises:
-        InputError: stretches of that name are there already.
+        InputError: stretches of that name exist.
     """
 
     def __init__(self, root: Path, name: str) -> None:
         self._root = root
-        # Hidden folders are no videos, and a label list has a name a line.
+        # Hidden folders are ignored as videos, and a split list has one name per line.
         self._name = "_".join(name.split()).lstrip(".") or "video"
         frames = root / FRAMES
         number = re.compile(rf"{re.escape(self._name)}-[0-9]+")
         for path in sorted(frames.iterdir()) if frames.is_dir() else ():
             if number.fullmatch(path.name):
                 raise InputError(
-                    f"{path} is there already; remove {self._name}-* from {root}, or give "
+                    f"{path} exists already; remove {self._name}-* from {root}, or give "
                     "another folder"
                 )
 
     def write(self, stretch: Stretch, labels: Labels | None = None) -> None:
-        """Write the frames of a stretch, and its labels, or once more the frame to label.
+        """Write the frames of a stretch, and its labels or a copy of the frame to label.
 
         Args:
             stretch: to write.
-            labels: (H, W) uint8 ids of its last frame; None: they are to be drawn.
+            labels: (H, W) uint8 ids of its last frame; None: to be drawn by hand.
 
         Raises:
             OSError: something cannot be written.
@@ -127,14 +127,14 @@ class StretchFolder:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         if labels is None:
-            # A copy: what someone draws into it must not change the frame to learn from.
+            # A copy: drawing into it must not change the training frame.
             with replacing(self._root / TO_LABEL / video / last) as copy:
                 shutil.copyfile(folder / last, copy)
         else:
             write_png(self._root / LABELS / video / last, labels)
 
     def write_class_map(self, class_map: ClassMap) -> None:
-        """Write what the labels mean, unless the data set has a class map already.
+        """Write the class map, unless the data set has one already.
 
         Raises:
             OSError: it cannot be written.

@@ -1,4 +1,4 @@
-"""Records the synthetic street drive as a bag: images, camera info and the true labels."""
+"""Write the synthetic street drive as a bag: images, camera info and ground truth labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ START_NS = 1_700_000_000_000_000_000
 
 
 def info_topic(image_topic: str) -> str:
-    """Return the camera info's topic, which ROS expects beside the image's."""
+    """Return the topic of the camera info, by convention beside the image topic."""
     return f"{image_topic.rpartition('/')[0]}/camera_info"
 
 
@@ -39,11 +39,11 @@ def write_street_bag(
 
     Args:
         path: folder of the bag; it must not exist.
-        drive: gives the frames and their rate.
-        frames: how many.
+        drive: source of the frames and their rate.
+        frames: number of frames.
         storage: "sqlite3" or "mcap".
         image_topic: of the rgb8 images.
-        label_topic: of the mono8 Cityscapes train ids, 255 where there is none.
+        label_topic: of the mono8 Cityscapes train ids, 255 for none.
         on_frame: called after every frame.
 
     Raises:

@@ -1,23 +1,26 @@
 """Bags of ROS messages, written and read without ROS, over `rosbags`."""
 
-from tdnet_offline.bags.message_types import message_types
-from tdnet_offline.bags.messages import (
-    camera_info_message,
-    compressed_image_message,
-    image_message,
-)
-from tdnet_offline.bags.reading import (
+from tdnet_offline.bags.bag import (
     IMAGE_TYPES,
+    REPAIR,
+    Bag,
     BagMessage,
+    BagRecord,
     image_topics,
     open_bag,
     read_messages,
 )
-from tdnet_offline.bags.record import Bag, BagRecord
-from tdnet_offline.bags.writing import STORAGES, BagWriter
+from tdnet_offline.bags.messages import (
+    camera_info_message,
+    compressed_image_message,
+    image_message,
+    message_types,
+)
+from tdnet_offline.bags.writer import STORAGES, BagWriter
 
 __all__ = [
     "IMAGE_TYPES",
+    "REPAIR",
     "STORAGES",
     "Bag",
     "BagMessage",

@@ -1,17 +1,47 @@
-"""Arrays as ROS messages for a bag."""
+"""ROS messages for bags: the types, and messages of arrays."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from tdnet.errors import InputError
 
 _NANOSECONDS = 1_000_000_000
 _CHANNELS = {"mono8": 1, "rgb8": 3, "bgr8": 3}
+
+
+def message_types(packages: Mapping[str, Path] | None = None) -> Typestore:
+    """Return the standard ROS 2 message types and those of further packages.
+
+    Args:
+        packages: name of a package, such as ``tdnet_ros``, to the folder of its .msg files.
+
+    Raises:
+        InputError: a folder has no message definition, or one that cannot be parsed.
+    """
+    # Humble's messages are the same on the wire as those of newer distributions.
+    types = get_typestore(Stores.ROS2_HUMBLE)
+    for package, folder in (packages or {}).items():
+        files = sorted(folder.glob("*.msg"))
+        if not files:
+            raise InputError(f"{folder}: no .msg files; give the msg folder of {package}")
+        try:
+            found = {}
+            for file in files:
+                name = f"{package}/msg/{file.stem}"
+                found.update(get_types_from_msg(file.read_text(encoding="utf-8"), name))
+            types.register(found)
+        except Exception as error:
+            # rosbags passes on the exceptions of its parser.
+            raise InputError(f"{folder}: not message definitions ({error})") from error
+    return types
 
 
 def _header(types: Typestore, stamp_ns: int, frame_id: str) -> Any:  # noqa: ANN401
@@ -26,7 +56,7 @@ def image_message(
     """Return a ``sensor_msgs/msg/Image``.
 
     Args:
-        types: that know the message.
+        types: with the message type.
         image: (H, W, 3) uint8 for rgb8 and bgr8, (H, W) uint8 for mono8.
         encoding: "rgb8", "bgr8" or "mono8".
         stamp_ns: nanoseconds since the epoch.
@@ -41,7 +71,7 @@ def image_message(
     shape = image.shape if image.ndim == 3 else (*image.shape, 1)
     if image.dtype != np.uint8 or len(shape) != 3 or shape[2] != channels:
         raise InputError(
-            f"an array of {image.dtype} {image.shape} is no {encoding} image; give uint8 with "
+            f"an array of {image.dtype} {image.shape} is not an {encoding} image; give uint8 with "
             f"{channels} channel(s)"
         )
     return types.types["sensor_msgs/msg/Image"](
@@ -61,7 +91,7 @@ def compressed_image_message(
     """Return a ``sensor_msgs/msg/CompressedImage``.
 
     Args:
-        types: that know the message.
+        types: with the message type.
         data: the encoded picture.
         form: its format, such as ``rgb8; jpeg compressed bgr8`` or ``jpeg``.
         stamp_ns: nanoseconds since the epoch.
@@ -84,7 +114,7 @@ def camera_info_message(
     """Return a ``sensor_msgs/msg/CameraInfo`` of a camera without distortion.
 
     Args:
-        types: that know the message.
+        types: with the message type.
         size: (H, W) of the images in pixels.
         matrix: (3, 3) camera matrix in pixels.
         stamp_ns: nanoseconds since the epoch.

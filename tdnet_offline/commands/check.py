@@ -1,4 +1,4 @@
-"""`tdnet check`: what a data set holds, what of it can be used, and what is missing."""
+"""`tdnet check`: contents of a data set, usable clips, and missing files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from tdnet.errors import InputError
 from tdnet_offline.arguments import Subparsers
-from tdnet_offline.datasets.catalogue import DATASETS, SPLITS, WHERE
+from tdnet_offline.datasets import SPLITS
+from tdnet_offline.datasets.registry import DATASETS, import_function
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from tdnet.class_map.model import ClassMap
     from tdnet_offline.datasets import Dataset
-    from tdnet_offline.datasets.checking import Findings
+    from tdnet_offline.datasets.inspection import Inspection
     from tdnet_offline.frames import Frame
 
 EXIT_SOMETHING_MISSING = 1
@@ -30,8 +31,8 @@ MAX_LISTED = 20
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Adds the command."""
-    kinds = "; ".join(f"{name}: {what}" for name, what in DATASETS.items())
+    """Add the command."""
+    kinds = "; ".join(f"{name}: {entry.root}" for name, entry in DATASETS.items())
     parser = subparsers.add_parser(
         "check",
         help="count and sample a data set, and list what is missing",
@@ -65,7 +66,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command.
+    """Run the command.
 
     Raises:
         TdnetError: the data set cannot be opened at all.
@@ -73,9 +74,9 @@ def run(args: argparse.Namespace) -> int:
     """
     from tdnet.class_map.model import ClassMap
     from tdnet_offline.datasets import open_dataset
-    from tdnet_offline.datasets.checking import (
-        check_dataset,
+    from tdnet_offline.datasets.inspection import (
         find_missing,
+        inspect_dataset,
         places_to_read,
         usable_clips,
     )
@@ -95,33 +96,32 @@ def run(args: argparse.Namespace) -> int:
         _samples(args.samples, dataset.class_map) as show,
         _progress(len(places_to_read(dataset, args.all))) as advance,
     ):
-        findings = check_dataset(dataset, missing, args.all, show, advance)
-    if dataset.name == "camvid":
-        from tdnet_offline.datasets.camvid import misnumbered
-
-        wrong, unknown = misnumbered(dataset.root)
-        for line in wrong:
-            findings.add(line)
-        for line in unknown:
+        inspection = inspect_dataset(dataset, missing, args.all, show, advance)
+    entry = DATASETS.get(dataset.name)
+    if entry is not None and entry.check:
+        problems, notes = import_function(entry.check)(dataset.root)
+        for line in problems:
+            inspection.add(line)
+        for line in notes:
             print(f"note: {line}")
     if dataset.videos and all(video.num_frames == 1 for video in dataset.videos):
         print(
             "note: every video has one frame; networks with a memory learn from such stills only "
             "with data.repeat_stills=true"
         )
-    _print_contents(dataset, findings)
-    _print_missing(dataset, findings)
-    if not findings.labels_read:
+    _print_contents(dataset, inspection)
+    _print_missing(dataset, inspection)
+    if not inspection.labels_read:
         print("nothing can be used: no labels could be read")
         return EXIT_NOTHING_USABLE
     if not usable_clips(dataset, args.length, min(SPACINGS), unreadable):
         print(f"nothing can be used: no clip of {_counted(args.length, 'frame')}; see --length")
         return EXIT_NOTHING_USABLE
-    return EXIT_SOMETHING_MISSING if findings.missing or findings.problems else 0
+    return EXIT_SOMETHING_MISSING if inspection.missing or inspection.problems else 0
 
 
 def _print_counts(dataset: Dataset, length: int, unreadable: Set[tuple[int, int]]) -> None:
-    from tdnet_offline.datasets.checking import usable_clips
+    from tdnet_offline.datasets.inspection import usable_clips
 
     frames = sum(video.num_frames for video in dataset.videos)
     rates = sorted({video.frame_rate for video in dataset.videos if video.frame_rate})
@@ -146,44 +146,45 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _print_contents(dataset: Dataset, findings: Findings) -> None:
-    sizes = [f"{n} of {h} x {w}" for (h, w), n in findings.sizes.most_common(MAX_LISTED)]
-    print(f"read {findings.sizes.total()} frames (height x width: {', '.join(sizes) or 'none'})")
+def _print_contents(dataset: Dataset, inspection: Inspection) -> None:
+    sizes = [f"{n} of {h} x {w}" for (h, w), n in inspection.sizes.most_common(MAX_LISTED)]
+    print(f"read {inspection.sizes.total()} frames (height x width: {', '.join(sizes) or 'none'})")
     if len(sizes) > 1:
         print("  training on sizes that differ needs a frame size")
-    total = int(findings.pixels.sum())
+    total = int(inspection.pixels.sum())
     if not total:
         return
-    print(f"read {findings.labels_read} labels; share of their pixels by class:")
+    print(f"read {inspection.labels_read} labels; share of their pixels by class:")
     names = ["ignored", *(entry.name for entry in dataset.class_map.classes)]
     width = max(map(len, names))
     for entry in dataset.class_map.classes:
-        share = findings.pixels[entry.id] / total
+        share = inspection.pixels[entry.id] / total
         print(f"  {entry.id:3d} {entry.name:<{width}} {share:7.2%}{'' if share else '  (none)'}")
-    print(f"  255 {'ignored':<{width}} {findings.pixels[255] / total:7.2%}")
+    print(f"  255 {'ignored':<{width}} {inspection.pixels[255] / total:7.2%}")
 
 
-def _print_missing(dataset: Dataset, findings: Findings) -> None:
-    folders = Counter(path.parent for path in findings.missing)
+def _print_missing(dataset: Dataset, inspection: Inspection) -> None:
+    folders = Counter(path.parent for path in inspection.missing)
     for folder, count in folders.most_common(MAX_LISTED):
-        example = next(path for path in findings.missing if path.parent == folder)
+        example = next(path for path in inspection.missing if path.parent == folder)
         print(f"missing: {_counted(count, 'file')} in {folder}, such as {example.name}")
     if len(folders) > MAX_LISTED:
         print(f"missing: more, in {len(folders) - MAX_LISTED} other folders")
     if folders:
-        total = f"missing altogether: {_counted(len(findings.missing), 'file')}"
-        print(f"{total}; {WHERE[dataset.name]}" if dataset.name in WHERE else total)
-    for line in findings.problems[:MAX_LISTED]:
+        total = f"missing altogether: {_counted(len(inspection.missing), 'file')}"
+        entry = DATASETS.get(dataset.name)
+        print(f"{total}; {entry.source}" if entry is not None and entry.source else total)
+    for line in inspection.problems[:MAX_LISTED]:
         print(f"problem: {line}")
-    if len(findings.problems) > MAX_LISTED:
-        print(f"problem: {len(findings.problems) - MAX_LISTED} more")
+    if len(inspection.problems) > MAX_LISTED:
+        print(f"problem: {len(inspection.problems) - MAX_LISTED} more")
 
 
 @contextmanager
 def _samples(
     folder: Path | None, class_map: ClassMap
 ) -> Iterator[Callable[[str, Frame, npt.NDArray[np.uint8]], None]]:
-    """Gives what writes a labelled frame as overlay; nothing without a folder."""
+    """Yield a function that writes a labelled frame as overlay; it does nothing if no folder."""
     if folder is None:
         yield lambda *_: None
         return

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tdnet.continuity import DEFAULT_MAX_GAP
 from tdnet.errors import InputError, one_line
 from tdnet_offline.arguments import Subparsers, add_model_options, longest_gap, segmenter_settings
+from tdnet_offline.datasets.registry import DATASETS, names_a_bag
 
 if TYPE_CHECKING:
     from tdnet.class_map.model import ClassMap
@@ -43,7 +44,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "sources",
         nargs="*",
         metavar="SOURCE",
-        help="data set as NAME:ROOT (NAME: cityscapes, camvid, nyudv2, folder, street), or bag",
+        help=f"data set as NAME:ROOT (NAME: {', '.join(DATASETS)}), or bag",
     )
     parser.add_argument(
         "--split", default="val", help="part of a data set: train, val, test (default: val)"
@@ -209,10 +210,10 @@ def _open(source: str, args: argparse.Namespace, class_map: ClassMap) -> Dataset
     # but for a folder with a class map of its own: its labels have the ids and colours of that.
     name, _, root = source.partition(":")
     says_itself = name == "folder" and (Path(root) / CLASS_MAP).is_file()
-    told = not _is_named(source) or (args.class_map and not says_itself)
+    told = names_a_bag(source) or (args.class_map and not says_itself)
     # Beside bags, topics are theirs alone.
-    any_bag = not all(_is_named(other) for other in args.sources)
-    without = _is_named(source) and any_bag
+    any_bag = any(map(names_a_bag, args.sources))
+    without = any_bag and not names_a_bag(source)
     return open_dataset(
         source,
         args.split,
@@ -220,14 +221,6 @@ def _open(source: str, args: argparse.Namespace, class_map: ClassMap) -> Dataset
         topic=None if without else args.topic,
         label_topic=None if without else args.label_topic,
     )
-
-
-def _is_named(source: str) -> bool:
-    """Whether a source is a data set as NAME:ROOT, and no bag."""
-    from tdnet_offline.datasets import DATASETS
-
-    name, colon, _ = source.partition(":")
-    return bool(colon) and name in DATASETS
 
 
 def _show(fresh: list[Evaluation], earlier: list[Evaluation], directory: Path | None) -> None:

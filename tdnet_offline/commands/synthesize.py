@@ -17,7 +17,7 @@ SNIPPET_FRAMES = 30
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = subparsers.add_parser(
         "synthesize",
         help="render a synthetic street drive with exact labels",
@@ -71,7 +71,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command.
+    """Run the command.
 
     Raises:
         TdnetError: the folder is not empty, or the number of frames does not fit the format.
@@ -119,10 +119,10 @@ def _write_cityscapes(args: argparse.Namespace, advance: Callable[[], None]) -> 
 
 
 def _make_room(output: Path) -> None:
-    """Checks that the folder is new or empty; a bag's writer wants to create it itself.
+    """Check that the folder is new or empty, and remove an empty one: the bag writer creates it.
 
     Raises:
-        InputError: something is there.
+        InputError: the folder is not empty, or a file.
     """
     if output.is_dir() and not any(output.iterdir()):
         output.rmdir()
@@ -144,21 +144,21 @@ def _progress(frames: int) -> Iterator[Callable[[], None]]:
 
 
 def _positive(text: str) -> int:
-    """Reads a whole number above zero; for argparse."""
+    """Parse a whole number above zero; for argparse."""
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
 def _side(text: str) -> int:
-    """Reads a side of a picture in pixels; for argparse."""
+    """Parse a side of a picture in pixels; for argparse."""
     if not text.isdecimal() or not 32 <= int(text) <= 4096:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of pixels from 32 to 4096")
     return int(text)
 
 
 def _rate(text: str) -> float:
-    """Reads a frame rate; for argparse."""
+    """Parse a frame rate; for argparse."""
     try:
         value = float(text)
     except ValueError:

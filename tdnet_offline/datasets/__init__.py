@@ -1,7 +1,7 @@
-"""Data sets as people download or record them, each as labelled videos.
+"""Data sets as they are downloaded or recorded, each as labelled videos.
 
-The names below are imported when they are first used: who only wants the list of data sets does
-not wait for PyTorch.
+The names below are imported at their first use: reading the table of data sets does not import
+PyTorch.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tdnet_offline.datasets.catalogue import DATASETS
     from tdnet_offline.datasets.clips import Clip, ClipDataset, ClipError, ClipMixture
-    from tdnet_offline.datasets.opening import open_dataset
+    from tdnet_offline.datasets.registry import DATASETS, open_dataset
     from tdnet_offline.datasets.video import IGNORED, Dataset, LabelledVideo
 
+SPLITS = ("train", "val", "test")
+
 _HOMES = {
-    "DATASETS": "catalogue",
+    "DATASETS": "registry",
     "IGNORED": "video",
     "Clip": "clips",
     "ClipDataset": "clips",
@@ -24,12 +25,13 @@ _HOMES = {
     "ClipMixture": "clips",
     "Dataset": "video",
     "LabelledVideo": "video",
-    "open_dataset": "opening",
+    "open_dataset": "registry",
 }
 
 __all__ = [
     "DATASETS",
     "IGNORED",
+    "SPLITS",
     "Clip",
     "ClipDataset",
     "ClipError",

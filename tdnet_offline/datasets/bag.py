@@ -1,4 +1,4 @@
-"""A bag as one video: the images of a topic, and the labels of another with the same stamps."""
+"""A bag as one video: images of a topic, and labels of another with the same timestamps."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
 from tdnet.frames.image_encodings import decode_raw
 from tdnet_offline.bags import IMAGE_TYPES, Bag, open_bag
-from tdnet_offline.datasets.bag_headers import frame_rate, pair_labels, read_headers
-from tdnet_offline.datasets.bag_topic import BagTopic
-from tdnet_offline.datasets.breaks import CaptureTime, find_breaks
-from tdnet_offline.datasets.label_files import check_ids, decode_labels
-from tdnet_offline.datasets.video import Dataset, LabelledVideo
+from tdnet_offline.datasets.bag_topic import BagTopic, pair_labels, read_headers
+from tdnet_offline.datasets.picture_files import check_ids, decode_labels
+from tdnet_offline.datasets.video import CaptureTime, Dataset, LabelledVideo, find_breaks
 from tdnet_offline.frames import Frame, RefusedFrame
 from tdnet_offline.frames.bag_images import COMPRESSED, choose_image_topic, frame_of_message
+from tdnet_offline.frames.source import median_rate
 
 logger = logging.getLogger(__name__)
 
@@ -31,12 +30,12 @@ class BagVideo(LabelledVideo):
 
     Args:
         name: of the video.
-        images: the topic with the frames.
+        images: topic of the frames.
         headers: of its messages.
-        labels: the topic with the labels; None: there are none.
+        labels: topic of the labels; None: no labels.
         label_numbers: number of the label message by index of its frame.
-        class_map: what labels mean.
-        damage: what ended the reading of the bag; None: nothing did.
+        class_map: meaning of the labels.
+        damage: see `LabelledVideo`.
         unused: see `LabelledVideo`.
     """
 
@@ -52,7 +51,8 @@ class BagVideo(LabelledVideo):
         unused: Sequence[str] = (),
     ) -> None:
         self.name, self.num_frames = name, len(headers)
-        self.frame_rate, self.breaks = frame_rate(headers), find_breaks(headers)
+        self.frame_rate = median_rate(header.stamp_ns for header in headers if header is not None)
+        self.breaks = find_breaks(headers)
         self.damage, self.unused = damage, unused
         self.labelled = sorted(label_numbers)
         self._images, self._labels = images, labels
@@ -105,23 +105,21 @@ def _decode(message: object, kind: str) -> npt.NDArray[np.uint8]:
 def open_labelled_bag(
     path: Path, topic: str | None, label_topic: str | None, class_map: ClassMap
 ) -> Dataset:
-    """Open a bag; reads it once for the headers.
+    """Open a bag, and read the headers of its messages.
 
     Args:
         path: folder or file of the bag.
         topic: of the images; None: the only image topic, or the only one beside the labels.
-        label_topic: of the labels; None: there are none.
-        class_map: what labels mean.
+        label_topic: of the labels; None: no labels.
+        class_map: meaning of the labels.
 
     Raises:
-        InputError: there is no such bag or topic, or no label can be told to be an image's.
+        InputError: there is no such bag or topic, or no label belongs to an image.
     """
     with open_bag(path) as bag:
         topic = _choose_topic(path, topic, label_topic, bag)
         topics = [topic] if label_topic is None else [topic, label_topic]
         found, damage = read_headers(bag, topics)
-    if damage:
-        damage = f"the bag is damaged, nothing is read after it ({damage})"
     headers = found[topic].headers
     pairs: dict[int, int] = {}
     unused: list[str] = []
@@ -140,15 +138,15 @@ def open_labelled_bag(
         for line in unused:
             logger.warning("%s: %s", path, line)
     images = BagTopic(path, topic, found[topic].times_ns)
-    video = BagVideo(path.stem, images, headers, labels, pairs, class_map, damage or None, unused)
+    video = BagVideo(path.stem, images, headers, labels, pairs, class_map, damage, unused)
     return Dataset("bag", str(path), "", class_map, (video,))
 
 
 def image_topic(path: Path, topic: str | None, label_topic: str | None) -> str:
-    """Return the topic of the images that `open_labelled_bag` takes.
+    """Return the image topic that `open_labelled_bag` selects.
 
     Raises:
-        InputError: there is no such bag or topic, or which one is not clear.
+        InputError: there is no such bag or topic, or there are several.
     """
     with open_bag(path) as bag:
         return _choose_topic(path, topic, label_topic, bag)

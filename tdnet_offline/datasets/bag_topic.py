@@ -1,28 +1,32 @@
-"""The messages of one bag topic by their number: the next one at once, any other by its time."""
+"""Random access to the messages of a bag topic, and the headers of its topics."""
 
 from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tdnet.errors import InputError
 from tdnet_offline.bags import Bag, BagRecord, open_bag
+from tdnet_offline.datasets.video import CaptureTime
+from tdnet_offline.frames.bag_images import bag_damage, header_stamp_ns
 
 _READ_OVER = 4
-"""Messages that are sooner read over than looked up."""
+"""Messages to skip by reading on instead of a search by time."""
 
 
 class BagTopic:
-    """A topic of a bag; each process that uses it opens the bag for itself.
+    """A topic of a bag; each process that uses it opens the bag itself.
 
     Args:
         path: of the bag.
         topic: its name.
-        times_ns: when each message was recorded, in the order in which the bag gives them.
+        times_ns: time of recording of each message, in the order of the bag.
     """
 
     def __init__(self, path: Path, topic: str, times_ns: list[int]) -> None:
@@ -46,8 +50,7 @@ class BagTopic:
             return self._opened().decode(record), record.type
         except InputError:
             raise
-        # The readers pass on whatever they meet in damaged bytes.
-        except Exception as error:
+        except Exception as error:  # rosbags passes on the exceptions of its parser
             raise InputError(
                 f"{self._path}: {self._topic} message {number} is damaged ({error})"
             ) from error
@@ -65,13 +68,13 @@ class BagTopic:
         raise InputError(f"{self._path}: {self._topic} has no message {number} any more")
 
     def _opened(self) -> Bag:
-        """Open the bag once a process: a file that a parent opened is not a child's to read."""
+        """Open the bag once per process: a child must not use the file handle of its parent."""
         if self._bag is None or self._process != os.getpid():
             self._forget()
             self._process = os.getpid()
             resources = ExitStack()
             self._bag = resources.enter_context(open_bag(self._path))
-            # Also when Python ends: later, when modules are gone already, closing fails.
+            # At interpreter exit, closing must run before modules are torn down.
             weakref.finalize(self, resources.close)
             self._records = enumerate(self._bag.records([self._topic]))
         return self._bag
@@ -82,3 +85,67 @@ class BagTopic:
     def __setstate__(self, state: tuple[Path, str, list[int]]) -> None:
         self._path, self._topic, self._times = state
         self._forget()
+
+
+@dataclass
+class TopicHeaders:
+    """Headers of a topic's messages, in the order of the bag.
+
+    Attributes:
+        headers: None for a damaged message.
+        times_ns: times of recording, nanoseconds since the epoch.
+    """
+
+    headers: list[CaptureTime | None] = field(default_factory=list)
+    times_ns: list[int] = field(default_factory=list)
+
+
+def read_headers(bag: Bag, topics: Collection[str]) -> tuple[dict[str, TopicHeaders], str | None]:
+    """Read the headers of some topics; also return the damage that ended the reading, or None."""
+    found = {topic: TopicHeaders() for topic in topics}
+    damage = None
+    try:
+        for record in bag.records(topics):
+            header: CaptureTime | None
+            try:
+                message = bag.decode(record)
+                header = CaptureTime(header_stamp_ns(message), message.header.frame_id)
+            except Exception:  # rosbags passes on the exceptions of its parser
+                header = None
+            found[record.topic].headers.append(header)
+            found[record.topic].times_ns.append(record.stamp_ns)
+    except Exception as error:
+        damage = bag_damage(error)
+    return found, damage
+
+
+def pair_labels(
+    images: Sequence[CaptureTime | None], labels: Sequence[CaptureTime | None]
+) -> tuple[dict[int, int], int]:
+    """Match labels to images by their timestamps.
+
+    If a timestamp repeats (a recording that loops, or stamps that are not set), its first image
+    belongs to its first labels and so on, provided that there are equally many.
+
+    Returns:
+        Number of the labels by number of the image, and the number of labels that cannot be
+        assigned: there are not as many images of the same timestamp.
+    """
+    numbers_of, others_of = _numbers_by_stamp(images), _numbers_by_stamp(labels)
+    pairs: dict[int, int] = {}
+    unclear = 0
+    for stamp, others in others_of.items():
+        numbers = numbers_of.get(stamp, [])
+        if len(numbers) == len(others):
+            pairs.update(zip(numbers, others, strict=True))
+        elif numbers:
+            unclear += len(others)
+    return pairs, unclear
+
+
+def _numbers_by_stamp(headers: Iterable[CaptureTime | None]) -> dict[int, list[int]]:
+    numbers: dict[int, list[int]] = defaultdict(list)
+    for number, header in enumerate(headers):
+        if header is not None:
+            numbers[header.stamp_ns].append(number)
+    return numbers

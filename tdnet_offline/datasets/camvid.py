@@ -1,4 +1,4 @@
-"""CamVid in its official folders, with the frames of the videos extracted beside them."""
+"""CamVid in its official folders, with extracted frames of the videos beside them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,28 @@ import numpy.typing as npt
 
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError, one_line
-from tdnet_offline.datasets.catalogue import CAMVID
-from tdnet_offline.datasets.files import FileVideo, read_image
-from tdnet_offline.datasets.label_files import ids_of_colours, read_label_picture
-from tdnet_offline.datasets.stretches import Stretch, stretches
-from tdnet_offline.datasets.video import IGNORED, Dataset
+from tdnet_offline.datasets.picture_files import (
+    FileVideo,
+    ids_of_colours,
+    read_image,
+    read_label_picture,
+)
+from tdnet_offline.datasets.video import (
+    IGNORED,
+    Dataset,
+    LabelledRange,
+    MissingFilesError,
+    labelled_ranges,
+    relabelled,
+)
 from tdnet_offline.frames.image_files import image_files
 
 STILLS, LABELS, FRAMES = "701_StillsRaw_full", "LabeledApproved_full", "frames"
 FRAME_RATE = 30.0
 EXPECTED_BEFORE = 6
-"""Frames before a labelled one that clips of four, two apart, need."""
+"""Frames before a labelled one that clips of four frames, two apart, need."""
 STRAY_COLOURS = 0.01
-"""Share of a label picture that may have colours of no class."""
+"""Share of the pixels of a label picture that may have colours of no class."""
 _SHIFTS = (-2, -1, 0, 1, 2)
 _STEM = re.compile(r"([A-Za-z0-9]+)_f?([0-9]+)")
 _COLOURS = {
@@ -71,36 +80,37 @@ _COLOURS = {
     },
     "bicyclist": {"Bicyclist": (0, 128, 192), "MotorcycleScooter": (192, 0, 192)},
 }
-"""The 32 classes (but Void) by the 11 that they are gathered in, as is usual."""
+"""The usual 11 classes, each with the colours of its members among the 32 (without Void)."""
 
 
 def split_of(sequence: str, number: int) -> str:
     """Return the official split of a frame: 367 for training, 101 for validation, 233 for tests.
 
     Args:
-        sequence: as file names start: 0001TP, 0006R0, 0016E5 or Seq05VD.
+        sequence: start of the file names: 0001TP, 0006R0, 0016E5 or Seq05VD.
         number: of the frame.
     """
     if sequence == "Seq05VD" or (sequence == "0001TP" and number > 8520):
         return "test"
-    # The part of this sequence that is labelled 15 times a second.
+    # This part of the sequence is labelled 15 times a second.
     if sequence == "0016E5" and 7959 <= number <= 8159:
         return "val"
     return "train"
 
 
-def open_camvid(root: str, split: str) -> Dataset:
+def open_camvid(root: str, split: str, class_map: ClassMap | None = None) -> Dataset:
     """Open the official layout.
 
-    Frames before a labelled one are found by their number, in ``frames/SEQUENCE``; a video is a
-    stretch of frames without a hole. Labelled frames without any before them are videos of one.
+    Frames before a labelled one are found by their number in ``frames/SEQUENCE``; a video is a
+    run of frames without a gap. A labelled frame without frames before it is a video of one.
 
     Args:
         root: folder with ``LabeledApproved_full``, ``701_StillsRaw_full`` and ``frames``.
         split: "train", "val" or "test".
+        class_map: see `relabelled`.
 
     Raises:
-        InputError: no labels of the split are there; says what to download.
+        InputError: there are no labels of the split; names the download.
     """
     folder = Path(root)
     labels: dict[str, dict[int, Path]] = defaultdict(dict)
@@ -109,13 +119,14 @@ def open_camvid(root: str, split: str) -> Dataset:
         if split_of(sequence, number) == split:
             labels[sequence][number] = path
     if not labels:
-        raise InputError(f"{folder / LABELS}: no *_L.png for {split} in it; {CAMVID}")
+        raise MissingFilesError(f"{folder / LABELS}: no *_L.png for {split} in it")
     videos = [
         video
         for sequence, labelled in sorted(labels.items())
         for video in _videos(folder, sequence, labelled)
     ]
-    return Dataset("camvid", root, split, ClassMap.load("camvid"), tuple(videos))
+    dataset = Dataset("camvid", root, split, ClassMap.load("camvid"), tuple(videos))
+    return relabelled(dataset, class_map)
 
 
 def _parse(path: Path, stem: str) -> tuple[str, int]:
@@ -132,8 +143,8 @@ def _videos(root: Path, sequence: str, labels: Mapping[int, Path]) -> Iterator[F
         for number, path in labels.items()
     }
     known = {**extracted, **stills}
-    for stretch in stretches(sorted(labels)):
-        for first, last in _runs(stretch, known):
+    for part in labelled_ranges(sorted(labels)):
+        for first, last in _runs(part, known):
             numbers = range(first, last + 1)
             labelled = [number for number in numbers if number in labels]
             if not labelled:
@@ -153,11 +164,11 @@ def _videos(root: Path, sequence: str, labels: Mapping[int, Path]) -> Iterator[F
             )
 
 
-def _runs(stretch: Stretch, known: Mapping[int, Path]) -> Iterator[tuple[int, int]]:
+def _runs(part: LabelledRange, known: Mapping[int, Path]) -> Iterator[tuple[int, int]]:
     """Yield first and last number of each run of known frames."""
     first: int | None = None
-    for number in (*stretch.numbers, stretch.numbers.stop):
-        there = number in known and number < stretch.numbers.stop
+    for number in (*part.numbers, part.numbers.stop):
+        there = number in known and number < part.numbers.stop
         if there and first is None:
             first = number
         if not there and first is not None:
@@ -174,7 +185,7 @@ def extracted_frames(root: Path, sequence: str) -> dict[int, Path]:
 
 
 def _frame_path(root: Path, labels: Path, number: int) -> Path:
-    """Return how a frame's file would be called, after the labels of a neighbour."""
+    """Return the expected file of a frame, by the name of a neighbour's labels."""
     stem = labels.stem.removesuffix("_L")
     digits = len(stem) - len(stem.rstrip("0123456789"))
     name = f"{stem[:-digits]}{number:0{digits}d}.png"
@@ -189,7 +200,7 @@ def read_colours(path: Path) -> npt.NDArray[np.uint8]:
     """
     picture = read_label_picture(path)
     if picture.ndim == 2:
-        raise InputError(f"{path}: no coloured picture; the labels are those in {LABELS}")
+        raise InputError(f"{path}: not a coloured picture; the labels are those in {LABELS}")
     class_map = ClassMap.load("camvid")
     ids = {(0, 0, 0): IGNORED}
     for name, members in _COLOURS.items():
@@ -200,25 +211,24 @@ def read_colours(path: Path) -> npt.NDArray[np.uint8]:
         raise InputError(f"{path}: {error}") from error
 
 
-def misnumbered(root: str) -> tuple[list[str], list[str]]:
-    """Compare extracted frames with the official stills, and tell where their numbers differ.
+def check_frame_numbers(root: str) -> tuple[list[str], list[str]]:
+    """Compare the numbers of extracted frames with the official stills.
 
-    Programs count the frames of the videos differently, and being off by one is not seen
-    otherwise.
+    Programs count the frames of a video differently; nothing else reveals an offset of one.
 
     Returns:
-        A line for each sequence that is off and for each picture that cannot be read, and a line
-        for each sequence that has frames, but none to compare.
+        Problems: a line for each sequence with an offset and each picture that cannot be read.
+        Notes: a line for each sequence with frames, none of which can be compared.
     """
     wrong: list[str] = []
     unknown: list[str] = []
     stills: dict[str, dict[int, Path]] = defaultdict(dict)
     for path in sorted((Path(root) / STILLS).glob("*.png")):
-        with _telling(wrong):
+        with _collecting(wrong):
             sequence, number = _parse(path, path.stem)
             stills[sequence][number] = path
     for sequence, numbered in stills.items():
-        with _telling(wrong):
+        with _collecting(wrong):
             _compare(Path(root) / FRAMES / sequence, numbered, wrong, unknown)
     return wrong, unknown
 
@@ -230,12 +240,12 @@ def _compare(
     chosen = [n for n in stills if all(n + shift in extracted for shift in _SHIFTS)]
     votes: list[int] = []
     for number in chosen[:: max(1, len(chosen) // 5)]:
-        with _telling(wrong):
+        with _collecting(wrong):
             votes.append(_shift(stills[number], extracted, number))
     if extracted and not votes:
         unknown.append(
-            f"{folder}: its numbers could not be compared with the stills, which takes the frames "
-            "from two before to two after one of them"
+            f"{folder}: its numbers could not be compared with the stills; that needs the frames "
+            "from two before to two after a still"
         )
     elif votes and np.median(votes) != 0:
         shift = int(np.median(votes))
@@ -246,8 +256,8 @@ def _compare(
 
 
 @contextmanager
-def _telling(problems: list[str]) -> Iterator[None]:
-    """Add what cannot be used to the problems, and go on."""
+def _collecting(problems: list[str]) -> Iterator[None]:
+    """Add input errors to the problems and continue."""
     try:
         yield
     except InputError as error:
@@ -255,7 +265,7 @@ def _telling(problems: list[str]) -> Iterator[None]:
 
 
 def _shift(still: Path, extracted: Mapping[int, Path], number: int) -> int:
-    """Return by how much another frame is more like a still than the one of its number."""
+    """Return the offset of the extracted frame that is clearly most similar to a still, else 0."""
     wanted = _thumbnail(still)
     differences = {
         shift: float(np.abs(_thumbnail(extracted[number + shift]) - wanted).mean())

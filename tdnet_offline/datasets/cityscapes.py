@@ -19,18 +19,16 @@ from tdnet_offline.cityscapes_layout import (
     TRAIN_ID_OF_LABEL_ID,
     SnippetPaths,
 )
-from tdnet_offline.datasets.catalogue import CITYSCAPES
-from tdnet_offline.datasets.files import FileVideo
-from tdnet_offline.datasets.label_files import ids_by_table, read_label_picture
-from tdnet_offline.datasets.video import IGNORED, Dataset
+from tdnet_offline.datasets.picture_files import FileVideo, ids_by_table, read_label_picture
+from tdnet_offline.datasets.video import IGNORED, Dataset, MissingFilesError, relabelled
 
 FRAME_RATE = 17.0
 _NAME = re.compile(r"[^_]+_([0-9]{6})_([0-9]{6})_gtFine_labelIds\.png")
 _LABEL_IDS = 34
-"""The data set's table has ids 0 to 33."""
+"""Number of ids in the data set's table: 0 to 33."""
 
 
-def open_cityscapes(root: str, split: str) -> Dataset:
+def open_cityscapes(root: str, split: str, class_map: ClassMap | None = None) -> Dataset:
     """Open the official layout, or what ``tdnet synthesize --format cityscapes`` writes.
 
     Each labelled frame gives one video: its snippet, or itself alone if the split has no folder
@@ -39,6 +37,7 @@ def open_cityscapes(root: str, split: str) -> Dataset:
     Args:
         root: folder with ``gtFine``, and ``leftImg8bit_sequence`` or ``leftImg8bit``.
         split: "train", "val" or "test" (whose published labels are all ignored).
+        class_map: see `relabelled`.
 
     Raises:
         InputError: labels or frames are missing; the message names the downloads.
@@ -46,18 +45,18 @@ def open_cityscapes(root: str, split: str) -> Dataset:
     folder = Path(root)
     labels = sorted((folder / "gtFine" / split).glob("*/*_gtFine_labelIds.png"))
     if not labels:
-        raise InputError(
-            f"{folder / 'gtFine' / split}: no CITY/*_gtFine_labelIds.png in it; {CITYSCAPES}"
+        raise MissingFilesError(
+            f"{folder / 'gtFine' / split}: no CITY/*_gtFine_labelIds.png in it"
         )
     has_sequences = (folder / "leftImg8bit_sequence" / split).is_dir()
     if not has_sequences and not (folder / "leftImg8bit" / split).is_dir():
-        raise InputError(
-            f"{folder}: has neither leftImg8bit_sequence/{split} nor leftImg8bit/{split}; "
-            f"{CITYSCAPES}"
+        raise MissingFilesError(
+            f"{folder}: has neither leftImg8bit_sequence/{split} nor leftImg8bit/{split}"
         )
     video = _snippet if has_sequences else _still
     videos = tuple(video(folder, split, path) for path in labels)
-    return Dataset("cityscapes", root, split, ClassMap.load("cityscapes"), videos)
+    dataset = Dataset("cityscapes", root, split, ClassMap.load("cityscapes"), videos)
+    return relabelled(dataset, class_map)
 
 
 def _snippet(root: Path, split: str, labels: Path) -> FileVideo:
@@ -86,7 +85,7 @@ def _place(root: Path, split: str, labels: Path) -> tuple[SnippetPaths, int]:
 
 @dataclass(frozen=True)
 class _SnippetFrames(Sequence[Path]):
-    """Files of a snippet's frames; there are too many in all to keep them."""
+    """Paths of a snippet's frames, built on access: all together they would be too many."""
 
     paths: SnippetPaths
     first: int
@@ -117,7 +116,7 @@ def read_label_ids(path: Path) -> npt.NDArray[np.uint8]:
     picture = read_label_picture(path)
     if picture.ndim == 3:
         raise InputError(f"{path}: a coloured picture; the labels are in *_gtFine_labelIds.png")
-    # License plates have -1.
+    # License plates have id -1, stored as 255.
     known = (np.arange(256) < _LABEL_IDS) | (np.arange(256) == IGNORED)
     try:
         return ids_by_table(picture, TRAIN_ID_OF_LABEL_ID, known, "Cityscapes")

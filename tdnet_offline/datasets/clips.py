@@ -1,4 +1,4 @@
-"""Clips for training: a few neighbouring frames that end in a labelled one."""
+"""Clips for training: neighbouring frames, of which the last is labelled."""
 
 from __future__ import annotations
 
@@ -33,37 +33,37 @@ class Clip(NamedTuple):
 
 
 class ClipError(InputError):
-    """A clip that cannot be read; one line also after its way out of a worker process."""
+    """A clip that cannot be read; its message is one line also outside a worker process."""
 
     def __init__(self, message: str) -> None:
-        # A worker's exception is made anew in the main process from its printed traceback, which
-        # ends in the message.
+        # The main process rebuilds a worker's exception from its printed traceback, which ends in
+        # the message.
         super().__init__(message.rpartition(f"{ClipError.__name__}: ")[2])
 
 
 class ClipDataset(TorchDataset[Clip]):
     """The labelled frames of a data set, each with the frames before it (paper section 3.3).
 
-    An item is asked for by ``(index, draw)``: number of the labelled frame, 0 to ``len`` - 1,
-    and a whole number from 0 that decides everything random about it, here how far apart the
-    frames are. The same pair gives the same clip in every process.
+    The key of an item is ``(index, draw)``: number of the labelled frame, 0 to ``len`` - 1, and a
+    seed from 0 for everything random about it, here the distances between the frames. The same
+    key gives the same clip in every process.
 
     Args:
-        dataset: where the frames come from.
+        dataset: source of the frames.
         length: frames of a clip, N.
-        spacings: how many frames apart the neighbours of a clip may be; each gap is drawn on its
-            own, as far as the video has enough frames before the labelled one, without a break.
-        frame_size: (H, W) to which frames and labels are resized; None: as they are, which
-            demands one size for the whole data set.
-        repeat: labelled frames with too few before them are items, too: their oldest frame is
-            repeated, as a standing camera would see it.
+        spacings: allowed distances between neighbours of a clip, in frames; each distance is
+            drawn independently, within the frames before the labelled one without a break.
+        frame_size: (H, W) to which frames and labels are resized; None: not resized, all frames
+            of the data set must have one size.
+        repeat: labelled frames with too few frames before them are items too; their oldest frame
+            is repeated, as a camera at rest would see it.
 
     Attributes:
-        left_out: labelled frames that are no items, since too few frames are before them.
+        left_out: number of labelled frames that have too few frames before them.
 
     Raises:
-        InputError: no labelled frame is left, or the class map's ids are not the channels that a
-            network learns.
+        InputError: no labelled frame is left, or the ids of the class map are not the channels of
+            a network.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class ClipDataset(TorchDataset[Clip]):
         return Clip(frames, self._resized_labels(labels, name), name)
 
     def _frame_numbers(self, last: int, before: int, draw: int) -> list[int]:
-        """Draw the frames of a clip, oldest first; `before` frames are there before the last."""
+        """Draw the frames of a clip, oldest first; `before`: frames available before the last."""
         random = np.random.default_rng(draw)
         numbers = [last]
         for left in range(self.length - 2, -1, -1):
@@ -171,10 +171,10 @@ class ClipDataset(TorchDataset[Clip]):
 
 
 class ClipMixture(TorchDataset[Clip]):
-    """The clips of several data sets, one after the other.
+    """The clips of several data sets, concatenated.
 
     Args:
-        parts: of one class map and one size.
+        parts: with the same class map and size.
 
     Raises:
         InputError: class maps or sizes differ.
@@ -189,7 +189,7 @@ class ClipMixture(TorchDataset[Clip]):
 
     @property
     def counts(self) -> list[int]:
-        """Clips of each part."""
+        """Number of clips of each part."""
         return [len(part) for part in self.parts]
 
     def __len__(self) -> int:
@@ -220,10 +220,10 @@ def _check_alike(first: ClipDataset, other: ClipDataset) -> None:
 
 
 def check_learnable(dataset: Dataset) -> None:
-    """Check that the ids of the labels are the channels of a network that learns them.
+    """Check that the class ids can be the channels of a network.
 
     Raises:
-        InputError: the class map gathers channels under other ids.
+        InputError: the class map maps channels to other ids.
     """
     for entry in dataset.class_map.classes:
         if entry.sources != (entry.id,):

@@ -1,4 +1,4 @@
-"""A plain folder of one's own: folders of frames, and labels for some of them."""
+"""A folder of your own: folders of frames, and labels for some of the frames."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import numpy.typing as npt
 
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
-from tdnet_offline.datasets.catalogue import FOLDER
-from tdnet_offline.datasets.files import FileVideo
-from tdnet_offline.datasets.label_files import check_ids, ids_of_colours, read_label_picture
-from tdnet_offline.datasets.video import IGNORED, Dataset
+from tdnet_offline.datasets import SPLITS
+from tdnet_offline.datasets.picture_files import (
+    FileVideo,
+    check_ids,
+    ids_of_colours,
+    read_label_picture,
+)
+from tdnet_offline.datasets.video import IGNORED, Dataset, MissingFilesError
 from tdnet_offline.frames.image_files import IMAGE_SUFFIXES, image_files, natural_key
 
 CLASS_MAP = "class_map.yaml"
 MAX_LIST_BYTES = 1 << 24
-_SPLITS = ("train", "val", "test")
 
 
 def open_folder(root: str, split: str, class_map: ClassMap | None) -> Dataset:
@@ -26,20 +29,19 @@ def open_folder(root: str, split: str, class_map: ClassMap | None) -> Dataset:
 
     Args:
         root: the folder.
-        split: name of a list ``ROOT/SPLIT.txt`` with a line ``VIDEO`` or ``VIDEO/NAME``, also with
-            the file's ending, for what belongs to it; without any list everything belongs to
-            every split.
-        class_map: what the labels mean; None: ``ROOT/class_map.yaml``.
+        split: name of a list ``ROOT/SPLIT.txt`` with a line ``VIDEO`` or ``VIDEO/NAME``, with or
+            without suffix, for each part of the split; without any list every split is the whole.
+        class_map: meaning of the labels; None: ``ROOT/class_map.yaml``.
 
     Raises:
-        InputError: folders are missing, labels have no frame, a list names what is not there.
+        InputError: folders are missing, labels have no frame, a list names a missing file.
         ClassMapError: there is no class map, or it is not valid.
     """
     folder = Path(root)
     frames_folder, labels_folder = folder / "frames", folder / "labels"
     names = _subfolders(frames_folder)
     if not names:
-        raise InputError(f"{frames_folder}: no folders of frames in it; {FOLDER}")
+        raise MissingFilesError(f"{frames_folder}: no folders of frames in it")
     strange = sorted(set(_subfolders(labels_folder)) - set(names))
     if strange:
         raise InputError(f"{labels_folder / strange[0]}: no such folder in {frames_folder}")
@@ -60,7 +62,7 @@ class OwnLabels:
     """Reads label PNGs of class ids, or of the class map's colours.
 
     Attributes:
-        class_map: what they mean.
+        class_map: their meaning.
     """
 
     class_map: ClassMap
@@ -69,7 +71,7 @@ class OwnLabels:
         """Return the ids (H, W) uint8 of a file, 255 = ignored.
 
         Raises:
-            InputError: it cannot be read, or has ids or colours that the class map does not know.
+            InputError: it cannot be read, or has ids or colours that are not in the class map.
         """
         picture = read_label_picture(path)
         try:
@@ -92,8 +94,8 @@ class OwnLabels:
 
 
 @dataclass(frozen=True)
-class _Chosen:
-    """What the list of a split names."""
+class _SplitList:
+    """Entries of the list of a split."""
 
     path: Path
     videos: frozenset[str]
@@ -102,11 +104,11 @@ class _Chosen:
     def of(
         self, labels: dict[str, dict[int, Path]], labels_folder: Path
     ) -> dict[str, dict[int, Path]]:
-        """Return the chosen ones of all labels."""
+        """Return the listed ones of all labels."""
         for name in sorted(self.videos - set(labels)):
             raise InputError(f"{self.path}: video {name!r} is not in the frames folder")
         known = {f"{name}/{path.stem}" for name in labels for path in labels[name].values()}
-        frames = {name if name in known else _without_ending(name) for name in self.frames}
+        frames = {name if name in known else _without_suffix(name) for name in self.frames}
         for name in sorted(frames - known):
             raise InputError(f"{self.path}: {name!r} has no labels in {labels_folder}")
         single = {
@@ -120,7 +122,7 @@ class _Chosen:
         }
 
 
-def _without_ending(name: str) -> str:
+def _without_suffix(name: str) -> str:
     stem, dot, ending = name.rpartition(".")
     return stem if f"{dot}{ending}".lower() in IMAGE_SUFFIXES else name
 
@@ -150,18 +152,18 @@ def _class_map(folder: Path) -> ClassMap:
     path = folder / CLASS_MAP
     if not path.is_file():
         raise InputError(
-            f"{path}: not there; write what the labels mean into it, or give a class map"
+            f"{path}: does not exist; write the meaning of the labels into it, or give a class map"
         )
     return ClassMap.load(path)
 
 
-def _read_list(folder: Path, split: str) -> _Chosen | None:
+def _read_list(folder: Path, split: str) -> _SplitList | None:
     path = folder / f"{split}.txt"
     if not path.is_file():
-        others = [name for name in _SPLITS if (folder / f"{name}.txt").is_file()]
+        others = [name for name in SPLITS if (folder / f"{name}.txt").is_file()]
         if others:
             raise InputError(
-                f"{path}: not there, but lists for {', '.join(others)} are; write one"
+                f"{path}: does not exist, but lists for {', '.join(others)} do; write one"
             )
         return None
     if path.stat().st_size > MAX_LIST_BYTES:
@@ -172,4 +174,4 @@ def _read_list(folder: Path, split: str) -> _Chosen | None:
         raise InputError(f"{path}: not text ({error.reason})") from error
     lines = frozenset(word.strip() for word in words if word.strip())
     frames = frozenset(line for line in lines if "/" in line)
-    return _Chosen(path, lines - frames, frames)
+    return _SplitList(path, lines - frames, frames)

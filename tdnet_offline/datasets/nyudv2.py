@@ -1,4 +1,4 @@
-"""NYU Depth V2: labelled frames of its .mat file, and those before them from the raw videos."""
+"""NYU Depth V2: labelled frames of its .mat file, and the frames before them of the raw videos."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
-from tdnet_offline.datasets.breaks import CaptureTime, find_breaks
 from tdnet_offline.datasets.nyudv2_files import (
     CLASSES,
     read_class_table,
@@ -24,8 +23,14 @@ from tdnet_offline.datasets.nyudv2_files import (
     read_rows,
     undistorted,
 )
-from tdnet_offline.datasets.stretches import stretches
-from tdnet_offline.datasets.video import Dataset, LabelledVideo
+from tdnet_offline.datasets.video import (
+    CaptureTime,
+    Dataset,
+    LabelledVideo,
+    find_breaks,
+    labelled_ranges,
+    relabelled,
+)
 from tdnet_offline.frames import Frame
 
 LABELLED, SPLIT_FILE = "nyu_depth_v2_labeled.mat", "splits.mat"
@@ -57,7 +62,7 @@ class NyuVideo(LabelledVideo):
         frames: ascending in time.
         mat: the .mat file.
         table: (895,) uint8, label of the .mat file to class id.
-        also_expected: what should be there and is not.
+        also_expected: see `LabelledVideo`.
     """
 
     def __init__(
@@ -104,7 +109,7 @@ class NyuVideo(LabelledVideo):
         return self._frames[index]
 
     def _read(self, key: str, row: int) -> npt.NDArray[Any]:
-        # Opened for each picture: an open file cannot go to the processes that load data.
+        # Opened for each picture: an open file cannot be passed to data loading processes.
         try:
             with h5py.File(self._mat, "r") as file:
                 return np.asarray(file[key][row])
@@ -112,16 +117,17 @@ class NyuVideo(LabelledVideo):
             raise InputError(f"{self._mat}: {key} {row + 1} cannot be read ({error})") from error
 
 
-def open_nyudv2(root: str, split: str) -> Dataset:
-    """Open the official files, with the 894 classes gathered into 40.
+def open_nyudv2(root: str, split: str, class_map: ClassMap | None = None) -> Dataset:
+    """Open the official files, with the 894 classes merged into 40.
 
     Args:
         root: folder with ``nyu_depth_v2_labeled.mat``, ``splits.mat``, ``classMapping40.mat`` and
             the raw scenes in ``raw/SCENE`` or ``raw/PART/SCENE``.
         split: "train"; "val" and "test" are both the official test list.
+        class_map: see `relabelled`.
 
     Raises:
-        InputError: a file is missing or another than expected; says where to get it.
+        InputError: a file is missing or not the expected one; names the download.
     """
     folder = Path(root)
     mat = folder / LABELLED
@@ -143,7 +149,8 @@ def open_nyudv2(root: str, split: str) -> Dataset:
         for scene, labelled in sorted(scenes.items())
         for video in _videos(folder, mat, scene.name, labelled, folders, table)
     ]
-    return Dataset("nyudv2", root, split, ClassMap.load("nyudv2"), tuple(videos))
+    dataset = Dataset("nyudv2", root, split, ClassMap.load("nyudv2"), tuple(videos))
+    return relabelled(dataset, class_map)
 
 
 def _time(mat: Path, name: str) -> float:
@@ -154,7 +161,7 @@ def _time(mat: Path, name: str) -> float:
 
 
 def _scene_folders(raw: Path) -> dict[str, Path]:
-    """Find the scenes by name, directly in a folder or in those of the downloaded parts."""
+    """Return the scene folders by name, directly in a folder or in those of downloaded parts."""
     if not raw.is_dir():
         return {}
     top = [path for path in sorted(raw.iterdir()) if path.is_dir()]
@@ -186,8 +193,8 @@ def _videos(
     ordered = sorted(times, key=lambda name: (times[name], name))
     frames = [RawFrame(folder / name, times[name], labelled.get(name)) for name in ordered]
     places = [index for index, frame in enumerate(frames) if frame.row is not None]
-    for stretch in stretches(places):
-        kept = frames[stretch.first : stretch.labelled[-1] + 1]
-        first_row = frames[stretch.labelled[0]].row
-        assert first_row is not None  # it is a labelled place
+    for part in labelled_ranges(places):
+        kept = frames[part.first : part.labelled[-1] + 1]
+        first_row = frames[part.labelled[0]].row
+        assert first_row is not None  # it is a labelled frame
         yield NyuVideo(f"{scene}_{first_row + 1:04d}", kept, mat, table)

@@ -1,4 +1,4 @@
-"""The files of NYU Depth V2: MATLAB's, raw colour pictures, and the camera's distortion."""
+"""Files of NYU Depth V2: MATLAB files, raw colour pictures, and the lens distortion."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tdnet.errors import InputError
-from tdnet_offline.datasets.catalogue import NYUDV2
-from tdnet_offline.datasets.label_files import read_bytes
-from tdnet_offline.datasets.video import IGNORED
+from tdnet_offline.datasets.picture_files import read_bytes
+from tdnet_offline.datasets.video import IGNORED, MissingFilesError
 
 CLASSES = 894
-"""Classes in the labelled file, from 1."""
+"""Number of classes in the labelled file, from 1."""
 KEPT_CLASSES = 40
 _PPM = re.compile(rb"P6\s+(?:#[^\n]*\n\s*)*([0-9]{1,5})\s+([0-9]{1,5})\s+255\s")
 _SIZE = _HEIGHT, _WIDTH = 480, 640
-"""Of all pictures."""
+"""Size of all pictures."""
 _FOCAL, _CENTRE = (
     (518.85790117450188, 519.46961112127485),
     (325.58244941119034, 253.73616633400465),
@@ -34,7 +33,7 @@ _DISTORTION = np.array(
         0.49856986684705107,
     ]
 )
-"""Of the colour camera, as the data set's toolbox has them."""
+"""Constants of the colour camera, from the data set's toolbox."""
 
 
 def read_mat(path: Path, keys: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
@@ -46,11 +45,10 @@ def read_mat(path: Path, keys: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
     from scipy.io import loadmat
 
     if not path.is_file():
-        raise InputError(f"{path}: not there; {NYUDV2}")
+        raise MissingFilesError(f"{path}: does not exist")
     try:
         content = loadmat(str(path), variable_names=keys)
-    # The reader passes on whatever it meets in damaged bytes.
-    except Exception as error:
+    except Exception as error:  # the reader passes on the exceptions of its parsers
         raise InputError(f"{path}: not a MATLAB file that can be read ({error})") from error
     missing = [key for key in keys if key not in content]
     if missing:
@@ -59,18 +57,18 @@ def read_mat(path: Path, keys: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
 
 
 def read_rows(path: Path, key: str) -> npt.NDArray[np.int64]:
-    """Read which labelled frames belong to a split, counted from 0."""
+    """Return the rows of the labelled frames of a split, counted from 0."""
     return read_mat(path, (key,))[key].reshape(-1).astype(np.int64) - 1
 
 
 def read_class_table(path: Path) -> npt.NDArray[np.uint8]:
-    """Read which of 40 classes each of 894 belongs to.
+    """Read the mapping from 894 classes to 40.
 
     Returns:
-        (895,) uint8: id 0 to 39 by label 0 to 894; 255 for what has none.
+        (895,) uint8: id 0 to 39 by label 0 to 894; 255 for labels without a class.
 
     Raises:
-        InputError: the file is another.
+        InputError: the file has another content.
     """
     mapping = read_mat(path, ("mapClass",))["mapClass"].reshape(-1).astype(np.int64)
     if mapping.size != CLASSES or mapping.min() < 0 or mapping.max() > KEPT_CLASSES:
@@ -87,11 +85,11 @@ def read_raw_names(path: Path) -> list[PurePosixPath]:
     """Read the raw files ``SCENE/r-TIME-NUMBER.ppm`` of the labelled frames, in their order.
 
     Raises:
-        InputError: the file is missing, cut off, or another, or its pictures are of another size
-            or type than the official ones.
+        InputError: the file is missing, cut off, or has another content, size or type than the
+            official one.
     """
     if not path.is_file():
-        raise InputError(f"{path}: not there; {NYUDV2}")
+        raise MissingFilesError(f"{path}: does not exist")
     try:
         with h5py.File(path, "r") as file:
             references = np.asarray(file["rawRgbFilenames"]).reshape(-1)
@@ -117,7 +115,7 @@ def read_ppm(path: Path) -> npt.NDArray[np.uint8]:
     """Read a raw colour picture (480, 640, 3) uint8 RGB.
 
     Raises:
-        InputError: it is missing, cut off, no 8-bit PPM, or of another size.
+        InputError: it is missing, cut off, not an 8-bit PPM, or of another size.
     """
     content = read_bytes(path)
     match = _PPM.match(content)
@@ -136,9 +134,9 @@ def read_ppm(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def undistorted(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Take the lens distortion out of a raw picture (480, 640, 3), as the labelled ones have none.
+    """Remove the lens distortion from a raw picture (480, 640, 3); labelled pictures have none.
 
-    What the camera did not see becomes white, as there.
+    Pixels outside the camera's view become white, as in the labelled pictures.
     """
     maps = _undistortion()
     white = (255, 255, 255)

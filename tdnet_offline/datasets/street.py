@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
 from tdnet_offline import street
-from tdnet_offline.datasets.video import Dataset, LabelledVideo
+from tdnet_offline.datasets.video import Dataset, LabelledVideo, relabelled
 from tdnet_offline.frames import Frame
 from tdnet_offline.street import StreetDrive
 from tdnet_offline.writers.atomic_files import replacing
@@ -23,22 +23,22 @@ DEFAULT_FRAMES = 30
 DEFAULT_RATE = 17.0
 MAX_SEEDS = 1_000_000
 MAX_FRAMES = 10_000_000
-"""Of all drives together: what is trained on is kept as a list."""
-_STRETCH = 16
+"""Of all drives together: clips are kept in a list."""
+_CACHED_TOGETHER = 16
 GRAMMAR = "FIRST-LAST[@HxW][,frames=N][,rate=HZ][,cache=DIR]"
 _SEEDS = re.compile(r"([0-9]{1,12})(?:-([0-9]{1,12}))?(?:@([0-9]{1,4})x([0-9]{1,4}))?")
 _SIDES = (32, 4096)
 
 
 class StreetVideo(LabelledVideo):
-    """One drive, rendered when a frame is asked for; with a cache, only the first time.
+    """One drive, rendered at each access to a frame; with a cache, only at the first.
 
     Args:
         seed: of the street.
         size: (H, W) of the frames in pixels.
-        frames: how many.
+        frames: number of frames.
         rate: frames a second.
-        cache: folder for rendered frames; None: none.
+        cache: folder for rendered frames; None: no cache.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class StreetVideo(LabelledVideo):
         self.labelled = range(frames)
         self.frame_rate = rate
         self._drive = (seed, size, rate)
-        # What an older version of the street rendered is not what this one would.
+        # Another version of the street renders other pixels.
         folder = f"{_street_version()}-{size[0]}x{size[1]}-{rate:g}hz"
         self._cache = cache and cache / folder / self.name
 
@@ -63,7 +63,7 @@ class StreetVideo(LabelledVideo):
         return np.ascontiguousarray(self._picture(index)[..., 3])
 
     def _picture(self, index: int) -> npt.NDArray[np.uint8]:
-        """Give (H, W, 4) uint8: red, green, blue, label."""
+        """Return (H, W, 4) uint8: red, green, blue, label."""
         if not 0 <= index < self.num_frames:
             raise InputError(f"{self.name}: no frame {index}; it has {self.num_frames}")
         if self._cache is None:
@@ -78,9 +78,9 @@ class StreetVideo(LabelledVideo):
         return np.asarray(picture, np.uint8)
 
     def _fill_cache(self, folder: Path, index: int) -> None:
-        """Render the stretch around a frame: building the street takes as long as some frames."""
-        first = index - index % _STRETCH
-        for number in range(first, min(first + _STRETCH, self.num_frames)):
+        """Render the frames around one: building the street takes as long as several frames."""
+        first = index - index % _CACHED_TOGETHER
+        for number in range(first, min(first + _CACHED_TOGETHER, self.num_frames)):
             file = folder / f"{number:06d}.npy"
             if not file.exists():
                 with replacing(file) as temporary:
@@ -98,7 +98,7 @@ def _street_drive(seed: int, size: tuple[int, int], rate: float) -> StreetDrive:
     return StreetDrive(seed, size, rate)
 
 
-# Labels are asked for right after their frame.
+# Labels are read right after their frame.
 @lru_cache(maxsize=8)
 def _render(drive: tuple[int, tuple[int, int], float], index: int) -> npt.NDArray[np.uint8]:
     frame = _street_drive(*drive).frame(index)
@@ -107,35 +107,38 @@ def _render(drive: tuple[int, tuple[int, int], float], index: int) -> npt.NDArra
     return picture
 
 
-def open_street(description: str) -> Dataset:
+def open_street(root: str, split: str = "", class_map: ClassMap | None = None) -> Dataset:
     """Open a range of synthetic drives.
 
     Args:
-        description: ``FIRST-LAST[@HxW][,frames=N][,rate=HZ][,cache=DIR]``: seeds, size of the
-            frames, frames of each drive, frames a second, and a folder that keeps what has been
-            rendered. ``0-99@180x320,frames=12``.
+        root: ``FIRST-LAST[@HxW][,frames=N][,rate=HZ][,cache=DIR]``: seeds, size of the frames,
+            frames of each drive, frames a second, and a folder that caches rendered frames;
+            such as ``0-99@180x320,frames=12``.
+        split: ignored: the street has no splits.
+        class_map: see `relabelled`.
 
     Raises:
-        InputError: anything else.
+        InputError: another text.
     """
-    words = description.split(",")
+    del split
+    words = root.split(",")
     match = _SEEDS.fullmatch(words[0])
     if match is None:
-        raise _mistake(description, f"got {words[0]!r} for the seeds")
+        raise _mistake(root, f"got {words[0]!r} for the seeds")
     first = int(match[1])
     last = first if match[2] is None else int(match[2])
     if not first <= last < first + MAX_SEEDS:
-        raise _mistake(description, f"{last - first + 1} seeds; allowed are 1 to {MAX_SEEDS}")
+        raise _mistake(root, f"{last - first + 1} seeds; allowed are 1 to {MAX_SEEDS}")
     size = DEFAULT_SIZE if match[3] is None else (int(match[3]), int(match[4]))
     if not all(_SIDES[0] <= side <= _SIDES[1] for side in size):
-        raise _mistake(description, f"sides are {_SIDES[0]} to {_SIDES[1]} pixels")
-    options = dict(_option(description, word) for word in words[1:])
-    frames = _number(description, "frames", options.get("frames", str(DEFAULT_FRAMES)), 1, 1e6)
-    rate = _number(description, "rate", options.get("rate", str(DEFAULT_RATE)), 0.1, 1000)
+        raise _mistake(root, f"sides are {_SIDES[0]} to {_SIDES[1]} pixels")
+    options = dict(_option(root, word) for word in words[1:])
+    frames = _number(root, "frames", options.get("frames", str(DEFAULT_FRAMES)), 1, 1e6)
+    rate = _number(root, "rate", options.get("rate", str(DEFAULT_RATE)), 0.1, 1000)
     total = (last - first + 1) * int(frames)
     if total > MAX_FRAMES:
         raise _mistake(
-            description,
+            root,
             f"{last - first + 1} seeds with {int(frames)} frames are {total} frames; allowed are "
             f"{MAX_FRAMES} in all, so take fewer seeds or frames",
         )
@@ -143,25 +146,25 @@ def open_street(description: str) -> Dataset:
     videos = tuple(
         StreetVideo(seed, size, int(frames), rate, cache_folder) for seed in range(first, last + 1)
     )
-    return Dataset("street", description, "", ClassMap.load("cityscapes"), videos)
+    return relabelled(Dataset("street", root, "", ClassMap.load("cityscapes"), videos), class_map)
 
 
-def _option(description: str, word: str) -> tuple[str, str]:
+def _option(root: str, word: str) -> tuple[str, str]:
     key, separator, value = word.partition("=")
     if key not in ("frames", "rate", "cache") or not separator or not value:
-        raise _mistake(description, f"got {word!r}")
+        raise _mistake(root, f"got {word!r}")
     return key, value
 
 
-def _number(description: str, name: str, text: str, least: float, most: float) -> float:
+def _number(root: str, name: str, text: str, least: float, most: float) -> float:
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
     if not least <= value <= most or (name == "frames" and value != int(value)):
-        raise _mistake(description, f"got {name}={text}; allowed are {least:g} to {most:g}")
+        raise _mistake(root, f"got {name}={text}; allowed are {least:g} to {most:g}")
     return value
 
 
-def _mistake(description: str, problem: str) -> InputError:
-    return InputError(f"street:{description}: {problem}; write street:{GRAMMAR}")
+def _mistake(root: str, problem: str) -> InputError:
+    return InputError(f"street:{root}: {problem}; write street:{GRAMMAR}")

@@ -1,38 +1,48 @@
-"""What every data set gives: videos, some or all of whose frames have labels."""
+"""The interface of data sets: videos, some or all of whose frames have labels."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tdnet.class_map.classes import UNLABELLED
 from tdnet.class_map.model import ClassMap
+from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
+from tdnet.errors import InputError
 from tdnet_offline.frames import Frame
 
 IGNORED = UNLABELLED
-"""Label of pixels that neither train nor count."""
+"""Label of pixels that are excluded from losses and metrics."""
+LEAD_IN = 30
+"""Frames kept before a labelled one: a second, enough to fill any memory."""
+LONGEST_GAP = 60
+"""Frames between two labelled ones above which the frames between them are left out."""
+
+
+class MissingFilesError(InputError):
+    """Files of a data set are missing; `open_dataset` adds where to get them."""
 
 
 class LabelledVideo(ABC):
-    """Neighbouring frames of one camera, read from where they are each time they are asked for.
+    """Neighbouring frames of one camera, read from their source at each access.
 
     Attributes:
         name: unique in the data set.
-        num_frames: how many frames there are.
+        num_frames: number of frames.
         labelled: indices of the frames that have labels, ascending.
-        frame_rate: frames a second; None if the data set does not say.
-        also_expected: files beside those of its frames that the data set should have.
-        breaks: indices of frames that do not go on where the frame before them ended, ascending;
-            no clip goes across.
-        damage: what ended the reading before the recording's end, so that frames are missing
-            after the last; None: nothing did.
-        unused: a line for each kind of labels that are there and belong to no frame for certain.
+        frame_rate: frames a second; None if unknown.
+        also_expected: files that the data set should have beside those of its frames.
+        breaks: indices of frames that do not continue the frame before them, ascending; no clip
+            spans a break.
+        damage: error that ended the reading before the recording's end; None: no error.
+        unused: a line for each kind of labels that cannot be assigned to a frame.
     """
 
     name: str
@@ -62,21 +72,21 @@ class LabelledVideo(ABC):
         """
 
     def files(self, index: int) -> list[Path]:
-        """Return the files of a frame and its labels; none where they are not files."""
+        """Return the files of a frame and its labels; empty if they are not files."""
         del index
         return []
 
     def frames_before(self, index: int) -> int:
-        """Count the frames before one that show the same view without a break."""
+        """Return the number of frames before one that show the same view without a break."""
         place = bisect_right(self.breaks, index)
         return index - (self.breaks[place - 1] if place else 0)
 
 
 class VideoView(LabelledVideo):
-    """Another video, unchanged; subclasses change what they are for.
+    """Forwards to another video; subclasses override single methods.
 
     Args:
-        video: what is shown.
+        video: to forward to.
     """
 
     def __init__(self, video: LabelledVideo) -> None:
@@ -103,8 +113,8 @@ class Dataset:
 
     Attributes:
         name: of the data set, such as ``cityscapes``.
-        root: where it is, as the user gave it.
-        split: such as ``train``; empty where the data set has none.
+        root: as the user gave it.
+        split: such as ``train``; empty if the data set has none.
         class_map: meaning of the labels.
         videos: in the order of their names.
     """
@@ -117,5 +127,109 @@ class Dataset:
 
     @property
     def num_labelled(self) -> int:
-        """Frames with labels in all videos."""
+        """Number of frames with labels in all videos."""
         return sum(len(video.labelled) for video in self.videos)
+
+
+class RelabelledVideo(VideoView):
+    """A video whose labels are replaced by a table.
+
+    Args:
+        video: its labels are channels of a network.
+        table: (256,) uint8, class id by channel.
+    """
+
+    def __init__(self, video: LabelledVideo, table: npt.NDArray[np.uint8]) -> None:
+        super().__init__(video)
+        self._table = table
+
+    def labels(self, index: int) -> npt.NDArray[np.uint8]:
+        """Return the labels of frame ``index``; see `LabelledVideo.labels`."""
+        return np.asarray(self._table[super().labels(index)], np.uint8)
+
+
+def relabelled(dataset: Dataset, class_map: ClassMap | None) -> Dataset:
+    """Return a data set with the ids of another class map for the same network.
+
+    Args:
+        dataset: its class ids are channels of a network.
+        class_map: maps these channels to ids; None: the data set is returned unchanged.
+
+    Raises:
+        InputError: the class map is for a network with another number of channels.
+    """
+    if class_map is None:
+        return dataset
+    expected = dataset.class_map.num_network_classes
+    if class_map.num_network_classes != expected:
+        raise InputError(
+            f"class map {class_map.name} is for a network of {class_map.num_network_classes} "
+            f"classes; {dataset.name} has {expected}: give one with network: "
+            f"{dataset.class_map.name}"
+        )
+    table = class_map.id_table
+    if np.array_equal(table, dataset.class_map.id_table):
+        return replace(dataset, class_map=class_map)
+    videos = tuple(RelabelledVideo(video, table) for video in dataset.videos)
+    return replace(dataset, class_map=class_map, videos=videos)
+
+
+class CaptureTime(NamedTuple):
+    """Timestamp in nanoseconds and frame id of a frame."""
+
+    stamp_ns: int
+    frame_id: str = ""
+
+
+def find_breaks(frames: Iterable[CaptureTime | None]) -> list[int]:
+    """Return the numbers of frames at which the node would reset its memory, ascending.
+
+    Args:
+        frames: in order; None: unknown, not a break.
+    """
+    policy = ContinuityPolicy()
+    breaks = []
+    for number, taken in enumerate(frames):
+        if taken is not None:
+            reason = policy.check(FrameInfo(taken.stamp_ns, (0, 0), taken.frame_id))
+            if reason not in (None, ResetReason.START):
+                breaks.append(number)
+    return breaks
+
+
+@dataclass(frozen=True)
+class LabelledRange:
+    """A range of frame numbers, some of them labelled.
+
+    Attributes:
+        first: number of the first frame.
+        labelled: numbers of the labelled frames, ascending; the last one ends the range.
+    """
+
+    first: int
+    labelled: tuple[int, ...]
+
+    @property
+    def numbers(self) -> range:
+        """Numbers of all frames."""
+        return range(self.first, self.labelled[-1] + 1)
+
+
+def labelled_ranges(labelled: Sequence[int], first: int = 0) -> Iterator[LabelledRange]:
+    """Yield the ranges of a long recording that its sparse labels need, each with a lead-in.
+
+    Args:
+        labelled: numbers of the labelled frames, ascending.
+        first: smallest number of a frame.
+    """
+    group: list[int] = []
+    for number in labelled:
+        if group and number - group[-1] > LONGEST_GAP:
+            yield LabelledRange(first, tuple(group))
+            first = max(group[-1] + 1, number - LEAD_IN)
+            group = []
+        if not group:
+            first = max(first, number - LEAD_IN)
+        group.append(number)
+    if group:
+        yield LabelledRange(first, tuple(group))

@@ -16,9 +16,9 @@ __all__ = ["Frame", "FrameSource", "ImageFiles", "RefusedFrame", "is_bag", "open
 
 
 def is_bag(path: Path) -> bool:
-    """Return whether a path is a bag: a folder of bag files, or a file by its ending.
+    """Return whether a path is a bag: a folder with metadata or bag files, or a file's suffix.
 
-    A recorder that was killed leaves a folder without a ``metadata.yaml``.
+    A killed recorder leaves a folder without ``metadata.yaml``.
     """
     if path.is_dir():
         return any(
@@ -29,11 +29,11 @@ def is_bag(path: Path) -> bool:
 
 
 def open_source(path: str | Path, topic: str | None = None) -> FrameSource:
-    """Opens a folder of images, an image, a video file or a bag.
+    """Open a folder of images, an image, a video file or a bag.
 
     Args:
         path: a folder with a ``metadata.yaml`` or bag files is a ROS 2 bag, any other holds
-            images; a file is a bag if its ending says so, else a video.
+            images; a file is an image or a bag by its suffix, else a video.
         topic: the bag's image topic; None if it has only one.
 
     Raises:

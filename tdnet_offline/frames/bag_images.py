@@ -1,18 +1,17 @@
-"""Frames from the image messages of a bag, decoded to the same pixels as in the node."""
+"""Frames from the image messages of a bag, decoded to the same pixels as by the node."""
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tdnet.errors import InputError, one_line
 from tdnet.frames.image_encodings import decode_compressed, decode_raw
-from tdnet_offline.bags import IMAGE_TYPES, Bag, open_bag
-from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame
+from tdnet_offline.bags import IMAGE_TYPES, REPAIR, Bag, open_bag
+from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame, median_rate
 
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 MAX_DESCRIPTION = 120
@@ -23,16 +22,16 @@ class BagImages(FrameSource):
     """The images of one topic, in the order in which they were recorded.
 
     A frame is named by its number in the topic and its stamp in nanoseconds,
-    ``000000_1700000000123456789``; stamp and frame id are the header's. Of a damaged bag all
-    that can be read is given, and then one refused frame that tells of the damage.
+    ``000000_1700000000123456789``; stamp and frame id are the header's. Where a bag is damaged,
+    the last frame is a refused one with the reason.
 
     Args:
         path: folder of a ROS 2 bag, or its .mcap or .db3 file, or a ROS 1 .bag file.
         topic: of type Image or CompressedImage; None if the bag has only one such topic.
 
     Raises:
-        InputError: nothing of the bag can be read, or the topic is not in it, holds no images,
-            or is not given though there are several.
+        InputError: the bag cannot be opened, or the topic is not in it, holds no images, or is
+            None though there are several.
     """
 
     def __init__(self, path: Path, topic: str | None = None) -> None:
@@ -44,34 +43,31 @@ class BagImages(FrameSource):
         self.description = one_line(f"{path.name} {self.topic}", MAX_DESCRIPTION)
 
     def __iter__(self) -> Iterator[Frame | RefusedFrame]:
-        """Yields the images; broken messages, and the end of a damaged bag, as refused."""
+        """Yield the images; damaged messages and the end of a damaged bag as refused frames."""
         with open_bag(self._path) as bag:
             records = bag.records([self.topic])
-            damage = bag.damage
             index = 0
             while True:
                 name = f"{index:06d}"
                 try:
                     record = next(records)
                 except StopIteration:
-                    break
-                except Exception as error:
-                    # The readers pass on whatever they meet in damaged bytes.
-                    damage = str(error)
-                    break
+                    return
+                except Exception as error:  # rosbags passes on the exceptions of its storages
+                    yield RefusedFrame(name, bag_damage(error))
+                    return
                 try:
                     frame = frame_of_message(name, bag.decode(record), record.type)
-                # A bag may define its images as it likes, with other fields.
-                except Exception as error:
+                except Exception as error:  # a bag may define image types with other fields
                     frame = RefusedFrame(name, one_line(f"the message is damaged ({error})"))
                 yield frame
                 index += 1
-            if damage:
-                yield RefusedFrame(
-                    name,
-                    f"the bag is damaged, nothing is read after it ({damage}); "
-                    "`ros2 bag reindex` may mend it",
-                )
+
+
+def bag_damage(error: Exception) -> str:
+    """Return one line about the error that ended the reading of a bag."""
+    reason = one_line(str(error) or type(error).__name__)
+    return f"the bag is damaged, nothing is read after this point ({reason}); {REPAIR}"
 
 
 def frame_of_message(name: str, message: Any, kind: str) -> Frame | RefusedFrame:  # noqa: ANN401
@@ -79,8 +75,8 @@ def frame_of_message(name: str, message: Any, kind: str) -> Frame | RefusedFrame
 
     Args:
         name: the message's number in its topic.
-        message: with the fields of its type; a strange one may lack some.
-        kind: its type.
+        message: of a type named ``kind``, which the bag may define otherwise than ROS.
+        kind: type of the message.
     """
     stamp_ns = header_stamp_ns(message)
     name = f"{name}_{stamp_ns}"
@@ -108,10 +104,10 @@ def header_stamp_ns(message: Any) -> int:  # noqa: ANN401
 
 
 def choose_image_topic(path: Path, topic: str | None, bag: Bag) -> str:
-    """Return a topic if it holds images; of None the bag's only one.
+    """Return the topic if it holds images; for None the bag's only image topic.
 
     Raises:
-        InputError: it does not, or the bag has several; lists them.
+        InputError: it holds none, or the bag has several image topics; lists them.
     """
     images = sorted(name for name, info in bag.topics.items() if info.type in IMAGE_TYPES)
     listed = ", ".join(images) or "none"
@@ -130,11 +126,8 @@ def choose_image_topic(path: Path, topic: str | None, bag: Bag) -> str:
 
 
 def _frame_rate(bag: Bag, topic: str) -> float | None:
-    """Frames a second at the start of the recording; None if it does not say."""
+    """Return frames a second at the start of the recording; None if unknown."""
     times: list[int] = []
-    # Whoever reads the frames will meet the damage again, and report it.
-    with suppress(Exception):
+    with suppress(Exception):  # damage is reported when the frames are read
         times.extend(record.stamp_ns for record in islice(bag.records([topic]), _TIMED_FRAMES))
-    gaps = [later - earlier for earlier, later in pairwise(times)]
-    gap = statistics.median(gaps) if gaps else 0
-    return 1e9 / gap if gap > 0 else None
+    return median_rate(times)

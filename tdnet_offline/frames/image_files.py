@@ -1,4 +1,4 @@
-"""Frames from image files: a folder's in natural order of their names, or a single one."""
+"""Frames from image files: those of a folder in natural order of their names, or a single one."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class ImageFiles(FrameSource):
     """The images of a folder (not of its subfolders), or one image.
 
     Args:
-        path: a folder with at least one PNG or JPEG, or such a file. Hidden files are passed over.
+        path: a folder with at least one PNG or JPEG, or such a file. Hidden files are ignored.
 
     Raises:
-        InputError: the folder has no image, or two with the same name but for the ending.
+        InputError: the folder has no image, or two with the same name but for the suffix.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,10 +32,10 @@ class ImageFiles(FrameSource):
         self.frame_rate = None
 
     def __iter__(self) -> Iterator[Frame | RefusedFrame]:
-        """Yields the images, named as their files without the ending."""
+        """Yield the images, named as their files without the suffix."""
         for file in self._files:
             try:
-                # Both are decoded by their content, as a camera's JPEG named .png is no harm here.
+                # The content decides, not the suffix.
                 content = _read(file)
                 kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
                 image = decode_compressed(kind, content)
@@ -53,7 +53,7 @@ def _read(file: Path) -> bytes:
 
 
 def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
-    """Sort key by which ``frame2`` comes before ``frame10``."""
+    """Return a sort key by which ``frame2`` comes before ``frame10``."""
     parts = re.split(r"([0-9]+)", name)
     return tuple((1, int(part)) if part.isdecimal() else (0, part) for part in parts)
 
@@ -62,7 +62,7 @@ def image_files(folder: Path) -> list[Path]:
     """Return the PNG and JPEG files of a folder in natural order of their names.
 
     Raises:
-        InputError: there is none, or two with the same name but for the ending.
+        InputError: there is none, or two with the same name but for the suffix.
     """
     files = [
         file

@@ -1,10 +1,12 @@
-"""What every source of frames gives: pictures in order, and a word for each that is broken."""
+"""The interface of frame sources: images in order, and a reason for each that is refused."""
 
 from __future__ import annotations
 
+import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +17,9 @@ class Frame:
     """One camera image.
 
     Attributes:
-        name: unique within the source; outputs take it as file name.
-        stamp_ns: acquisition time in nanoseconds; None where the source has none.
-        frame_id: name of the camera's coordinate frame; empty where the source has none.
+        name: unique within the source; used as file name of outputs.
+        stamp_ns: acquisition time in nanoseconds; None if the source has none.
+        frame_id: name of the camera's coordinate frame; empty if the source has none.
         image: (H, W, 3) uint8 RGB.
     """
 
@@ -29,10 +31,10 @@ class Frame:
 
 @dataclass(frozen=True)
 class RefusedFrame:
-    """A frame that cannot be decoded; the source goes on with the next one.
+    """A frame that cannot be decoded; the source continues with the next one.
 
     Attributes:
-        name: where it is in the source.
+        name: its position in the source.
         reason: one line.
     """
 
@@ -41,12 +43,12 @@ class RefusedFrame:
 
 
 class FrameSource(ABC):
-    """Frames in order, as often as it is iterated.
+    """Frames in order; can be iterated several times.
 
     Attributes:
         description: one line for the progress bar.
-        num_frames: how many there are; None if that is not known beforehand.
-        frame_rate: frames a second; None if the source does not say.
+        num_frames: number of frames; None if unknown beforehand.
+        frame_rate: frames a second; None if unknown.
     """
 
     description: str
@@ -55,4 +57,11 @@ class FrameSource(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame | RefusedFrame]:
-        """Yields the frames, oldest first."""
+        """Yield the frames, oldest first."""
+
+
+def median_rate(stamps_ns: Iterable[int]) -> float | None:
+    """Return frames a second by the median gap of timestamps; None if there is no positive one."""
+    gaps = [later - earlier for earlier, later in pairwise(stamps_ns)]
+    gap = statistics.median(gaps) if gaps else 0
+    return 1e9 / gap if gap > 0 else None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 
-# FFmpeg also takes lists of other files and addresses, and even text, for a video.
+# FFmpeg also accepts lists of other files and addresses, and even text, as a video.
 CONTAINERS = (
     *("mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "ogg", "flv", "asf", "mxf"),
     *("h264", "hevc", "mpegvideo", "m4v", "ivf", "obu", "mjpeg", "gif", "yuv4mpegpipe"),
@@ -29,13 +29,13 @@ _CONTAINER_OPTIONS = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitel
 
 
 class VideoFile(FrameSource):
-    """The first video stream of a file; frames are numbered from 000000, their time is the stamp.
+    """The first video stream of a file; named by number from 000000, stamped with their time.
 
     Args:
-        path: a file in one of `CONTAINERS`, and any codec that FFmpeg reads.
+        path: a file in one of `CONTAINERS`, with any codec that FFmpeg reads.
 
     Raises:
-        InputError: the file is no video, or is cut off where its index was.
+        InputError: the file is not a video, or its index is cut off.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,12 +47,12 @@ class VideoFile(FrameSource):
             self.frame_rate = float(stream.average_rate) if stream.average_rate else None
 
     def __iter__(self) -> Iterator[Frame | RefusedFrame]:
-        """Yields the frames; damaged ones, and a missing end, as refused."""
+        """Yield the frames; damaged ones and a missing end as refused frames."""
         with self._open() as container:
             stream = container.streams.video[0]
-            # Threads that take whole frames swallow errors.
+            # With a thread for each frame, errors are lost.
             stream.thread_type = "SLICE"
-            # Otherwise decoders paint over what they cannot read and call it a frame.
+            # Otherwise decoders conceal what they cannot read.
             stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
             for index, decoded in enumerate(self._decode(container, stream)):
                 name = f"{index:06d}"
@@ -70,12 +70,12 @@ class VideoFile(FrameSource):
             ) from error
         if not container.streams.video:
             container.close()
-            raise InputError(f"{self._path}: this file has no video in it")
+            raise InputError(f"{self._path}: this file has no video stream")
         return container
 
     @staticmethod
     def _decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame | str]:
-        """Gives decoded frames, or the reason why there is none."""
+        """Yield decoded frames, or the reason why one is missing."""
         end = 0.0
         packets = container.demux(stream)
         while True:
@@ -113,9 +113,9 @@ def _frame(name: str, decoded: VideoFrame) -> Frame | RefusedFrame:
 
 
 def _ends_early(container: InputContainer, stream: VideoStream, end: float) -> bool:
-    """Whether the frames stop before the duration that the file declares.
+    """Return whether the frames stop before the duration that the file declares.
 
-    Only said of a file with nothing but the video: sound may last longer than the picture.
+    Checked only for files with a single stream: sound may last longer than the picture.
     """
     if len(container.streams) > 1 or not container.duration or not stream.average_rate:
         return False

@@ -1,3 +1,3 @@
-"""What the offline tools write: images, videos; every file whole or not there."""
+"""Output files: images, videos, folders; each is written completely or not at all."""
 
 from __future__ import annotations

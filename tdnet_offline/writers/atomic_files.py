@@ -1,4 +1,4 @@
-"""Output files that are whole or not there."""
+"""Output files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside `path`, and moves the file to `path` if all went well.
+    """Yield a temporary path beside `path`, and move the file to `path` on success.
 
-    The temporary path has the same ending, since writers tell formats by it. Missing folders are
-    created. Whatever goes wrong, a file that was at `path` stays as it was.
+    The temporary path has the same suffix, which selects the format in many writers. Missing
+    folders are created. On failure an existing file at `path` is unchanged.
 
     Raises:
         OSError: a folder or the file cannot be written.
@@ -24,7 +24,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        # The user knows the file by this name; errors while writing have none at all.
+        # Errors while writing name no file; the user knows this one.
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)

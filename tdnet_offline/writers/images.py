@@ -1,4 +1,4 @@
-"""PNG files of labels and overlays, encoded beside the inference by a few threads."""
+"""PNG files of labels and overlays, encoded by a few threads beside the inference."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ MAX_WAITING = 8
 class PngWriter:
     """Writes PNGs in the background; leaving its context waits for the last one.
 
-    At most `MAX_WAITING` images wait, so that a slow disk slows the caller down instead of filling
-    the memory.
+    At most `MAX_WAITING` images are queued: with a slow disk `write` blocks.
     """
 
     def __init__(self) -> None:
@@ -29,21 +28,21 @@ class PngWriter:
         self._waiting: deque[Future[None]] = deque()
 
     def write(self, path: Path, image: npt.NDArray[np.uint8]) -> None:
-        """Queues an image.
+        """Queue an image.
 
         Args:
-            path: where it goes; a file there is replaced, missing folders are created.
-            image: (H, W) uint8 labels or (H, W, 3) uint8 RGB; must not be changed afterwards.
+            path: of the file; an existing one is replaced, missing folders are created.
+            image: (H, W) uint8 labels or (H, W, 3) uint8 RGB; do not change it afterwards.
 
         Raises:
-            OSError: an image queued before could not be written.
+            OSError: an earlier image could not be written.
         """
         while len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft().result()
         self._waiting.append(self._threads.submit(write_png, path, image))
 
     def __enter__(self) -> PngWriter:
-        """Starts writing."""
+        """Return the writer."""
         return self
 
     def __exit__(
@@ -52,7 +51,7 @@ class PngWriter:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Finishes what is queued.
+        """Write all queued images.
 
         Raises:
             OSError: an image could not be written.

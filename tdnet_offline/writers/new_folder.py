@@ -1,4 +1,4 @@
-"""An output folder that is whole or not there."""
+"""An output folder that is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def check_new(folder: Path) -> None:
-    """Refuse a folder that holds something, before long work for it.
+    """Check that an output folder is new or empty, before long work for it.
 
     Raises:
         InputError: it is a file, or not empty.
-        OSError: it cannot be looked at.
+        OSError: it cannot be read.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; give a new folder, or an empty one")
@@ -29,18 +29,17 @@ def check_new(folder: Path) -> None:
 
 @contextmanager
 def new_folder(folder: Path, last: str) -> Iterator[Path]:
-    """Gives a temporary folder, whose files are in `folder` if all went well.
+    """Yield a temporary folder, and move its files to `folder` on success.
 
-    A folder that is there stays the one that it is, since something may be mounted there, or a
-    shell stand in it.
+    An existing folder is filled, not replaced: it may be a mount point or a working directory.
 
     Args:
         folder: new, or empty.
-        last: name of the file that tells readers that the folder is whole.
+        last: name of the file by which readers recognise a complete folder; moved last.
 
     Raises:
         InputError: `folder` is a file, or not empty.
-        OSError: something cannot be written; nothing is left of it.
+        OSError: something cannot be written; no file of it is left.
     """
     check_new(folder)
     target = folder.resolve()
@@ -66,10 +65,10 @@ def new_folder(folder: Path, last: str) -> Iterator[Path]:
 
 
 def _move(source: Path, target: Path, last: str) -> None:
-    """Move all of a folder into the one that it is in.
+    """Move all files of a folder into the folder that contains it.
 
     Raises:
-        OSError: something has come there meanwhile, or it is not possible; nothing was moved.
+        OSError: a file of that name exists by now, or a move failed; nothing is moved.
     """
     names = sorted((path.name for path in source.iterdir()), key=lambda name: name == last)
     moved = []
@@ -87,7 +86,7 @@ def _move(source: Path, target: Path, last: str) -> None:
 
 @contextmanager
 def _named(folder: Path) -> Iterator[None]:
-    """Let errors name the folder as the user did, and not the temporary one."""
+    """Name the folder as the user did in errors, not the temporary one."""
     try:
         yield
     except OSError as error:
@@ -99,7 +98,7 @@ def _of(folder: Path, error: OSError) -> OSError:
 
 
 def _is_of(error: OSError, temporary: Path) -> bool:
-    """Whether an error is about what was written, and not about something that was read."""
+    """Return whether an error concerns the written files, and not files that were read."""
     if isinstance(error.filename, str):
         return Path(error.filename).is_relative_to(temporary)
     return error.errno in _NO_ROOM

@@ -25,9 +25,9 @@ DEFAULT_FRAME_RATE = 10.0
 MIN_FRAME_RATE = 1.0
 MAX_FRAME_RATE = 120.0
 MAX_PAUSE = 2.0
-"""Seconds that a picture stands at most: a recording of two drives is no video of a day."""
+"""Longest time that a frame is shown, in seconds, however long the gap of the recording."""
 TICKS = 90_000
-"""Units of time in a second, as is usual for H.264."""
+"""Time units per second, the usual number for H.264."""
 
 
 class _Encoder(NamedTuple):
@@ -39,23 +39,23 @@ class _Encoder(NamedTuple):
 class VideoWriter:
     """Writes a video of the first frame's size; leaving its context finishes the file.
 
-    Coded as H.264, or as MPEG-4 where this FFmpeg cannot. Without a frame no file is made; nor
-    if the context is left by an error.
+    Encodes H.264, or MPEG-4 if this FFmpeg has no H.264 encoder. No file is written without a
+    frame, or if the context is left by an exception.
 
     Args:
-        path: the file; its ending is the container. A file there is replaced.
+        path: the file; its suffix selects the container. An existing file is replaced.
         frame_rate: frames a second, limited to `MIN_FRAME_RATE` and `MAX_FRAME_RATE`; None means
             `DEFAULT_FRAME_RATE`.
 
     Raises:
-        InputError: an ending that is not in `VIDEO_SUFFIXES`.
+        InputError: a suffix that is not in `VIDEO_SUFFIXES`.
     """
 
     def __init__(self, path: Path, frame_rate: float | None = None) -> None:
         if path.suffix.lower() not in VIDEO_SUFFIXES:
             raise InputError(f"{path}: a video must end in one of {', '.join(VIDEO_SUFFIXES)}")
         self._path = path
-        # Recordings claim rates that no player or container knows.
+        # Recordings may declare rates that no player or container supports.
         rate = min(max(frame_rate or DEFAULT_FRAME_RATE, MIN_FRAME_RATE), MAX_FRAME_RATE)
         self._rate = Fraction(rate).limit_denominator(1001)
         self._ticks = 0
@@ -64,12 +64,12 @@ class VideoWriter:
         self._encoder: _Encoder | None = None
 
     def write(self, image: npt.NDArray[np.uint8], stamp_ns: int | None = None) -> None:
-        """Appends a frame.
+        """Append a frame.
 
         Args:
-            image: (H, W, 3) uint8 RGB. Another size than the first frame's is fitted into it.
-            stamp_ns: when the camera took it, nanoseconds; it is shown for as long after the
-                frame before it. Without one, or one that goes back, it follows one period later.
+            image: (H, W, 3) uint8 RGB. A frame of another size is fitted into the first.
+            stamp_ns: capture time in nanoseconds; None, or a stamp that goes back: one period
+                after the previous frame.
 
         Raises:
             OSError: the file cannot be written.
@@ -85,7 +85,7 @@ class VideoWriter:
         container.mux(stream.encode(frame))
 
     def __enter__(self) -> VideoWriter:
-        """Starts; the file is opened by the first frame."""
+        """Return the writer; the first frame opens the file."""
         return self
 
     def __exit__(
@@ -94,7 +94,7 @@ class VideoWriter:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Finishes the file, or removes it after an error.
+        """Finish the file, or remove it after an exception.
 
         Raises:
             OSError: the file cannot be written.
@@ -109,7 +109,7 @@ class VideoWriter:
 
     def _start(self, image: npt.NDArray[np.uint8]) -> _Encoder:
         height, width = image.shape[:2]
-        # 4:2:0, which every player shows, needs even sides.
+        # 4:2:0, which every player supports, needs even sides.
         size = (height + height % 2, width + width % 2)
         temporary = self._resources.enter_context(replacing(self._path))
         container = self._resources.enter_context(av.open(str(temporary), "w"))
@@ -129,7 +129,7 @@ class VideoWriter:
 
 
 def _fit(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Scales down if too large, keeps the proportions, and fills up by repeating the edge."""
+    """Scale down if too large, keep the aspect ratio, and pad by repeating the edge."""
     height, width = size
     scale = min(height / image.shape[0], width / image.shape[1], 1.0)
     if scale < 1:

@@ -93,6 +93,21 @@ def write_bag(
     return path
 
 
+def damage_bag(bag: Path, pixels: bytes) -> None:
+    """Break the message of an sqlite3 bag that holds these pixels.
+
+    SQLite stores a long message as a chain of pages, each beginning with the number of the next.
+    """
+    (file,) = bag.glob("*.db3")
+    content = bytearray(file.read_bytes())
+    middle = len(pixels) // 2
+    found = max(content.find(pixels[at : at + 64]) for at in (middle, middle + 64))
+    assert found >= 0
+    page = found // 4096 * 4096
+    content[page : page + 4] = b"\xff" * 4
+    file.write_bytes(content)
+
+
 def write_video(
     path: Path,
     images: Sequence[npt.NDArray[np.uint8]],

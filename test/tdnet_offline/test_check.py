@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from support.dataset_trees import add_camvid
 from support.labelled import picture, write_labels
-from support.media import SECOND, raw_message, read_image, write_bag, write_image
+from support.media import SECOND, damage_bag, raw_message, read_image, write_bag, write_image
 from support.videos import MemoryVideo, dataset_of
 
 from tdnet import ClassMap
 from tdnet_offline.command import main
 from tdnet_offline.datasets import Dataset
-from tdnet_offline.datasets.checking import check_dataset, find_missing, places_to_read
 from tdnet_offline.datasets.cityscapes import read_label_ids
-from tdnet_offline.datasets.files import FileVideo
+from tdnet_offline.datasets.inspection import find_missing, inspect_dataset, places_to_read
+from tdnet_offline.datasets.picture_files import FileVideo
 from tdnet_offline.street import StreetDrive
 from tdnet_offline.street_bag import write_street_bag
 
@@ -141,16 +141,14 @@ def test_bags_and_class_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_a_damaged_bag_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    drive = StreetDrive(3, (32, 48))
-    write_street_bag(tmp_path / "bag", drive, 6, storage="mcap")
-    (storage,) = (tmp_path / "bag").glob("*.mcap")
-    whole = storage.read_bytes()
-    storage.write_bytes(whole[: whole.index(drive.frame(5).image.tobytes())])
+    drive = StreetDrive(3, (64, 96))
+    write_street_bag(tmp_path / "bag", drive, 6)
+    damage_bag(tmp_path / "bag", drive.frame(5).image.tobytes())
     words = ["--topic", "/camera/image_raw", "--label-topic", "/camera/labels"]
     assert main(["check", str(tmp_path / "bag"), *words]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("1 video, 5 frames ")
-    assert lines[-1].startswith("problem: bag: the bag is damaged, nothing is read after it (")
+    assert lines[-1].startswith("problem: bag: the bag is damaged, nothing is read")
 
 
 def test_breaks_of_a_recording_are_counted(
@@ -198,9 +196,9 @@ def test_many_missing_files_take_no_longer_one_by_one(tmp_path: Path) -> None:
         dataset = Dataset("mine", "", "", ClassMap.load("cityscapes"), (video,))
         started = time.process_time()
         missing, places = find_missing(dataset)
-        findings = check_dataset(dataset, missing, everything=True)
+        inspection = inspect_dataset(dataset, missing, everything=True)
         times.append((time.process_time() - started) / count)
-        assert (len(missing), len(places), findings.problems) == (count, count, [])
+        assert (len(missing), len(places), inspection.problems) == (count, count, [])
     # Were each compared with all others, eight times as many would take eight times as long.
     assert times[1] < 3 * times[0]
 

@@ -20,7 +20,7 @@ from tdnet_offline.street_bag import write_street_bag
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^    (tdnet .*)$", PAGE, re.MULTILINE)
+COMMANDS = re.findall(r"^    (?:PYTHONPATH=\. )?(tdnet .*)$", PAGE, re.MULTILINE)
 # By the number of the first frame that the page gives for a video.
 VIDEOS = {"0006R0.MXF": 8, "0016E5.MXF": 8, "0005VD.MXF": 8, "01TP_extract.avi": 6670}
 
@@ -112,6 +112,17 @@ def test_the_street(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(f"tdnet check {small}", data) == 0
     assert "2 videos, 24 frames at 17.0 a second, 24 labelled" in capsys.readouterr().out
     assert list((data / "street-cache").rglob("*.npy"))
+
+
+def test_another_format(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (text,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (data / "arrays/val").mkdir(parents=True)
+    Path("my_data.py").write_text(text, encoding="utf-8")
+    frames = np.stack(drive(6))
+    np.savez(data / "arrays/val/drive.npz", frames=frames, labels=frames[..., 0] % 19)
+    monkeypatch.syspath_prepend(".")
+    for line in commands("/data/arrays"):
+        assert run(line, data) == 0
 
 
 def test_the_snippet_runs() -> None:

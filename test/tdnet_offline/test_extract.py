@@ -278,7 +278,7 @@ def test_nothing_is_overwritten_and_another_drive_may_join(
     capsys.readouterr()
     assert main(["extract", str(tmp_path / "drive"), str(root), "--every", "2"]) == 2
     error = capsys.readouterr().err
-    assert re.fullmatch(r"tdnet: .*frames/drive-000006 is there already; remove .*\n", error)
+    assert re.fullmatch(r"tdnet: .*frames/drive-000006 exists already; remove .*\n", error)
     assert {path: path.read_bytes() for path in root.rglob("*.png")} == before
 
 

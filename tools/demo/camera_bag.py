@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tdnet.errors import InputError
-from tdnet_offline.bags import BagRecord, image_topics, message_types, open_bag
-from tdnet_offline.bags.record import Bag
+from tdnet_offline.bags import REPAIR, Bag, BagRecord, image_topics, message_types, open_bag
 from tdnet_offline.frames import Frame
 from tdnet_offline.frames.bag_images import COMPRESSED, BagImages
 from tdnet_offline.street_bag import LABEL_TOPIC
@@ -82,27 +81,25 @@ class CameraBag:
         """Yields the messages in the order in which they were recorded.
 
         Raises:
-            InputError: the bag is damaged; all before that place was given.
+            InputError: the bag is damaged; all messages before the damage are yielded first.
         """
         is_ros1 = self.path.suffix == ".bag"
         with open_bag(self.path) as bag:
-            damage, count = bag.damage, 0
+            count = 0
             records = bag.records([self.topic])
             while True:
                 try:
                     record = next(records, None)
                     if record is None:
-                        break
+                        return
                     data = _to_ros2(bag, record) if is_ros1 else record.data
                     message = CameraMessage(record.stamp_ns, header_stamp_ns(data), data)
-                except Exception as error:
-                    # The readers pass on whatever they meet in damaged bytes.
-                    damage = str(error)
-                    break
+                except Exception as error:  # rosbags passes on the exceptions of its storages
+                    raise InputError(
+                        f"{self.path}: damaged after {count} frames ({error}); {REPAIR}"
+                    ) from error
                 yield message
                 count += 1
-            if damage:
-                raise InputError(f"{self.path}: damaged after {count} frames ({damage})")
 
     def frames(self) -> Iterator[Frame]:
         """Yields the camera images that can be decoded."""

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from support.labelled import picture
-from support.media import SECOND, compressed_message, raw_message, write_bag
+from support.media import SECOND, compressed_message, damage_bag, raw_message, write_bag
 from torch.utils.data import DataLoader
 
 from tdnet.errors import InputError, UnknownNameError
@@ -250,21 +250,19 @@ def test_no_clip_goes_across_a_break_of_the_recording(tmp_path: Path) -> None:
 def test_the_damage_of_a_bag_is_kept_on_its_video(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    drive = StreetDrive(5, (32, 48))
+    drive = StreetDrive(5, (64, 96))
     topics = {"topic": "/camera/image_raw", "label_topic": "/camera/labels"}
-    write_street_bag(tmp_path / "street", drive, 6, storage="mcap")
+    write_street_bag(tmp_path / "street", drive, 6)
     assert open_dataset(str(tmp_path / "street"), **topics).videos[0].damage is None
-    (storage,) = (tmp_path / "street").glob("*.mcap")
-    whole = storage.read_bytes()
-    storage.write_bytes(whole[: whole.index(drive.frame(4).image.tobytes())])
+    damage_bag(tmp_path / "street", drive.frame(4).image.tobytes())
     dataset = open_dataset(str(tmp_path / "street"), **topics)
     (video,) = dataset.videos
     assert (video.num_frames, list(video.labelled)) == (4, [0, 1, 2, 3])
-    assert (video.damage or "").startswith("the bag is damaged, nothing is read after it (")
+    assert (video.damage or "").startswith("the bag is damaged, nothing is read after")
     ClipDataset(dataset, 2)
     assert [record.message for record in caplog.records] == [f"street: {video.damage}"]
-    storage.write_bytes(whole[: whole.index(drive.frame(0).labels.tobytes())])
-    with pytest.raises(InputError, match="the 0 labels .* the 1 images' .*: the bag is damaged"):
+    damage_bag(tmp_path / "street", drive.frame(0).image.tobytes())
+    with pytest.raises(InputError, match="the 0 labels .* the 0 images' .*: the bag is damaged"):
         open_dataset(str(tmp_path / "street"), **topics)
 
 

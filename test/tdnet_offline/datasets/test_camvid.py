@@ -13,7 +13,7 @@ from support.media import write_image
 from tdnet import ClassMap
 from tdnet.errors import InputError
 from tdnet_offline.datasets import ClipDataset, open_dataset
-from tdnet_offline.datasets.camvid import misnumbered, read_colours, split_of
+from tdnet_offline.datasets.camvid import check_frame_numbers, read_colours, split_of
 
 # The colours of the data set's label_colors.txt, gathered as SegNet did it: the 11 classes that
 # all results on CamVid are about.
@@ -146,20 +146,20 @@ def test_frames_that_are_off_by_some_are_noticed(tmp_path: Path) -> None:
         write_image(
             tmp_path / f"frames/0006R0/{camvid_stem('0006R0', number)}.png", film[number + 1]
         )
-    (line,), unknown = misnumbered(str(tmp_path))
+    (line,), unknown = check_frame_numbers(str(tmp_path))
     assert unknown == []
     assert line.endswith(
         "frame N looks like still N+1; change the numbers of the extracted frames by +1"
     )
     for number in range(905, 1090):
         write_image(tmp_path / f"frames/0006R0/{camvid_stem('0006R0', number)}.png", film[number])
-    assert misnumbered(str(tmp_path)) == ([], [])
+    assert check_frame_numbers(str(tmp_path)) == ([], [])
     # One that cannot be read does not keep the others from being compared.
     write_image(tmp_path / f"frames/0006R0/{camvid_stem('0006R0', 931)}.png", film[900])
     for damaged in ("frames/0006R0/0006R0_f00958.png", "701_StillsRaw_full/0006R0_f00990.png"):
         (tmp_path / damaged).write_bytes(b"\x89PNG broken")
     (tmp_path / "701_StillsRaw_full/copy of one.png").write_bytes(b"")
-    wrong, unknown = misnumbered(str(tmp_path))
+    wrong, unknown = check_frame_numbers(str(tmp_path))
     assert unknown == []
     assert len(wrong) == 3
     for line, name in zip(sorted(wrong), ("f00990", "copy of one", "f00958"), strict=True):
@@ -168,7 +168,7 @@ def test_frames_that_are_off_by_some_are_noticed(tmp_path: Path) -> None:
 
 def test_numbers_that_cannot_be_compared_are_said(tmp_path: Path) -> None:
     add_camvid(tmp_path, "0006R0", [930, 960], list(range(954, 961)))
-    wrong, (line,) = misnumbered(str(tmp_path))
+    wrong, (line,) = check_frame_numbers(str(tmp_path))
     assert wrong == []
     assert line.startswith(f"{tmp_path}/frames/0006R0: its numbers could not be compared")
 
@@ -181,7 +181,7 @@ def test_what_is_missing_or_strange_is_named(tmp_path: Path) -> None:
     video = open_dataset(f"camvid:{tmp_path}").videos[0]
     with pytest.raises(InputError, match=r"0006R0_f00930\.png: does not exist"):
         video.frame(0)
-    with pytest.raises(InputError, match=r"0006R0_f00930_L\.png: no coloured picture"):
+    with pytest.raises(InputError, match=r"0006R0_f00930_L\.png: not a coloured picture"):
         video.labels(0)
     write_labels(tmp_path / "LabeledApproved_full/strange_L.png", np.zeros((6, 8), np.uint8))
     with pytest.raises(InputError, match=r"strange_L\.png: not a name like 0006R0_f00930"):

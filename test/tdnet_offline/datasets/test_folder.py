@@ -54,7 +54,7 @@ def test_labels_belong_to_frames_of_the_same_name(root: Path) -> None:
 
 def test_a_given_class_map_counts(root: Path) -> None:
     (root / "class_map.yaml").unlink()
-    with pytest.raises(InputError, match=r"class_map\.yaml: not there; write .* or give"):
+    with pytest.raises(InputError, match=r"class_map\.yaml: does not exist; write .* or give"):
         open_dataset(f"folder:{root}")
     given = ClassMap.load("camvid")
     assert open_dataset(f"folder:{root}", class_map=given).class_map is given
@@ -85,7 +85,7 @@ def test_lists_choose_videos_and_frames(root: Path) -> None:
     val = open_dataset(f"folder:{root}", "val")
     assert labelled(val) == {"drive10": [8, 11]}
     assert (val.split, val.videos[0].num_frames) == ("val", 12)
-    with pytest.raises(InputError, match=r"test\.txt: not there, but lists for train, val are"):
+    with pytest.raises(InputError, match=r"test\.txt: does not exist, but lists for train"):
         open_dataset(f"folder:{root}", "test")
 
 

@@ -140,7 +140,7 @@ def test_missing_and_damaged_files_are_named(root: Path, name: str) -> None:
     with pytest.raises(InputError, match=rf"{name}: .*read"):
         open_dataset(f"nyudv2:{root}")
     (root / name).unlink()
-    with pytest.raises(InputError, match=rf"{name}: not there; https://cs\.nyu\.edu"):
+    with pytest.raises(InputError, match=rf"{name}: does not exist; https://cs\.nyu\.edu"):
         open_dataset(f"nyudv2:{root}")
 
 

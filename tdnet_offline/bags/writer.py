@@ -1,4 +1,4 @@
-"""Writes ROS 2 bags that real ROS 2, from Humble on, plays."""
+"""Write ROS 2 bags that ROS 2 from Humble on can play."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tdnet.errors import InputError
 STORAGES = ("sqlite3", "mcap")
 _FOREVER = QosTime(9223372036, 854775807)
 _PLUGINS = {"sqlite3": StoragePlugin.SQLITE3, "mcap": StoragePlugin.MCAP}
-# Version 9 changed how QoS is written, which Humble cannot read.
+# Humble cannot read the QoS of version 9.
 _METADATA_VERSION: Literal[8] = 8
 
 
@@ -32,7 +32,7 @@ class BagWriter:
 
     Args:
         path: folder of the bag; it must not exist.
-        types: that know the messages to be written.
+        types: with the messages to be written.
         storage: "sqlite3" or "mcap".
 
     Raises:
@@ -49,7 +49,7 @@ class BagWriter:
         self._writer = Writer(path, version=_METADATA_VERSION, storage_plugin=_PLUGINS[storage])
 
     def __enter__(self) -> BagWriter:
-        """Opens the bag."""
+        """Open the bag."""
         self._writer.open()
         return self
 
@@ -59,18 +59,18 @@ class BagWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Finishes the bag, so that what was written can be read even after an exception."""
+        """Finish the bag; it is readable even after an exception."""
         self._writer.close()
 
     def write(self, topic: str, message: Any, stamp_ns: int, *, latched: bool = False) -> None:  # noqa: ANN401
-        """Writes a message.
+        """Write a message.
 
         Args:
-            topic: its name; all messages of a topic are of one type.
+            topic: its name; all messages of a topic have one type.
             message: built with the bag's types.
-            stamp_ns: when it was recorded, nanoseconds since the epoch.
-            latched: whether late subscribers get the last message, as the publisher offered it;
-                the topic's first message decides.
+            stamp_ns: time of recording, nanoseconds since the epoch.
+            latched: record a publisher that is transient local; the topic's first message
+                decides.
         """
         name = message.__msgtype__
         connection = self._connections.get(topic)
@@ -83,7 +83,7 @@ class BagWriter:
 
 
 def _qos(latched: bool) -> Qos:
-    """Return what the publisher offered: reliable, which every subscriber takes."""
+    """Return the offered QoS: reliable, which is compatible with every subscriber."""
     return Qos(
         history=QosHistory.KEEP_LAST,
         depth=1 if latched else 10,

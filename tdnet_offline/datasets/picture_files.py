@@ -1,10 +1,10 @@
-"""Label pictures as files: class ids, also behind a palette, or the colours of classes."""
+"""Videos of picture files, and label pictures: class ids, palette indices, or class colours."""
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -14,21 +14,87 @@ import numpy.typing as npt
 from tdnet._util.regular_files import file_problem
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
+from tdnet.frames.image_encodings import decode_compressed
 from tdnet.frames.image_files import MAX_FILE_BYTES, read_picture
-from tdnet_offline.datasets.video import IGNORED
+from tdnet_offline.datasets.video import IGNORED, LabelledVideo
+from tdnet_offline.frames import Frame
+
+LabelReader = Callable[[Path], npt.NDArray[np.uint8]]
+"""Reads a label file as (H, W) uint8 ids of the data set's class map, 255 = ignored."""
 
 _LISTED = 5
 _HEADER = slice(8, 33)
-"""Where a PNG's header is, with its length and checksum."""
+"""Position of a PNG's header, with its length and checksum."""
 _BIT_DEPTH, _COLOUR_TYPE = 24, 25
 _GREY, _PALETTE = 0, 3
+
+
+class FileVideo(LabelledVideo):
+    """Neighbouring frames, each a PNG or JPEG.
+
+    Args:
+        name: unique in the data set.
+        frames: files of the frames.
+        labels: files of the labels by index of their frame.
+        read_labels: reads such a file; can be pickled.
+        frame_rate: frames a second; None if it is not known.
+        also_expected: further files that the data set should have.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        frames: Sequence[Path],
+        labels: Mapping[int, Path],
+        read_labels: LabelReader,
+        frame_rate: float | None = None,
+        also_expected: Sequence[Path] = (),
+    ) -> None:
+        self.name = name
+        self.num_frames = len(frames)
+        self.labelled = sorted(labels)
+        self.frame_rate = frame_rate
+        self._frames, self._labels = frames, labels
+        self._read_labels = read_labels
+        self.also_expected = also_expected
+
+    def frame(self, index: int) -> Frame:
+        """Return frame ``index``; see `LabelledVideo.frame`."""
+        path = self._frame_file(index)
+        stamp = None if self.frame_rate is None else round(index * 1e9 / self.frame_rate)
+        return Frame(path.stem, stamp, "", read_image(path))
+
+    def labels(self, index: int) -> npt.NDArray[np.uint8]:
+        """Return the labels of frame ``index``; see `LabelledVideo.labels`."""
+        path = self._labels.get(index)
+        if path is None:
+            raise InputError(f"{self._frame_file(index)}: has no labels")
+        labels = self._read_labels(path)
+        frame = self._frame_file(index)
+        size = image_size(frame)
+        if labels.shape != size:
+            raise InputError(
+                f"{path}: labels of {labels.shape[0]} x {labels.shape[1]} for a frame of "
+                f"{size[0]} x {size[1]} (height x width); they must be of the same size"
+            )
+        return labels
+
+    def files(self, index: int) -> list[Path]:
+        """Return the files of a frame and its labels; see `LabelledVideo.files`."""
+        labels = self._labels.get(index)
+        return [self._frames[index], *([] if labels is None else [labels])]
+
+    def _frame_file(self, index: int) -> Path:
+        if not 0 <= index < self.num_frames:
+            raise InputError(f"{self.name}: no frame {index}; it has {self.num_frames}")
+        return self._frames[index]
 
 
 def read_bytes(path: Path) -> bytes:
     """Read a picture file.
 
     Raises:
-        InputError: it is missing or nothing that should be read; names it.
+        InputError: it is missing, too large or not a plain file; names the file.
     """
     problem = file_problem(path, MAX_FILE_BYTES)
     if problem:
@@ -39,6 +105,35 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
+def read_image(path: Path) -> npt.NDArray[np.uint8]:
+    """Read a PNG or JPEG as (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: it is missing, damaged or neither; names the file.
+    """
+    content = read_bytes(path)
+    # The content decides, not the suffix.
+    kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
+    try:
+        return decode_compressed(kind, content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return height and width of a PNG or JPEG in pixels, without decoding it.
+
+    Raises:
+        InputError: it is missing, damaged or neither; names the file.
+    """
+    content = read_bytes(path)
+    try:
+        picture = read_picture(memoryview(content))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return picture.height, picture.width
+
+
 def read_label_picture(path: Path) -> npt.NDArray[np.uint8]:
     """Decode a PNG of labels.
 
@@ -47,7 +142,7 @@ def read_label_picture(path: Path) -> npt.NDArray[np.uint8]:
         coloured picture.
 
     Raises:
-        InputError: it is missing, damaged, no PNG, or has 16 bits; names the file.
+        InputError: it is missing, damaged, not a PNG, or has 16 bits; names the file.
     """
     content = read_bytes(path)
     try:
@@ -60,7 +155,7 @@ def decode_labels(content: bytes) -> npt.NDArray[np.uint8]:
     """Decode the bytes of a PNG of labels; see `read_label_picture`.
 
     Raises:
-        InputError: they are damaged, no PNG, or have 16 bits.
+        InputError: they are damaged, not a PNG, or have 16 bits.
     """
     picture = read_picture(memoryview(content))
     if picture.kind != "png":
@@ -70,7 +165,7 @@ def decode_labels(content: bytes) -> npt.NDArray[np.uint8]:
     if depth > 8:
         raise InputError("labels of 16 bits; save them with 8")
     if data[_COLOUR_TYPE] == _PALETTE:
-        # Indices and grey values are stored alike; as grey, OpenCV does not make them colours.
+        # Indices are stored like grey values; declared as grey, OpenCV does not colour them.
         data[_COLOUR_TYPE] = _GREY
         header = data[_HEADER][4:21]
         data[_HEADER] = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
@@ -81,7 +176,7 @@ def decode_labels(content: bytes) -> npt.NDArray[np.uint8]:
     if image is None or image.shape[:2] != (picture.height, picture.width):
         raise InputError("the PNG cannot be decoded")
     if image.ndim == 2:
-        # Fewer bits are spread over 0 to 255.
+        # OpenCV scales fewer bits to 0..255.
         return np.asarray(image // (255 // (2**depth - 1)), np.uint8)
     return np.ascontiguousarray(image[..., 2::-1])
 
@@ -89,16 +184,16 @@ def decode_labels(content: bytes) -> npt.NDArray[np.uint8]:
 def ids_by_table(
     ids: npt.NDArray[np.uint8], table: npt.NDArray[np.uint8], known: npt.NDArray[np.bool_], of: str
 ) -> npt.NDArray[np.uint8]:
-    """Replace ids by a table's.
+    """Map ids by a table.
 
     Args:
         ids: (H, W) uint8.
         table: (256,) uint8.
         known: (256,) bool, ids that may occur.
-        of: what knows them, for the message.
+        of: owner of the ids, for the message.
 
     Raises:
-        InputError: another id occurs.
+        InputError: an id outside `known` occurs.
     """
     counts = np.bincount(ids.reshape(-1), minlength=256)
     strange = np.flatnonzero((counts > 0) & ~known)
@@ -113,10 +208,10 @@ def ids_by_table(
 
 
 def check_ids(ids: npt.NDArray[np.uint8], class_map: ClassMap) -> npt.NDArray[np.uint8]:
-    """Give back ids that are all in the class map, or 255.
+    """Return the ids, which must be in the class map or 255.
 
     Raises:
-        InputError: others are among them.
+        InputError: other ids occur.
     """
     known = np.zeros(256, bool)
     known[[IGNORED, *(entry.id for entry in class_map.classes)]] = True
@@ -133,8 +228,8 @@ def ids_of_colours(
 
     Args:
         picture: (H, W, 3) uint8 RGB.
-        ids: what the colours mean.
-        of: what knows them, for the message.
+        ids: class id by colour.
+        of: owner of the colours, for the message.
         tolerated: share of the pixels, 0 to 1, that may have other colours; they become 255.
 
     Raises:

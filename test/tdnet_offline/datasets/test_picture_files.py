@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tdnet import ClassMap
 from tdnet.errors import InputError
-from tdnet_offline.datasets.label_files import (
+from tdnet_offline.datasets.picture_files import (
     check_ids,
     decode_labels,
     ids_of_colours,

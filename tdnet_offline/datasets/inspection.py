@@ -1,4 +1,4 @@
-"""Looks at a data set before something is done with it: what is there, what is missing."""
+"""Inspection of a data set: number of usable clips, missing files, frames that cannot be read."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ T = TypeVar("T")
 Labels = npt.NDArray[np.uint8]
 
 SAMPLED = 20
-"""Labelled frames that are read unless all are."""
+"""Labelled frames that are read by default."""
 
 
 @dataclass
-class Findings:
-    """What a look at a data set found.
+class Inspection:
+    """Result of an inspection.
 
     Attributes:
-        missing: files that are not there.
-        problems: a line for each frame or label file that cannot be used, and whatever else is
-            wrong.
-        sizes: frames that could be read, by (H, W).
-        labels_read: label pictures that could be read.
-        pixels: (256,) pixels of the labels read, by id.
+        missing: files that do not exist.
+        problems: a line for each frame or label file that cannot be used, and other problems.
+        sizes: number of frames that could be read, by (H, W).
+        labels_read: number of label pictures that could be read.
+        pixels: (256,) number of pixels of the labels read, by id.
     """
 
     missing: Sequence[Path] = ()
@@ -42,17 +41,17 @@ class Findings:
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     labels_read: int = 0
     pixels: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
-    _told: set[str] = field(default_factory=set, repr=False)
+    _known: set[str] = field(default_factory=set, repr=False)
 
     def add(self, problem: str) -> None:
-        """Add a problem that is not there yet."""
-        if problem not in self._told:
-            self._told.add(problem)
+        """Add a problem once."""
+        if problem not in self._known:
+            self._known.add(problem)
             self.problems.append(problem)
 
 
 def find_missing(dataset: Dataset) -> tuple[list[Path], set[tuple[int, int]]]:
-    """Return the files that are not there, and the (video, frame) that cannot be read for that."""
+    """Return the missing files, and the (video, frame) that cannot be read without them."""
     files, places = [], set()
     for number, video in enumerate(dataset.videos):
         files += [path for path in video.also_expected if not path.exists()]
@@ -67,12 +66,12 @@ def find_missing(dataset: Dataset) -> tuple[list[Path], set[tuple[int, int]]]:
 def usable_clips(
     dataset: Dataset, length: int, spacing: int, missing: Set[tuple[int, int]] = frozenset()
 ) -> int:
-    """Count the labelled frames with enough frames before them.
+    """Return the number of labelled frames with enough frames before them.
 
     Args:
-        dataset: has them.
+        dataset: to inspect.
         length: frames of a clip.
-        spacing: how far apart they are.
+        spacing: distance of neighbours of a clip, in frames.
         missing: (video, frame) that cannot be read.
     """
     before = (length - 1) * spacing
@@ -89,7 +88,7 @@ def usable_clips(
 
 
 def places_to_read(dataset: Dataset, everything: bool) -> list[tuple[int, int]]:
-    """Return (video, frame) of all frames, or of `SAMPLED` labelled ones spread over all."""
+    """Return (video, frame) of all frames, or of `SAMPLED` evenly spaced labelled ones."""
     if everything:
         return [(v, i) for v, video in enumerate(dataset.videos) for i in range(video.num_frames)]
     ends = list(accumulate(len(video.labelled) for video in dataset.videos))
@@ -100,31 +99,31 @@ def places_to_read(dataset: Dataset, everything: bool) -> list[tuple[int, int]]:
         chosen = round(n * (total - 1) / max(1, count - 1))
         number = bisect_right(ends, chosen)
         labelled = dataset.videos[number].labelled
-        # Counted from the video's last.
+        # A negative index, counted from the video's last labelled frame.
         places.append((number, labelled[chosen - ends[number]]))
     return places
 
 
-def check_dataset(
+def inspect_dataset(
     dataset: Dataset,
     missing: Sequence[Path] = (),
     everything: bool = False,
     on_labelled: Callable[[str, Frame, Labels], None] = lambda *_: None,
     on_frame: Callable[[], None] = lambda: None,
-) -> Findings:
+) -> Inspection:
     """Read frames and labels.
 
     Args:
-        dataset: what to look at.
-        missing: files that are known not to be there, which are no problem once more.
-        everything: read all frames and labels, not only a sample with the frames right before.
-        on_labelled: called with a name, the frame and the labels, where both could be read.
+        dataset: to inspect.
+        missing: files known to be missing; they are not reported as problems again.
+        everything: read all frames and labels, not only a sample with the frame before each.
+        on_labelled: called with a name, the frame and the labels, if both could be read.
         on_frame: called after each place.
     """
-    findings = Findings(missing)
+    inspection = Inspection(missing)
     for video in dataset.videos:
         for line in filter(None, (video.damage, *video.unused)):
-            findings.add(f"{video.name}: {line}")
+            inspection.add(f"{video.name}: {line}")
     known = frozenset(missing)
     current, labelled = -1, frozenset[int]()
     for number, index in places_to_read(dataset, everything):
@@ -132,43 +131,43 @@ def check_dataset(
         if number != current:
             current, labelled = number, frozenset(video.labelled)
         if not everything and index > 0:
-            _attempt(_read_frame, findings, known, video, index - 1)
-        frame = _attempt(_read_frame, findings, known, video, index)
+            _attempt(_read_frame, inspection, known, video, index - 1)
+        frame = _attempt(_read_frame, inspection, known, video, index)
         if index in labelled:
-            labels = _attempt(_read_labels, findings, known, video, index)
+            labels = _attempt(_read_labels, inspection, known, video, index)
             if frame is not None and labels is not None:
                 on_labelled(f"{video.name}_{index:06d}", frame, labels)
         on_frame()
-    return findings
+    return inspection
 
 
 def _attempt(
-    read: Callable[[Findings, LabelledVideo, int], T],
-    findings: Findings,
+    read: Callable[[Inspection, LabelledVideo, int], T],
+    inspection: Inspection,
     missing: Collection[Path],
     video: LabelledVideo,
     index: int,
 ) -> T | None:
     try:
-        return read(findings, video, index)
+        return read(inspection, video, index)
     except (TdnetError, OSError) as error:
         line = one_line(error)
-        # A missing file is reported as such, and labels may fail for want of their frame.
+        # A missing file is reported as missing; labels may fail because of their missing frame.
         known = (path for path in video.files(index) if path in missing)
         if not any(line.startswith(f"{path}:") for path in known):
-            findings.add(line)
+            inspection.add(line)
         return None
 
 
-def _read_frame(findings: Findings, video: LabelledVideo, index: int) -> Frame:
+def _read_frame(inspection: Inspection, video: LabelledVideo, index: int) -> Frame:
     frame = video.frame(index)
     height, width = frame.image.shape[:2]
-    findings.sizes[height, width] += 1
+    inspection.sizes[height, width] += 1
     return frame
 
 
-def _read_labels(findings: Findings, video: LabelledVideo, index: int) -> Labels:
+def _read_labels(inspection: Inspection, video: LabelledVideo, index: int) -> Labels:
     labels = video.labels(index)
-    findings.labels_read += 1
-    findings.pixels += np.bincount(labels.reshape(-1), minlength=256)
+    inspection.labels_read += 1
+    inspection.pixels += np.bincount(labels.reshape(-1), minlength=256)
     return labels

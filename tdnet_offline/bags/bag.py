@@ -1,0 +1,193 @@
+"""Read bags: topics, records in order of time, and one clear error for what cannot be read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rosbags.highlevel import AnyReader
+from rosbags.typesys.store import Typestore
+
+from tdnet._util.regular_files import EMPTY, file_problem
+from tdnet.errors import InputError, one_line
+from tdnet_offline.bags.messages import message_types
+
+IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+REPAIR = "`ros2 bag reindex` rebuilds a bag's metadata, `mcap recover` a damaged .mcap file"
+_STORAGE_SUFFIXES = (".db3", ".mcap")
+
+
+@dataclass(frozen=True)
+class TopicInfo:
+    """A topic's message type, such as ``sensor_msgs/msg/Image``, and its number of messages."""
+
+    type: str
+    count: int
+
+
+@dataclass(frozen=True)
+class BagRecord:
+    """One message as it is stored.
+
+    Attributes:
+        topic: its name.
+        type: of the message.
+        stamp_ns: time of recording, nanoseconds since the epoch.
+        data: serialized, as the bag holds it.
+    """
+
+    topic: str
+    type: str
+    stamp_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class BagMessage:
+    """One decoded message.
+
+    Attributes:
+        topic: its name.
+        type: of the message.
+        stamp_ns: time of recording, nanoseconds since the epoch.
+        message: an object with the message's fields.
+    """
+
+    topic: str
+    type: str
+    stamp_ns: int
+    message: Any
+
+
+class Bag:
+    """An open bag; see `open_bag`.
+
+    Attributes:
+        topics: recorded topics by name.
+    """
+
+    def __init__(self, reader: AnyReader) -> None:
+        self._reader = reader
+        self.topics = {
+            name: TopicInfo(info.msgtype or "", info.msgcount)
+            for name, info in reader.topics.items()
+        }
+
+    def records(self, topics: Collection[str], start_ns: int = 0) -> Iterator[BagRecord]:
+        """Yield the records of some topics in order of time, from a time on.
+
+        Raises:
+            Exception: of any kind, where the bag is damaged.
+        """
+        connections = [c for c in self._reader.connections if c.topic in topics]
+        if not connections:
+            return
+        messages = self._reader.messages(connections=connections, start=start_ns or None)
+        for connection, stamp, data in messages:
+            yield BagRecord(connection.topic, connection.msgtype, stamp, bytes(data))
+
+    def decode(self, record: BagRecord) -> Any:  # noqa: ANN401
+        """Return a record's message: an object with the message's fields.
+
+        Raises:
+            Exception: of any kind, if its bytes are damaged.
+        """
+        return self._reader.deserialize(record.data, record.type)
+
+
+@contextmanager
+def open_bag(path: Path, types: Typestore | None = None) -> Iterator[Bag]:
+    """Open a bag: ROS 2 (sqlite3 or mcap), or ROS 1.
+
+    Args:
+        path: the bag's folder, or its .db3, .mcap or .bag file. A folder without metadata, as a
+            killed recorder leaves it, may hold one such file.
+        types: for bags that do not define their messages; None: the standard ones.
+
+    Raises:
+        InputError: there is no bag, or it cannot be opened.
+    """
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such bag; give a bag's folder, or its .mcap, .db3 or .bag file"
+        )
+    reader = _open(path, types or message_types())
+    try:
+        yield Bag(reader)
+    finally:
+        reader.close()
+
+
+def _open(path: Path, types: Typestore) -> AnyReader:
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    for file in files:
+        # A pipe or a device would block.
+        problem = None if file.is_dir() else file_problem(file, sys.maxsize)
+        if problem and problem != EMPTY:
+            raise InputError(f"{file}: {problem}; give a bag as it was recorded")
+    storage = [file for file in files if file.suffix in _STORAGE_SUFFIXES]
+    has_metadata = any(file.name == "metadata.yaml" for file in files)
+    try:
+        reader = AnyReader(
+            [path if has_metadata or len(storage) != 1 else storage[0]], default_typestore=types
+        )
+        reader.open()
+    except Exception as error:  # rosbags passes on the exceptions of its storages
+        raise InputError(
+            f"{path}: not a bag that can be read ({_reason(error)}); give a bag's folder or its "
+            f".mcap, .db3 or .bag file; {REPAIR}"
+        ) from error
+    return reader
+
+
+def image_topics(path: Path) -> dict[str, str]:
+    """Return the topics of a bag that hold images, with their message types.
+
+    Raises:
+        InputError: the bag cannot be read.
+    """
+    with open_bag(path) as bag:
+        return _image_topics(bag)
+
+
+def _image_topics(bag: Bag) -> dict[str, str]:
+    return {name: info.type for name, info in bag.topics.items() if info.type in IMAGE_TYPES}
+
+
+def read_messages(
+    path: Path, topics: Collection[str], types: Typestore | None = None
+) -> Iterator[BagMessage]:
+    """Yield the messages of some topics in the order in which they were recorded.
+
+    Args:
+        path: see `open_bag`.
+        topics: their names.
+        types: see `open_bag`.
+
+    Raises:
+        InputError: the bag is missing, a topic is not in it, or it is damaged; all messages
+            before the damage are yielded first.
+    """
+    with open_bag(path, types) as bag:
+        for topic in topics:
+            if topic not in bag.topics:
+                images = ", ".join(sorted(_image_topics(bag))) or "none"
+                raise InputError(f"{path}: no topic {topic!r}; image topics in this bag: {images}")
+        count = 0
+        try:
+            for record in bag.records(topics):
+                message = bag.decode(record)
+                yield BagMessage(record.topic, record.type, record.stamp_ns, message)
+                count += 1
+        except Exception as error:
+            raise InputError(
+                f"{path}: damaged after {count} messages ({_reason(error)}); {REPAIR}"
+            ) from error
+
+
+def _reason(error: Exception) -> str:
+    return one_line(str(error) or type(error).__name__)
