@@ -1,4 +1,4 @@
-"""What stands on one block of the street: buildings, gardens, trees, poles, parked cars."""
+"""Blocks of the street: buildings, gardens, trees, poles, parked cars."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import numpy as np
 from tdnet_offline.street.buildings import barrier, building
 from tdnet_offline.street.catalogue import Catalogue
 from tdnet_offline.street.cycles import bicycle, draw_paint, motorcycle
-from tdnet_offline.street.furniture import (
-    draw_bench,
-    draw_bin,
-    draw_sign_post,
-    draw_street_lamp,
-    draw_utility_pole,
-    traffic_light,
-)
 from tdnet_offline.street.ground import GroundColours
 from tdnet_offline.street.layout import BLOCK_LENGTH, CROSSING_LENGTH, KERB_HEIGHT, Layout
 from tdnet_offline.street.markings import block_joints, block_markings
 from tdnet_offline.street.people import draw_look, walker
-from tdnet_offline.street.placing import PlacedModel, Placer
-from tdnet_offline.street.plants import draw_bush, draw_tree
+from tdnet_offline.street.placer import PlacedModel, Placer
 from tdnet_offline.street.randomness import generator
+from tdnet_offline.street.roadside import (
+    draw_bench,
+    draw_bin,
+    draw_bush,
+    draw_sign_post,
+    draw_street_lamp,
+    draw_tree,
+    draw_utility_pole,
+    traffic_light,
+)
 from tdnet_offline.street.vehicles import draw_bus, draw_car, draw_truck
 
 
@@ -57,7 +58,7 @@ def draw_character(seed: int) -> Character:
 
 @dataclass(frozen=True)
 class Block:
-    """One block: what stands on it, what is painted on it, and its slabs' joints."""
+    """One block: models that stand on it, markings, and the joints of paving slabs."""
 
     standing: tuple[PlacedModel, ...]
     markings: PlacedModel
@@ -76,7 +77,7 @@ class BlockMaker:
         character: Character,
         placer: Placer,
     ) -> None:
-        """Take what the street's seed has drawn."""
+        """Create the maker from the parts that the street's seed has drawn."""
         self._seed, self._layout, self._catalogue = seed, layout, catalogue
         self._colours, self._character, self._placer = colours, character, placer
 

@@ -1,4 +1,4 @@
-"""What is painted on: colour and material at twice the camera's resolution."""
+"""The canvas: colour and material at twice the camera's resolution."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ FIXED_BITS = 3
 class Canvas:
     """A picture in which every pixel carries RGB and a material.
 
-    Colour and material are painted by the same call, so a label cannot disagree with what is
-    seen; ``labels`` gives what most of a camera pixel's canvas pixels show.
+    Colour and material are painted by the same call, so a label always matches its pixel;
+    ``labels`` takes the majority of a camera pixel's canvas pixels.
 
     Attributes:
         pixels: (SCALE * H, SCALE * W, 4) uint8 RGB and material.
@@ -58,7 +58,7 @@ class Canvas:
         cv2.fillPoly(self.pixels, [corners], paint, cv2.LINE_8, FIXED_BITS)
 
     def fill_camera(self, points: np.ndarray, paint: tuple[int, ...]) -> None:
-        """Paint a polygon of (N, 3) camera points, cutting off what lies behind ``NEAR``."""
+        """Paint a polygon of (N, 3) camera points, clipped at ``NEAR``."""
         points = clip_near(points)
         if len(points) >= 3:
             self.fill_any(self.fixed(self.project(points)), paint)

@@ -1,4 +1,4 @@
-"""What crosses the street at its crossings, gone by the time the camera arrives."""
+"""People and vehicles that cross the street, and are gone when the camera arrives."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from math import pi
 
 from tdnet_offline.street.camera import CameraPath
 from tdnet_offline.street.layout import BLOCK_LENGTH, CROSSING_LENGTH, KERB_HEIGHT, Layout
-from tdnet_offline.street.members import Pedestrian, Vehicle, draw_pedestrian, draw_vehicle
-from tdnet_offline.street.placing import PlacedModel, Placer
+from tdnet_offline.street.placer import PlacedModel, Placer
 from tdnet_offline.street.randomness import generator
-from tdnet_offline.street.traffic import Traffic
+from tdnet_offline.street.traffic import (
+    Pedestrian,
+    Traffic,
+    Vehicle,
+    draw_pedestrian,
+    draw_vehicle,
+)
 
 _SIGHT = 90.0
 
 
 class Crossings:
-    """People on the crosswalks and vehicles in the streets that cross, for every moment."""
+    """People on the crosswalks and vehicles in the crossing streets, at any time."""
 
     def __init__(
         self, seed: int, layout: Layout, path: CameraPath, traffic: Traffic, placer: Placer
     ) -> None:
-        """Take the street, when the camera passes where, and the traffic to look out for."""
+        """Create the crossings of a street, for a camera path and the traffic along the street."""
         self._seed, self._layout, self._path, self._placer = seed, layout, path, placer
         self._traffic = traffic
         self._walkers = lru_cache(maxsize=64)(self._draw_walkers)
@@ -34,7 +39,7 @@ class Crossings:
         return [model for block in blocks for model in self._crossing(time, block)]
 
     def _draw_walkers(self, block: int) -> tuple[tuple[Pedestrian, int, float, float, float], ...]:
-        """Return of each: who, direction, metres a second, time of leaving, metres along."""
+        """Return for each: pedestrian, direction, metres a second, start time, metres along."""
         layout, arrival = self._layout, self._path.time_at(block * BLOCK_LENGTH)
         width = layout.kerb(1) + layout.kerb(-1) + 3.0
         walkers = []
@@ -52,14 +57,14 @@ class Crossings:
     def _endangered(
         self, along: float, sign: int, speed: float, at_middle: float, spare: float
     ) -> bool:
-        """Say whether someone who crosses would meet the traffic of any lane.
+        """Return whether a crossing person or vehicle would meet the traffic of any lane.
 
         Args:
-            along: metres along the street, where they cross.
-            sign: of the direction in which they go, 1 to the right.
+            along: place of the crossing, metres along the street.
+            sign: of the direction, 1 to the right.
             speed: metres a second.
-            at_middle: time in seconds at which they are on the centre line.
-            spare: metres of a lane that are to be free.
+            at_middle: time on the centre line in seconds.
+            spare: metres of a lane that must be free.
         """
         return any(
             self._traffic.meets(along, lane, at_middle + sign * lane / speed + early, spare)
@@ -68,10 +73,10 @@ class Crossings:
         )
 
     def _draw_vehicles(self, block: int) -> tuple[tuple[Vehicle, int, float, float, float], ...]:
-        """Return of each: what, direction, metres a second, time on the centre line, along.
+        """Return for each: vehicle, direction, metres a second, time on the centre line, along.
 
-        Who would meet the traffic waits at the kerb: their speed is 0, and their time tells
-        their place in the queue.
+        A vehicle that would meet the traffic waits at the kerb: its speed is 0, and its time is
+        its place in the queue in metres.
         """
         start = block * BLOCK_LENGTH
         arrival = self._path.time_at(start)

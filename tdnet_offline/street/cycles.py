@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tdnet_offline.street.materials import Material
-from tdnet_offline.street.model import Colour, Model, ModelBuilder
+from tdnet_offline.street.model import RUBBER, Colour, Model, ModelBuilder, scaled
 from tdnet_offline.street.people import Look, add_rider
-from tdnet_offline.street.shapes import RUBBER, scaled
 
 _PAINTS: tuple[Colour, ...] = (
     (170, 40, 40),

@@ -14,17 +14,16 @@ from tdnet_offline.street.catalogue import draw_catalogue
 from tdnet_offline.street.crossings import Crossings
 from tdnet_offline.street.ground import Ground, draw_ground_colours
 from tdnet_offline.street.layout import BLOCK_LENGTH, draw_layout
-from tdnet_offline.street.light import draw_light
-from tdnet_offline.street.painting import Painter
-from tdnet_offline.street.placing import PlacedModel, Placer
-from tdnet_offline.street.sensor import Sensor
+from tdnet_offline.street.light import Sensor, draw_light
+from tdnet_offline.street.painter import Painter
+from tdnet_offline.street.placer import PlacedModel, Placer
 from tdnet_offline.street.sky import Sky
 from tdnet_offline.street.traffic import Traffic
 
 _REACH = 260.0
 """Metres ahead up to which the street is built."""
 _DETAIL_REACH = 130.0
-"""Metres ahead up to which small standing things are painted."""
+"""Metres ahead up to which small things are painted."""
 _JOINT_REACH = 26.0
 _KEPT_BLOCKS = 12
 
@@ -35,7 +34,7 @@ class StreetFrame:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        labels: (H, W) uint8 Cityscapes train ids 0 to 18; 255 where there is none.
+        labels: (H, W) uint8 Cityscapes train ids 0 to 18; 255 for none.
     """
 
     image: np.ndarray
@@ -45,7 +44,7 @@ class StreetFrame:
 class StreetDrive:
     """A camera that drives along an endless street, both drawn from a seed.
 
-    Every frame depends on the seed, its index, the size and the rate only: frames can be asked for
+    Every frame depends on the seed, its index, the size and the rate only: frames can be rendered
     in any order, and are the same in every process.
     """
 
@@ -53,7 +52,7 @@ class StreetDrive:
         """Draw street, light and camera.
 
         Args:
-            seed: of the street; another seed is another street, day and camera.
+            seed: of the street; selects street, day and camera.
             size: (H, W) of the frames in pixels.
             rate: frames a second.
         """
@@ -79,11 +78,11 @@ class StreetDrive:
         return self._path.intrinsics
 
     def pose(self, index: int) -> Pose:
-        """Return where the camera is and looks at frame ``index``."""
+        """Return the camera's pose at frame ``index``."""
         return self._path.pose(index / self.rate)
 
     def things(self, index: int) -> list[PlacedModel]:
-        """Return all that stands or moves within sight of the camera at frame ``index``."""
+        """Return all models within sight of the camera at frame ``index``."""
         time = index / self.rate
         along = self._path.along(time)
         standing = [
@@ -95,7 +94,7 @@ class StreetDrive:
         return [*standing, *self._traffic.models(time), *self._crossings.models(time)]
 
     def frame(self, index: int) -> StreetFrame:
-        """Return frame ``index``, the same whenever and wherever it is asked for."""
+        """Return frame ``index``."""
         pose = self.pose(index)
         canvas = Canvas(self.intrinsics)
         blocks = self._blocks_around(pose.along)

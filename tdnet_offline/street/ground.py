@@ -1,4 +1,4 @@
-"""The ground: road, kerbs, verges, sidewalks and gardens, and the light that lies on them."""
+"""The ground: road, kerbs, verges, sidewalks and gardens, with grain, shadows and haze."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FINE, _COARSE = 22.0, 3.2
 
 @dataclass(frozen=True)
 class GroundColours:
-    """RGB of what the ground is made of, 0 to 255, before light."""
+    """RGB of the ground's surfaces, 0 to 255, before light."""
 
     road: np.ndarray
     kerb: np.ndarray
@@ -146,7 +146,7 @@ class Ground:
         light = 1.0 + 0.055 * self._texture(
             self._patches, _COARSE, pose, intrinsics, first, size, coarse=True
         )
-        # Close by only: farther off the grain is finer than a pixel.
+        # Near rows only: farther off the grain is finer than a pixel.
         near = int(np.searchsorted(fade, 0.06))
         grain = self._texture(
             self._grain, _FINE, pose, intrinsics, first + near, (size[0], size[1] - near)
@@ -193,7 +193,7 @@ class Ground:
     ) -> np.ndarray:
         """Return (H, W) float32 of a repeating texture that lies on the ground.
 
-        ``coarse``: computed at half the resolution, for what is smooth.
+        ``coarse``: computed at half the resolution, for smooth textures.
         """
         step = 2 if coarse else 1
         sparse = np.array([[step, 0.0, 0.0], [0.0, step, 0.0], [0.0, 0.0, 1.0]])

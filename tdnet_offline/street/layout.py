@@ -43,7 +43,7 @@ class CentreLine:
 
 @dataclass(frozen=True)
 class Side:
-    """What lies beside the road on one side, from the kerb outwards; metres."""
+    """Widths beside the road on one side, from the kerb outwards, in metres."""
 
     parking: float
     verge: float
@@ -100,7 +100,7 @@ class Layout:
         return self.lane_centre(self.lanes - 1)
 
     def is_crossing(self, block: int) -> bool:
-        """Say whether another street crosses at the start of a block."""
+        """Return whether another street crosses at the start of a block."""
         return (block - self.crossing_phase) % self.crossing_every == 0
 
 

@@ -1,4 +1,4 @@
-"""What is painted or laid on the ground: lane marks, crosswalks, rails, slabs, cross roads."""
+"""Flat models on the ground: lane marks, crosswalks, rails, paving slabs, crossing roads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tdnet_offline.street.materials import Material
 from tdnet_offline.street.model import Colour, Model, ModelBuilder
 
 _PIECE = 8.0
-"""Metres after which a long strip bends anew."""
+"""Metres between the bends of a long strip."""
 
 
 def _colour(values: np.ndarray) -> Colour:
@@ -37,7 +37,7 @@ def _patch(
 def block_markings(
     rng: np.random.Generator, layout: Layout, colours: GroundColours, block: int
 ) -> Model:
-    """Return what is painted on the ground of a block, its start at y = 0."""
+    """Return the markings of a block, its start at y = 0."""
     build = ModelBuilder()
     start = CROSSING_LENGTH if layout.is_crossing(block) else 0.0
     end = BLOCK_LENGTH

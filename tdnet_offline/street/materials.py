@@ -1,4 +1,4 @@
-"""What a painted surface is, and the Cityscapes train id that it counts as."""
+"""Materials of painted surfaces, and their Cityscapes train ids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tdnet.class_map.classes import UNLABELLED
 
 
 class Material(IntEnum):
-    """Kinds of surface; the value is what the canvas stores beside the colour."""
+    """Kinds of surface; the canvas stores the value beside the colour."""
 
     NOTHING = 0
     ROAD = 1
@@ -61,7 +61,7 @@ _TRAIN_IDS = {
     Material.BICYCLE: 18,
 }
 
-# What lies flat on the ground, and so gets its grain, shadows and haze.
+# Materials that lie flat on the ground, with its grain, shadows and haze.
 _GROUND = {
     Material.ROAD: 255,
     Material.MARKING: 255,
@@ -79,7 +79,7 @@ def _table(values: dict[Material, int], default: int) -> np.ndarray:
 
 
 TRAIN_ID_OF_MATERIAL = _table(_TRAIN_IDS, UNLABELLED)
-"""(256,) uint8: material to Cityscapes train id, 255 where there is none."""
+"""(256,) uint8: material to Cityscapes train id, 255 for none."""
 
 GROUND_OF_MATERIAL = _table(_GROUND, 0)
-"""(256,) uint8: 255 for what lies flat on the ground, else 0."""
+"""(256,) uint8: 255 for materials that lie flat on the ground, else 0."""

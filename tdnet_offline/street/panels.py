@@ -1,4 +1,4 @@
-"""Paints textured rectangles in perspective: projected all at once, painted one by one."""
+"""Painting of textured rectangles in perspective: projected together, painted one by one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from tdnet_offline.street.camera import Pose
 from tdnet_offline.street.canvas import FIXED_BITS, NEAR, Canvas, clip_near
 from tdnet_offline.street.light import Light
-from tdnet_offline.street.placing import PlacedPanel
+from tdnet_offline.street.placer import PlacedPanel
 
 _SMALL = 160
 """Canvas pixels under which an opaque panel is painted in one colour."""
@@ -45,7 +45,7 @@ class ReadyPanel:
 def ready_panels(
     canvas: Canvas, pose: Pose, light: Light, panels: Sequence[PlacedPanel]
 ) -> dict[int, ReadyPanel]:
-    """Return what the camera sees of panels, by their place in the sequence."""
+    """Return the panels that the camera sees, by their index in the sequence."""
     if not panels:
         return {}
     corner, across, down = _edges(pose, panels)
@@ -65,7 +65,7 @@ def ready_panels(
     to_unit = np.linalg.inv(to_canvas)
     corners = outlines[seen]
     for place in np.flatnonzero(crossing[seen]).tolist():
-        # What is cut off at the camera has other corners; its bounds are what counts here.
+        # A panel clipped at the camera has other corners; only its bounds matter here.
         bounds = canvas.project(clip_near(points[seen[place]]))
         low, high = bounds.min(axis=0), bounds.max(axis=0)
         corners[place] = (low, (high[0], low[1]), high, (low[0], high[1]))
@@ -100,7 +100,7 @@ def ready_panels(
 
 
 def paint_panel(canvas: Canvas, panel: ReadyPanel) -> None:
-    """Paint a panel; what is cut out of its texture stays as it was."""
+    """Paint a panel; pixels cut out of its texture are unchanged."""
     x0, y0, x1, y1 = panel.window
     size = (x1 - x0, y1 - y0)
     texture = panel.texture
@@ -116,7 +116,7 @@ def paint_panel(canvas: Canvas, panel: ReadyPanel) -> None:
     else:
         mask = np.zeros((size[1], size[0]), np.uint8)
         cv2.fillConvexPoly(mask, panel.outline, 255, cv2.LINE_8, FIXED_BITS)
-        # Large ones at the camera's own resolution: the canvas's is there for the edges.
+        # Large panels at the camera's resolution: only edges need that of the canvas.
         if size[0] * size[1] > _LARGE:
             half = (-(-size[0] // 2), -(-size[1] // 2))
             warped = cv2.resize(

@@ -1,4 +1,4 @@
-"""Pedestrians and riders: capsules for limbs, that move with the phase of a step."""
+"""Models of pedestrians and riders: capsules for limbs, which move with the phase of a step."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from math import cos, sin
 import numpy as np
 
 from tdnet_offline.street.materials import Material
-from tdnet_offline.street.model import Colour, Model, ModelBuilder, Point
-from tdnet_offline.street.shapes import scaled
+from tdnet_offline.street.model import Colour, Model, ModelBuilder, Point, scaled
 
 _SKIN: tuple[Colour, ...] = ((226, 182, 150), (196, 146, 110), (142, 98, 72), (98, 66, 50))
 _HAIR: tuple[Colour, ...] = ((42, 32, 28), (98, 68, 42), (176, 140, 88), (120, 118, 116))
@@ -38,7 +37,7 @@ _TROUSERS: tuple[Colour, ...] = (
 
 @dataclass(frozen=True)
 class Look:
-    """What a person looks like; colours RGB, height in metres."""
+    """Appearance of a person; colours RGB, height in metres."""
 
     height: float
     skin: Colour
@@ -187,9 +186,9 @@ def add_rider(
     """Add a person who sits and holds a handlebar.
 
     Args:
-        build: where to add the person.
+        build: to add the person to.
         look: of the person.
-        seat: metres, where they sit.
+        seat: position of the seat in metres.
         grip: metres, the middle of the handlebar.
         pedal: radians of the pedals' turn.
         foot: metres of height of the pedals' middle.

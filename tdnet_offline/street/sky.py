@@ -1,4 +1,4 @@
-"""Sky, clouds and the far skyline: everything that only turns with the camera."""
+"""Sky, clouds and the far skyline: the parts that only turn with the camera."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class Texture:
 
     Attributes:
         levels: (h, w, 4) uint8 RGB and material, each half the size of the one before.
-        cutout: whether pixels of material ``NOTHING`` let what lies behind show through.
+        cutout: whether pixels of material ``NOTHING`` are transparent.
     """
 
     levels: tuple[np.ndarray, ...]
@@ -41,7 +41,7 @@ def opaque_texture(colour: np.ndarray, material: Material) -> Texture:
 def cutout_texture(pixels: np.ndarray) -> Texture:
     """Return a texture with holes from (h, w, 4) uint8 RGB and material, 0 where it is open.
 
-    A smaller copy is open where at least half of what it covers is open.
+    A pixel of a smaller copy is open if at least half of the pixels that it covers are open.
     """
     levels = [pixels]
     while min(levels[-1].shape[:2]) >= 16:

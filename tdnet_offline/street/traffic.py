@@ -1,4 +1,4 @@
-"""What moves along the street: streams of vehicles in lanes and of people on the sidewalks."""
+"""Moving pedestrians, cyclists and vehicles, and their streams along lanes and sidewalks."""
 
 from __future__ import annotations
 
@@ -11,20 +11,75 @@ import numpy as np
 
 from tdnet_offline.street.blocks import Character
 from tdnet_offline.street.camera import CameraPath
+from tdnet_offline.street.cycles import bicycle, draw_paint, motorcycle
 from tdnet_offline.street.layout import KERB_HEIGHT, Layout
-from tdnet_offline.street.members import (
-    Member,
-    Vehicle,
-    draw_cyclist,
-    draw_pedestrian,
-    draw_vehicle,
-)
-from tdnet_offline.street.placing import PlacedModel, Placer
+from tdnet_offline.street.model import Colour, Model
+from tdnet_offline.street.people import Look, draw_look, walker
+from tdnet_offline.street.placer import PlacedModel, Placer
 from tdnet_offline.street.randomness import generator
-from tdnet_offline.street.vehicles import draw_tram
+from tdnet_offline.street.vehicles import draw_bus, draw_car, draw_tram, draw_truck
 
 _VEHICLE_REACH = 180.0
 _PERSON_REACH = 80.0
+
+
+@dataclass(frozen=True)
+class Pedestrian:
+    """A person on foot; ``phase`` is the start of a step in radians."""
+
+    look: Look
+    phase: float
+
+    def model(self, gone: float) -> Model:
+        """Return the person after ``gone`` metres."""
+        return walker(self.look, self.phase + 2 * pi * abs(gone) / (0.86 * self.look.height))
+
+
+@dataclass(frozen=True)
+class Cyclist:
+    """A person on a bicycle; ``phase`` is the start of the pedals in radians."""
+
+    look: Look
+    phase: float
+    paint: Colour
+
+    def model(self, gone: float) -> Model:
+        """Return bicycle and rider after ``gone`` metres."""
+        return bicycle(self.paint, self.look, self.phase + 1.2 * abs(gone))
+
+
+@dataclass(frozen=True)
+class Vehicle:
+    """A rigid vehicle."""
+
+    shape: Model
+
+    def model(self, gone: float) -> Model:
+        """Return the vehicle, which looks the same after any ``gone`` metres."""
+        return self.shape
+
+
+Member = Pedestrian | Cyclist | Vehicle
+
+
+def draw_pedestrian(rng: np.random.Generator) -> Pedestrian:
+    """Draw a person on foot."""
+    return Pedestrian(draw_look(rng), float(rng.uniform(0.0, 2 * pi)))
+
+
+def draw_cyclist(rng: np.random.Generator) -> Cyclist:
+    """Draw a person on a bicycle."""
+    return Cyclist(draw_look(rng), float(rng.uniform(0.0, 2 * pi)), draw_paint(rng))
+
+
+def draw_vehicle(rng: np.random.Generator) -> Vehicle:
+    """Draw a car, truck, bus or motorcycle."""
+    kind = str(rng.choice(["car", "truck", "bus", "motorcycle"], p=[0.64, 0.13, 0.12, 0.11]))
+    if kind == "car":
+        return Vehicle(draw_car(rng))
+    if kind == "motorcycle":
+        return Vehicle(motorcycle(draw_paint(rng), draw_look(rng)))
+    return Vehicle(draw_truck(rng) if kind == "truck" else draw_bus(rng))
 
 
 @dataclass(frozen=True)
@@ -38,7 +93,7 @@ class Stream:
         density: share of places that are taken.
         draw: draws a member.
         reach: metres ahead of the camera up to which members are shown.
-        wander: metres by which members stray from the line.
+        wander: largest distance of a member from the line in metres.
         height: metres of the ground above the road.
     """
 
@@ -107,7 +162,7 @@ class Traffic:
         self._gap_period = float(rng.uniform(12.0, 25.0))
 
     def _draw_member(self, number: int, place: int) -> tuple[Member, float, float] | None:
-        """Return who has a place of a stream, how far ahead of it and how far aside."""
+        """Return the member at a place of a stream, and its offsets ahead and aside in metres."""
         stream = self._streams[number]
         rng = generator(self._seed, 113, number, place)
         if rng.random() >= stream.density:
@@ -116,13 +171,13 @@ class Traffic:
         return stream.draw(rng), 0.12 * stream.slot * ahead, stream.wander * aside
 
     def meets(self, along: float, lateral: float, time: float, spare: float) -> bool:
-        """Say whether a vehicle or cyclist is near a place of the road at a time.
+        """Return whether a vehicle or cyclist is near a place of the road at a time.
 
         Args:
             along: metres along the street.
             lateral: metres right of the centre line.
             time: seconds.
-            spare: metres that are to stay free before and behind, beside its own length.
+            spare: metres that must be free before and behind it, beside its own length.
         """
         if self._leader is not None and abs(lateral - self._layout.own_lane) < 2.0:
             gap = self._leader_along(time) - along
@@ -146,7 +201,7 @@ class Traffic:
         return False
 
     def lanes(self) -> list[float]:
-        """Return the lateral metres of all lines on which vehicles or cyclists go."""
+        """Return the lateral metres of all lines of vehicles or cyclists."""
         lines = [s.lateral for s in self._streams if s.draw is not draw_pedestrian]
         return [*lines, self._layout.own_lane]
 
@@ -157,7 +212,7 @@ class Traffic:
         return self._path.along(time) + self._gap + swing + self._leader.shape.footprint[3]
 
     def models(self, time: float) -> list[PlacedModel]:
-        """Return everything that moves along the street in sight, at ``time`` seconds."""
+        """Return all models that move along the street in sight, at ``time`` seconds."""
         here = self._path.along(time)
         placed: list[PlacedModel] = []
         for number, stream in enumerate(self._streams):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from tdnet_offline.street.materials import Material
-from tdnet_offline.street.model import Colour, Model, ModelBuilder, Point
-from tdnet_offline.street.shapes import (
+from tdnet_offline.street.model import (
     GLASS,
     RUBBER,
+    Colour,
+    Model,
+    ModelBuilder,
+    Point,
     end_plate,
     extrude,
     inset,

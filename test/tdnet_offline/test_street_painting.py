@@ -13,8 +13,8 @@ from tdnet_offline.street.layout import CentreLine
 from tdnet_offline.street.light import draw_light
 from tdnet_offline.street.materials import Material
 from tdnet_offline.street.model import Model, ModelBuilder
-from tdnet_offline.street.painting import Painter, painting_order
-from tdnet_offline.street.placing import Placer
+from tdnet_offline.street.painter import Painter, painting_order
+from tdnet_offline.street.placer import Placer
 from tdnet_offline.street.texture import cutout_texture
 
 STRAIGHT = CentreLine((0.0,), (100.0,), (0.0,))

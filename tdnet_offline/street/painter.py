@@ -1,4 +1,4 @@
-"""Paints placed models: far ones first, each with light, haze and perspective."""
+"""Painting of placed models: far ones first, each with light, haze and perspective."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tdnet_offline.street.canvas import NEAR, Canvas, clip_near
 from tdnet_offline.street.layout import CentreLine
 from tdnet_offline.street.light import Light
 from tdnet_offline.street.panels import paint_panel, ready_panels
-from tdnet_offline.street.placing import PlacedModel
+from tdnet_offline.street.placer import PlacedModel
 
 _MARGIN = 5.0
 """Metres by which crowns and arms may stand out over a model's footprint."""
@@ -60,7 +60,7 @@ class Painter:
     """Paints models onto a canvas as one camera sees them."""
 
     def __init__(self, canvas: Canvas, pose: Pose, light: Light, centre_line: CentreLine) -> None:
-        """Take the canvas, the camera's pose, the light of the day and the street's bends."""
+        """Create a painter for one frame."""
         self._canvas, self._pose, self._light = canvas, pose, light
         self._centre_line = centre_line
 
@@ -115,7 +115,7 @@ class Painter:
     def paint_flat(self, models: Sequence[PlacedModel], reach: float) -> None:
         """Paint polygons that lie on the ground, in the order given, up to ``reach`` metres.
 
-        Haze is left out: the ground gets it all at once.
+        Without haze: `Ground.shade` adds it for the whole ground.
         """
         polygons, clipped = self._polygons(models, reach, hazy=False)
         for index in range(len(polygons.paint)):

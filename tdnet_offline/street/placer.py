@@ -1,4 +1,4 @@
-"""Puts a model into the street: where it stands, which way it faces, how the light falls on it."""
+"""Placement of models in the street: position, direction, and light on their surfaces."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PlacedModel:
     Attributes:
         normals: (P, 3) float32 unit normals, zero where painted from both sides.
         box: (lateral0, lateral1, along0, along1) metres in street coordinates.
-        shadow: (N, 2) float32 world metres, the outline of its shadow; None where there is none.
+        shadow: (N, 2) float32 world metres, the outline of its shadow; None: no shadow.
     """
 
     polygons: np.ndarray
@@ -56,7 +56,7 @@ class Placer:
     """Places models along one street under one light."""
 
     def __init__(self, centre_line: CentreLine, light: Light) -> None:
-        """Take the street's bends and the day's light."""
+        """Create a placer for a street and its light."""
         self._centre_line = centre_line
         self._light = light
         self._rod_light = 0.5 * float(
@@ -72,10 +72,10 @@ class Placer:
         turn: float = 0.0,
         bend: bool = False,
     ) -> PlacedModel:
-        """Return the model at a place of the street.
+        """Return the model at a position of the street.
 
         Args:
-            model: what to place.
+            model: to place.
             lateral: metres right of the centre line.
             along: metres along the street.
             height: metres above the road.
