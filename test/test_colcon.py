@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
     reason="needs colcon and ROS 2: run it with `make test`",
 )
 
-# Run in the shell of an installation, where neither the checkout nor its overlay is in reach.
+# Runs in the shell of an installation, without access to the checkout and its overlay.
 LOOK = """
 from pathlib import Path
 import tdnet, tdnet.version, tdnet_offline, tdnet_ros
@@ -32,7 +32,7 @@ print(tdnet.version.__version__)
 
 
 def without_overlay() -> dict[str, str]:
-    """The environment of the ROS 2 below the development overlay."""
+    """Return the environment of the ROS 2 below the development overlay."""
     environment = dict(os.environ)
     for variable in ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "COLCON_PREFIX_PATH"):
         prefixes = environment.pop(variable, "").split(os.pathsep)
@@ -42,7 +42,7 @@ def without_overlay() -> dict[str, str]:
     folders = environment.pop("PYTHONPATH", "").split(os.pathsep)
     kept = [p for p in folders if p and not (Path(p) / "tdnet_ros").exists()]
     environment["PYTHONPATH"] = os.pathsep.join(kept)
-    # The virtual environment has the command too; here it is to come from the installation.
+    # The virtual environment also has the command; the installation must provide it here.
     folders = environment["PATH"].split(os.pathsep)
     kept = [p for p in folders if not (Path(p).parent / "share" / "tdnet_ros").exists()]
     environment["PATH"] = os.pathsep.join(kept)
@@ -59,7 +59,7 @@ def run(*command: str, cwd: Path = ROOT) -> str:
 
 @pytest.fixture(scope="module", params=["plain", "symlink"])
 def installation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `colcon build` makes of the checkout."""
+    """Build the checkout with `colcon build`; return the installation."""
     folder = tmp_path_factory.mktemp(request.param)
     places = ["--build-base", str(folder / "build"), "--install-base", str(folder / "install")]
     kind = ["--symlink-install"] if request.param == "symlink" else []
@@ -133,7 +133,7 @@ def test_a_signal_ends_the_installed_node_from_its_first_moment(
     )
     status = Path(f"/proc/{process.pid}/status")
     end = time.monotonic() + 60
-    # Until it takes signals, which is before it imports anything large.
+    # Until it handles signals, before it imports large modules.
     while not int(re.findall(r"SigCgt:\s*(\w+)", status.read_text())[0], 16) & 1 << 14:
         assert time.monotonic() < end
         time.sleep(0.002)

@@ -1,8 +1,8 @@
-"""docs/fine-tuning.md from top to bottom: each command, on a synthetic bag, to the running node.
+"""Every command of docs/fine-tuning.md in order, on a synthetic bag, up to the running node.
 
-Only this is not as on the page: the labelling tool is played by `support.labelling_tool`; `scp`
-copies into a folder that is the robot's /data, and what `ros2 param` asks of the node is asked
-through the same service; `tdnet train` gets `SMALL` appended, for the sake of time.
+Differences from the page: `support.labelling_tool` replaces the labelling tool; `scp` copies into
+a folder that is the robot's /data; `ros2 param` is replaced by calls of the same service; `SMALL`
+is appended to `tdnet train` to save time.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ RUNS = ("before", "after")
 
 @pytest.fixture
 def graph() -> Iterator[RosGraph]:
-    """A graph that no other run on the machine sees."""
+    """Start a graph in a domain of its own."""
     initialised = rclpy.ok()
     if not initialised:
         enter_free_domain()
@@ -71,12 +71,12 @@ def graph() -> Iterator[RosGraph]:
 
 
 def steps() -> list[tuple[str, str]]:
-    """What the page tells to do, in order: a file's name and text, or "" and a command."""
+    """Return the steps of the page in order: a file's name and text, or "" and a command."""
     return [(m[1] or "", m[2] or m[3]) for m in STEP.finditer(PAGE)]
 
 
 class Reader:
-    """Does what the page says, in a folder."""
+    """Executes the steps of the page in a folder."""
 
     def __init__(self, home: Path, graph: RosGraph) -> None:
         self.home, self.robot_data, self._graph = home, home / "robot", graph
@@ -100,7 +100,7 @@ class Reader:
         path.write_text(text, encoding="utf-8")
 
     def run(self, line: str) -> str:
-        """Run a command of the page; what it printed."""
+        """Run a command of the page; return its output."""
         words = shlex.split(line)
         if words[0] == "scp":
             _, source, target = words
@@ -125,7 +125,7 @@ class Reader:
         return done.stdout + done.stderr
 
     def labels_of(self, classes: list[str], image: np.ndarray) -> np.ndarray:
-        """Labels of a first frame by the old weights or the new ones, without ROS."""
+        """Return the labels of a first frame by the old or the new weights, without ROS."""
         weights = "" if classes == OLD else str(self.robot_data / "garden.safetensors")
         return SegmenterSettings(weights=weights, device="cpu").build().step(image).labels
 
@@ -148,7 +148,7 @@ class Reader:
 
 
 class Robot:
-    """The running node, and a camera that shows it the frames of a bag."""
+    """The running node, and a camera that sends the frames of a bag."""
 
     def __init__(self, graph: RosGraph, video: LabelledVideo) -> None:
         graph.start(device="cpu")
@@ -159,7 +159,7 @@ class Robot:
         self._camera = graph.camera()
 
     def segment(self, classes: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Show the next frame; that and its labels, once the node has these classes."""
+        """Send the next frame; return it and its labels, once the node has these classes."""
         image = self._video.frame(self._sent).image
         self._camera.publish(image_message(image, self._sent / 10))
         self._sent += 1
@@ -178,7 +178,7 @@ def test_the_page(tmp_path: Path, graph: RosGraph) -> None:
     (video,) = open_dataset(str(bag), topic=IMAGES, label_topic=LABELS).videos
     robot = Robot(graph, video)
     robot.segment(OLD)
-    # The person at the labelling tool sees the classes as the page's second class map has them.
+    # The person at the labelling tool labels the classes of the page's second class map.
     reader.write("seen/class_map.yaml", dict(steps())["before.yaml"])
     seen = ClassMap.load(tmp_path / "seen/class_map.yaml")
 
@@ -188,7 +188,7 @@ def test_the_page(tmp_path: Path, graph: RosGraph) -> None:
             reader.write(name, text)
             continue
         if text.startswith("ros2 param load"):
-            # Someone who had a class map for the old weights, which the new ones do not fit.
+            # A class map of the old weights does not fit the new ones.
             shutil.copyfile(tmp_path / "before.yaml", reader.robot_data / "before.yaml")
             reader.run("ros2 param set /tdnet class_map /data/before.yaml")
             weights = str(reader.robot_data / "garden.safetensors")
@@ -219,14 +219,14 @@ def test_the_page(tmp_path: Path, graph: RosGraph) -> None:
 
 def exact_pixels(video: LabelledVideo, split: Path, seen: ClassMap) -> np.ndarray:
     """Count the pixels of each class in the labelled frames of a split, from the bag itself."""
-    # A stretch is named by the number of its last frame.
+    # The name of a stretch contains the number of its last frame.
     numbers = [int(line.rpartition("-")[2]) for line in split.read_text().split()]
     ids = np.concatenate([seen.id_table[video.labels(number)].ravel() for number in numbers])
     return np.bincount(ids[ids != IGNORED], minlength=len(seen.classes))
 
 
 def test_a_published_checkpoint_brings_its_classes_once_it_is_converted(tmp_path: Path) -> None:
-    """What section 6 says of td4-psp18, tried on its small sister."""
+    """The conversion of section 6, with td4-psp18-nano in place of td4-psp18."""
     (convert,) = re.findall(r"`(tdnet convert [^`]+)`", PAGE)
     (words,) = re.findall(r"`(network\.variant=[^`]+)`", PAGE)
     torch.manual_seed(5)

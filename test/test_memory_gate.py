@@ -21,7 +21,7 @@ from tdnet_offline.evaluation.metrics import (
 from tdnet_offline.evaluation.result import Evaluation
 
 HELD_OUT = "street:1000000-1000015,frames=7"
-"""Drives that no training has seen; staggered, so that every path meets a full memory."""
+"""Drives that were not used for training; staggered, so that every path has a full memory."""
 FULL = 3
 
 

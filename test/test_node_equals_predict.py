@@ -1,4 +1,4 @@
-"""The same images in the same order: the same labels from the node, `predict` and `evaluate`."""
+"""Node, `predict` and `evaluate` compute the same labels for the same images in order."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tdnet_offline.command import main
 from tdnet_offline.evaluation.json_file import load_evaluation
 from tdnet_ros.msg import SegmentationStatus
 
-# A view that goes on, a stamp that goes back, and a gap: the memory is emptied twice on the way.
+# An unbroken view, a stamp that goes back, and a gap: the memory is reset twice.
 SECONDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.15, 0.25, 0.35, 5.0, 5.1, 5.2, 5.3)
 RESETS = {0: "activated", 6: "stamp went back", 9: "gap"}
-# Two seconds a frame: the automatic limit follows after three gaps; then a break in the view.
+# Two seconds per frame: the automatic limit follows after three gaps; then a break of the view.
 SLOW_SECONDS = (*(2.0 * index for index in range(8)), 44.0, 46.0)
 SLOW_RESETS = {0: "activated", 1: "gap", 2: "gap", 3: "gap", 8: "gap"}
 SIZES = {"even": (48, 64), "odd": (47, 61)}
@@ -33,7 +33,7 @@ SIZES = {"even": (48, 64), "odd": (47, 61)}
 
 @pytest.fixture
 def graph() -> Iterator[RosGraph]:
-    """A graph that no other run on the machine sees."""
+    """Start a graph in a domain of its own."""
     initialised = rclpy.ok()
     if not initialised:
         enter_free_domain()
@@ -55,7 +55,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def message(encoding: str, image: np.ndarray, stamp_ns: int) -> Any:
-    """A camera message in one of the ways in which drivers send them."""
+    """Return a camera message in one of the encodings of drivers."""
     if encoding in ("jpeg", "png"):
         _, data = cv2.imencode(f".{encoding}", image[..., ::-1])
         return compressed_message(data.tobytes(), encoding, stamp_ns)
@@ -71,7 +71,7 @@ def message(encoding: str, image: np.ndarray, stamp_ns: int) -> Any:
 
 
 def labels_message(labels: np.ndarray, stamp_ns: int) -> Any:
-    """Labels as an Image in the encoding in which people record them."""
+    """Return labels as an Image in the encoding of recordings."""
     data = np.ascontiguousarray(labels).reshape(-1)
     return raw_message(labels, stamp_ns, encoding="mono8", step=labels.shape[1], data=data)
 
@@ -127,7 +127,7 @@ def compare(
     for index, (stamp, answer) in enumerate(zip(stamps, published, strict=True)):
         assert answer.header.stamp.sec * 10**9 + answer.header.stamp.nanosec == stamp
         np.testing.assert_array_equal(pixels_of(answer), predicted[f"{index:06d}_{stamp}"])
-    # Where the node's labels are taken for the truth, `evaluate` finds not one pixel wrong.
+    # With the node's labels as ground truth, `evaluate` finds no wrong pixel.
     truth = [
         ("/labels", labels_message(pixels_of(answer), stamp))
         for answer, stamp in zip(published, stamps, strict=True)
@@ -138,7 +138,7 @@ def compare(
     frames = load_evaluation(tmp_path / "evaluation.json").frames
     assert [frame.pixel_accuracy for frame in frames] == [1.0] * len(seconds)
 
-    # Labels of one class, or a memory that nobody uses, would be equal whatever went wrong.
+    # Labels of one class, or of an unused memory, would always be equal.
     assert len(np.unique(np.stack(list(predicted.values())))) > 2
     assert max(entry.memory_frames for entry in status.messages) == 3
     return {

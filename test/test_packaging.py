@@ -17,11 +17,11 @@ from tdnet.version import __version__
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("tdnet", "tdnet_ros", "tdnet_offline")
 TDNET_NEEDS = {"cv2", "numpy", "safetensors", "torch", "yaml"}
-# Imported where somebody chose them: runtimes; Triton comes with PyTorch for CUDA.
+# Optional imports: runtimes; Triton is part of PyTorch for CUDA.
 TDNET_MAY_USE = {"onnxruntime", "tensorrt", "triton"}
-# Modules of this ending are imported where it is only.
+# Modules with this ending are imported only if Triton is installed.
 NEEDS_TRITON = "_program"
-# rclpy stands for ROS, the rest for what must not be needed to import a package.
+# rclpy represents ROS, the others must not be needed to import a package.
 FORBIDDEN = {
     "tdnet": {
         *("rclpy", "tdnet_ros", "tdnet_offline", "rosbags", "av", "rich", "triton"),
@@ -31,7 +31,7 @@ FORBIDDEN = {
     "tdnet_ros": {"tdnet_offline", "rosbags", "av", "rich"},
 }
 
-# Run by a new interpreter: argv is the package to import, then the blocked ones.
+# A new interpreter runs it; argv: the package to import, then the blocked ones.
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 
@@ -66,7 +66,7 @@ def modules(package: str) -> list[Path]:
 
 
 def imported_packages(path: Path) -> Iterator[str]:
-    """Top-level packages that a module names, also inside functions."""
+    """Return the top-level packages that a module imports, also inside functions."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -110,7 +110,7 @@ def test_every_module_imports_without_what_it_must_not_need(package: str) -> Non
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_module_names_what_its_package_must_not_import(package: str) -> None:
-    # A function may import tools that the package does not need to be imported itself.
+    # A function may import tools that importing the package does not need.
     never = FORBIDDEN[package] & {"rclpy", *PACKAGES}
     wrong = {
         str(path.relative_to(ROOT)): names
@@ -141,7 +141,7 @@ def test_config_dir_of_a_source_tree() -> None:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a pip installation of a wheel, and nothing else."""
+    """Install the wheel with pip into an empty folder; return the folder."""
     source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "setup.py", "setup.cfg", "LICENSE"):
         shutil.copy(ROOT / name, source)

@@ -1,4 +1,4 @@
-"""Teacher labels of real streets, corrected by human ones as the table of the tool says."""
+"""Teacher labels of real streets, corrected by human ones by the table of the tool."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VOID = IGNORED = 255
 
 
 def corrected(human: str, teacher: str) -> str | None:
-    """Name of the class that one pixel gets; None: ignored."""
+    """Return the class of one corrected pixel; None: ignored."""
     given = correct(
         np.array([[FINE.class_by_name(teacher).id]], np.uint8),
         np.array([[COARSE.class_by_name(human).id]], np.uint8),
@@ -30,7 +30,7 @@ def corrected(human: str, teacher: str) -> str | None:
 @pytest.mark.parametrize(
     ("human", "teacher", "expected"),
     [
-        # The human class is finer or as fine: it replaces the teacher's.
+        # The human class is finer or equal: it replaces the teacher's.
         ("sky", "building", "sky"),
         ("building", "wall", "building"),
         ("pole", "vegetation", "pole"),
@@ -41,7 +41,7 @@ def corrected(human: str, teacher: str) -> str | None:
         ("fence", "building", "fence"),
         ("car", "road", "car"),
         ("pedestrian", "car", "person"),
-        # The teacher's class is a finer name for it: it stays.
+        # The teacher's class is a subclass: it is kept.
         ("tree", "terrain", "terrain"),
         ("sign symbol", "traffic light", "traffic light"),
         ("car", "truck", "truck"),
@@ -71,7 +71,7 @@ def test_human_void_keeps_the_teacher_and_nothing_is_changed_in_place() -> None:
 
 
 def test_every_human_class_is_corrected_once() -> None:
-    """Where the teacher ignores a pixel, the human label decides."""
+    """If the teacher ignores a pixel, the human label is used."""
     human = np.array([[entry.id for entry in COARSE.classes]], np.uint8)
     given = correct(np.full_like(human, IGNORED), human)
     unsure = COARSE.class_by_name("bicyclist").id

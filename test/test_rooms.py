@@ -1,4 +1,4 @@
-"""The order of the rooms: a module imports from its own room and from lower ones only."""
+"""The order of the rooms: a module imports from its own and from lower rooms only."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def modules(package: str) -> Iterator[tuple[str, Path]]:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Modules that a file imports, also inside functions and for type checking."""
+    """Yield the modules that a file imports, also inside functions and for type checking."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             module = node.module or ""
             folder = ROOT.joinpath(*module.split("."))
-            for name in node.names:  # of a package, it may be a module
+            for name in node.names:  # may be a module of a package
                 is_module = (folder / name.name).is_dir() or (folder / f"{name.name}.py").is_file()
                 yield f"{module}.{name.name}" if is_module else module
         elif isinstance(node, ast.Import):
@@ -64,7 +64,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def room(module: str) -> str:
-    """The part after the package."""
+    """Return the part after the package."""
     name = module.split(".")[1] if "." in module else ""
     return "" if name == "__init__" else name
 

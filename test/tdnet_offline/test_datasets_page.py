@@ -1,4 +1,4 @@
-"""docs/datasets.md: each command and snippet runs, on small trees of the layouts it shows."""
+"""Every command and snippet of docs/datasets.md runs, on small trees of its layouts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tdnet_offline.street_bag import write_street_bag
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    (?:PYTHONPATH=\. )?(tdnet .*)$", PAGE, re.MULTILINE)
-# By the number of the first frame that the page gives for a video.
+# First frame number of each video on the page.
 VIDEOS = {"0006R0.MXF": 8, "0016E5.MXF": 8, "0005VD.MXF": 8, "01TP_extract.avi": 6670}
 
 
@@ -32,7 +32,7 @@ def commands(part: str) -> list[str]:
 
 
 def run(line: str, data: Path) -> int:
-    """Run a command of the page, with its folder /data elsewhere."""
+    """Run a command of the page, with /data replaced by another folder."""
     words = shlex.split(line)[1:]
     return main([word.replace("/data", str(data)) for word in words])
 

@@ -1,4 +1,4 @@
-"""docs/tuning.md against the running node: the values that it tells to look at are there."""
+"""The diagnostic values that docs/tuning.md names exist in the running node."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tdnet_ros.msg import SegmentationStatus
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tuning.md").read_text(encoding="utf-8")
 COMMANDS = ("ros2 ", "tdnet ", "fastdds ")
-# Only where the model runs on a GPU.
+# Only if the model runs on a GPU.
 DEVICE = {"device memory reserved MiB", "device memory total MiB"}
 
 
