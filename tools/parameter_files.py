@@ -68,8 +68,8 @@ def parameter_table() -> str:
         f"{spec.change.value} |"
         for spec in PARAMETERS.values()
     ]
-    head = ["| parameter | default | | allowed | a change needs |", "|---|---|---|---|---|"]
-    return "\n".join([*head, *rows, ""])
+    columns = ("parameter", "default", "meaning", "allowed", "a change needs")
+    return "\n".join([f"| {' | '.join(columns)} |", "|---" * len(columns) + "|", *rows, ""])
 
 
 def _shown(default: Value) -> str:

@@ -50,37 +50,27 @@ def explain_misplaced(
         types: Result of `publisher_types`.
     """
     found, base = types.get(topic, ()), topic.removesuffix(_SUFFIX)
-    # The name of a type is chosen by the peer.
-    names = one_line(", ".join(sorted(set(found))))
-    carries = f"{topic} carries {names}, not {image_type(image_transport)}"
-    if COMPRESSED in found and base != topic:
-        return (
-            f"{carries}: start with image_transport:=compressed and the topic without "
-            f"{_SUFFIX} ({base})"
-        )
-    if COMPRESSED in found:
-        return (
-            f"{carries}: start with image_transport:=compressed and remap "
-            f"{topic}{_SUFFIX} to {topic}"
-        )
-    if RAW in found:
-        return f"{carries}: start with image_transport:=raw and this topic ({topic})"
+    is_compressed = image_type(image_transport) == COMPRESSED
+    start = "start with image_transport:="
     if found:
-        return f"{carries}: remap the input to a topic of images"
-    if image_transport != "compressed":
-        if COMPRESSED not in types.get(topic + _SUFFIX, ()):
-            return ""
-        return (
-            f"no publisher of {topic}, but {topic}{_SUFFIX} carries {COMPRESSED}: start with "
-            "image_transport:=compressed"
-        )
-    if base.endswith(_SUFFIX):
+        if COMPRESSED in found and base != topic:
+            remedy = f"{start}compressed and the topic without {_SUFFIX} ({base})"
+        elif COMPRESSED in found:
+            remedy = f"{start}compressed and remap {topic}{_SUFFIX} to {topic}"
+        elif RAW in found:
+            remedy = f"{start}raw and this topic ({topic})"
+        else:
+            remedy = "remap the input to a topic of images"
+        # The name of a type is chosen by the peer.
+        names = one_line(", ".join(sorted(set(found))))
+        return f"{topic} carries {names}, not {image_type(image_transport)}: {remedy}"
+    if is_compressed and base.endswith(_SUFFIX):
         return (
             f"no publisher of {topic}: image_transport:=compressed appends {_SUFFIX} itself; set "
             f"the topic without it ({base.removesuffix(_SUFFIX)})"
         )
-    if RAW in types.get(base, ()):
-        return (
-            f"no publisher of {topic}, but {base} carries {RAW}: start with image_transport:=raw"
-        )
-    return ""
+    other, kind = (base, RAW) if is_compressed else (topic + _SUFFIX, COMPRESSED)
+    if kind not in types.get(other, ()):
+        return ""
+    transport = "raw" if is_compressed else "compressed"
+    return f"no publisher of {topic}, but {other} carries {kind}: {start}{transport}"
