@@ -29,16 +29,25 @@ from tdnet_ros.rclpy_tools.qos_events import QosIncidents
 JPEG_QUALITY = 90
 # Label images are flat areas: a higher level takes several times as long for little.
 PNG_LEVEL = 1
-# Reliable serves subscribers of both kinds: RViz requests reliable, Nav2 best effort.
-STREAM = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-LATCHED = QoSProfile(
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
-
 # Builds a message with a header from a frame, or from the model where the topic is latched.
 Build = Callable[[Header, Any], Any]
+
+
+def frame_qos() -> QoSProfile:
+    """Return the QoS of a frame's outputs.
+
+    Reliable serves subscribers of both kinds: RViz requests reliable, Nav2 best effort.
+    """
+    return QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+
+
+def class_qos() -> QoSProfile:
+    """Return the QoS of a class topic: a late subscriber gets the last message."""
+    return QoSProfile(
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
 
 
 class Phase(Enum):
@@ -61,7 +70,7 @@ class Output:
     Attributes:
         topic: below the node's name and the camera's.
         message_type: of the topic.
-        qos: of the publisher.
+        new_qos: returns the QoS of a publisher; a new one, since overrides change it in place.
         phase: when it is published.
         new_build: returns the function that builds one publisher's messages from `image`.
         image: of `SegmentationResult`, computed only if a topic needs it; empty: none.
@@ -69,7 +78,7 @@ class Output:
 
     topic: str
     message_type: type[Any]
-    qos: QoSProfile
+    new_qos: Callable[[], QoSProfile]
     phase: Phase
     new_build: Callable[[str], Build]
     image: str = ""
@@ -150,17 +159,17 @@ def _with(build: Build) -> Callable[[str], Build]:
     return lambda image: build
 
 
-LABELS = Output("labels", Image, STREAM, Phase.DIRECT, _raw, "labels")
+LABELS = Output("labels", Image, frame_qos, Phase.DIRECT, _raw, "labels")
 OUTPUTS = (
     LABELS,
-    Output("confidence", Image, STREAM, Phase.DIRECT, _raw, "confidence"),
-    Output("overlay", Image, STREAM, Phase.DIRECT, _raw, "overlay"),
-    Output("labels/compressed", CompressedImage, STREAM, Phase.ENCODED, _png, "labels"),
-    Output("confidence/compressed", CompressedImage, STREAM, Phase.ENCODED, _png, "confidence"),
-    Output("overlay/compressed", CompressedImage, STREAM, Phase.ENCODED, _jpeg, "overlay"),
-    Output("status", SegmentationStatus, STREAM, Phase.COUNTED, _with(status_message)),
-    Output("label_info", LabelInfo, LATCHED, Phase.LATCHED, _with(label_info_message)),
-    Output("class_map", ClassMap, LATCHED, Phase.LATCHED, _with(class_map_message)),
+    Output("confidence", Image, frame_qos, Phase.DIRECT, _raw, "confidence"),
+    Output("overlay", Image, frame_qos, Phase.DIRECT, _raw, "overlay"),
+    Output("labels/compressed", CompressedImage, frame_qos, Phase.ENCODED, _png, "labels"),
+    Output("confidence/compressed", CompressedImage, frame_qos, Phase.ENCODED, _png, "confidence"),
+    Output("overlay/compressed", CompressedImage, frame_qos, Phase.ENCODED, _jpeg, "overlay"),
+    Output("status", SegmentationStatus, frame_qos, Phase.COUNTED, _with(status_message)),
+    Output("label_info", LabelInfo, class_qos, Phase.LATCHED, _with(label_info_message)),
+    Output("class_map", ClassMap, class_qos, Phase.LATCHED, _with(class_map_message)),
 )
 """Every output topic; those of a frame are published by phase, in this order."""
 
@@ -191,7 +200,7 @@ class CameraOutputs:
                 node.create_lifecycle_publisher(
                     output.message_type,
                     f"{prefix}/{output.topic}",
-                    output.qos,
+                    output.new_qos(),
                     event_callbacks=incidents.publisher_callbacks(
                         node.resolve_topic_name(f"{prefix}/{output.topic}")
                     ),
@@ -252,7 +261,7 @@ class ClassOutputs:
             _Topic(
                 output,
                 node.create_lifecycle_publisher(
-                    output.message_type, f"~/{output.topic}", output.qos
+                    output.message_type, f"~/{output.topic}", output.new_qos()
                 ),
             )
             for output in OUTPUTS
