@@ -8,11 +8,17 @@ from pathlib import Path
 import pytest
 
 from tdnet_offline.datasets import open_dataset
-from tdnet_offline.training.preparation import chosen_variant
+from tdnet_offline.training.learner import chosen_variant
 from tools.study.__main__ import SEEDS, collect, main
 from tools.study.experiments import CLAIMS, DAMAGES, EXPERIMENTS, STRIPE, Experiment, experiment
-from tools.study.result_tables import claims_table, experiments_table, paired_differences, verdict
-from tools.study.results import StudyResult, load_results
+from tools.study.results import (
+    StudyResult,
+    claims_table,
+    experiments_table,
+    load_results,
+    paired_differences,
+    verdict,
+)
 from tools.study.study_run import UNSCORED, StudyRun, fingerprint, held_out
 
 ROOT = Path(__file__).parents[1]

@@ -1,4 +1,4 @@
-"""`tdnet train`: a network learns labelled videos, as a recipe says."""
+"""`tdnet train`: train a network by a recipe."""
 
 from __future__ import annotations
 
@@ -7,42 +7,58 @@ import argparse
 from tdnet.errors import InputError
 from tdnet_offline.arguments import Subparsers
 
+_DESCRIPTION = """\
+Train a network. A recipe is a packaged one or a YAML file; each KEY=VALUE changes a key of it:
+  tdnet train td4-psp18-cityscapes data.train=cityscapes:FOLDER optimisation.batch_size=4
+resume=true continues the run in the same output folder. Several GPUs or machines:
+  torchrun ... -m tdnet_offline.command train RECIPE"""
+_EPILOG = """\
+Your own classes, from a module in the working directory or an installed package, in the recipe:
+  callbacks:
+    - class_path: lightning.pytorch.callbacks.EarlyStopping
+      init_args: {monitor: validation/mean_iou, mode: max, patience: 5}
+    - my_training.PrintScore                            # a lightning.pytorch.Callback
+  loggers:
+    - tensorboard
+    - class_path: lightning.pytorch.loggers.WandbLogger # or any other Lightning logger
+      init_args: {project: streets}
+  loss:
+    cross_entropy: my_training.DiceLoss                 # a torch.nn.Module: logits, labels -> loss
+docs/training.md has each of these classes in full, and all keys."""
+
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = subparsers.add_parser(
         "train",
-        help="train a network as a recipe says",
-        description=(
-            "Trains a network. Its recipe is a packaged one or a YAML file; each KEY=VALUE "
-            "changes a key of it: data.train=cityscapes:FOLDER optimisation.batch_size=4. "
-            "resume=true goes on where the run in the same output stopped. Several GPUs or "
-            "machines: torchrun ... -m tdnet_offline.command train ..."
-        ),
+        help="train a network by a recipe",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("recipe", metavar="RECIPE", help="its name, or a YAML file")
+    parser.add_argument("recipe", metavar="RECIPE", help="name of a packaged recipe, or YAML file")
     parser.add_argument("overrides", metavar="KEY=VALUE", nargs="*", help="changes of the recipe")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command.
+    """Run the command.
 
     Raises:
-        TdnetError: recipe, data or weights cannot be used, or training cannot go on.
+        TdnetError: recipe, data or weights cannot be used, or training cannot continue.
         OSError: a checkpoint cannot be written.
     """
     from tdnet_offline.training.recipe import load_recipe
 
-    # Before what takes seconds to import, so that a mistake shows at once.
-    config = load_recipe(args.recipe, args.overrides)
+    # Before the slow imports, so that a mistake shows at once.
+    recipe = load_recipe(args.recipe, args.overrides)
     try:
         from tdnet_offline.training.runner import run_training
     except ModuleNotFoundError as error:
         remedy = 'pip install "tdnet_ros[offline,train]"'
         raise InputError(f"training needs the Python package {error.name}: {remedy}") from error
 
-    summary = run_training(config)
+    summary = run_training(recipe)
     progress = summary.progress
     score = "not validated"
     if progress.mean_iou is not None:

@@ -1,4 +1,4 @@
-"""Augmentation on the device: one draw for a clip and its labels; damage frame by frame."""
+"""Augmentation on the device: the same for all frames of a clip; damage frame by frame."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tdnet_offline.training.configuration import AugmentationConfig
 
 _GREY = (0.299, 0.587, 0.114)
 _STREAM = 3
-"""Sets these random numbers apart from others of the same draw."""
+"""Separates these random numbers from others of the same draw."""
 _DAMAGE_STREAM = 6
 
 
@@ -26,11 +26,11 @@ class Augmentation:
     """Rotate, vary colours, mirror, resize and crop (specification, "Training"), then damage.
 
     Rotation leaves black corners with ignored labels. A frame that is smaller than the crop after
-    resizing is stretched to it. Normalisation and colours are one matrix, rotation, mirroring,
-    resizing and cropping one resampling.
+    resizing is stretched to it. Normalisation and colours are one matrix; rotation, mirroring,
+    resizing and cropping are one resampling.
 
     Args:
-        config: ranges of what is drawn.
+        config: ranges of the random variation.
         size: (H, W) of the result.
     """
 
@@ -39,7 +39,7 @@ class Augmentation:
         self._size = size
 
     def __call__(self, frames: Tensor, labels: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
-        """Vary a batch.
+        """Augment a batch.
 
         Args:
             frames: (B, N, H', W', 3) uint8 RGB.
@@ -68,7 +68,7 @@ class Augmentation:
 
 
 def plain(frames: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Normalise a batch as `Augmentation` does, without variation; of another size: resized."""
+    """Normalise a batch without variation; resize it if it has another size."""
     batch, length, height, width, _ = frames.shape
     identity = [_Drawn(np.eye(3), 0.0, False, 1.0, np.eye(3)[:2])] * batch
     pictures, _ = _colored(frames, identity)
@@ -82,13 +82,13 @@ def plain(frames: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor
 
 
 class _Drawn(NamedTuple):
-    """What was drawn for a clip.
+    """Random variation of a clip.
 
     Attributes:
-        color: (3, 3), from RGB to RGB.
-        pivot: share of the mean grey that is added, so that contrast keeps it.
-        mirrored: left to right, before all else.
-        scale: to which the frame is resized before it is cropped, or stretched to the crop.
+        color: (3, 3) matrix from RGB to RGB.
+        pivot: share of the mean grey to add, so that contrast keeps the mean.
+        mirrored: mirror left to right, before all else.
+        scale: factor by which the frame is resized before it is cropped or stretched.
         matrix: (2, 3), from pixels of the frame to pixels of the crop.
     """
 
@@ -116,7 +116,7 @@ def _draw(
     middle = np.array([given[1] - 1, given[0] - 1]) / 2
     turned = np.eye(3)
     turned[:2] = np.column_stack([turn, middle - turn @ middle])
-    # Per axis, (x, y): the side after resizing; the crop is cut out of it, or it is stretched.
+    # For each axis, x then y: the side after resizing, at least that of the crop.
     crop = np.eye(3)
     for axis, (of_frame, side, place) in enumerate(
         zip(given[::-1], size[::-1], places[::-1], strict=True)
@@ -129,7 +129,7 @@ def _draw(
 
 
 def _mirrored(items: Tensor, drawn: list[_Drawn], dim: int) -> Tensor:
-    """Mirror along `dim` of each clip, where it was drawn; still uint8, which costs least."""
+    """Mirror the clips that are drawn to be mirrored, along `dim`; as uint8, the cheapest."""
     pairs = zip(items, drawn, strict=True)
     return torch.stack([item.flip(dim - 1) if clip.mirrored else item for item, clip in pairs])
 
@@ -137,10 +137,10 @@ def _mirrored(items: Tensor, drawn: list[_Drawn], dim: int) -> Tensor:
 def _colored(frames: Tensor, drawn: list[_Drawn]) -> tuple[Tensor, Tensor]:
     """Change colours and normalise: (B, N, H, W, 3) uint8 to (B, N, 3, H, W) float32.
 
-    Brightness, contrast, saturation and normalisation are one matrix, which costs one pass.
+    Brightness, contrast, saturation and normalisation are one matrix and one pass.
 
     Returns:
-        The pictures, and (B, 3) what black becomes.
+        The images, and (B, 3) the value of black.
     """
     device = frames.device
     mean, std = _on_device(MEAN, device), _on_device(STD, device)
@@ -159,12 +159,12 @@ def _colored(frames: Tensor, drawn: list[_Drawn]) -> tuple[Tensor, Tensor]:
 
 
 def _on_device(numbers: npt.ArrayLike, device: torch.device) -> Tensor:
-    """Bring numbers to the device as float32, without waiting for what it still computes."""
+    """Copy numbers to the device as float32, without synchronisation."""
     return torch.from_numpy(np.array(numbers, np.float32)).to(device, non_blocking=True)
 
 
 def _blurred(pictures: Tensor, drawn: list[_Drawn]) -> Tensor:
-    """Lose the detail that frames lose which are resized to less than the crop."""
+    """Remove the detail that frames lose if they are resized to less than the crop."""
     if all(clip.scale >= 1 for clip in drawn):
         return pictures
     size = pictures.shape[-2:]
@@ -193,7 +193,7 @@ def _warped(
     border = black[:, None, :, None, None]
     maps = (pictures - border).reshape(batch, length * 3, height, width)
     moved = warp_affine(maps, matrix, size, align_corners=True)
-    # Zero is what lies outside of both: black, and the ignored label.
+    # Both are zero outside the frame: black, and the ignored label.
     shifted = labels[:, None].float() - IGNORED
     places = warp_affine(shifted, matrix, size, mode="nearest", align_corners=True)
     frames = (moved.reshape(batch, length, 3, *size) + border).flatten(0, 1)
@@ -204,7 +204,7 @@ def _warped(
 def _damage(frames: Tensor, config: AugmentationConfig, draws: list[int]) -> None:
     """Damage a share of the frames (B, N, 3, H, W) in place, each on its own: stripe or noise.
 
-    The amount is drawn between half of the recipe's and all of it.
+    The amount is drawn between half of the recipe's value and the value.
     """
     device = frames.device
     mean, std = (_on_device(item, device)[:, None, None] for item in (MEAN, STD))

@@ -1,4 +1,4 @@
-"""Auxiliary heads: they classify an inner layer, in training only."""
+"""Auxiliary heads: classifiers of an inner layer, in training only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class AuxiliaryHead(Head):
     """A head on the backbone's third layer (specification, "Training").
 
     Args:
-        backbone: whose third layer it classifies.
+        backbone: backbone with the classified layer.
         num_classes: K.
     """
 
@@ -27,10 +27,10 @@ class AuxiliaryHead(Head):
 
 
 def auxiliary_heads(network: SegmentationNetwork) -> nn.ModuleList:
-    """Create the auxiliary heads of a network: one a path, or one of a single-frame network.
+    """Create the auxiliary heads of a network: one for each path.
 
     Raises:
-        InputError: the network is trained without.
+        InputError: the variant has no auxiliary head.
     """
     if not network.variant.backbone.has_auxiliary:
         raise InputError(
@@ -44,9 +44,9 @@ def auxiliary_heads(network: SegmentationNetwork) -> nn.ModuleList:
 
 
 def official_auxiliary_state(heads: nn.ModuleList) -> dict[str, Tensor]:
-    """Name the tensors of the heads as the published training code does: ``auxlayer1`` ...
+    """Return the state of the heads by the names of the published code: ``auxlayer1`` ...
 
-    Readers of weights for inference pass over these names.
+    Loading weights for inference ignores these names.
     """
     state = heads.state_dict()
     return {_official_name(name): item for name, item in state.items()}
@@ -57,13 +57,13 @@ def load_auxiliary_heads(heads: nn.ModuleList, tensors: Mapping[str, Tensor]) ->
 
     Args:
         heads: changed only if all entries are there and fit.
-        tensors: a checkpoint's entries by name; others are passed over.
+        tensors: entries of a checkpoint by name; others are ignored.
 
     Returns:
-        Whether the checkpoint has them.
+        Whether the checkpoint has all entries.
 
     Raises:
-        WeightsError: it has some that do not fit.
+        WeightsError: an entry does not fit.
     """
     own = heads.state_dict()
     found: dict[str, Tensor] = {}

@@ -1,78 +1,84 @@
-"""Between iterations: validation, checkpoints, and stopping when asked to."""
+"""Checkpoints of a run, and the end of a run on request."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
+import json
 import signal
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
-from torch.optim.optimizer import Optimizer
 
+from tdnet.checkpoints.weights import save_weights
 from tdnet.class_map.model import ClassMap
-from tdnet_offline.training import checkpoints
-from tdnet_offline.training.checkpoints import Progress
-from tdnet_offline.training.configuration import TrainingConfig
-from tdnet_offline.training.log import TrainingLog
-from tdnet_offline.training.module import TrainingModule
+from tdnet.network import SegmentationNetwork
+from tdnet.version import __version__
+from tdnet_offline.provenance import git_commit
+from tdnet_offline.training.auxiliary import official_auxiliary_state
+from tdnet_offline.training.configuration import TrainingRecipe
+from tdnet_offline.training.learner import untied_network
+from tdnet_offline.training.module import TrainingError, TrainingModule
 from tdnet_offline.training.recipe import write_recipe
-from tdnet_offline.training.validation import mean_iou
+from tdnet_offline.training.run_state import STATE, Progress, restore_training, save_state
 from tdnet_offline.writers.atomic_files import replacing
 
+LAST = "last.safetensors"
+BEST = "best.safetensors"
+RECIPE = "recipe.yaml"
+FILES = (BEST, LAST, STATE, RECIPE)
+"""Files of a run beside its log."""
 
-class CheckpointCallback(pl.Callback):
-    """Validates and writes checkpoints after the iterations that are due.
+
+class CheckpointCallback(Checkpoint):
+    """Writes the best weights after a validation, and checkpoints when they are due.
 
     The first process writes. The first SIGINT or SIGTERM ends the run after the current
-    iteration, with a checkpoint.
+    iteration, with a checkpoint. As a `Checkpoint`, it is called after the callbacks of the user.
 
     Args:
-        config: of the run.
-        class_map: of the labels.
-        confusion: counts pixels of this process's part of the validation split.
-        log: that is told of validations; comes before this among the callbacks.
-        progress: how far the run has come.
-        state: of the run that is resumed; None for a new one.
+        recipe: recipe of the run.
+        class_map: class map of the weights files.
+        progress: progress before this process.
+        state: state of the run that is resumed; None: a new run.
 
     Attributes:
-        progress: how far the run has come.
+        progress: progress of the run.
+        interrupted: whether a signal ended the run.
     """
 
     def __init__(
         self,
-        config: TrainingConfig,
+        recipe: TrainingRecipe,
         class_map: ClassMap,
-        confusion: Callable[[TrainingModule], Tensor],
-        log: TrainingLog,
         progress: Progress,
         state: Mapping[str, Any] | None,
     ) -> None:
         self.progress = progress
-        self._config, self._class_map = config, class_map
-        self._confusion, self._log, self._state = confusion, log, state
-        self._folder = Path(config.output)
-        self._asked_to_stop = False
+        self.interrupted = False
+        self._recipe, self._class_map, self._state = recipe, class_map, state
+        self._folder = Path(recipe.output)
+        self._signalled = False
         self._handlers: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Restore the optimiser, write the recipe, listen for requests to stop."""
+        """Restore the optimiser, write the recipe, handle signals."""
         if self._state is not None:
-            _restore_optimizer(trainer.optimizers[0], self._state["optimizer"])
-            trainer.precision_plugin.load_state_dict(self._state["precision"])
+            restore_training(trainer, self._state)
             self._state = None
         if trainer.is_global_zero:
-            # Not before: a run that cannot begin leaves what is there as it is.
-            checkpoints.remove_partial(self._folder)
-            with replacing(self._folder / checkpoints.RECIPE) as temporary:
-                temporary.write_text(write_recipe(self._config), encoding="utf-8")
+            # Not before: a run that cannot begin leaves the folder as it is.
+            for path in self._folder.glob(".*.partial*"):  # of a killed process of this run
+                if path.is_file():
+                    path.unlink()
+            with replacing(self._folder / RECIPE) as temporary:
+                temporary.write_text(write_recipe(self._recipe), encoding="utf-8")
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._handlers[number] = signal.signal(number, self._on_signal)
@@ -85,84 +91,123 @@ class CheckpointCallback(pl.Callback):
         batch: object,
         batch_idx: int,
     ) -> None:
-        """Validate, save and stop, where it is time to."""
-        if (batch_idx + 1) % self._config.optimisation.accumulate:
+        """End the run after the last iteration; finish iterations without a validation."""
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
-        module = cast("TrainingModule", pl_module)
-        iteration = module.iteration
+        iteration = trainer.global_step
         self.progress = dataclasses.replace(self.progress, iteration=iteration)
-        ends = iteration == self._config.optimisation.iterations
-        if ends or iteration % self._config.validation.every == 0:
-            self._validate(trainer, module)
-        trainer.should_stop = self._all_asked_to_stop(trainer, module.device)
-        if ends or trainer.should_stop or iteration % self._config.checkpoint.every == 0:
-            self._save(trainer, module)
+        if iteration == self._recipe.optimisation.iterations:
+            trainer.should_stop = True  # Lightning validates before it stops
+        if not trainer.should_stop and iteration % self._recipe.validation.every:
+            self._finish_iteration(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the weights if they are the best; finish the iteration."""
+        assert isinstance(pl_module, TrainingModule)
+        score, best = pl_module.mean_iou, self.progress.best_mean_iou
+        self.progress = dataclasses.replace(self.progress, mean_iou=score)
+        if score is not None and (best is None or score > best):
+            self.progress = dataclasses.replace(
+                self.progress, best_mean_iou=score, best_iteration=self.progress.iteration
+            )
+            if trainer.is_global_zero:
+                self._save_weights(BEST, pl_module)
+        self._finish_iteration(trainer)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the signals back."""
-        self._give_signals_back()
+        """Restore the signal handlers."""
+        self._restore_handlers()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Give the signals back; Lightning does not tear down after an error."""
-        self._give_signals_back()
+        """Restore the signal handlers; Lightning does not tear down after an error."""
+        self._restore_handlers()
 
-    def _give_signals_back(self) -> None:
+    def _restore_handlers(self) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers.clear()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self._asked_to_stop and number == signal.SIGINT:
+        if self._signalled and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self._asked_to_stop = True
+        self._signalled = True
 
-    def _all_asked_to_stop(self, trainer: pl.Trainer, device: torch.device) -> bool:
-        if trainer.world_size == 1:
-            return self._asked_to_stop
-        asked = torch.tensor(int(self._asked_to_stop), device=device)
-        return bool(trainer.strategy.reduce(asked, reduce_op="sum"))
-
-    def _validate(self, trainer: pl.Trainer, module: TrainingModule) -> None:
-        started = time.monotonic()
-        counts = self._confusion(module)
-        if trainer.world_size > 1:
-            torch.distributed.all_reduce(counts)
-        score = mean_iou(counts)
-        if math.isnan(score):
-            self.progress = dataclasses.replace(self.progress, mean_iou=None)
-            if trainer.is_global_zero:
-                self._log.say(f"iteration {module.iteration}: no labelled pixel was validated")
+    def _finish_iteration(self, trainer: pl.Trainer) -> None:
+        """Stop if a process was signalled; write a checkpoint if it is due."""
+        if not trainer.should_stop and self._any_signalled(trainer):
+            self.interrupted = trainer.should_stop = True
+            trainer.limit_val_batches = 0  # no validation before the end
+        iteration = self.progress.iteration
+        due = trainer.should_stop or iteration % self._recipe.checkpoint.every == 0
+        if not due or not trainer.is_global_zero:
             return
-        best = self.progress.best_mean_iou
-        self.progress = dataclasses.replace(self.progress, mean_iou=score)
-        if best is None or score > best:
-            iteration = self.progress.iteration
-            self.progress = dataclasses.replace(
-                self.progress, best_mean_iou=score, best_iteration=iteration
-            )
-            self._write(trainer, module, checkpoints.BEST)
-        if trainer.is_global_zero:
-            self._log.validated(module, score, time.monotonic() - started)
-
-    def _save(self, trainer: pl.Trainer, module: TrainingModule) -> None:
+        module = trainer.lightning_module
+        assert isinstance(module, TrainingModule)
         # Weights first: they are checked, and a state of broken ones must not replace a good one.
-        self._write(trainer, module, checkpoints.LAST)
-        if trainer.is_global_zero:
-            self._log.flush(module)
-            checkpoints.save_state(self._folder / checkpoints.STATE, module, self.progress)
+        self._save_weights(LAST, module)
+        for logger in trainer.loggers:
+            logger.save()
+        save_state(self._folder / STATE, trainer, self.progress)
 
-    def _write(self, trainer: pl.Trainer, module: TrainingModule, name: str) -> None:
-        if trainer.is_global_zero:
-            checkpoints.save_network(
-                self._folder / name, self._config, module, self._class_map, self.progress
+    def _any_signalled(self, trainer: pl.Trainer) -> bool:
+        if trainer.world_size == 1:
+            return self._signalled
+        signalled = torch.tensor(int(self._signalled), device=trainer.strategy.root_device)
+        return bool(trainer.strategy.reduce(signalled, reduce_op="sum"))
+
+    def _save_weights(self, name: str, module: TrainingModule) -> None:
+        save_network(self._folder / name, self._recipe, module, self._class_map, self.progress)
+
+
+def save_network(
+    path: Path,
+    recipe: TrainingRecipe,
+    module: TrainingModule,
+    class_map: ClassMap,
+    progress: Progress,
+) -> None:
+    """Write the weights; the header holds class map, metrics, recipe, commit and version.
+
+    Raises:
+        TrainingError: weights are not finite; the existing file stays.
+        WeightsError: the file cannot be written; the existing file stays.
+    """
+    network = untied_network(recipe.network, class_map.num_network_classes)
+    network.load_state_dict(module.result.state_dict())
+    when = f"iteration {progress.iteration}"
+    _check_finite(network, when, "a lower optimisation.learning_rate or a gradient_clip may help")
+    if recipe.checkpoint.precision == "float16":
+        remedy = "resume with checkpoint.precision=float32"
+        _check_finite(network.half(), f"{when}, in float16", remedy)
+    metrics = {"iteration": progress.iteration, "mean_iou": progress.mean_iou}
+    save_weights(
+        network,
+        path,
+        class_map=class_map,
+        extra={
+            "metrics": json.dumps(metrics),
+            "recipe": write_recipe(recipe),
+            "git_commit": git_commit(),
+            "tdnet_version": __version__,
+        },
+        unused=_auxiliary_state(module),
+    )
+
+
+def _check_finite(network: SegmentationNetwork, when: str, remedy: str) -> None:
+    for name, item in network.state_dict().items():
+        if not bool(torch.isfinite(item).all()):
+            raise TrainingError(
+                f"{when}: {name} holds NaN or infinity; stopped, and the weights of the last "
+                f"checkpoint are kept: {remedy}"
             )
 
 
-def _restore_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
-    """Put back what it has gathered; its settings remain those of this run."""
-    settings = [{**group, "params": None} for group in optimizer.param_groups]
-    optimizer.load_state_dict(state)
-    for group, chosen in zip(optimizer.param_groups, settings, strict=True):
-        group.update({**chosen, "params": group["params"]})
+def _auxiliary_state(module: TrainingModule) -> dict[str, Tensor]:
+    if module.auxiliary is None:
+        return {}
+    # Shared paths have one head; the file holds a copy for each path.
+    state = official_auxiliary_state(module.auxiliary)
+    return {name: item.clone() for name, item in state.items()}

@@ -1,4 +1,4 @@
-"""Where training starts: given backbones, or a trained single-frame network."""
+"""First weights from files: backbones, or a trained single-frame network."""
 
 from __future__ import annotations
 
@@ -12,32 +12,36 @@ from torch import Tensor, nn
 from tdnet.checkpoints.checkpoint import Checkpoint
 from tdnet.checkpoints.official_layout import official_backbone_names
 from tdnet.checkpoints.weights import describe_weights, load_weights
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet, create_model
 from tdnet.variants import get_variant
-from tdnet_offline.training.pass_through import fit_head, pass_features_through
-from tdnet_offline.training.pyramid_groups import kept_channels
+from tdnet_offline.training.pass_through import (
+    fit_head,
+    kept_channels,
+    pass_features_through,
+)
 
 _OUR_BACKBONES = ("paths.0.backbone.", "backbone.")
-"""What names of our weights files begin with; of several paths the first."""
-# torchvision's deeper networks have one 7x7 stem convolution to 64 channels, ours three of 3x3 to
-# 128: these are the layers that see the difference.
+"""Prefixes of backbone entries in our weights files; of several paths the first."""
+# The stem of torchvision's deeper networks is one 7x7 convolution to 64 channels; ours is three of
+# 3x3 to 128. These layers differ in shape.
 _STEM = ("conv1.", "bn1.", "layer1.0.conv1.", "layer1.0.downsample.0.")
 
 
 def load_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
-    """Start every backbone of a network from a file: ours (its first path's), or an ImageNet one.
+    """Initialise every backbone of a network from one of our weights files or an ImageNet one.
 
     Args:
         network: all of its backbones are changed, or none.
-        path: weights of a network of known layout with the same backbone, or see
-            `load_imagenet_backbones`.
+        path: weights of a network of known layout with the same backbone (of several paths the
+            first), or a file that `load_imagenet_backbones` accepts.
 
     Returns:
-        What did not come from the file, a line each.
+        A line for each part that did not come from the file.
 
     Raises:
-        WeightsError: the file cannot be read, or is of another depth or width.
+        WeightsError: the file cannot be read, or has another depth or width.
     """
     tensors = Checkpoint.open(path).tensors
     prefix = next((p for p in _OUR_BACKBONES if any(name.startswith(p) for name in tensors)), None)
@@ -63,19 +67,19 @@ def load_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
 
 
 def load_imagenet_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
-    """Start every backbone of a network from an ImageNet ResNet.
+    """Initialise every backbone of a network from an ImageNet ResNet.
 
     Args:
         network: all of its backbones are changed, or none.
         path: a state dict in torchvision's names, of its own ResNets or of those with a stem of
             three 3x3 convolutions (``conv1.0``, ``conv1.3``, ``conv1.6``); the classifier ``fc``
-            is passed over.
+            is ignored.
 
     Returns:
-        What did not come from the file, a line each.
+        A line for each part that did not come from the file.
 
     Raises:
-        WeightsError: the file cannot be read, or is of another depth or width.
+        WeightsError: the file cannot be read, or has another depth or width.
     """
     return _load_imagenet(network, path, Checkpoint.open(path).tensors)
 
@@ -128,19 +132,19 @@ def _load_imagenet(
 
 
 def backbones(network: SegmentationNetwork) -> list[nn.Module]:
-    """Give the backbone of each path; shared ones once for each."""
+    """Return the backbone of each path; a shared one once for each path."""
     modules = network.paths if isinstance(network, TDNet) else [network]
     return [module.backbone for module in modules]
 
 
 def _blocks(names: Iterable[str]) -> set[str]:
-    """The residual blocks, such as ``layer3.1``, that names are of."""
+    """Return the residual blocks, such as ``layer3.1``, of entry names."""
     found = (re.match(r"layer\d+\.\d+(?=\.)", name) for name in names)
     return {match[0] for match in found if match}
 
 
 def load_single_frame(path: str | Path | Checkpoint) -> SingleFrameNetwork:
-    """Load a single-frame network, of whatever variant and known layout.
+    """Load a single-frame network of any variant and known layout.
 
     Raises:
         WeightsError: the file cannot be read, or holds no single-frame network.
@@ -167,22 +171,23 @@ def start_paths(
     same_classes: bool = True,
     frames: Tensor | None = None,
 ) -> list[str]:
-    """Start every path of a network from a single-frame network.
+    """Initialise every path of a network from a single-frame network.
 
     A path copies its backbone, its pyramid and its head; the head's 3x3 convolution takes the
     input channels of the path's pyramid group (specification, "Training").
 
     Args:
-        network: what is started.
-        single: of the same backbone; it is left in evaluation mode.
-        pass_through: values start as the features instead of random projections of them; see
-            `pass_features_through`.
-        same_classes: whether the channels of both mean the same; if not, no classifier is copied.
+        network: network to initialise.
+        single: network with the same backbone; left in evaluation mode.
+        pass_through: initialise values to the features instead of random projections of them;
+            see `pass_features_through`.
+        same_classes: whether the channels of both have the same meaning; if not, no classifier is
+            copied.
         frames: (B, 3, H, W) normalised, at the network's input size. With `pass_through` heads
             are fitted to the spatial norm on these frames; see `fit_head`.
 
     Returns:
-        What keeps its random numbers since shapes or classes differ, a line each.
+        A line for each part that keeps its random numbers because shapes or classes differ.
 
     Raises:
         WeightsError: the backbones differ.
@@ -220,8 +225,41 @@ def start_paths(
     return list(skipped)
 
 
+def channel_names(class_map: ClassMap) -> dict[int, str]:
+    """Return the class name of each network channel that has one."""
+    return {channel: entry.name for entry in class_map.classes for channel in entry.sources}
+
+
+def channel_order(theirs: ClassMap | None, ours: ClassMap) -> list[int] | None:
+    """Map the channels of a network to those of a checkpoint by the names of the classes.
+
+    Args:
+        theirs: class map of the checkpoint; None: unknown, assumed to be `ours`.
+        ours: class map of the network to train.
+
+    Returns:
+        A channel of the checkpoint for each of ours; None if the classes differ.
+    """
+    count = ours.num_network_classes
+    if theirs is not None and theirs.num_network_classes != count:
+        return None
+    given, wanted = channel_names(theirs) if theirs else {}, channel_names(ours)
+    if all(given[channel] == wanted[channel] for channel in given.keys() & wanted.keys()):
+        return list(range(count))
+    places = {name: channel for channel, name in given.items()}
+    if len(places) != count or places.keys() != set(wanted.values()) or len(wanted) != count:
+        return None
+    return [places[wanted[channel]] for channel in range(count)]
+
+
+def reorder(classifier: nn.Module, order: list[int]) -> None:
+    """Reorder the output channels of a classifier by `channel_order`."""
+    state: dict[str, Tensor] = classifier.state_dict()
+    classifier.load_state_dict({name: item[order] for name, item in state.items()})
+
+
 def _is_shortcut(name: str) -> bool:
-    """Whether an entry belongs to the convolution beside the first block of layer1."""
+    """Return whether an entry belongs to the shortcut convolution of layer1."""
     return name.startswith("layer1.0.downsample.")
 
 

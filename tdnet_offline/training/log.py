@@ -1,32 +1,31 @@
-"""The log of a run: TensorBoard, a progress bar on a terminal, or lines where there is none."""
+"""The log of a run: loggers, and a progress bar on a terminal or lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import cast
 
 import lightning.pytorch as pl
-from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from tdnet_offline.training.configuration import TrainingConfig
+from tdnet_offline.training.configuration import TrainingRecipe
 from tdnet_offline.training.module import TrainingModule
+from tdnet_offline.training.optimiser import learning_rate
+from tdnet_offline.training.recipe import plain_recipe
 
 
 class TrainingLog(pl.Callback):
-    """Tells how training goes; means of the loss terms over the iterations since the last entry.
+    """Logs means of the loss terms over the iterations since the last entry, and validations.
 
     Args:
-        config: of the run.
+        recipe: recipe of the run.
     """
 
-    def __init__(self, config: TrainingConfig) -> None:
-        self._config = config
+    def __init__(self, recipe: TrainingRecipe) -> None:
+        self._recipe = recipe
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._live = sys.stderr.isatty()
         self._bar = Bar(
@@ -37,30 +36,19 @@ class TrainingLog(pl.Callback):
             TimeRemainingColumn(),
             console=self._console,
         )
-        self._task = self._bar.add_task("", total=config.optimisation.iterations, text="")
-        self._started = (0.0, 0)
+        self._task = self._bar.add_task("", total=recipe.optimisation.iterations, text="")
+        self._first, self._started, self._validation_started = 0, 0.0, 0.0
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
         self._console.print(text, markup=False)
 
-    def validated(self, module: TrainingModule, score: float, seconds: float) -> None:
-        """Log the mean IoU of a validation that took so long."""
-        self._record(module, {"validation/mean_iou": score})
-        self.say(f"iteration {module.iteration}: mean IoU {score:.4f} ({seconds:.0f} s)")
-        self._started = (self._started[0] + seconds, self._started[1])
-
-    def flush(self, module: TrainingModule) -> None:
-        """Write what waits to be written: a run that is killed goes on from here."""
-        for logger in module.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.flush()
-
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the bar."""
-        iteration = cast("TrainingModule", pl_module).iteration
-        self._started = (time.monotonic(), iteration)
-        self._bar.update(self._task, completed=iteration)
+        """Log the recipe, and show the bar."""
+        for logger in trainer.loggers:
+            logger.log_hyperparams(plain_recipe(self._recipe))
+        self._first, self._started = trainer.global_step, time.monotonic()
+        self._bar.update(self._task, completed=self._first)
         if self._live and trainer.is_global_zero:
             self._bar.start()
 
@@ -73,21 +61,36 @@ class TrainingLog(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Log the iterations that are due."""
-        if (batch_idx + 1) % self._config.optimisation.accumulate:
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
-        module = cast("TrainingModule", pl_module)
-        self._bar.update(self._task, completed=module.iteration)
-        if module.iteration % self._config.log_every == 0:
-            self._log_losses(trainer, module)
+        self._bar.update(self._task, completed=trainer.global_step)
+        if trainer.global_step % self._recipe.log_every == 0:
+            assert isinstance(pl_module, TrainingModule)
+            self._log_losses(trainer, pl_module)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock of the validation."""
+        self._validation_started = time.monotonic()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the mean IoU; the speed of the training does not count the validation."""
+        assert isinstance(pl_module, TrainingModule)
+        seconds = time.monotonic() - self._validation_started
+        self._started += seconds
+        if trainer.is_global_zero:
+            result = "no labelled pixel was validated"
+            if pl_module.mean_iou is not None:
+                result = f"mean IoU {pl_module.mean_iou:.4f} ({seconds:.0f} s)"
+            self.say(f"iteration {trainer.global_step}: {result}")
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._stop_bar()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Take the bar away; Lightning does not tear down after an error."""
+        """Remove the bar; Lightning does not tear down after an error."""
         self._stop_bar()
 
     def _stop_bar(self) -> None:
@@ -95,14 +98,17 @@ class TrainingLog(pl.Callback):
             self._bar.stop()
 
     def _log_losses(self, trainer: pl.Trainer, module: TrainingModule) -> None:
-        means = module.take_means()
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        done, iterations = module.iteration, self._config.optimisation.iterations
-        speed = (done - self._started[1]) / max(time.monotonic() - self._started[0], 1e-9)
-        self._record(module, {f"loss/{name}": mean for name, mean in means.items()})
-        self._record(module, {"learning_rate": rate, "iterations_per_second": speed})
-        use = module.memory_use
-        self._record(module, {f"memory/{name}": value for name, value in use.items()})
+        means, use, done = module.take_means(), module.memory_use, trainer.global_step
+        schedule = self._recipe.optimisation
+        rate = learning_rate(done - 1, schedule)
+        speed = (done - self._first) / max(time.monotonic() - self._started, 1e-9)
+        module.record(
+            {
+                **{f"loss/{name}": mean for name, mean in means.items()},
+                **{"learning_rate": rate, "iterations_per_second": speed},
+                **{f"memory/{name}": value for name, value in use.items()},
+            }
+        )
         if not trainer.is_global_zero:
             return
         if self._live:
@@ -113,12 +119,8 @@ class TrainingLog(pl.Callback):
             for name, mean in {**means, **use}.items()
             if mean
         )
-        left = timedelta(seconds=round((iterations - done) / speed))
+        left = timedelta(seconds=round((schedule.iterations - done) / speed))
         self.say(
-            f"iteration {done} of {iterations}: {terms}; rate {rate:.2e}; {speed:.2f} a second, "
-            f"{left} left"
+            f"iteration {done} of {schedule.iterations}: {terms}; rate {rate:.2e}; {speed:.2f} a "
+            f"second, {left} left"
         )
-
-    def _record(self, module: TrainingModule, values: Mapping[str, float]) -> None:
-        for logger in module.loggers:
-            logger.log_metrics(dict(values), step=module.iteration)

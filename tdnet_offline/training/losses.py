@@ -1,44 +1,40 @@
-"""What training minimises: OHEM cross-entropy on every output, and grouped distillation."""
+"""The loss of a batch of clips: cross-entropy on every output, and grouped distillation."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tdnet.network import SegmentationNetwork, TDNet
 from tdnet.network.layers import resize
+from tdnet.network.tdnet import ClipOutput
+from tdnet_offline.datasets import IGNORED, Dataset
+from tdnet_offline.training.configuration import LossConfig
+from tdnet_offline.training.teacher import GroupedTeacher
 
-IGNORED = 255
 OHEM_THRESHOLD = 0.7
 KEPT_SHARE = 16
+GROUP_DISTILLATION = 0.5
+"""Weight of the divergence from the teacher's group (paper, section 3.4)."""
 _EPSILON = 1e-8
+_COUNTED_FRAMES = 256
+_LARGEST_WEIGHT = 8.0
 
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Factors of the terms beside the full cross-entropy (paper, section 3.4; specification).
-
-    Attributes:
-        sub: of the path's own features without the memory.
-        auxiliary: of the auxiliary head; a single-frame PSPNet is trained with 0.4.
-        group_distillation: of what the teacher's group says of `sub`; 0: full only.
-    """
-
-    sub: float = 0.5
-    auxiliary: float = 0.1
-    group_distillation: float = 0.5
+PixelLoss = Callable[[Tensor, Tensor], Tensor]
+"""Of logits (B, K, H, W) float32 and labels (B, H, W) int64, 255 = ignored: a scalar."""
 
 
 class LossTerms(NamedTuple):
     """The loss of a batch and its terms before their weights, scalars; absent terms are zero.
 
     Attributes:
-        full: cross-entropy of the full output.
-        sub: cross-entropy of the path's own features.
+        full: cross-entropy of the logits with memory.
+        sub: cross-entropy of the logits of the path alone.
         auxiliary: cross-entropy of the auxiliary head.
         distillation: divergence from the teacher, full and group together.
         total: the weighted sum, to be differentiated.
@@ -87,6 +83,28 @@ def ohem_cross_entropy(
     return torch.where(count > kept, above, largest)
 
 
+class BalancedCrossEntropy(nn.Module):
+    """Cross-entropy of all pixels, weighted by class; 0 where all pixels are ignored.
+
+    Args:
+        weights: (K,) of the classes.
+    """
+
+    def __init__(self, weights: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weights", weights)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss; see `PixelLoss`."""
+        weights = self.get_buffer("weights")
+        loss = nn.functional.cross_entropy(
+            logits, labels, weight=weights, ignore_index=IGNORED, reduction="sum"
+        )
+        known = labels != IGNORED
+        counted = weights[labels.where(known, 0)] * known
+        return loss / counted.sum().clamp(min=1e-6)
+
+
 def distillation(teacher_logits: Tensor, student_logits: Tensor) -> Tensor:
     """Average over positions KL(T, S) = sum T (log T - log S) between the class probabilities.
 
@@ -110,29 +128,29 @@ def training_losses(
     auxiliary: Tensor | None = None,
     teacher_full: Tensor | None = None,
     teacher_group: Tensor | None = None,
-    weights: LossWeights | None = None,
+    config: LossConfig | None = None,
     kept: int | None = None,
     ignored: int = IGNORED,
-    pixel_loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    pixel_loss: PixelLoss | None = None,
 ) -> LossTerms:
     """Weigh and add the terms: full + 0.5 sub + 0.1 auxiliary + KL full + 0.5 KL group.
 
-    Logits are resized to the labels before the cross-entropy; the divergences are taken before
-    (specification, "Training").
+    Logits are resized to the labels before the cross-entropy; the divergences are computed at
+    feature size (specification, "Training").
 
     Args:
         full: (B, K, h, w) logits with the memory, or those of a single-frame network.
         labels: (B, H, W) class ids or `ignored`.
-        sub: (B, K, h, w) logits of the path's own features.
+        sub: (B, K, h, w) logits of the path alone.
         auxiliary: (B, K, h, w) logits of the auxiliary head.
         teacher_full: (B, K, h, w) of the whole teacher.
         teacher_group: (B, K, h, w) of the teacher's group for this path; goes with `sub`.
-        weights: None takes the published ones.
-        kept: n of :func:`ohem_cross_entropy`; None takes a sixteenth of the labels.
+        config: its weights `sub` and `auxiliary`; None: the published ones.
+        kept: n of :func:`ohem_cross_entropy`; None: a sixteenth of the labels.
         ignored: label of pixels without a class.
-        pixel_loss: of logits and labels of one size; None takes :func:`ohem_cross_entropy`.
+        pixel_loss: of logits at the size of the labels; None: :func:`ohem_cross_entropy`.
     """
-    weights = weights or LossWeights()
+    config = config or LossConfig()
     size = (labels.shape[-2], labels.shape[-1])
     count = kept or max(1, labels.numel() // KEPT_SHARE)
     zero = full.new_zeros((), dtype=torch.float32)
@@ -150,6 +168,104 @@ def training_losses(
 
     full_loss, sub_loss, auxiliary_loss = (cross_entropy(x) for x in (full, sub, auxiliary))
     taught = divergence(teacher_full, full)
-    taught = taught + weights.group_distillation * divergence(teacher_group, sub)
-    total = full_loss + weights.sub * sub_loss + weights.auxiliary * auxiliary_loss + taught
+    taught = taught + GROUP_DISTILLATION * divergence(teacher_group, sub)
+    total = full_loss + config.sub * sub_loss + config.auxiliary * auxiliary_loss + taught
     return LossTerms(full_loss, sub_loss, auxiliary_loss, taught, total)
+
+
+class Objective:
+    """The loss that a recipe describes.
+
+    Args:
+        config: weights of the terms, and whether groups are distilled.
+        teacher: teacher for distillation; None: no distillation.
+        pixel_loss: loss of logits and labels; None: OHEM cross-entropy.
+    """
+
+    def __init__(
+        self, config: LossConfig, teacher: GroupedTeacher | None, pixel_loss: nn.Module | None
+    ) -> None:
+        self._config, self._teacher, self._pixel_loss = config, teacher, pixel_loss
+
+    def to(self, device: torch.device) -> None:
+        """Move teacher and pixel loss to the device."""
+        for part in (self._teacher, self._pixel_loss):
+            if part is not None:
+                part.to(device)
+
+    def __call__(
+        self,
+        network: SegmentationNetwork,
+        auxiliary: nn.ModuleList | None,
+        frames: Tensor,
+        labels: Tensor,
+        iteration: int,
+    ) -> tuple[LossTerms, ClipOutput]:
+        """Compute the loss, and the output that it is of.
+
+        Args:
+            network: in training mode.
+            auxiliary: a head for each path; None: no auxiliary loss.
+            frames: (B, N, 3, H, W) normalised, oldest first.
+            labels: (B, H, W) int64 of the last frames, 255 = ignored.
+            iteration: selects the path; the paths take turns.
+        """
+        path = iteration % network.variant.paths
+        output = clip_output(network, frames, path)
+        single = not isinstance(network, TDNet)
+        taught = self._teacher(frames[:, -1]) if self._teacher is not None else None
+        grouped = taught is not None and not single and self._config.distillation == "grouped"
+        terms = training_losses(
+            output.full,
+            labels,
+            sub=None if single else output.sub,
+            auxiliary=auxiliary[path](output.layer3) if auxiliary is not None else None,
+            teacher_full=taught.full if taught is not None else None,
+            teacher_group=taught.groups[path] if taught is not None and grouped else None,
+            config=self._config,
+            pixel_loss=self._pixel_loss,
+        )
+        return terms, output
+
+
+def clip_output(network: SegmentationNetwork, frames: Tensor, path: int) -> ClipOutput:
+    """Segment the last frame of each clip (B, N, 3, H, W), by any network."""
+    if isinstance(network, TDNet):
+        return network.forward_clip(frames, path)
+    network.check_size(frames[:, -1])
+    layer3, scales = network.backbone(frames[:, -1])
+    logits = network.head(network.pyramid(*scales))
+    return ClipOutput(full=logits, sub=logits, layer3=layer3)
+
+
+def balanced_class_weights(
+    datasets: Sequence[Dataset],
+    shares: Sequence[float] | None,
+    num_classes: int,
+    power: float = LossConfig.balance,
+) -> Tensor:
+    """Weigh classes by a power of the inverse of their share of the pixels, at a mean of one.
+
+    Args:
+        datasets: data sets; pixels of some labelled frames, evenly spread, are counted.
+        shares: share of the clips from each data set; None: in proportion to their clips.
+        num_classes: K.
+        power: exponent; 0: equal weights.
+
+    Returns:
+        (K,) float32, at most 8.
+
+    Raises:
+        InputError: labels cannot be read.
+    """
+    pixels = np.zeros(num_classes)
+    for dataset, share in zip(
+        datasets, shares or [dataset.num_labelled for dataset in datasets], strict=True
+    ):
+        frames = [(video, index) for video in dataset.videos for index in video.labelled]
+        counts = np.zeros(256, np.int64)
+        for video, index in frames[:: max(1, len(frames) // _COUNTED_FRAMES)]:
+            counts += np.bincount(video.labels(index).ravel(), minlength=256)
+        pixels += share * counts[:num_classes] / max(1, counts[:num_classes].sum())
+    weights = (pixels / max(pixels.sum(), 1e-9) + 1e-4) ** -power
+    return torch.from_numpy(np.minimum(weights / weights.mean(), _LARGEST_WEIGHT)).float()

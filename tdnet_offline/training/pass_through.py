@@ -1,8 +1,8 @@
-"""Paths that segment much like a single-frame network before any training.
+"""Initialisation by which paths segment almost like a single-frame network before any training.
 
-The published initialisation copies heads onto random values, behind a norm that the heads have
-never seen. Here values start as the features, and heads are fitted to the norm. What remains is
-the mean of each value over a frame, which the norm deletes.
+The published initialisation copies heads onto random values, behind a norm for which the heads
+were not trained. Here values are initialised to the features, and heads are fitted to the norm.
+The remaining difference is the mean of each value over a frame, which the norm deletes.
 """
 
 from __future__ import annotations
@@ -13,11 +13,28 @@ import torch
 from torch import Tensor, nn
 
 from tdnet.network import SingleFrameNetwork
+from tdnet.network.extractor import Pyramid
+from tdnet.network.pyramid_pooling import BINS, PyramidPooling
 from tdnet.network.tdnet import Path
-from tdnet_offline.training.pyramid_groups import kept_channels
 
 _RIDGE = 1e-3
-"""Of the fit, as a share of the variance that the spatial norm gives to each value."""
+"""Regularisation of the fit, relative to the variance of a value after the spatial norm."""
+
+
+def kept_channels(pyramid: Pyramid) -> list[int]:
+    """Return the channels of the whole pyramid that the pyramid of a path keeps, in its order.
+
+    The whole pyramid returns x, then the four pooled maps; a group is a slice of each
+    (specification, "Pyramid pooling"). Other families have no groups and keep all channels.
+    """
+    if not isinstance(pyramid, PyramidPooling):
+        return list(range(pyramid.out_channels))
+    channels = pyramid.in_channels
+    pooled = channels // len(BINS)
+    numbers = list(range(channels))[pyramid.kept]
+    for first in range(channels, 2 * channels, pooled):
+        numbers += list(range(first, first + pooled))[pyramid.kept_pooled]
+    return numbers
 
 
 @torch.no_grad()
@@ -26,12 +43,12 @@ def pass_features_through(path: Path, single: SingleFrameNetwork) -> Tensor:
 
     If values have fewer channels than features, they are the combinations of features that
     matter most to the head of `single`, by a singular value decomposition of its 3x3
-    convolution. Attention carries values unchanged, each of M memory frames with a weight of
-    1 / M.
+    convolution. Attention propagates values unchanged, with a weight of 1 / M for each of M
+    memory frames.
 
     Args:
-        path: of the same backbone and pyramid weights as `single`, in evaluation mode. Its value
-            projection and attention propagation are changed.
+        path: path with the backbone and pyramid weights of `single`, in evaluation mode; its
+            value projection and attention propagation are changed.
         single: the network to imitate, in evaluation mode.
 
     Returns:
@@ -73,11 +90,11 @@ def _split(weight: Tensor, random: Tensor) -> tuple[Tensor, Tensor]:
 def fit_head(path: Path, single: SingleFrameNetwork, frames: Tensor) -> None:
     """Fit the 3x3 convolution of a path's head to the spatial norm and to its pyramid group.
 
-    The result is nearest, by least squares, to the convolution of `single` on all features. A
-    constant goes to the running mean of the head's batch norm.
+    The result is nearest, by least squares, to the convolution of `single` on all features. The
+    constant term is added to the running mean of the head's batch norm.
 
     Args:
-        path: as `pass_features_through` leaves it, in evaluation mode.
+        path: result of `pass_features_through`, in evaluation mode.
         single: the network to imitate, in evaluation mode.
         frames: (B, 3, H, W) normalised, at the network's input size.
     """

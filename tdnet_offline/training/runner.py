@@ -1,62 +1,62 @@
-"""A whole training run, from its configuration to its checkpoints."""
+"""A training run, from its recipe to its checkpoints, by Lightning's trainer."""
 
 from __future__ import annotations
 
+import logging
+import os
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import torch
-from torch import Tensor
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+from torch import nn
 
-from tdnet._util.device import PRECISIONS
-from tdnet.class_map.model import ClassMap
-from tdnet.errors import InputError
-from tdnet_offline.datasets import ClipDataset, ClipMixture, Dataset, open_dataset
-from tdnet_offline.training import checkpoints
-from tdnet_offline.training.augmentation import plain
+from tdnet._util.device import resolve_device
+from tdnet.errors import DeviceError, InputError
+from tdnet.variants import get_variant
+from tdnet_offline.training import checkpoint_callback as files
 from tdnet_offline.training.checkpoint_callback import CheckpointCallback
-from tdnet_offline.training.checkpoints import Progress
-from tdnet_offline.training.configuration import DataConfig, TrainingConfig
-from tdnet_offline.training.data import ClipSampler, Position, clip_loader
+from tdnet_offline.training.clip_loader import Position
+from tdnet_offline.training.configuration import ClassPath, NetworkConfig, TrainingRecipe
+from tdnet_offline.training.data_module import TrainingData
+from tdnet_offline.training.initialisation import channel_names
+from tdnet_offline.training.learner import prepare_learner
 from tdnet_offline.training.log import TrainingLog
-from tdnet_offline.training.module import TrainingModule
-from tdnet_offline.training.objective import Objective, balanced_class_weights
-from tdnet_offline.training.preparation import chosen_variant, clip_length, prepare_learner
+from tdnet_offline.training.losses import BalancedCrossEntropy, Objective, balanced_class_weights
+from tdnet_offline.training.module import TrainingError, TrainingModule
 from tdnet_offline.training.recipe import changed_keys, load_recipe
-from tdnet_offline.training.trainer import (
-    create_trainer,
-    quiet_lightning,
-    synchronises_norms,
-    training_device,
-    training_errors,
-    training_precision,
+from tdnet_offline.training.run_state import (
+    STATE,
+    Progress,
+    load_state,
+    restore_counts,
+    restore_module,
 )
-from tdnet_offline.training.truth import any_truth, check_truth
-from tdnet_offline.training.validation import (
-    overlap_notes,
-    streamed_confusion,
-    validation_batches,
-)
-from tdnet_offline.training.world import World
+from tdnet_offline.training.user_objects import create_object
 
-_START_FRAMES = 16
-"""Frames to which heads are fitted before training."""
+_PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """What a run came to.
+    """Result of a run.
 
     Attributes:
-        folder: where everything is.
+        folder: output folder.
         progress: iterations, and mean IoU of the last and best validation.
-        weights: of the last iteration.
-        best: of the best validation; not written before the first one.
-        seconds: that this process took.
+        weights: weights of the last iteration.
+        best: weights of the best validation; does not exist before the first one.
+        seconds: duration of this process.
     """
 
     folder: Path
@@ -66,182 +66,278 @@ class TrainingSummary:
     seconds: float
 
 
-def run_training(config: TrainingConfig) -> TrainingSummary:
-    """Train a network; a process that `torchrun` started takes its part of the work.
+def run_training(recipe: TrainingRecipe) -> TrainingSummary:
+    """Train a network; a process that `torchrun` started does its share of the work.
 
     Raises:
-        TdnetError: something in the configuration cannot be used, a data set cannot be read, or
-            the loss is not finite.
+        TdnetError: something in the recipe cannot be used, a data set cannot be read, or the
+            loss is not finite.
         OSError: a checkpoint cannot be written; the one before it stays.
         KeyboardInterrupt: SIGINT or SIGTERM came; the run has been saved and can be resumed.
     """
     started = time.monotonic()
-    folder = Path(config.output)
-    state = _state_to_resume(config, folder, World.of_environment())
+    launched = TorchElasticEnvironment.detect()
+    processes = TorchElasticEnvironment() if launched else LightningEnvironment()
+    folder = Path(recipe.output)
+    state = _state_to_resume(recipe, folder, first=processes.global_rank() == 0)
     progress = Progress() if state is None else Progress(**state["progress"])
-    if progress.iteration < config.optimisation.iterations:
-        progress = _train(config, folder, progress, state)
-    if progress.iteration < config.optimisation.iterations:
-        raise KeyboardInterrupt
+    if progress.iteration < recipe.optimisation.iterations:
+        progress = _train(recipe, processes, progress, state)
     return TrainingSummary(
         folder=folder,
         progress=progress,
-        weights=folder / checkpoints.LAST,
-        best=folder / checkpoints.BEST,
+        weights=folder / files.LAST,
+        best=folder / files.BEST,
         seconds=time.monotonic() - started,
     )
 
 
 def _train(
-    config: TrainingConfig, folder: Path, progress: Progress, state: Mapping[str, Any] | None
+    recipe: TrainingRecipe,
+    processes: ClusterEnvironment,
+    progress: Progress,
+    state: Mapping[str, Any] | None,
 ) -> Progress:
-    world = World.of_environment()
-    device = training_device(config, world)
-    synchronised = synchronises_norms(world, device)
-    position = world.position(config.optimisation, synchronised=synchronised)
-    precision = training_precision(config, device)
-    train, validation = _datasets(config)
-    length = clip_length(chosen_variant(config.network))
-    data = config.data
-    repeat, frame_size = data.repeat_stills, data.frame_size
-    clips = ClipMixture(
-        [ClipDataset(part, length, data.spacings, frame_size, repeat=repeat) for part in train]
+    device = training_device(recipe)
+    # Without a GPU, PyTorch cannot synchronise batch norms.
+    synchronised = processes.world_size() > 1 and device.type == "cuda"
+    position = Position.of_process(
+        processes.global_rank(),
+        processes.world_size(),
+        recipe.optimisation,
+        synchronised=synchronised,
     )
-    held_out = ClipMixture(
-        [ClipDataset(part, length, (1,), frame_size, repeat=repeat) for part in validation]
+    precision = _PRECISIONS[training_precision(recipe, device)]
+    data = TrainingData(
+        recipe, position, start=progress.iteration, pin_memory=device.type == "cuda"
     )
-    paths = chosen_variant(config.network).paths
-    alone = Position(0, 1, 1, 1)
-    everything = validation_batches(len(held_out), config.validation.clips, paths, alone)
-    items = chain.from_iterable(share.items for share in everything)
-    check_truth(held_out, items, data.validation or data.train)
-
-    class_map = train[0].class_map
-    learner = prepare_learner(config, class_map, _some_frames(config, clips))
+    learner = prepare_learner(recipe, data.class_map, data.start_frames())
     learner.network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    weights = None
-    if config.loss.cross_entropy == "balanced":
-        weights = balanced_class_weights(
-            train, data.shares, learner.network.num_classes, config.loss.balance
-        )
-    objective = Objective(config.loss, learner.teacher, weights)
-    module = TrainingModule(config, learner, objective, progress.iteration)
-    log = TrainingLog(config)
-    notes = [*learner.notes, *overlap_notes(train, validation)]
+    pixel_loss = _pixel_loss(recipe, data, learner.network.num_classes)
+    module = TrainingModule(
+        recipe,
+        learner,
+        Objective(recipe.loss, learner.teacher, pixel_loss),
+        channel_names(data.class_map),
+        data.validation_paths,
+    )
+    notes = [*learner.notes, *data.notes]
     if state is not None:
-        keys = _changed_keys(config, folder)
-        checkpoints.restore(module, state, folder / checkpoints.STATE, keys)
+        folder = Path(recipe.output)
+        keys = _changed_keys(recipe, folder)
+        restore_module(module, state, folder / STATE, keys)
         since = f"; changed since: {', '.join(keys)}" if keys else ""
-        notes.append(f"goes on after iteration {progress.iteration}{since}")
-    notes += [
-        f"{part.name}:{part.root}: no labelled pixel in any frame looked at; see `tdnet check`"
-        for part in train
-        if not any_truth(part)
+        notes.append(f"continues after iteration {progress.iteration}{since}")
+    log = TrainingLog(recipe)
+    checkpoints = CheckpointCallback(recipe, data.class_map, progress, state)
+    added = [
+        create_object(given, pl.Callback, f"callbacks[{index}]")
+        for index, given in enumerate(recipe.callbacks)
     ]
-    if world.rank == 0:
+    if position.rank == 0:
         for note in notes:
             log.say(note)
-
-    pin = device.type == "cuda"
-    end = config.optimisation.iterations
-    sampler = ClipSampler(
-        clips.counts, config.seed, progress.iteration, end, position, data.shares
-    )
-    loader = clip_loader(clips, sampler, workers=data.workers, pin_memory=pin)
-    shares = validation_batches(len(held_out), config.validation.clips, paths, position)
-    held_out_loader = clip_loader(
-        held_out, [share.items for share in shares], workers=data.workers, pin_memory=pin
-    )
-
-    def confusion(trained: TrainingModule) -> Tensor:
-        return streamed_confusion(
-            trained.result,
-            held_out_loader,
-            device=trained.device,
-            dtype=PRECISIONS[precision],
-            paths=[share.path for share in shares],
+    with _quiet_lightning(), _training_errors(device):
+        trainer = _trainer(
+            recipe, processes, device, precision, progress, [log, *added, checkpoints]
         )
+        restore_counts(trainer, progress.iteration)
+        trainer.fit(module, datamodule=data)
+    progress, last = checkpoints.progress, recipe.optimisation.iterations
+    if progress.iteration < last and position.rank == 0:
+        reason = "resume=true continues" if checkpoints.interrupted else "a callback stopped it"
+        log.say(f"stopped after iteration {progress.iteration}; {reason}")
+    if checkpoints.interrupted or trainer.interrupted:
+        raise KeyboardInterrupt
+    return progress
 
-    keeper = CheckpointCallback(config, class_map, confusion, log, progress, state)
-    with quiet_lightning(), training_errors(device):
-        trainer = create_trainer(
-            config, world, device, precision, start=progress.iteration, callbacks=[log, keeper]
+
+def training_device(recipe: TrainingRecipe) -> torch.device:
+    """Return the kind of device of the run.
+
+    Raises:
+        DeviceError: this machine has no such device, or fewer GPUs than processes.
+    """
+    device = resolve_device(recipe.device)
+    if device.type == "cuda" and torch.cuda.device_count() < _local_processes():
+        raise DeviceError(
+            f"{_local_processes()} processes share {torch.cuda.device_count()} GPUs; start one "
+            "for each: torchrun --nproc-per-node=gpu"
         )
-        trainer.fit(module, loader)
-    if keeper.progress.iteration < end and world.rank == 0:
-        log.say(f"stopped after iteration {keeper.progress.iteration}; resume=true goes on")
-    return keeper.progress
+    return device
+
+
+def training_precision(recipe: TrainingRecipe, device: torch.device) -> str:
+    """Return the number format of the operations that do not need float32.
+
+    Raises:
+        InputError: the device cannot train in it.
+    """
+    if recipe.precision == "float16" and device.type == "cpu":
+        raise InputError("precision is float16; the CPU trains in float32 or bfloat16")
+    backbone = get_variant(recipe.network.variant).backbone
+    if recipe.precision == "float16" and not backbone.trains_in_float16:
+        raise InputError(
+            f"precision is float16; sums of {backbone} can leave its range: use bfloat16 or "
+            "float32"
+        )
+    if recipe.precision != "auto":
+        return recipe.precision
+    if device.type == "cpu":
+        return "float32"
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return "bfloat16"
+    return "float16" if backbone.trains_in_float16 else "float32"
+
+
+def _local_processes() -> int:
+    """Return the number of training processes on this machine."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if TorchElasticEnvironment.detect() else 1
+
+
+def _trainer(
+    recipe: TrainingRecipe,
+    processes: ClusterEnvironment,
+    device: torch.device,
+    precision: str,
+    progress: Progress,
+    callbacks: list[pl.Callback],
+) -> pl.Trainer:
+    several, gpu = processes.world_size() > 1, device.type == "cuda"
+    strategy = DDPStrategy(
+        find_unused_parameters=_leaves_parameters_out(recipe.network),
+        process_group_backend="nccl" if gpu else "gloo",
+    )
+    return pl.Trainer(
+        accelerator="gpu" if gpu else "cpu",
+        devices=_local_processes(),
+        num_nodes=processes.world_size() // _local_processes(),
+        strategy=strategy if several else "auto",
+        plugins=[processes],
+        precision=precision,  # type: ignore[arg-type]
+        sync_batchnorm=several and gpu,
+        benchmark=gpu,
+        accumulate_grad_batches=recipe.optimisation.accumulate,
+        gradient_clip_val=recipe.optimisation.gradient_clip or None,
+        # The sampler yields all iterations: for Lightning the run is one epoch.
+        max_epochs=1,
+        check_val_every_n_epoch=None,
+        val_check_interval=recipe.validation.every * recipe.optimisation.accumulate,
+        log_every_n_steps=recipe.log_every,
+        logger=_loggers(recipe, progress),
+        callbacks=callbacks,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def _loggers(recipe: TrainingRecipe, progress: Progress) -> list[Logger]:
+    loggers: list[Logger] = []
+    for index, given in enumerate(recipe.loggers):
+        if isinstance(given, ClassPath):
+            key = f"loggers[{index}]"
+            logger = create_object(given, Logger, key, save_dir=recipe.output)  # type: ignore[type-abstract]
+            loggers.append(logger)
+        else:
+            loggers.append(
+                TensorBoardLogger(
+                    recipe.output,
+                    name="",
+                    version="tensorboard",
+                    default_hp_metric=False,
+                    # Entries of a killed process after its last checkpoint are dropped.
+                    purge_step=progress.iteration + 1,
+                )
+            )
+    return loggers
+
+
+def _pixel_loss(recipe: TrainingRecipe, data: TrainingData, num_classes: int) -> nn.Module | None:
+    config = recipe.loss
+    if isinstance(config.cross_entropy, ClassPath):
+        return create_object(config.cross_entropy, nn.Module, "loss.cross_entropy")
+    if config.cross_entropy == "ohem":
+        return None
+    return BalancedCrossEntropy(
+        balanced_class_weights(data.train, recipe.data.shares, num_classes, config.balance)
+    )
+
+
+def _leaves_parameters_out(network: NetworkConfig) -> bool:
+    """Return whether some parameters have no gradient in an iteration."""
+    if network.shared_paths:
+        return network.memory_frames == 0
+    # The paths take turns.
+    return get_variant(network.variant).paths > 1
 
 
 def _state_to_resume(
-    config: TrainingConfig, folder: Path, world: World
+    recipe: TrainingRecipe, folder: Path, *, first: bool
 ) -> Mapping[str, Any] | None:
-    path = folder / checkpoints.STATE
-    if config.resume:
-        return checkpoints.load_state(path) if path.exists() else None
-    left = [name for name in checkpoints.FILES if (folder / name).exists()]
-    # A process that starts late finds what the first one of this run has written.
-    if left and world.rank == 0:
+    path = folder / STATE
+    if recipe.resume:
+        return load_state(path) if path.exists() else None
+    left = [name for name in files.FILES if (folder / name).exists()]
+    # A process that starts late finds files that the first process of this run has written.
+    if left and first:
         raise InputError(
-            f"{folder} holds a run already; go on with resume=true, or give another output "
+            f"{folder} holds a run already; continue it with resume=true, or give another output "
             f"(found: {', '.join(left)})"
         )
     return None
 
 
-def _changed_keys(config: TrainingConfig, folder: Path) -> list[str]:
-    """Keys that were others in the run that is resumed; none where its recipe cannot be read."""
+def _changed_keys(recipe: TrainingRecipe, folder: Path) -> list[str]:
+    """Return the keys that have changed in a resumed run; none if its recipe cannot be read."""
     try:
-        before = load_recipe(str(folder / checkpoints.RECIPE))
+        before = load_recipe(str(folder / files.RECIPE))
     except InputError:
         return []
-    return [key for key in changed_keys(before, config) if key not in ("resume", "output")]
+    return [key for key in changed_keys(before, recipe) if key not in ("resume", "output")]
 
 
-def _some_frames(config: TrainingConfig, clips: ClipMixture) -> Tensor | None:
-    """Return a few labelled frames, normalised, where the first weights depend on them."""
-    if not (config.init.single and config.init.pass_through):
-        return None
-    variant = chosen_variant(config.network)
-    every = max(1, len(clips) // _START_FRAMES)
-    chosen = [clips[index, 0] for index in range(0, len(clips), every)][:_START_FRAMES]
-    frames, labels = (torch.stack(items) for items in list(zip(*chosen, strict=True))[:2])
-    return plain(frames[:, -1:], labels, config.network.input_size or variant.input_size)[0][:, 0]
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Silence Lightning's remarks about its own settings and ours."""
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\.")
+            # A gradient scaler may skip the first step of the optimiser, not of the schedule.
+            warnings.filterwarnings("ignore", message=r"Detected call of `lr_scheduler\.step")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
-def _datasets(config: TrainingConfig) -> tuple[list[Dataset], list[Dataset]]:
-    """Open the data sets for training and for validation.
+@contextmanager
+def _training_errors(device: torch.device) -> Iterator[None]:
+    """Turn errors of PyTorch and Lightning that users can meet into clear ones.
 
     Raises:
-        TdnetError: one cannot be opened, or they have different classes.
+        TrainingError: a data worker was killed.
+        DeviceError: the device has too little memory.
+        KeyboardInterrupt: instead of Lightning's exit.
     """
-    data = config.data
-    if not data.train:
-        raise InputError("data.train names no data set; such as data.train=cityscapes:FOLDER")
-    class_map = ClassMap.load(config.network.class_map) if config.network.class_map else None
-    train = [_open(data, part, data.train_split, class_map) for part in data.train_sources]
-    if data.shares is not None and len(data.shares) != len(train):
-        raise InputError(
-            f"data.shares has {len(data.shares)} numbers for {len(train)} data sets in "
-            "data.train; give one for each"
-        )
-    validation = [
-        _open(data, part, data.validation_split, class_map) for part in data.validation_sources
-    ]
-    ours, theirs = train[0].class_map, validation[0].class_map
-    if ours != theirs:
-        raise InputError(
-            f"{data.train} has class map {ours.name!r}, {data.validation or data.train} has "
-            f"{theirs.name!r}; give one for both: network.class_map"
-        )
-    return train, validation
-
-
-def _open(data: DataConfig, source: str, split: str, class_map: ClassMap | None) -> Dataset:
-    return open_dataset(
-        source,
-        split,
-        class_map=class_map,
-        topic=data.topic or None,
-        label_topic=data.label_topic or None,
-    )
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise DeviceError(
+            f"device {device}: {str(error).partition('.')[0]}; a smaller optimisation.batch_size, "
+            "a larger optimisation.accumulate or a smaller network.input_size may help"
+        ) from error
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise TrainingError(
+            "a data worker was killed, perhaps for lack of memory: the last checkpoint is kept; "
+            "continue with resume=true, and fewer data.workers if it happens again"
+        ) from error
+    except SystemExit as error:
+        raise KeyboardInterrupt from error

@@ -18,21 +18,24 @@ from tdnet.network.layers import NORM_EPS
 from tdnet.network.pyramid_pooling import PyramidPooling
 from tdnet.network.resnet import ResNet
 from tdnet.variants import Backbone, Variant
-from tdnet_offline.training.class_order import channel_order, reorder
-from tdnet_offline.training.initialisation import load_single_frame
-from tdnet_offline.training.pyramid_groups import kept_channels
+from tdnet_offline.training.initialisation import (
+    channel_order,
+    load_single_frame,
+    reorder,
+)
+from tdnet_offline.training.pass_through import kept_channels
 
-# A path keeps half of the pyramid; of four groups it is taught by a quarter from that half.
+# A path keeps half of the pyramid; of four groups, a quarter from that half teaches it.
 _GROUP_OF_PATH = {2: (0, 1), 4: (0, 2, 1, 3)}
 _GROUP_SCALE = {2: 1.0, 4: 4.0}
 
 
 class TeacherLogits(NamedTuple):
-    """What the teacher says of a frame, at feature size.
+    """Logits of the teacher for a frame, at feature size.
 
     Attributes:
-        full: (B, K, h, w) of the whole teacher.
-        groups: (B, K, h, w) of the group that teaches each path, in the order of the paths.
+        full: (B, K, h, w) logits of the whole teacher.
+        groups: (B, K, h, w) logits of the group that teaches each path, in the order of the paths.
     """
 
     full: Tensor
@@ -42,16 +45,17 @@ class TeacherLogits(NamedTuple):
 class GroupedTeacher(nn.Module):
     """A frozen PSPNet whose 3x3 head convolution is cut by input channels into N groups.
 
-    The sum of the groups is the PSPNet; one group sees what a path sees, and teaches that path
-    (paper, section 3.4; specification, "Grouped distillation"). Always in evaluation mode.
+    The sum of the groups is the PSPNet; a group has the pyramid channels of one path, and teaches
+    that path (paper, section 3.4; specification, "Grouped distillation"). Always in evaluation
+    mode.
 
     Args:
-        variant: of the PSPNet.
-        groups: N, the student's paths: 2 or 4.
+        variant: variant of the PSPNet.
+        groups: N, paths of the student: 2 or 4.
         num_classes: K.
 
     Raises:
-        InputError: the variant is no single-frame PSPNet, or another number of groups.
+        InputError: the variant is no single-frame PSPNet, or `groups` is neither 2 nor 4.
     """
 
     def __init__(self, variant: Variant, groups: int, num_classes: int) -> None:
@@ -77,7 +81,7 @@ class GroupedTeacher(nn.Module):
 
     @classmethod
     def from_network(cls, network: SingleFrameNetwork, groups: int) -> GroupedTeacher:
-        """Make the teacher of a PSPNet, which keeps its own copy of the numbers.
+        """Create the teacher from a PSPNet; weights are copied.
 
         Raises:
             InputError: `groups` is neither 2 nor 4.
@@ -109,7 +113,7 @@ class GroupedTeacher(nn.Module):
         )
 
     def train(self, mode: bool = True) -> Self:
-        """Stay in evaluation mode, also as a part of what is trained."""
+        """Stay in evaluation mode, also as a part of a trained module."""
         del mode
         return super().train(False)
 
@@ -120,17 +124,17 @@ class GroupedTeacher(nn.Module):
 def load_teacher(
     path: str | Path, *, groups: int, num_classes: int, class_map: ClassMap | None = None
 ) -> GroupedTeacher:
-    """Load a teacher from the weights of a PSPNet, in whatever known layout.
+    """Load a teacher from the weights of a PSPNet, in any known layout.
 
     Args:
-        path: the file; the published teachers' layouts, of 2 and of 4 groups, are among them.
-        groups: N, the student's paths, whatever the file's groups.
-        num_classes: K, the student's.
-        class_map: the student's. Where the file has one too, the teacher's channels are put into
-            its order by the names of the classes.
+        path: weights file, also in the layouts of the published teachers with 2 and 4 groups.
+        groups: N, paths of the student; need not be the groups of the file.
+        num_classes: K of the student.
+        class_map: class map of the student. If the file has one too, the channels of the teacher
+            are reordered by the names of the classes.
 
     Raises:
-        WeightsError: the file cannot be read, holds no single-frame network, or one of other
+        WeightsError: the file cannot be read, holds no single-frame network, or one with other
             classes.
         InputError: `groups` is neither 2 nor 4.
     """

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from support.labelled import write_labels
 from support.media import drive, write_image
-from tdnet_offline.training.configuration import TrainingConfig
+from tdnet_offline.training.configuration import TrainingRecipe
 from tdnet_offline.training.recipe import load_recipe
 
 CLASS_MAP = """
@@ -69,13 +69,13 @@ def little_recipe(path: Path, data: Path, **keys: object) -> Path:
     return path
 
 
-def little_config(folder: Path, data: Path, **keys: object) -> TrainingConfig:
+def little_config(folder: Path, data: Path, **keys: object) -> TrainingRecipe:
     """Read such a recipe."""
     return load_recipe(str(little_recipe(folder / "recipe.yaml", data, **keys)))
 
 
-def changed(config: TrainingConfig, **keys: object) -> TrainingConfig:
-    """Return the configuration with other values at its top level."""
+def changed(config: TrainingRecipe, **keys: object) -> TrainingRecipe:
+    """Return the recipe with other values at its top level."""
     return dataclasses.replace(config, **keys)  # type: ignore[arg-type]
 
 

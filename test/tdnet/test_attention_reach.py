@@ -12,7 +12,7 @@ from tdnet import create_model, load_weights, save_weights
 from tdnet.errors import InputError, WeightsError
 from tdnet.variants import get_variant
 from tdnet_offline.training.configuration import NetworkConfig
-from tdnet_offline.training.preparation import chosen_variant
+from tdnet_offline.training.learner import chosen_variant
 
 NANO = get_variant("td4-psp18-nano")
 SIZE = (33, 65)

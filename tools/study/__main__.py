@@ -1,4 +1,4 @@
-"""Runs the study: ``python -m tools.study --output study-output``; see ``--help``."""
+"""Run the study: ``python -m tools.study --output study-output``; see ``--help``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tdnet.errors import TdnetError, one_line
 from tools.study.experiments import EXPERIMENTS, experiment
-from tools.study.result_tables import claims_table, experiments_table
+from tools.study.results import claims_table, experiments_table
 from tools.study.schedule import collect, run_all
 from tools.study.study_run import FIRST_SEED, StudyRun
 

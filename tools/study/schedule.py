@@ -1,4 +1,4 @@
-"""Runs of the study: several at a time, a process each, and their numbers in one file."""
+"""Schedule of the runs: several at a time, each in its own process; their results in one file."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tools.study.study_run import StudyRun
 
 
 def run_all(runs: Sequence[StudyRun], jobs: int) -> bool:
-    """Run what is not complete, last what needs others; return whether all are complete."""
+    """Run the incomplete runs, those that need others last; return whether all are complete."""
     missing = [run for run in runs if not run.result.exists()]
     if not missing:
         return True
     first = [run for run in missing if not run.experiment.needs]
     second = [run for run in missing if run.experiment.needs]
-    # Several single-threaded runs get more done than one with as many threads.
+    # Several single-threaded runs are faster than one run with as many threads.
     with ProcessPoolExecutor(
         jobs,
         multiprocessing.get_context("spawn"),
@@ -55,7 +55,7 @@ def _run_one(run: StudyRun) -> bool:
 
 
 def collect(output: Path) -> list[StudyResult]:
-    """Write the numbers of all complete runs to ``results.json``, in order of the experiments."""
+    """Write the results of all complete runs to ``results.json``, in order of the experiments."""
     results = [
         result
         for entry in EXPERIMENTS

@@ -1,4 +1,4 @@
-"""One experiment with one seed: train its network, evaluate it, save the numbers."""
+"""One experiment with one seed: train its network, evaluate it, save the results."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tdnet_offline.datasets.video import Dataset
 from tdnet_offline.evaluation.evaluating import evaluate
 from tdnet_offline.evaluation.metrics import agreement, mean_iou, total_confusion
 from tdnet_offline.provenance import git_commit, hardware, versions
-from tdnet_offline.training.configuration import TrainingConfig
-from tdnet_offline.training.preparation import untied_network
+from tdnet_offline.training.configuration import TrainingRecipe
+from tdnet_offline.training.learner import untied_network
 from tdnet_offline.training.recipe import load_recipe
 from tdnet_offline.training.runner import run_training
 from tools.study.experiments import CLEAN, DAMAGES, SINGLE, Experiment, experiment
@@ -47,7 +47,7 @@ class StudyRun:
 
     @property
     def folder(self) -> Path:
-        """Folder of the run; another one if the experiment or its first weights change."""
+        """Folder of the run; changes with the experiment and its first weights."""
         name = self.experiment.name.replace(" ", "-")
         group = f"{name}-{fingerprint(self.experiment)}-{start_digest()[:8]}"
         return self.root / group / f"seed-{self.seed}"
@@ -59,7 +59,7 @@ class StudyRun:
 
     @property
     def result(self) -> Path:
-        """Numbers of the run; the file exists when the run is complete."""
+        """Results of the run; the file exists if the run is complete."""
         return self.folder / "result.json"
 
     def of(self, name: str) -> StudyRun:
@@ -67,7 +67,7 @@ class StudyRun:
         other = experiment(name)
         return StudyRun(self.root, other, FIRST_SEED if other.one_seed else self.seed)
 
-    def configuration(self, extra: tuple[str, ...] = ()) -> TrainingConfig:
+    def configuration(self, extra: tuple[str, ...] = ()) -> TrainingRecipe:
         """Return the configuration of the training.
 
         Args:
@@ -102,7 +102,7 @@ class StudyRun:
             drives: held-out drives to evaluate on; None: all.
 
         Raises:
-            TdnetError: a network that it needs does not exist, or training failed.
+            TdnetError: a required network does not exist, or training failed.
         """
         if self.result.exists():
             return
@@ -113,7 +113,7 @@ class StudyRun:
         self.folder.mkdir(parents=True, exist_ok=True)
         save_results(self.result, [self._evaluated(config, trained.weights, drives)])
 
-    def _evaluated(self, config: TrainingConfig, weights: Path, drives: int | None) -> StudyResult:
+    def _evaluated(self, config: TrainingRecipe, weights: Path, drives: int | None) -> StudyResult:
         dataset = held_out(self.root / "street", drives)
         network = untied_network(config.network, dataset.class_map.num_network_classes)
         load_weights(network, weights)
@@ -149,7 +149,7 @@ class StudyRun:
 
 
 def fingerprint(chosen: Experiment) -> str:
-    """Return a digest of the recipe, the experiment, its evaluation and those that it needs."""
+    """Return a digest of recipe, experiment, evaluation, and the experiments that it needs."""
     digest = hashlib.sha256(RECIPE.read_bytes())
     digest.update(f"{chosen} {HELD_OUT} {UNSCORED} {DAMAGES}".encode())
     for name in chosen.needs:

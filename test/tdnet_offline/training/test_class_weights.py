@@ -11,7 +11,7 @@ from support.media import write_image
 from support.training import CLASS_MAP
 
 from tdnet_offline.datasets import Dataset, open_dataset
-from tdnet_offline.training.objective import balanced_class_weights
+from tdnet_offline.training.losses import balanced_class_weights
 
 
 def write(root: Path, share: float, frames: int) -> Dataset:

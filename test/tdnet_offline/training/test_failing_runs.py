@@ -143,7 +143,7 @@ def test_mixed_sizes_are_one_line(
             "psp18-nano has no groups",
         ),
         ({"network.variant": "psp18-nano", "network.shared_paths": "true"}, "has one path only"),
-        ({"optimisation.iteration": "3"}, "did you mean optimisation.iterations?"),
+        ({"optimisation.iteration": "3"}, "did you mean iterations?"),
     ],
     ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else "",
 )

@@ -10,11 +10,11 @@ from support.training import CLASS_MAP
 
 from tdnet import ClassMap, create_model, save_weights
 from tdnet.errors import InputError, WeightsError
-from tdnet_offline.training.configuration import TrainingConfig
-from tdnet_offline.training.objective import Objective
-from tdnet_offline.training.preparation import clip_length, prepare_learner
+from tdnet_offline.training.configuration import TrainingRecipe
+from tdnet_offline.training.learner import clip_length, prepare_learner
+from tdnet_offline.training.losses import Objective
 from tdnet_offline.training.recipe import load_recipe
-from tdnet_offline.training.trainer import training_precision
+from tdnet_offline.training.runner import training_precision
 
 SIZE = (33, 65)
 MAP = ClassMap.from_yaml(CLASS_MAP, "test")
@@ -28,7 +28,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def recipe(name: str, *words: str) -> TrainingConfig:
+def recipe(name: str, *words: str) -> TrainingRecipe:
     """A packaged recipe for small frames, without the files of a whole training."""
     small = ["network.input_size=[33, 65]", "init.single=", "init.backbone="]
     return load_recipe(name, [*small, *words])

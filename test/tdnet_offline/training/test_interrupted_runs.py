@@ -56,7 +56,7 @@ def test_a_stopped_run_goes_on_to_the_bit(
         _, errors = process.communicate(timeout=120)
     assert process.returncode == status, errors
     if number == signal.SIGINT:
-        assert re.search(r"stopped after iteration \d; resume=true goes on\n", errors)
+        assert re.search(r"stopped after iteration \d; resume=true continues\n", errors)
         assert errors.splitlines()[-1].startswith("tdnet: interrupted")
     stopped = logged(tmp_path / "run")
     time.sleep(1)  # TensorBoard orders the files of a run by the second in their names.
@@ -85,7 +85,7 @@ def test_a_finished_run_has_nothing_to_do(little: Path, tmp_path: Path) -> None:
 def test_a_run_does_not_overwrite_another(little: Path, tmp_path: Path) -> None:
     config = little_config(tmp_path, little, optimisation__iterations=1)
     run_training(config)
-    with pytest.raises(InputError, match="holds a run already; go on with resume=true"):
+    with pytest.raises(InputError, match="holds a run already; continue it with resume=true"):
         run_training(config)
 
 
@@ -200,7 +200,7 @@ def test_a_signal_to_all_processes_still_saves(little: Path, tmp_path: Path) -> 
         os.killpg(process.pid, signal.SIGTERM)
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
-    assert re.search(r"stopped after iteration \d+; resume=true goes on\n", errors)
+    assert re.search(r"stopped after iteration \d+; resume=true continues\n", errors)
     assert (tmp_path / "run" / "last.state.pt").exists()
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from support.reference_fill import REFERENCE, uniform
 from torch.nn import functional
 
+from tdnet_offline.training.configuration import LossConfig
 from tdnet_offline.training.losses import (
-    LossWeights,
     distillation,
     ohem_cross_entropy,
     training_losses,
@@ -144,8 +144,8 @@ class TestSum:
         assert values == pytest.approx([full, sub, auxiliary, taught, total], rel=1e-5)
 
     def test_a_single_frame_network_has_two_terms(self) -> None:
-        weights = LossWeights(auxiliary=0.4)
-        terms = training_losses(self.full, self.labels, auxiliary=self.auxiliary, weights=weights)
+        config = LossConfig(auxiliary=0.4)
+        terms = training_losses(self.full, self.labels, auxiliary=self.auxiliary, config=config)
         assert (terms.sub.item(), terms.distillation.item()) == (0, 0)
         expected = self.resized(self.full) + 0.4 * self.resized(self.auxiliary)
         assert terms.total.item() == pytest.approx(expected, rel=1e-5)

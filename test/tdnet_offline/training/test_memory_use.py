@@ -12,7 +12,7 @@ from support.training import little_config, logged, write_little
 
 from tdnet.network.tdnet import ClipAttention
 from tdnet.network.temporal_memory import Context
-from tdnet_offline.training.memory_use import memory_use
+from tdnet_offline.training.module import memory_use
 from tdnet_offline.training.runner import run_training
 
 POSITIONS, TOKENS = 6, 8

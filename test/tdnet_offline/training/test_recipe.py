@@ -9,7 +9,7 @@ import pytest
 from tdnet._util.resources import config_dir
 from tdnet.errors import InputError, UnknownNameError
 from tdnet.variants import get_variant
-from tdnet_offline.training.configuration import TrainingConfig
+from tdnet_offline.training.configuration import TrainingRecipe
 from tdnet_offline.training.recipe import (
     changed_keys,
     configuration_keys,
@@ -163,7 +163,7 @@ def test_a_section_without_keys_changes_nothing(tmp_path: Path) -> None:
     config = load_recipe(str(tmp_path / "high.yaml"), ["data.topic=/x", "loss.sub=2"])
     assert (config.data.train, config.data.workers, config.data.topic) == ("street:1", 3, "/x")
     assert config.loss.sub == 2
-    assert load_recipe(str(tmp_path / "high.yaml")).loss == TrainingConfig().loss
+    assert load_recipe(str(tmp_path / "high.yaml")).loss == TrainingRecipe().loss
     (tmp_path / "alone.yaml").write_text("data:\n")
     assert load_recipe(str(tmp_path / "alone.yaml"), ["data.train=x"]).data.train == "x"
 
@@ -171,7 +171,7 @@ def test_a_section_without_keys_changes_nothing(tmp_path: Path) -> None:
 def test_what_a_recipe_leaves_out_has_its_default(tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").write_text("optimisation: {}")
     config = load_recipe(str(tmp_path / "empty.yaml"))
-    assert config == TrainingConfig(output=str(Path("runs") / "empty"))
+    assert config == TrainingRecipe(output=str(Path("runs") / "empty"))
 
 
 def test_keys_are_listed_with_their_section() -> None:
@@ -183,35 +183,40 @@ def test_keys_are_listed_with_their_section() -> None:
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("optimisation.iteration=3", "did you mean optimisation.iterations?"),
+        ("optimisation.iteration=3", "optimisation: unknown key 'iteration'; allowed freeze_b"),
+        ("optimisation.iteration=3", "; did you mean iterations?"),
         ("iterations=3", "did you mean optimisation.iterations?"),
         ("lose.teacher=x", "did you mean loss?"),
-        ("los.sub=1", "allowed: output, seed,"),
-        ("seed.x=3", "allowed is a whole number from 0"),
-        ("optimisation.iterations=0", "optimisation.iterations is '0'; allowed is a whole number"),
-        ("optimisation.iterations=1.5", "optimisation.iterations is '1.5'; allowed is a whole"),
-        ("optimisation.iterations=true", "optimisation.iterations is 'True'"),
-        ("optimisation.learning_rate=fast", "optimisation.learning_rate is 'fast'; allowed is a"),
-        ("optimisation.learning_rate=.nan", "optimisation.learning_rate is 'nan'"),
-        ("optimisation.optimizer=adam", "allowed is sgd, adamw"),
-        ("network.input_size=[65]", "network.input_size is '[65]'; allowed is a list of 2 whole"),
-        ("data.spacings=[0]", "data.spacings is '[0]'; allowed is a list of whole numbers from 1"),
-        ("data.spacings=[]", "data.spacings is '[]'"),
-        ("augmentation.flip=1", "augmentation.flip is '1'; allowed is true or false"),
-        ("loss.sub=", "loss.sub is ''; allowed is a number from 0 to 1000"),
-        ("optimisation.warm_up_start=0", "optimisation.warm_up_start is '0'; allowed is a number"),
-        (f"optimisation.learning_rate={'9' * 400}", "allowed is a number from 0 to 100"),
-        (f"loss.sub=0x{'f' * 6000}", "loss.sub is a number of thousands of digits; allowed is"),
-        ("augmentation.scales=[1, 11]", "a list of numbers from 0.1 to 10"),
-        ("augmentation.stripe=0.95", "allowed is a number from 0 to 0.9"),
-        ("augmentation.noise=-1", "allowed is a number from 0 to 255"),
-        ("data.shares=[0, 1]", "a list of numbers from 0.001 to 1, or null"),
-        ("data.frame_size=[0, 0]", "data.frame_size is '[0, 0]'; allowed is a list of 2 whole"),
-        ("data.frame_size=[-5, 10]", "whole numbers from 1 to 8193, or null"),
-        ("data.frame_size=[100000, 100000]", "whole numbers from 1 to 8193, or null"),
-        ("network.input_size=[32, 64]", "whole numbers from 33 to 8193, or null"),
-        ("loss=3", "loss is '3'; it is a section of keys"),
-        ("output=[1]", "output is '[1]'; allowed is a text"),
+        ("los.sub=1", "allowed output, seed,"),
+        ("seed.x=3", "seed: got a mapping; allowed a whole number from 0"),
+        (
+            "optimisation.iterations=0",
+            "optimisation.iterations: got 0; allowed a whole number from",
+        ),
+        ("optimisation.iterations=1.5", "optimisation.iterations: got 1.5; allowed a whole"),
+        ("optimisation.iterations=true", "optimisation.iterations: got true"),
+        ("optimisation.learning_rate=fast", "optimisation.learning_rate: got 'fast'; allowed a n"),
+        ("optimisation.learning_rate=.nan", "optimisation.learning_rate: got NaN"),
+        ("optimisation.optimizer=adam", "allowed sgd, adamw; did you mean adamw?"),
+        (
+            "network.input_size=[65]",
+            "network.input_size: got a list of 1; allowed a list of 2, ea",
+        ),
+        ("data.spacings=[0]", "data.spacings[0]: got 0; allowed a whole number from 1"),
+        ("data.spacings=[]", "data.spacings: got a list of 0"),
+        ("augmentation.flip=1", "augmentation.flip: got 1; allowed true or false"),
+        ("loss.sub=", "loss.sub: got null; allowed a number from 0 to 1000"),
+        ("optimisation.warm_up_start=0", "optimisation.warm_up_start: got 0.0; allowed a number"),
+        (f"optimisation.learning_rate={'9' * 400}", "allowed a number from 0 to 100"),
+        (f"loss.sub=0x{'f' * 6000}", "loss.sub: got a number of 24000 bits; allowed"),
+        ("augmentation.scales=[1, 11]", "augmentation.scales[1]: got 11.0; allowed a number fro"),
+        ("augmentation.stripe=0.95", "allowed a number from 0 to 0.9"),
+        ("augmentation.noise=-1", "allowed a number from 0 to 255"),
+        ("data.shares=[0, 1]", "data.shares[0]: got 0.0; allowed a number from 0.001 to 1"),
+        ("data.frame_size=[0, 0]", "data.frame_size[0]: got 0; allowed a whole number from 1"),
+        ("data.frame_size=[100000, 100000]", "allowed a whole number from 1 to 8193"),
+        ("network.input_size=[32, 64]", "allowed a whole number from 33 to 8193"),
+        ("loss=3", "loss: got 3; allowed a mapping with cross_entropy, balance"),
         ("seed", "write KEY=VALUE"),
         ("=3", "write KEY=VALUE"),
     ],
@@ -226,10 +231,10 @@ def test_what_is_wrong_is_named(word: str, message: str) -> None:
     ("text", "message"),
     [
         ("seed: [1\n", "recipe.yaml:2: not valid YAML"),
-        ("- seed\n", "allowed are sections and keys"),
+        ("- seed\n", "got a list of 1; allowed a mapping with output, seed"),
+        ("output: 3\n", "recipe.yaml:1: output: got 3; allowed text; put it in quotes"),
         ("base: other.yaml\n", "other.yaml: does not exist"),
-        ("base: recipe.yaml\n", "allowed is a recipe beside it"),
-        ("base: 3\n", "base is '3'"),
+        ("base: recipe.yaml\n", "base: got 'recipe.yaml'; allowed a recipe in the same folder"),
         ("lose: {teacher: x}\n", "unknown key 'lose'"),
         ("{1: 2}\n", "unknown key '1'"),
         ("when: 2020-99-99\n", "not valid YAML"),
@@ -242,6 +247,30 @@ def test_a_broken_recipe_is_named(tmp_path: Path, text: str, message: str) -> No
     with pytest.raises(InputError) as caught:
         load_recipe(str(path))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words", "message"),
+    [
+        ("seed: 1", "base: low.yaml\nloss:\n  sub: x", [], "{high}:3: loss.sub: got 'x'"),
+        ("loss:\n\n  sub: x", "base: low.yaml", [], "{low}:3: loss.sub: got 'x'"),
+        ("loss: {su: 1}", "base: low.yaml", [], "{low}:1: loss: unknown key 'su'"),
+        ("loss: 3", "seed: 1\nbase: low.yaml", [], "{low}:1: loss: got 3"),
+        ("seed: 1", "callbacks:\n  - a.B\n  - 3", [], "{high}:3: callbacks[1]: got 3; allowed te"),
+        ("seed: 1", "loss:\n  sub: 1", ["loss.sub=x"], "command line: loss.sub: got 'x'"),
+        ("seed: 1", "loss:\n  sub: 1", ["los={sub: x}"], "command line: unknown key 'los'"),
+        ("seed: 1", "seed: 1\nbase: 3", [], "{high}:2: base: got '3'"),
+    ],
+)
+def test_a_mistake_names_file_and_line(
+    tmp_path: Path, low: str, high: str, words: list[str], message: str
+) -> None:
+    paths = {name: tmp_path / f"{name}.yaml" for name in ("low", "high")}
+    paths["low"].write_text(low)
+    paths["high"].write_text(high)
+    with pytest.raises(InputError) as caught:
+        load_recipe(str(paths["high"]), words)
+    assert str(caught.value).startswith(message.format(**paths))
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:

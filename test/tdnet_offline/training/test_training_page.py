@@ -1,21 +1,24 @@
-"""What docs/training.md says can be done, and its table is the configuration."""
+"""The commands and code of docs/training.md run, and its table is the configuration."""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from lightning.pytorch import loggers
 
 from tdnet._util.resources import config_dir
 from tdnet_offline.command import main
-from tdnet_offline.training.configuration import TrainingConfig
+from tdnet_offline.training.configuration import ClassPath, TrainingRecipe
 from tdnet_offline.training.recipe import configuration_keys, load_recipe, recipe_names
 
 ROOT = Path(__file__).parents[3]
@@ -46,11 +49,11 @@ def test_the_table_has_every_key_with_its_default() -> None:
     assert list(rows)[: len(configuration_keys())] == sorted(
         configuration_keys(), key=list(rows).index
     )
-    defaults = dataclasses.asdict(TrainingConfig())
+    defaults = dataclasses.asdict(TrainingRecipe())
     for name in configuration_keys():
         default = value(defaults, name)
         shown = list(default) if isinstance(default, tuple) else default
-        said = "" if shown in ("", None) else str(shown)
+        said = "" if shown in ("", None) else str(shown).replace("'", "")
         assert rows[name] == (said.lower() if isinstance(shown, bool) else said), name
 
 
@@ -70,16 +73,17 @@ def test_training_commands_are_understood(words: list[str]) -> None:
     assert config.network.variant in words[begin]
 
 
+def write_recipe_of_the_page(number: int, folder: Path) -> Path:
+    """Write a YAML block of the page beside the recipe that it starts from."""
+    shutil.copytree(config_dir() / "train", folder, dirs_exist_ok=True)
+    text = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[number]
+    path = folder / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
 def test_the_yaml_is_a_recipe(tmp_path: Path) -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
-    base = yaml.safe_load(text)["base"]
-    source = config_dir() / "train"
-    (tmp_path / base).write_bytes((source / base).read_bytes())
-    (tmp_path / "bases").mkdir()
-    for path in (source / "bases").iterdir():
-        (tmp_path / "bases" / path.name).write_bytes(path.read_bytes())
-    config = load_recipe(str(tmp_path / "mine.yaml"))
+    config = load_recipe(str(write_recipe_of_the_page(0, tmp_path)))
     assert config.network.input_size == (513, 1025)
     assert config.optimisation.iterations == 20_000
     assert config.loss.distillation == "grouped"
@@ -98,12 +102,12 @@ def test_the_first_run_of_the_page(
     assert "td4-psp18-nano" in capsys.readouterr().out
     assert main([*street[-1][1:], *SMALL, "resume=true", "optimisation.iterations=2"]) == 0
     left = {path.name for path in Path("runs/td4-psp18-nano-street").iterdir()}
-    section = PAGE.split("## What a run leaves")[1].split("\n## ")[0]
+    section = PAGE.split("## Files of a run")[1].split("\n## ")[0]
     assert left == {name.rstrip("/") for name in re.findall(r"^\| `(.*?)` \|", section, re.M)}
 
 
 def test_the_python_of_the_page_runs(tmp_path: Path) -> None:
-    (snippet,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    snippet = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[-1]
     small = ", ".join(repr(word) for word in SMALL)
     script = snippet.replace('"optimisation.iterations=1000"', small)
     assert script != snippet
@@ -114,6 +118,48 @@ def test_the_python_of_the_page_runs(tmp_path: Path) -> None:
     best, mean_iou = answer.stdout.split()
     assert best == "runs/psp18-nano-street/best.safetensors"
     assert 0 <= float(mean_iou) < 1
+
+
+def test_the_classes_of_the_page_train(tmp_path: Path) -> None:
+    """The recipe and `my_training.py` of the page, as a user starts them in their folder."""
+    write_recipe_of_the_page(1, tmp_path)
+    module = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
+    (tmp_path / "my_training.py").write_text(module, encoding="utf-8")
+    answer = subprocess.run(
+        [sys.executable, "-m", "tdnet_offline.command", "train", "mine.yaml", *SMALL],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert re.search(r"^IoU of road: \d\.\d+$", answer.stdout, re.MULTILINE)
+    run = tmp_path / "runs" / "mine"
+    assert (run / "tensorboard").is_dir()
+    assert "validation/iou/road" in next(run.rglob("metrics.csv")).read_text()
+    assert "DiceLoss" in (run / "recipe.yaml").read_text()
+
+
+@pytest.mark.parametrize("logger", ["WandbLogger", "MLFlowLogger"])
+def test_other_loggers_of_the_page_are_understood(logger: str) -> None:
+    place = PAGE.index(f"class_path: lightning.pytorch.loggers.{logger}`")
+    path, arguments = re.findall(r"`((?:class_path|init_args): [^`]+)`", PAGE[place - 1 :])[:2]
+    (given,) = load_recipe("psp18-cityscapes", [f"loggers=[{{{path}, {arguments}}}]"]).loggers
+    assert isinstance(given, ClassPath)
+    known = inspect.signature(getattr(loggers, logger)).parameters
+    assert set(given.init_args) <= set(known)
+
+
+def test_the_help_shows_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    text = shown[shown.index("  callbacks:") : shown.index("docs/training.md")]
+    path = tmp_path / "help.yaml"
+    path.write_text(textwrap.dedent(text), encoding="utf-8")
+    recipe = load_recipe(str(path))
+    assert len(recipe.callbacks) == len(recipe.loggers) == 2
+    assert recipe.loss.cross_entropy == ClassPath("my_training.DiceLoss")
 
 
 def test_torchrun_starts_the_command() -> None:

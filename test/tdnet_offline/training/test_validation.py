@@ -1,47 +1,46 @@
-"""What a run is validated on: shared out, by every path, scored as torchmetrics does."""
+"""Validation: shared out among processes, by every path, scored as torchmetrics does."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
 
+import lightning.pytorch as pl
 import pytest
 import torch
+from support.training import little_config, logged
 from torchmetrics.classification import MulticlassJaccardIndex
 
-from tdnet import create_model
-from tdnet_offline.datasets import ClipDataset, ClipMixture, open_dataset
-from tdnet_offline.training.data import Position, clip_loader
-from tdnet_offline.training.validation import (
-    mean_iou,
-    overlap_notes,
-    streamed_confusion,
-    validation_batches,
-)
-
-SIZE = (33, 65)
+from tdnet_offline.datasets import open_dataset
+from tdnet_offline.training.clip_loader import Position
+from tdnet_offline.training.data_module import TrainingData, overlap_notes, validation_batches
+from tdnet_offline.training.learner import prepare_learner
+from tdnet_offline.training.losses import Objective
+from tdnet_offline.training.module import TrainingModule, class_iou, confusion_matrix, mean_iou
+from tdnet_offline.training.runner import run_training
 
 
-def test_validation_is_shared_out_and_adds_up(little: Path) -> None:
-    network = create_model("td4-psp18-nano", 3, SIZE)
-    clips = ClipMixture([ClipDataset(open_dataset(f"folder:{little}"), 4, (1,))])
+def test_validation_is_shared_out_and_adds_up(little: Path, tmp_path: Path) -> None:
+    recipe = little_config(tmp_path, little, validation__clips=5, network__memory_stride=2)
 
     def counted(rank: int, processes: int, size: int) -> torch.Tensor:
         position = Position(rank, processes, clips=size, parts=1)
-        shares = validation_batches(len(clips), 5, 4, position)
-        return streamed_confusion(
-            network,
-            clip_loader(clips, [share.items for share in shares], workers=0, pin_memory=False),
-            device=torch.device("cpu"),
-            dtype=torch.float32,
-            paths=[share.path for share in shares],
-        )
+        data = TrainingData(recipe, position, start=0, pin_memory=False)
+        learner = prepare_learner(recipe, data.class_map)
+        objective = Objective(recipe.loss, None, None)
+        module = TrainingModule(recipe, learner, objective, {}, data.validation_paths)
+        quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        trainer = pl.Trainer(accelerator="cpu", use_distributed_sampler=False, **quiet)
+        trainer.validate(module, datamodule=data, verbose=False)
+        assert learner.network.memory_stride == 2
+        return module.confusion
 
     whole = counted(0, 1, 1)
     assert int(whole.sum()) > 0
     assert torch.equal(whole, counted(0, 1, 2))
     assert torch.equal(whole, counted(0, 2, 2) + counted(1, 2, 2))
-    parts = (counted(rank, 4, 1) for rank in range(4))
+    # More processes than batches: some count nothing.
+    parts = (counted(rank, 7, 1) for rank in range(7))
     assert torch.equal(whole, sum(parts, torch.zeros_like(whole)))
 
 
@@ -54,11 +53,21 @@ def test_every_path_is_validated(size: int, wanted: int) -> None:
     assert all(len(share.items) <= size for share in shares)
 
 
+def test_iou_of_each_class_is_logged_by_its_name(little: Path, tmp_path: Path) -> None:
+    recipe = little_config(tmp_path, little, validation__every=2, validation__clips=0)
+    folder = run_training(recipe).folder
+    by_class = [logged(folder, f"validation/iou/{name}") for name in ("road", "tree", "sky")]
+    mean = logged(folder, "validation/mean_iou")
+    assert set(mean) == {2, 4}
+    for iteration, score in mean.items():
+        assert sum(each[iteration] for each in by_class) / 3 == pytest.approx(score, rel=1e-5)
+
+
 def test_validation_on_what_is_learnt_is_said(little: Path) -> None:
     learnt = open_dataset(f"folder:{little}", "train")
     held_out = open_dataset(f"folder:{little}", "val")
     (note,) = overlap_notes([learnt], [held_out])
-    assert note.startswith("validates on what it learns from: 12 of the 12 labelled frames")
+    assert note.startswith("validates on training data: 12 of the 12 labelled frames")
     one, other = (dataclasses.replace(learnt, videos=(video,)) for video in learnt.videos)
     assert overlap_notes([one], [other]) == []
     street = open_dataset("street:0@40x64,frames=4")
@@ -77,11 +86,13 @@ def test_validation_on_some_of_several_data_sets_that_are_learnt_is_said(little:
     assert "4 of the 4 labelled frames of street" in notes[1]
 
 
-def test_mean_iou_is_that_of_torchmetrics() -> None:
+def test_scores_are_those_of_torchmetrics() -> None:
     random = torch.Generator().manual_seed(1)
-    truth = torch.randint(0, 4, (1000,), generator=random)
+    true = torch.randint(0, 4, (1000,), generator=random)
     given = torch.randint(0, 5, (1000,), generator=random)
-    counts = torch.bincount(truth * 5 + given, minlength=25).reshape(5, 5)
-    metric = MulticlassJaccardIndex(5, average=None)
-    by_class = metric(given, truth)[:4]  # class 4 is not in the truth
-    assert mean_iou(counts) == pytest.approx(float(by_class.mean()))
+    unlabelled = torch.cat([true, torch.full((7,), 255)])
+    counts = confusion_matrix(torch.cat([given, given[:7]]), unlabelled, 5)
+    by_class = MulticlassJaccardIndex(5, average=None)(given, true)
+    torch.testing.assert_close(class_iou(counts)[:4].float(), by_class[:4])
+    assert class_iou(counts)[4].isnan()  # not in the ground truth
+    assert mean_iou(counts) == pytest.approx(float(by_class[:4].mean()))

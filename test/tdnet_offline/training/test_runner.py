@@ -23,11 +23,9 @@ from tdnet.version import __version__
 from tdnet_offline.command import main
 from tdnet_offline.datasets import open_dataset
 from tdnet_offline.provenance import git_commit
+from tdnet_offline.training.module import mean_iou
 from tdnet_offline.training.recipe import load_recipe
 from tdnet_offline.training.runner import TrainingSummary, run_training
-from tdnet_offline.training.validation import (
-    mean_iou,
-)
 
 SIZE = (33, 65)
 
@@ -119,10 +117,10 @@ def test_the_validated_score_is_that_of_streaming(learnt: TrainingSummary, littl
         for index in range(last - 3, last + 1):
             result = segmenter.step(video.frame(index).image)
         assert result.path == path
-        truth = torch.from_numpy(video.labels(last).astype("int64"))
+        true = torch.from_numpy(video.labels(last).astype("int64"))
         given = torch.from_numpy(result.labels.astype("int64"))
-        known = truth != 255
-        counts += torch.bincount(truth[known] * 3 + given[known], minlength=9).reshape(3, 3)
+        known = true != 255
+        counts += torch.bincount(true[known] * 3 + given[known], minlength=9).reshape(3, 3)
     # Labels at the size of the frames there, at that of the network here; bfloat16 too.
     assert learnt.progress.mean_iou == pytest.approx(mean_iou(counts), abs=0.05)
 
@@ -160,7 +158,7 @@ def test_shared_paths_are_saved_as_a_common_network(little: Path, tmp_path: Path
 def test_frozen_backbones_stay_as_they_began(
     learnt: TrainingSummary, little: Path, tmp_path: Path
 ) -> None:
-    """Weights and statistics, also after a validation and in a run that goes on."""
+    """Weights and statistics, also after a validation and in a resumed run."""
     keys = {"optimisation__freeze_backbone": True, "validation__every": 1}
     with pytest.raises(InputError, match=r"freeze_backbone would keep random numbers: give init"):
         run_training(little_config(tmp_path, little, **keys))
@@ -280,7 +278,7 @@ def test_the_terminal_stays_quiet(little: Path, tmp_path: Path) -> None:
     assert answer.returncode == 0
     lines = answer.stderr.splitlines()
     assert len(lines) == 4, answer.stderr
-    assert lines[0].startswith("validates on what it learns from: 12 of the 12 labelled frames")
+    assert lines[0].startswith("validates on training data: 12 of the 12 labelled frames")
     assert lines[1].startswith("iteration 2 of 4: full ")
     assert lines[3].startswith("iteration 4: mean IoU ")
     assert answer.stdout.count("\n") == 1

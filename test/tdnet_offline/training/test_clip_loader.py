@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.training import SIZE
 
 from tdnet_offline.datasets import ClipDataset, ClipMixture, open_dataset
-from tdnet_offline.training.data import ClipBatch, ClipSampler, Position, clip_loader
+from tdnet_offline.training.clip_loader import ClipBatch, ClipSampler, Position, clip_loader
 
 ALONE = Position(rank=0, processes=1, clips=6, parts=1)
 

@@ -1,7 +1,7 @@
-"""The order in which clips are drawn, and the loaders that bring them as batches.
+"""The order of the clips, and the loaders that deliver them as batches.
 
-What sample number n of a run is depends on the seed and n only: not on the number of processes,
-workers or parts of an iteration, nor on where the run was interrupted.
+Sample number n of a run depends on the seed and n only: not on the number of processes, workers or
+parts of an iteration, nor on where the run was interrupted.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from tdnet.errors import TdnetError
+from tdnet.errors import InputError, TdnetError
 from tdnet_offline.datasets import Clip, ClipMixture
+from tdnet_offline.training.configuration import OptimisationConfig
 
 
 class ClipBatch(NamedTuple):
@@ -34,7 +35,7 @@ class ClipBatch(NamedTuple):
     Attributes:
         frames: (B, N, H, W, 3) uint8 RGB, oldest first.
         labels: (B, H, W) uint8, 255 = ignored.
-        draws: (B,) int64, what decides everything random about each clip.
+        draws: (B,) int64, seeds of everything random about each clip.
     """
 
     frames: Tensor
@@ -43,13 +44,13 @@ class ClipBatch(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where a process stands among all, and what it takes of each iteration.
+    """A process among all training processes, and its share of each iteration.
 
     Attributes:
-        rank: of the process, from 0.
-        processes: how many there are.
-        clips: for one part of an iteration, in one process.
-        parts: of an iteration.
+        rank: number of the process, from 0.
+        processes: number of processes.
+        clips: clips of one part of an iteration, in one process.
+        parts: parts of an iteration.
     """
 
     rank: int
@@ -57,20 +58,49 @@ class Position(NamedTuple):
     clips: int
     parts: int
 
+    @classmethod
+    def of_process(
+        cls, rank: int, processes: int, config: OptimisationConfig, *, synchronised: bool
+    ) -> Position:
+        """Divide the clips of an iteration among the processes.
+
+        Args:
+            rank: number of the process, from 0.
+            processes: number of processes.
+            config: clips and parts of an iteration.
+            synchronised: whether batch norms use the clips of all processes.
+
+        Raises:
+            InputError: the clips cannot be divided evenly, or a batch norm would use only one.
+        """
+        shares = processes * config.accumulate
+        if config.batch_size % shares:
+            raise InputError(
+                f"optimisation.batch_size is {config.batch_size}, to be shared by {processes} "
+                f"processes in {config.accumulate} parts each; allowed are multiples of {shares}"
+            )
+        clips = config.batch_size // shares
+        if clips * (processes if synchronised else 1) < 2:
+            raise InputError(
+                f"optimisation.batch_size {config.batch_size} leaves one clip to each batch norm, "
+                f"which needs two to train; allowed are {2 * shares} and more"
+            )
+        return cls(rank, processes, clips, config.accumulate)
+
 
 class ClipSampler(Sampler[list[tuple[int, int]]]):
-    """Gives the (index, draw) pairs of each part of each iteration, for one process.
+    """Yields the (index, draw) pairs of each part of each iteration, for one process.
 
-    Every labelled frame of a part comes once before any comes twice, in an order that the seed
-    shuffles again for each pass. Parts alternate so that their shares hold from the beginning.
+    Every labelled frame of a data set comes once before any comes twice, in an order that is
+    shuffled again for each pass. Data sets alternate so that their shares hold from the start.
 
     Args:
-        counts: labelled frames of each part of the data.
+        counts: labelled frames of each data set.
         seed: of order and draws.
         start: first iteration.
-        end: iteration before which it ends.
-        position: of this process.
-        shares: of the clips that come from each part, in any unit; None: by their counts.
+        end: iteration after the last.
+        position: this process.
+        shares: share of the clips from each data set, in any unit; None: by their counts.
     """
 
     def __init__(
@@ -110,10 +140,10 @@ class ClipSampler(Sampler[list[tuple[int, int]]]):
             yield items
 
     def _source(self, sample: int) -> tuple[int, int]:
-        """Return the part that a sample comes from, and its number among those of the part."""
+        """Return the data set of a sample, and its number among the samples of that data set."""
         left = float(sum(self._shares))
         for source, share in enumerate(self._shares[:-1]):
-            # Of every 1 / ratio samples one is this part's: the one that completes it.
+            # Of every 1 / ratio samples, the last one belongs to this data set.
             ratio = share / left
             before = int(sample * ratio)
             if int((sample + 1) * ratio) > before:
@@ -123,7 +153,7 @@ class ClipSampler(Sampler[list[tuple[int, int]]]):
 
 
 class _Guarded(TorchDataset["tuple[Clip, int] | TdnetError"]):
-    """Passes errors on as items, since a worker process can raise only their printed form."""
+    """Returns errors as items: a worker process can raise only their printed form."""
 
     def __init__(self, clips: ClipMixture) -> None:
         self._clips = clips
@@ -155,7 +185,7 @@ def clip_loader(
     workers: int,
     pin_memory: bool,
 ) -> DataLoader[ClipBatch | TdnetError]:
-    """Make a loader of the batches; what cannot be read arrives as the error itself."""
+    """Create a loader of the batches; the error of an unreadable clip is delivered as a batch."""
     return _ClipLoader(
         _Guarded(clips),  # type: ignore[arg-type]
         batch_sampler=batches,
@@ -169,7 +199,7 @@ def clip_loader(
 
 
 class _ClipLoader(DataLoader["ClipBatch | TdnetError"]):
-    """Starts its workers, which are forked, while OpenCV has no threads."""
+    """Forks its workers while OpenCV has no threads."""
 
     def __iter__(self) -> Any:  # noqa: ANN401
         with _single_threaded_opencv() if self.num_workers else nullcontext():
@@ -178,10 +208,10 @@ class _ClipLoader(DataLoader["ClipBatch | TdnetError"]):
 
 @contextmanager
 def _single_threaded_opencv() -> Iterator[None]:
-    """Keep OpenCV from using threads, in this process and in those that are forked in it.
+    """Keep OpenCV from using threads, in this process and in processes forked meanwhile.
 
-    A forked process has none of the threads that OpenCV counts on, and would wait for them
-    forever, at the latest with a picture so large that they share it.
+    A forked process does not have the threads of its parent; OpenCV would wait for them forever
+    as soon as an image is large enough to be shared among threads.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -192,7 +222,7 @@ def _single_threaded_opencv() -> Iterator[None]:
 
 
 def _worker_preparation() -> Callable[[int], None]:
-    """Give what a worker process begins with; Python ends workers by SIGTERM when itself ends."""
+    """Return the start function of workers; Python ends workers by SIGTERM when it exits."""
     ending = RawValue(ctypes.c_bool, False)
     atexit.register(setattr, ending, "value", True)
     return partial(_prepare_worker, ending)
@@ -200,7 +230,7 @@ def _worker_preparation() -> Callable[[int], None]:
 
 def _prepare_worker(ending: ctypes.c_bool, _number: int) -> None:
     # Ctrl-C, and SIGTERM from torchrun and schedulers, reach the whole process group; the main
-    # process decides when it ends, and needs its workers until then.
+    # process needs its workers until it ends the run.
     def on_sigterm(_signal: int, _frame: FrameType | None) -> None:
         if ending.value:
             os._exit(0)

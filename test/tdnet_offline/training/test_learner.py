@@ -19,9 +19,9 @@ from tdnet_offline.training.configuration import (
     InitConfig,
     LossConfig,
     NetworkConfig,
-    TrainingConfig,
+    TrainingRecipe,
 )
-from tdnet_offline.training.preparation import Learner, clip_length, prepare_learner
+from tdnet_offline.training.learner import Learner, clip_length, prepare_learner
 
 SIZE = (33, 65)
 MAP = ClassMap.from_yaml(CLASS_MAP, "test")
@@ -59,8 +59,8 @@ def config(
     init: InitConfig | None = None,
     loss: LossConfig | None = None,
     **network: object,
-) -> TrainingConfig:
-    return TrainingConfig(
+) -> TrainingRecipe:
+    return TrainingRecipe(
         network=NetworkConfig(variant=variant, input_size=SIZE, **network),  # type: ignore[arg-type]
         init=init or InitConfig(),
         loss=loss or LossConfig(distillation="none"),

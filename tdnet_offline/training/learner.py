@@ -1,4 +1,4 @@
-"""What is trained before its first iteration: the network, what helps it learn, their weights."""
+"""The network to train, its auxiliary heads and teacher, and their first weights."""
 
 from __future__ import annotations
 
@@ -21,15 +21,13 @@ from tdnet_offline.training.auxiliary import (
     auxiliary_heads,
     load_auxiliary_heads,
 )
-from tdnet_offline.training.class_order import (
+from tdnet_offline.training.configuration import InitConfig, NetworkConfig, TrainingRecipe
+from tdnet_offline.training.initialisation import (
     channel_names,
     channel_order,
-    reorder,
-)
-from tdnet_offline.training.configuration import InitConfig, NetworkConfig, TrainingConfig
-from tdnet_offline.training.initialisation import (
     load_backbones,
     load_single_frame,
+    reorder,
     start_paths,
 )
 from tdnet_offline.training.teacher import GroupedTeacher, load_teacher
@@ -37,18 +35,18 @@ from tdnet_offline.training.teacher import GroupedTeacher, load_teacher
 _STEP = re.compile(r"(\.propagation\.steps\.)(\d+)")
 
 PACKAGED = "packaged"
-"""Instead of the path of a checkpoint: the one that comes with the variant."""
+"""In place of a path: the packaged weights of the variant."""
 
 
 @dataclass
 class Learner:
-    """A network and what it needs to be trained.
+    """A network and the parts that only training needs.
 
     Attributes:
-        network: in training it takes clips of `clip_length` frames.
-        auxiliary: a head for each path; None without an auxiliary loss.
-        teacher: frozen; None without distillation.
-        notes: what was done with given weights, a line each.
+        network: network to train, on clips of `clip_length` frames.
+        auxiliary: a head for each path; None: no auxiliary loss.
+        teacher: frozen teacher; None: no distillation.
+        notes: a line for each remark on the given weights.
     """
 
     network: SegmentationNetwork
@@ -58,16 +56,16 @@ class Learner:
 
 
 def clip_length(variant: Variant) -> int:
-    """Frames of a training clip: the labelled one and those that the memory holds."""
+    """Return the frames of a training clip: the labelled one and those in the memory."""
     return variant.memory_capacity + 1
 
 
 def chosen_variant(config: NetworkConfig) -> Variant:
-    """Return the variant of a configuration, with the memory and attention that it asks for.
+    """Return the variant of a configuration, with its memory frames and attention reach.
 
     Raises:
         UnknownNameError: no variant has that name.
-        InputError: the variant cannot use so many frames, or has no attention_reach.
+        InputError: the variant has fewer memory frames, or no attention_reach.
     """
     variant = get_variant(config.variant)
     if config.memory_frames is not None:
@@ -84,10 +82,10 @@ def chosen_variant(config: NetworkConfig) -> Variant:
 
 
 def untied_network(config: NetworkConfig, num_classes: int) -> SegmentationNetwork:
-    """Create the network, each path with weights of its own.
+    """Create the network, with separate weights for each path.
 
     Raises:
-        TdnetError: the variant does not exist, or cannot be as the configuration asks for.
+        TdnetError: the variant does not exist, or does not have an option of the configuration.
     """
     return create_model(
         chosen_variant(config), num_classes, config.input_size, config.memory_stride
@@ -95,17 +93,17 @@ def untied_network(config: NetworkConfig, num_classes: int) -> SegmentationNetwo
 
 
 def prepare_learner(
-    config: TrainingConfig, class_map: ClassMap, frames: Tensor | None = None
+    config: TrainingRecipe, class_map: ClassMap, frames: Tensor | None = None
 ) -> Learner:
     """Create the network with its first weights, auxiliary heads and teacher.
 
     Args:
-        config: of the run; its seed decides the random weights.
-        class_map: what the network's channels mean.
-        frames: (B, 3, H, W) some normalised frames; see `start_paths`.
+        config: recipe of the run; its seed decides the random weights.
+        class_map: meaning of the network channels.
+        frames: (B, 3, H, W) normalised frames; see `start_paths`.
 
     Raises:
-        TdnetError: a given file cannot be used, or options do not go together.
+        TdnetError: a given file cannot be used, or options exclude each other.
     """
     torch.manual_seed(config.seed)
     classes = class_map.num_network_classes
@@ -172,11 +170,11 @@ def _start_from_single(
             head.load_state_dict(given.state_dict())
 
 
-def _weights_file(config: TrainingConfig) -> str:
-    """Give the checkpoint that `init.weights` names.
+def _weights_file(config: TrainingRecipe) -> str:
+    """Return the checkpoint that `init.weights` names.
 
     Raises:
-        WeightsError: the packaged one is asked for, and there is none.
+        WeightsError: it is ``packaged``, and the variant has no packaged weights.
     """
     if config.init.weights != PACKAGED:
         return config.init.weights
@@ -190,13 +188,13 @@ def _weights_file(config: TrainingConfig) -> str:
 
 
 def _go_on_from(learner: Learner, checkpoint: Checkpoint, class_map: ClassMap) -> None:
-    """Load a checkpoint; of another class map, the classes that both have by name.
+    """Load a checkpoint; with another class map, the classes of the same name.
 
-    One of fewer memory frames is loaded, too: the attention that it lacks keeps its random
-    weights. It must not start at zero, or queries and keys would have no gradient.
+    The checkpoint may have fewer memory frames: the missing attention keeps its random weights.
+    They must not be zero, or queries and keys would have no gradient.
 
     Raises:
-        WeightsError: it holds another variant, or one of more memory frames.
+        WeightsError: the checkpoint is of another variant, or has more memory frames.
     """
     network = learner.network
     found = describe_weights(checkpoint)
@@ -210,7 +208,7 @@ def _go_on_from(learner: Learner, checkpoint: Checkpoint, class_map: ClassMap) -
     if same and learner.auxiliary is not None and not other:
         load_auxiliary_heads(learner.auxiliary, checkpoint.tensors)
     if other or (same and not missing):
-        load_weights(network, checkpoint)  # or its error, which says what does not fit
+        load_weights(network, checkpoint)  # raises if it does not fit
         return
     assert found.num_classes is not None
     donor = create_model(known, found.num_classes, network.input_size, network.memory_stride)
@@ -227,7 +225,7 @@ def _go_on_from(learner: Learner, checkpoint: Checkpoint, class_map: ClassMap) -
 
 
 def _rows_by_name(class_map: ClassMap, theirs: ClassMap | None) -> tuple[dict[int, int], str]:
-    """Give the channel of a checkpoint for each of ours of the same name, and what that means."""
+    """Map our channels to those of a checkpoint by class name; return the map and a note."""
     known = channel_names(theirs) if theirs else {}
     rows = {name: channel for channel, name in known.items()}
     names = channel_names(class_map)
@@ -243,9 +241,9 @@ def _rows_by_name(class_map: ClassMap, theirs: ClassMap | None) -> tuple[dict[in
 def _taken_over(
     network: SegmentationNetwork, donor: SegmentationNetwork, rows: Mapping[int, int]
 ) -> dict[str, Tensor]:
-    """Give the network's state with all of the donor's, and those rows of its classifiers.
+    """Return the network's state with the donor's tensors, and the given rows of classifiers.
 
-    A step of attention is the same one as seen from the newest frame.
+    Attention steps correspond if they have the same distance from the newest frame.
     """
     state = network.state_dict()
     missing = network.variant.memory_capacity - donor.variant.memory_capacity
@@ -260,7 +258,7 @@ def _taken_over(
 
 
 def _share_paths(learner: Learner) -> None:
-    """Let every path use the modules of the first; each keeps its slice of the pyramid.
+    """Share the modules of the first path among all paths; each keeps its pyramid slice.
 
     Raises:
         InputError: the network has no paths.
@@ -280,7 +278,7 @@ def _share_paths(learner: Learner) -> None:
 
 
 def _teacher(
-    config: TrainingConfig, network: SegmentationNetwork, class_map: ClassMap
+    config: TrainingRecipe, network: SegmentationNetwork, class_map: ClassMap
 ) -> GroupedTeacher | None:
     loss = config.loss
     if loss.distillation == "none":

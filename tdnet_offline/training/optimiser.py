@@ -1,0 +1,61 @@
+"""Learning rate by iteration, weight decay groups, and the optimiser."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from tdnet_offline.training.configuration import OptimisationConfig
+
+_DECAYED = (nn.modules.conv._ConvNd, nn.Linear)
+
+
+def learning_rate(iteration: int, config: OptimisationConfig) -> float:
+    """Return the learning rate of an iteration: geometric warm-up, then polynomial decay.
+
+    start (peak / start)^(iteration / warm_up) up to `warm_up`; after that
+    peak (1 - (iteration - warm_up) / (iterations - warm_up))^power (specification, "Training").
+
+    Args:
+        iteration: counted from 0; from `config.iterations` on the rate is 0.
+        config: schedule.
+    """
+    peak, start, warm_up = config.learning_rate, config.warm_up_start, config.warm_up
+    if iteration <= warm_up and warm_up > 0:
+        return start * (peak / start) ** (iteration / warm_up)
+    left = (config.iterations - iteration) / max(1, config.iterations - warm_up)
+    return peak * max(0.0, left) ** config.power
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Divide parameters into a group with and a group without weight decay, for an optimiser.
+
+    Weights of convolutions and linear layers decay; biases and the weights of norms do not.
+    Parameters that several modules share appear once; frozen parameters are left out.
+
+    Args:
+        module: everything that is trained, auxiliary heads included.
+        weight_decay: of the first group; the second has 0.
+    """
+    decayed: dict[int, nn.Parameter] = {}
+    others: dict[int, nn.Parameter] = {}
+    for part in module.modules():
+        for name, parameter in part.named_parameters(recurse=False):
+            if parameter.requires_grad:
+                chosen = decayed if isinstance(part, _DECAYED) and name == "weight" else others
+                chosen[id(parameter)] = parameter
+    return [
+        {"params": list(decayed.values()), "weight_decay": weight_decay},
+        {"params": list(others.values()), "weight_decay": 0.0},
+    ]
+
+
+def create_optimiser(module: nn.Module, config: OptimisationConfig) -> Optimizer:
+    """Create the optimiser of all trained parameters of a module.
+
+    Its learning rate is 1: the schedule multiplies it by `learning_rate`.
+    """
+    groups = parameter_groups(module, config.weight_decay)
+    if config.optimizer == "sgd":
+        return SGD(groups, lr=1.0, momentum=config.momentum)
+    return AdamW(groups, lr=1.0, betas=(config.momentum, 0.999))
