@@ -24,6 +24,8 @@ Your own classes, from a module in the working directory or an installed package
       init_args: {project: streets}
   loss:
     cross_entropy: my_training.DiceLoss                 # a torch.nn.Module: logits, labels -> loss
+  data:
+    train: my_data.open_arrays:FOLDER                   # a function that returns a Dataset
 docs/training.md has each of these classes in full, and all keys."""
 
 

@@ -42,7 +42,7 @@ from tdnet_offline.training.run_state import (
     restore_counts,
     restore_module,
 )
-from tdnet_offline.training.user_objects import create_object
+from tdnet_offline.training.user_objects import create_object, import_from_working_directory
 
 _PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 
@@ -76,6 +76,7 @@ def run_training(recipe: TrainingRecipe) -> TrainingSummary:
         KeyboardInterrupt: SIGINT or SIGTERM came; the run has been saved and can be resumed.
     """
     started = time.monotonic()
+    import_from_working_directory()
     launched = TorchElasticEnvironment.detect()
     processes = TorchElasticEnvironment() if launched else LightningEnvironment()
     folder = Path(recipe.output)

@@ -1,4 +1,4 @@
-"""Classes of the user that a recipe names by class path: callbacks, loggers, losses, data sets."""
+"""Classes of the user that a recipe names by class path: callbacks, loggers, losses."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from tdnet_offline.training.configuration import ClassPath
 Created = TypeVar("Created")
 
 
+def import_from_working_directory() -> None:
+    """Let modules of the user be files in the working directory; installed packages come first."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+
+
 def create_object(given: ClassPath, base: type[Created], key: str, **defaults: object) -> Created:
     """Import a class and create an object of it.
 
-    Modules are installed packages, or files in the working directory or on PYTHONPATH. A class
-    that is no subclass of `base` is never called: a recipe cannot run arbitrary functions.
+    A class that is no subclass of `base` is never called: a recipe cannot run arbitrary functions.
 
     Args:
         given: class and arguments.
@@ -31,8 +36,6 @@ def create_object(given: ClassPath, base: type[Created], key: str, **defaults: o
         InputError: the class or an argument cannot be used.
     """
     module_name, _, name = given.class_path.rpartition(".")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # last, so that it hides no installed package
     try:
         module = importlib.import_module(module_name)
     except Exception as error:

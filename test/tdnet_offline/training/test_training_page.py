@@ -13,8 +13,10 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from lightning.pytorch import loggers
+from support.media import drive as street_drive
 
 from tdnet._util.resources import config_dir
 from tdnet_offline.command import main
@@ -121,12 +123,25 @@ def test_the_python_of_the_page_runs(tmp_path: Path) -> None:
 
 
 def test_the_classes_of_the_page_train(tmp_path: Path) -> None:
-    """The recipe and `my_training.py` of the page, as a user starts them in their folder."""
+    """The recipe and the modules of the pages, as a user starts them in their folder."""
     write_recipe_of_the_page(1, tmp_path)
     module = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
     (tmp_path / "my_training.py").write_text(module, encoding="utf-8")
+    example = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
+    (module,) = (m for m in re.findall(r"```python\n(.*?)```", example, re.DOTALL))
+    (tmp_path / "my_data.py").write_text(module, encoding="utf-8")
+    images = np.stack(list(street_drive(4, 40, 72)))
+    for split in ("train", "val"):
+        (tmp_path / "arrays" / split).mkdir(parents=True)
+        labels = images[..., 0] // 64
+        np.savez(tmp_path / "arrays" / split / "a.npz", frames=images, labels=labels)
+    words = [word for word in SMALL if not word.startswith(("data.train", "data.validation"))]
+    words.append("data.validation=my_data.open_arrays:arrays")
+    # As the installed script: the working directory is not on Python's path.
+    script = "import sys; sys.path.remove(''); from tdnet_offline.command import main; "
+    script += f"sys.exit(main(['train', 'mine.yaml', *{words!r}]))"
     answer = subprocess.run(
-        [sys.executable, "-m", "tdnet_offline.command", "train", "mine.yaml", *SMALL],
+        [sys.executable, "-c", script],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -137,6 +152,7 @@ def test_the_classes_of_the_page_train(tmp_path: Path) -> None:
     assert (run / "tensorboard").is_dir()
     assert "validation/iou/road" in next(run.rglob("metrics.csv")).read_text()
     assert "DiceLoss" in (run / "recipe.yaml").read_text()
+    assert "my_data.open_arrays:arrays" in (run / "recipe.yaml").read_text()
 
 
 @pytest.mark.parametrize("logger", ["WandbLogger", "MLFlowLogger"])

@@ -17,7 +17,7 @@ from tdnet_offline.training.configuration import ClassPath
 from tdnet_offline.training.module import TrainingError
 from tdnet_offline.training.recipe import load_recipe, write_recipe
 from tdnet_offline.training.runner import run_training
-from tdnet_offline.training.user_objects import create_object
+from tdnet_offline.training.user_objects import create_object, import_from_working_directory
 
 PARTS = "support.training_parts"
 SINGLE = {"network__variant": "psp18-nano", "loss__auxiliary": 0}
@@ -108,6 +108,7 @@ def test_a_module_in_the_working_directory_is_found(
     (tmp_path / "module_of_a_user.py").write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))  # restores the path afterwards
+    import_from_working_directory()
     found = create_object(ClassPath("module_of_a_user.Mine"), nn.Module, "loss.cross_entropy")
     assert type(found).__name__ == "Mine"
 
