@@ -60,12 +60,21 @@ class InferenceThread(Generic[Frame]):
             self._after = None
         while True:
             try:
-                taken = self._mailbox.take()
-                if taken is None:
+                if not self._take():
                     return
-                self._work(taken[1])
             except Exception as error:
                 self._report(error)
+
+    def _take(self) -> bool:
+        """Work on the next frame; return false once the mailbox is closed.
+
+        Keeps no frame during the wait for the next one: it refers to its model.
+        """
+        taken = self._mailbox.take()
+        if taken is None:
+            return False
+        self._work(taken[1])
+        return True
 
 
 class EncoderThread:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
+import weakref
 
 import pytest
 import torch
+from support.ros_graph import wait_for
 
 from tdnet.mailbox import Mailbox
 from tdnet_ros.camera.worker_threads import EncoderThread, InferenceThread
@@ -65,6 +67,23 @@ def test_it_waits_for_the_one_before_and_ends_its_own_wait_in_time() -> None:
     after.join(TIMEOUT)
     assert not before.at_work
     assert not after.at_work
+
+
+class Frame:
+    """Anything that can be referred to weakly."""
+
+
+def test_it_keeps_no_frame_while_it_waits() -> None:
+    """A frame refers to its model, which may be replaced meanwhile."""
+    mailbox: Mailbox[Frame] = Mailbox(["front"])
+    thread = InferenceThread(mailbox, lambda frame: None, pytest.fail, 1)
+    frame = Frame()
+    kept = weakref.ref(frame)
+    mailbox.put("front", frame)
+    del frame
+    wait_for(lambda: kept() is None, "the frame to be released")
+    mailbox.close()
+    thread.join(TIMEOUT)
 
 
 def test_it_has_all_threads_whenever_it_starts(three_threads: None) -> None:
