@@ -1,4 +1,4 @@
-"""Weights that learnt an attention with a reach are used with it only: no shape tells it."""
+"""Weights trained with an attention reach load only with that reach, which no shape shows."""
 
 from __future__ import annotations
 

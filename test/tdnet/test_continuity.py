@@ -55,7 +55,7 @@ def test_the_gap_can_be_changed() -> None:
 
 
 def resets(gaps: list[float], max_gap: float = AUTOMATIC_GAP) -> list[int]:
-    """Which of the gaps, by index, reset the memory of a stream."""
+    """Return the indices of the gaps that reset the memory of a stream."""
     policy = ContinuityPolicy(max_gap)
     now = 10 * SECOND
     policy.check(FrameInfo(now, (480, 640), "camera"))

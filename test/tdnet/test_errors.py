@@ -1,4 +1,4 @@
-"""An error is one line that no terminal acts upon, whatever a stranger put into it."""
+"""An error is one line without control characters, also for hostile texts."""
 
 from __future__ import annotations
 

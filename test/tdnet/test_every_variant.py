@@ -1,4 +1,4 @@
-"""Every variant passes the same tests; docs/variants.md shows the line that one's own needs."""
+"""Every variant passes the same tests; docs/variants.md shows how to add one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The networks give the numbers of the published code (specification, "Files")."""
+"""The networks reproduce the numbers of the published code (specification, "Files")."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_clips_reproduce_the_training_vectors(name: str, tmp_path: Path) -> None
 
 
 def test_the_oldest_frame_matters(tmp_path: Path) -> None:
-    """The vectors can tell a wrong chain: without the oldest frame the logits move."""
+    """The vectors detect a wrong chain: without the oldest frame, the logits change."""
     vectors = np.load(REFERENCE / "td4-psp18.97x193.npz")
     size = vectors["frames"].shape[1:3]
     model = filled("td4-psp18", size, tmp_path)

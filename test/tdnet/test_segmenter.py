@@ -95,7 +95,7 @@ def test_a_frame_that_does_not_read_is_as_after_a_reset(shared: StreamingSegment
         if result.path == 0:
             fresh.reset()
             np.testing.assert_array_equal(result.labels, fresh.step(image).labels)
-    # What it wrote is there for the next one that reads.
+    # The frames that it wrote are there for the next frame that reads.
     reader = shared.open_stream()
     for image in FRAMES:
         reader.step(image)
@@ -105,18 +105,18 @@ def test_a_frame_that_does_not_read_is_as_after_a_reset(shared: StreamingSegment
     assert (result.labels == expected.labels).mean() > 0.999
 
 
-def test_prepared_frames_equal_others(shared: StreamingSegmenter) -> None:
-    plain, prepared = shared.open_stream(), shared.open_stream()
-    prepared.commit_memory()
+def test_committed_frames_equal_others(shared: StreamingSegmenter) -> None:
+    plain, committed = shared.open_stream(), shared.open_stream()
+    committed.commit_memory()
     for t, image in enumerate(FRAMES[:6]):
-        a, b = plain.step(image), prepared.step(image)
+        a, b = plain.step(image), committed.step(image)
         np.testing.assert_array_equal(a.labels, b.labels)
-        for _ in range(t % 3):  # not at all, once, and once more than needed
-            prepared.commit_memory()
-    prepared.reset()
-    prepared.commit_memory()
+        for _ in range(t % 3):  # never, once, and twice
+            committed.commit_memory()
+    committed.reset()
+    committed.commit_memory()
     np.testing.assert_array_equal(
-        prepared.step(FRAMES[2]).labels, shared.open_stream().step(FRAMES[2]).labels
+        committed.step(FRAMES[2]).labels, shared.open_stream().step(FRAMES[2]).labels
     )
 
 
@@ -261,7 +261,7 @@ def test_a_network_that_overflows_labels_nothing() -> None:
     with torch.no_grad():
         for path in model.paths:
             path.backbone.layer2[0].conv1.conv.weight.mul_(3e4)
-    # In float16, where sums of such weights are infinite, and differences of those no numbers.
+    # In float16, sums of such weights are infinite, and their differences are NaN.
     stream = StreamingSegmenter(model, device="cpu", precision="float16")
     for image in FRAMES[:5]:
         result = stream.step(image)

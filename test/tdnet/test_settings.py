@@ -1,4 +1,4 @@
-"""The settings of a segmenter: what is taken from the weights file, and what the user chooses."""
+"""The settings of a segmenter: values of the weights file, and choices of the user."""
 
 from __future__ import annotations
 

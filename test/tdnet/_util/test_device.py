@@ -1,4 +1,4 @@
-"""Which number format a device gets."""
+"""The number format of a device."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
     ("line", "multiplies"),
     [
         ("flags\t\t: fpu avx512f avx512_bf16 amx_bf16 avx512_fp16 amx_tile amx_int8", True),
-        # It has them for vectors, with which a frame took 1.35 times as long as with float32.
+        # Vector instructions only: a frame took 1.35 times as long as in float32.
         ("flags\t\t: fpu avx512f avx512_bf16", False),
         ("flags\t\t: fpu avx2 amx_bf16x", False),
         ("Features\t: fp asimd asimdhp bf16 i8mm", False),

@@ -1,4 +1,4 @@
-"""A package that is missing or too old is one line with what to install."""
+"""A missing or too old package is one line with what to install."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_a_file_may_be_overwritten_while_its_tensors_are_in_use(tmp_path: Path) 
     save_file({"a": torch.ones(1 << 20)}, path)
     tensors = Checkpoint.open(path).tensors
     path.write_bytes(b"")
-    child = os.fork()  # reading what was mapped would end the process
+    child = os.fork()  # reading mapped memory would end the process
     if child == 0:
         os._exit(0 if tensors["a"].numpy().tobytes() == b"\0\0\x80\x3f" * (1 << 20) else 1)
     _, status = os.waitpid(child, 0)

@@ -1,4 +1,4 @@
-"""A published teacher is a single-frame network in pieces."""
+"""The parts of a published teacher are joined to a single-frame network."""
 
 from __future__ import annotations
 

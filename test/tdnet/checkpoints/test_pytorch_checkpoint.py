@@ -1,4 +1,4 @@
-"""What torch.save writes is read; what a stranger writes costs a child process at most."""
+"""Files of torch.save are read; a hostile file costs a child process at most."""
 
 from __future__ import annotations
 

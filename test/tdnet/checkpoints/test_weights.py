@@ -1,4 +1,4 @@
-"""Checkpoints of every layout load; everything else gives one clear error and no execution."""
+"""Checkpoints of every layout load; all others raise one clear error and execute nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def small_model(
 
 
 def official_state(model: SegmentationNetwork) -> State:
-    """The state dict as the published code would name and shape it."""
+    """Return the state dict with the names and shapes of the published code."""
     state = model.state_dict()
     names = official_names(model.variant, state)
     renamed = {}
@@ -187,7 +187,7 @@ def with_entry(name: str, item: torch.Tensor, path: Path) -> Path:
 def test_weights_that_are_no_floats_are_refused(
     dtype: torch.dtype, name: str, tmp_path: Path
 ) -> None:
-    """Integers cannot hold weights, and a network of zeros labels everything alike."""
+    """Integers cannot hold weights: a network of zeros labels all pixels alike."""
     item = small_model().state_dict()[name].to(dtype)
     path = with_entry(name, item, tmp_path / "odd.safetensors")
     holds = re.escape(f"{path}: {name} holds {str(dtype).removeprefix('torch.')}; allowed are")
@@ -234,7 +234,7 @@ def test_weights_out_of_the_range_of_the_precision_are_refused(tmp_path: Path) -
 
 
 class Malicious:
-    """Unpickling it would create a file."""
+    """An object whose unpickling creates a folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

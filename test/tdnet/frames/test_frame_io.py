@@ -1,4 +1,4 @@
-"""What surrounds the network on a CPU is one thread's work, and the others are there again."""
+"""Frame I/O on a CPU uses one thread, and restores the number of threads."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def three_threads() -> Iterator[None]:
 
 
 @pytest.fixture
-def way() -> PlainFrameIO:
+def io() -> PlainFrameIO:
     return PlainFrameIO(
         Preprocessor((17, 33), CPU, torch.float32), Postprocessor(ClassMap.load("cityscapes"), CPU)
     )
 
 
-def test_stages_are_one_threads_work(way: PlainFrameIO) -> None:
+def test_stages_are_one_threads_work(io: PlainFrameIO) -> None:
     seen: list[int] = []
     (image,) = drive(1, *CAMERA)
-    way.preprocess(image)
+    io.preprocess(image)
     assert torch.get_num_threads() == 3
-    finish = way.postprocess(
+    finish = io.postprocess(
         LOGITS, CAMERA, OutputOptions(), lambda: seen.append(torch.get_num_threads())
     )
     assert torch.get_num_threads() == 3
@@ -48,15 +48,15 @@ def test_stages_are_one_threads_work(way: PlainFrameIO) -> None:
     assert finish().labels.shape == CAMERA
 
 
-def test_what_fails_gives_the_threads_back(way: PlainFrameIO) -> None:
+def test_what_fails_gives_the_threads_back(io: PlainFrameIO) -> None:
     with pytest.raises(InputError):
-        way.preprocess(np.zeros((4, 5), np.uint8))
+        io.preprocess(np.zeros((4, 5), np.uint8))
     assert torch.get_num_threads() == 3
 
     def fail() -> None:
         raise RuntimeError("no more")
 
-    way.preprocess(drive(1, *CAMERA)[0])
+    io.preprocess(drive(1, *CAMERA)[0])
     with pytest.raises(RuntimeError, match="no more"):
-        way.postprocess(LOGITS, CAMERA, OutputOptions(), fail)
+        io.postprocess(LOGITS, CAMERA, OutputOptions(), fail)
     assert torch.get_num_threads() == 3

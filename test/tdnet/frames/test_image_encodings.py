@@ -1,4 +1,4 @@
-"""Every encoded image gives its pixels or one clear `InputError`, whatever its bytes."""
+"""Every encoded image is decoded to its pixels, or raises one clear `InputError`."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ ORDER = {"rgb8": "RGB", "bgr8": "BGR", "rgba8": "RGBA", "bgra8": "BGRA", "mono8"
 
 
 def pixels(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
-    """A random image of the size."""
+    """Return a random image of a size."""
     generator = np.random.default_rng(seed)
     return generator.integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
 def smooth(height: int = 48, width: int = 64) -> np.ndarray:
-    """An RGB image that JPEG keeps nearly as it is."""
+    """Return an RGB image that JPEG hardly changes."""
     rows, columns = np.mgrid[0:height, 0:width]
     return np.stack([rows * 4, columns * 3, 255 - columns * 3], axis=2).astype(np.uint8)
 
 
 def packed(image: np.ndarray, padding: int) -> bytes:
-    """The image's rows, each followed by padding bytes that must not be seen."""
+    """Return the rows of an image, each followed by padding bytes that must be ignored."""
     rows = image.reshape(image.shape[0], -1)
     return np.pad(rows, ((0, 0), (0, padding)), constant_values=0xA5).tobytes()
 
 
 def encoded(image: np.ndarray, extension: str) -> bytes:
-    """The file of an RGB (H, W, 3) or a grey (H, W) image."""
+    """Return the file of an RGB (H, W, 3) or grey (H, W) image."""
     if image.ndim == 3:
         image = image[..., ::-1]
     ok, data = cv2.imencode(extension, image)
@@ -57,13 +57,13 @@ def encoded(image: np.ndarray, extension: str) -> bytes:
 
 
 def png_part(kind: bytes, content: bytes) -> bytes:
-    """One chunk of a PNG with its checksum."""
+    """Return a chunk of a PNG with its checksum."""
     checksum = zlib.crc32(kind + content)
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
 
 def jpeg_part(jpeg: bytes, marker: int) -> bytes:
-    """The first part of a JPEG with a marker."""
+    """Return the first part of a JPEG with a marker."""
     start = jpeg.index(bytes([0xFF, marker]))
     return jpeg[start : start + 2 + int.from_bytes(jpeg[start + 2 : start + 4], "big")]
 

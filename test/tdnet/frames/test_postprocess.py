@@ -122,7 +122,7 @@ def test_scores_far_apart() -> None:
 
 
 class LargestFloat(TorchDispatchMode):
-    """Notes how many numbers the largest float tensor holds that an operation gives."""
+    """Records the size of the largest float tensor that an operation returns."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class LargestFloat(TorchDispatchMode):
 
 @pytest.mark.parametrize("confidence", [False, True])
 def test_no_float_image_of_the_full_size(confidence: bool) -> None:
-    """Between two rows of logits 32 rows of labels are made at once, in a dozen operations."""
+    """The 32 rows between two rows of logits are computed together, in a dozen operations."""
     logits = torch.randn(1, 19, 33, 17)
     postprocess = Postprocessor(ClassMap.load("cityscapes"), CPU)
     size = (1024, 128)

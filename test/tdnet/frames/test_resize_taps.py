@@ -9,8 +9,8 @@ CPU = torch.device("cpu")
 
 
 def pytorch_matrix(source: int, target: int) -> torch.Tensor:
-    """What `interpolate` makes of pictures with one bright row each: (target, source)."""
-    # As `resize_picture` does it; two columns, since PyTorch misreads pictures of one.
+    """Return `interpolate` of images with one bright row each: (target, source)."""
+    # As in `resize_picture`; two columns, since PyTorch misreads images of one column.
     rows = torch.eye(source).view(source, 1, source, 1).expand(-1, 3, -1, 2)
     rows = rows.contiguous(memory_format=torch.channels_last)
     resized = torch.nn.functional.interpolate(
@@ -42,7 +42,7 @@ def test_taps_are_those_of_pytorch(source: int, target: int, per_pixel: int) -> 
     matrix = torch.zeros(target, source + per_pixel)
     for tap in range(per_pixel):
         matrix[torch.arange(target), starts.long() + tap] += weights[tap]
-    # PyTorch places the taps in float32, to 6e-8 of the picture's size.
+    # PyTorch computes tap positions in float32, to 6e-8 of the image size.
     torch.testing.assert_close(
         matrix[:, :source], pytorch_matrix(source, target), atol=1e-6 + 2e-7 * source, rtol=0
     )

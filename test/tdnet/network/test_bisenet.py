@@ -1,4 +1,4 @@
-"""BiSeNet's parts give what the paper's figure says."""
+"""The parts of BiSeNet compute what the paper's figure shows."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def test_scales_are_an_eighth_a_sixteenth_and_a_thirty_second() -> None:
     assert features.layer3 is features.scales[1]
     whole = pyramid(*features.scales)
     assert whole.shape == (1, pyramid.out_channels, 13, 25)
-    for number in range(3):  # each has a part in the result
+    for number in range(3):  # each contributes to the result
         without = [item * (index != number) for index, item in enumerate(features.scales)]
         assert float((pyramid(*without) - whole).abs().max()) > 1e-3

@@ -1,4 +1,4 @@
-"""Attention prefers near positions by exactly the Gaussian that its description has."""
+"""Attention prefers near positions by exactly the Gaussian of its reach."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def nano(**changes: object) -> TDNet:
 
 @torch.no_grad()
 def test_attention_prefers_near_positions() -> None:
-    """Of like content, weights fall with the distance as the Gaussian does."""
+    """For equal content, weights fall with the distance like the Gaussian."""
     network = nano()
     encoding = network.paths[0].encoding
     same = torch.randn(1, encoding.value.in_channels, 1, 1).expand(-1, -1, *network.feature_size)

@@ -1,4 +1,4 @@
-"""Fast attention gives what its formula says, and float16 can hold it."""
+"""Fast attention computes its formula, within the range of float16."""
 
 from __future__ import annotations
 
@@ -64,12 +64,14 @@ def test_folding_twice_is_folding_once() -> None:
 
 
 def test_float16_holds_the_sums_of_a_large_map_once_folded() -> None:
-    """Where queries, keys and values agree, more adds up than float16 can hold."""
+    """If queries, keys and values agree, the sums exceed the range of float16."""
     size = (96, 192)
     block = attention(size=size)
     for part in (block.query, block.key, block.value):
         part.bn.bias += 20
-    block.mix.conv.weight /= size[0] * size[1]  # as training keeps the result in the norm's range
+    block.mix.conv.weight /= (
+        size[0] * size[1]
+    )  # training keeps the result in the range of the norm too
     x = torch.randn(1, 12, *size)
     expected = block(x)
     plain = copy.deepcopy(block).half()
@@ -91,6 +93,6 @@ def test_scales_of_any_size_are_joined() -> None:
     ]
     whole = pyramid(*levels)
     assert whole.shape == (2, pyramid.out_channels, 13, 25)
-    for number in range(4):  # each has a part in the result
+    for number in range(4):  # each contributes to the result
         without = [item * (index != number) for index, item in enumerate(levels)]
         assert float((pyramid(*without) - whole).abs().max()) > 1e-3

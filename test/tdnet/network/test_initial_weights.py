@@ -1,4 +1,4 @@
-"""Networks start as the specification says, from where every part can learn."""
+"""Initial weights follow the specification, so that every part can learn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZE = (65, 129)
 
 
 def narrow(name: str) -> Variant:
-    """A variant of a width at which deviations can be estimated, and quickly."""
+    """Return a variant of a width at which deviations can be estimated quickly."""
     variant = get_variant(name)
     return replace(
         variant,
@@ -70,7 +70,7 @@ def relative_gradient(layer: nn.Conv2d) -> float:
 
 @pytest.mark.parametrize("name", ["td4-psp18", "td4-psp18-nano", "td2-psp50", "td2-fa18"])
 def test_queries_and_keys_learn_from_the_first_step(name: str) -> None:
-    """Attention that is uniform, or whose result is zero, would leave them without gradients."""
+    """Uniform attention, or attention with zero result, would give them no gradients."""
     torch.manual_seed(1)
     network = create_model(narrow(name), 5, SIZE).train()
     assert isinstance(network, TDNet)
@@ -79,7 +79,7 @@ def test_queries_and_keys_learn_from_the_first_step(name: str) -> None:
     nn.functional.cross_entropy(network.forward_clip(clip, 0).full, labels).backward()
     reference = relative_gradient(network.paths[0].head.conv.conv)
     for parts in ("query", "key"):
-        # Path 0 asks with its queries; keys are those of the frames before.
+        # Path 0 attends with its queries to the keys of the past frames.
         path = network.paths[0 if parts == "query" else network.variant.paths - 1]
         for module in getattr(path.encoding, parts).modules():
             if isinstance(module, nn.Conv2d):

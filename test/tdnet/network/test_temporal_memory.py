@@ -35,7 +35,7 @@ def test_holds_the_newest_frames_oldest_first(memory: TemporalMemory) -> None:
 
 def test_buffers_are_allocated_once(memory: TemporalMemory) -> None:
     size = memory.nbytes
-    assert size == (3 * 6 * (4 + 4 + 8) + 6 * 8) * 4  # and what the next frame asks
+    assert size == (3 * 6 * (4 + 4 + 8) + 6 * 8) * 4  # and the context of the next frame
     for t in range(3):
         append(memory, t)
     places = {item.key.data_ptr() for item in memory.entries()}

@@ -1,4 +1,4 @@
-"""Both blenders against the formula, and against each other."""
+"""Both blenders against the formula and against each other."""
 
 import numpy as np
 import numpy.typing as npt

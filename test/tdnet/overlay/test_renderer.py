@@ -1,4 +1,4 @@
-"""The overlay against an independent blend, and what must stay exactly as it was."""
+"""The overlay against an independent blend, and pixels that must not change."""
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ sizes = st.integers(1, 70)
 
 
 def street(height: int, width: int, seed: int = 0) -> tuple[Array, Array]:
-    """A picture with gradients, flat areas and noise, and labels in regions, some unlabelled."""
+    """Return an image with gradients and noise, and labels in regions, some unlabelled."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:height, :width]
     ramp = np.stack([rows * 255 // height, columns * 255 // width, (rows + columns) % 256], axis=2)
@@ -58,7 +58,7 @@ def test_no_value_overflows(value: int, alpha: float, label: int) -> None:
     renderer = OverlayRenderer(GAPS, alpha=alpha, legend=False)
     result = render(renderer, image, np.full((2, 3), label, np.uint8))
     expected = (1 - alpha) * value + alpha * np.array(GAPS.class_by_id(label).color)
-    # Alpha is taken to 1/128, which adds up to half a step of 255/128.
+    # Alpha is rounded to 1/128, which adds up to half a step of 255/128.
     assert np.abs(result[0, 0] - expected).max() <= 2.5
 
 

@@ -56,7 +56,7 @@ def stream(model: SegmentationNetwork, count: int, dtype: torch.dtype) -> list[t
 
 
 class Operations(TorchDispatchMode):
-    """Counts PyTorch's operations by name."""
+    """Counts the operations of PyTorch by name."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -70,7 +70,7 @@ def layer_norm(size: tuple[int, int]) -> SpatialLayerNorm:
 
 
 def expected(norm: SpatialLayerNorm, x: torch.Tensor) -> torch.Tensor:
-    """Each channel's map, minus its mean, over its deviation, in float64."""
+    """Normalise the map of each channel in float64."""
     wide = x.double()
     mean = wide.mean((2, 3), keepdim=True)
     variance = wide.var((2, 3), correction=0, keepdim=True)
@@ -85,7 +85,7 @@ def expected(norm: SpatialLayerNorm, x: torch.Tensor) -> torch.Tensor:
 def test_layer_norm_equals_the_plain_formulation(
     channels: int, size: tuple[int, int], layout: torch.memory_format
 ) -> None:
-    """With one band of positions, with several, and with one position a band."""
+    """One band of positions, several bands, and one position in each band."""
     norm = layer_norm(size)
     generator = torch.Generator().manual_seed(1)
     x = 3 * torch.randn(1, channels, *size, generator=generator) + 7

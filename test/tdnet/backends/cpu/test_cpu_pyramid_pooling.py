@@ -19,7 +19,7 @@ def make(channels: int, groups: int, group: int) -> PyramidPooling:
 
 
 def expected(pyramid: PyramidPooling, x: torch.Tensor) -> torch.Tensor:
-    """The plain formulation, in float64: all groups, of which one is kept."""
+    """Compute the plain formulation in float64: all groups, of which one is kept."""
     wide = x.double()
     parts = [wide[:, pyramid.kept]]
     for bins, branch in zip(BINS, pyramid.branches, strict=True):
@@ -47,7 +47,7 @@ def test_equals_the_plain_formulation(groups: int, group: int, size: tuple[int, 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @torch.inference_mode()
 def test_sums_of_many_large_numbers_fit_half_precision(dtype: torch.dtype) -> None:
-    """The sum of 2145 numbers of 100 is beyond float16."""
+    """The sum of 2145 numbers of 100 exceeds float16."""
     pyramid = make(16, 2, 1).to(dtype)
     x = (torch.rand(1, 16, 33, 65) * 20 + 90).to(dtype, memory_format=torch.channels_last)
     result = CpuPyramidPooling(pyramid, PyramidMatrices.create((33, 65), dtype))(x)

@@ -32,7 +32,7 @@ def make(shape: tuple[int, ...], bias: bool = True) -> nn.Conv2d:
 def expected(
     conv: nn.Conv2d, x: torch.Tensor, activation: str, residual: torch.Tensor | None
 ) -> torch.Tensor:
-    """The plain formulation, in float64."""
+    """Compute the plain formulation in float64."""
     bias = None if conv.bias is None else conv.bias.double()
     geometry = (conv.stride, conv.padding, conv.dilation)
     y = nn.functional.conv2d(x.double(), conv.weight.double(), bias, *geometry)

@@ -1,4 +1,4 @@
-"""Recorded steps answer as the network itself does; with CUDA graphs where a GPU is."""
+"""Recorded steps compute what the network computes; on a GPU as CUDA graphs."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ NETWORKS = {
 }
 
 
-class Anew:
-    """Does recorded work anew; counts what was recorded."""
+class Rerun:
+    """Runs the work again; counts the recordings."""
 
     def __init__(self) -> None:
         self.recorded = 0
@@ -41,7 +41,7 @@ class Anew:
 
 
 class Machine:
-    """A network on a device, as it is and recorded."""
+    """A network on a device, plain and recorded."""
 
     def __init__(self, name: str, device: str, record: Recorder) -> None:
         torch.manual_seed(0)
@@ -78,7 +78,7 @@ def device(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def recorder(device: str) -> Recorder:
-    return Anew() if device == "cpu" else CudaGraphRecorder(torch.device(device))
+    return Rerun() if device == "cpu" else CudaGraphRecorder(torch.device(device))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -126,7 +126,7 @@ def test_a_stream_that_ends_leaves_nothing_to_the_next(device: str) -> None:
 
 
 def test_each_state_is_recorded_once() -> None:
-    record = Anew()
+    record = Rerun()
     machine = Machine("td4", "cpu", record)
     with torch.inference_mode():
         for _ in range(2):
@@ -155,7 +155,7 @@ def test_where_recording_fails_it_goes_on_and_says_so_once(
 
 
 class Fails:
-    """Does work anew; every second one, which stores and chains, fails while it is told to."""
+    """Runs the work again; every second work, the commit, fails while `broken` is set."""
 
     def __init__(self) -> None:
         self.recorded = 0
@@ -163,10 +163,10 @@ class Fails:
 
     def __call__(self, work: Work) -> Work:
         self.recorded += 1
-        stores = self.recorded % 2 == 0
+        commits = self.recorded % 2 == 0
 
         def again() -> None:
-            if stores and self.broken:
+            if commits and self.broken:
                 raise RuntimeError("CUDA out of memory\nmore of it")
             work()
 
@@ -187,7 +187,7 @@ def test_what_one_stream_could_not_store_is_not_told_to_another(
     machine.recorded.step(frames[8], other)
     record.broken = True
     with caplog.at_level(logging.WARNING):
-        machine.recorded.commit_memory(one)  # has moved out, and was settled then
+        machine.recorded.commit_memory(one)  # was copied out, and committed before that
         machine.check(frames[8], plain, one)
     assert [record.getMessage() for record in caplog.records] == [
         "a stream starts with an empty memory: CUDA out of memory"

@@ -1,4 +1,4 @@
-"""Engines are kept apart, whole, and for the user alone."""
+"""Engines are cached separately, atomically, and readable by the user only."""
 
 from __future__ import annotations
 

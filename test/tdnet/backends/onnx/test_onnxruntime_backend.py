@@ -1,4 +1,4 @@
-"""Streaming over ONNX Runtime is streaming over PyTorch, frame for frame."""
+"""Streaming with ONNX Runtime equals streaming with PyTorch, frame by frame."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ def test_streams_do_not_touch_each_other(over_onnx: StreamingSegmenter) -> None:
     assert first.memory_frames == 1
 
 
-def test_warm_up_and_prepare_leave_no_trace(over_onnx: StreamingSegmenter) -> None:
-    plain, prepared = over_onnx.open_stream(), over_onnx.open_stream()
+def test_warm_up_and_commit_leave_no_trace(over_onnx: StreamingSegmenter) -> None:
+    plain, committed = over_onnx.open_stream(), over_onnx.open_stream()
     over_onnx.warm_up()
     options = OutputOptions(size="network", confidence=False)
     for image in FRAMES[:4]:
         expected = plain.step(image, options).labels
-        np.testing.assert_array_equal(prepared.step(image, options).labels, expected)
-        prepared.commit_memory()
+        np.testing.assert_array_equal(committed.step(image, options).labels, expected)
+        committed.commit_memory()
 
 
 @pytest.mark.cuda
@@ -144,7 +144,7 @@ def test_what_does_not_fit_is_refused_with_what_to_do(exported_nano: Path, tmp_p
 
 @pytest.fixture
 def changed(exported_nano: Path, tmp_path: Path) -> Callable[[Callable[[Any], object]], Path]:
-    """Gives a copy of the folder whose description somebody has changed."""
+    """Return a function that copies the folder with a changed description."""
     document = json.loads((exported_nano / "export.json").read_text())
 
     def change(how: Callable[[Any], object]) -> Path:
@@ -261,7 +261,7 @@ def test_a_graph_that_makes_other_tensors_than_described_is_refused(
 def with_graph(
     changed: Callable[[Callable[[Any], object]], Path], folder: Path, graph: bytes
 ) -> Path:
-    """Give the folder with another graph for path 0, and the hash of it."""
+    """Return the folder with another graph of path 0, and its hash."""
     digest = hashlib.sha256(graph).hexdigest()
     changed(lambda d: d["cycle"]["graphs"][0].update(sha256=digest))
     (folder / "path0.onnx").unlink()
@@ -275,14 +275,14 @@ def rename_logits(graph: Any, name: str) -> None:
 
 
 def doubled(onnx: Any, graph: Any) -> None:
-    """Have a graph give twice as many logits."""
+    """Make a graph return twice as many logits."""
     rename_logits(graph, "half")
     graph.node.append(onnx.helper.make_node("Concat", ["half"] * 2, ["logits"], axis=1))
     graph.output[0].type.tensor_type.shape.dim[1].dim_value *= 2
 
 
 def retyped(onnx: Any, graph: Any) -> None:
-    """Have a graph give its logits in float16."""
+    """Make a graph return its logits in float16."""
     rename_logits(graph, "wide")
     graph.node.append(onnx.helper.make_node("Cast", ["wide"], ["logits"], to=10))
     graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
@@ -298,7 +298,7 @@ def test_a_graph_that_fails_is_one_error_and_nothing_else(
     model = onnx.load(exported_nano / "path0.onnx")
     graph, make = model.graph, onnx.helper.make_node
     rename_logits(graph, "sound")
-    # The place that the frame's largest number names: there is no such one.
+    # Gather at the index of the frame's largest number, which is out of bounds.
     graph.node.extend(
         [
             make("ReduceMax", ["frame"], ["largest"], keepdims=0),

@@ -1,4 +1,4 @@
-"""TensorRT up to the border of what runs without it; the rest is marked so in docs/export.md."""
+"""TensorRT as far as it can be tested without a GPU; docs/export.md lists the rest."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def described(exported_nano: Path) -> ExportDescription:
 
 
 def graph_file(path: Path, inputs: Tensors, outputs: Tensors) -> Path:
-    """Write an ONNX file that has tensors, and computes nothing."""
+    """Write an ONNX file with tensors and without operations."""
     infos = [
         [
             onnx.helper.make_tensor_value_info(
@@ -142,7 +142,7 @@ def changed(specs: Tensors, place: int, **what: Any) -> Tensors:
 def test_an_engine_with_other_tensors_than_described_is_refused(
     described: ExportDescription, tmp_path: Path, alter: Callable[..., Any], part: str
 ) -> None:
-    """TensorRT writes where it is told to, as much as its engine gives."""
+    """TensorRT writes the output of an engine without checking the buffer."""
     tensors = alter(list(described.inputs), list(described.outputs))
     graph = graph_file(tmp_path / "path0.onnx", *tensors)
     with pytest.raises(WeightsError, match=part) as caught:
@@ -158,7 +158,7 @@ def test_what_tensorrt_cannot_do_is_one_clear_error(
         EngineBuilder(stand_in(driver=False), described)
     with pytest.raises(DeviceError, match="for lack of device memory"):
         context_of(stand_in(memory=False), described, graph, kept)
-    assert kept.exists()  # what took minutes is kept for when there is memory
+    assert kept.exists()  # the engine took minutes to build, and is kept
     kept.unlink()
     graph.write_bytes(b"no graph")
     with pytest.raises(WeightsError, match="cannot read it: not an ONNX model"):
@@ -183,7 +183,7 @@ def test_an_address_that_is_refused_is_an_error(
 def test_tensorrt_agrees_with_onnx_runtime(
     exported_nano: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Not run so far: the second build takes the engines that the first one kept."""
+    """Not run so far. The second build uses the engines that the first one cached."""
     from support.frames import drive
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -1,4 +1,4 @@
-"""The tensors that a description must have are those that the graphs of any variant work on."""
+"""The tensors of a description are those that the graphs of every variant use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the kernels' tests run: on a GPU, or in Triton's interpreter."""
+"""Device of the kernel tests: a GPU, or Triton's interpreter."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 import pytest
 import torch
 
-# The interpreter has to be chosen before Triton is imported and holds for the whole process:
-# test_interpreter.py starts one.
+# The interpreter is selected before Triton is imported, for the whole process:
+# test_interpreter.py starts such a process.
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 

@@ -26,7 +26,7 @@ def test_a_cpu_is_no_device_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @NEEDS_TRITON
 def test_the_interpreter_runs_them_on_a_cpu_and_needs_triton() -> None:
-    """In a process of its own, for which the interpreter is chosen at the start."""
+    """Runs in a separate process, since the interpreter is selected at the start."""
     program = """
 import sys, torch
 from tdnet.backends.cuda.kernels import unavailable_reason

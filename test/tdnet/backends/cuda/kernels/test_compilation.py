@@ -1,4 +1,4 @@
-"""The kernels are compiled for GPUs that are not here: the interpreter lets more pass."""
+"""The kernels compile for other GPUs; the interpreter accepts more than the compiler."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def machine_code(
     constants: dict[str, object],
     architecture: int,
 ) -> str:
-    """The PTX of a kernel; that ptxas accepts it is checked, too."""
+    """Return the PTX of a kernel, after ptxas has accepted it."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -59,7 +59,7 @@ def test_frame_program(architecture: int, dtype: str) -> None:
         "normalisation": NUMBERS,
     }
     code = machine_code(make_frame, signature, {"BLOCK": 512}, architecture)
-    # The double precision of most GPUs takes 32 or 64 times as long.
+    # Double precision takes 32 or 64 times as long on most GPUs.
     assert re.search(r"\.f64\b", code) is None
 
 
@@ -75,7 +75,7 @@ def test_outputs_program(architecture: int, dtype: str, probability: bool) -> No
         "counts": "*i32",
         **dict.fromkeys(["row_step", "column_step", "threshold"], "fp32"),
     }
-    # With channels last, and with 1 for everything else that Triton makes a constant of.
+    # With channels last; Triton specialises all arguments that are 1.
     ones = {} if probability else dict.fromkeys(["rows", "columns", "row_stride", "width"], 1)
     unrolled = {"CLASSES": 6, "CHUNK": 3, "BLOCK": 256, "class_stride": 1}
     constants = {"PROBABILITY": probability, **unrolled, **ones}

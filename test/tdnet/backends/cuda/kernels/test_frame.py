@@ -10,7 +10,7 @@ from tdnet.errors import InputError
 from tdnet.frames.preprocess import MEAN, STD, resize_picture
 
 CPU = torch.device("cpu")
-# The numbers are below 4: half a step there; of bfloat16 a whole one: the interpreter cuts off.
+# Numbers below 4: half a step; in bfloat16 a whole step, since the interpreter truncates.
 STEP = {torch.float32: 0.0, torch.float16: 1e-3, torch.bfloat16: 1.6e-2}
 
 
@@ -35,7 +35,7 @@ def check(
     FramePlan(camera, network, device)(pixels.to(device), frame)
     mean, std = torch.tensor([MEAN, STD]).view(2, 3, 1, 1)
     expected = (resize_picture(pixels, network) / 255 - mean) / std
-    # PyTorch places taps in float32, to 6e-8 of the picture's size; a step of a byte is 0.02.
+    # PyTorch computes tap positions in float32, to 6e-8 of the image size; one grey level is 0.02.
     tolerance = STEP[dtype] + 1e-4 + 1e-6 * max(camera)
     torch.testing.assert_close(frame.float().cpu(), expected, atol=tolerance, rtol=0)
 
@@ -88,7 +88,7 @@ def test_real_sizes_on_a_gpu(camera: tuple[int, int]) -> None:
 
 @pytest.mark.cuda
 def test_steady_state_on_a_gpu() -> None:
-    """No allocation, and a graph that is replayed on other pixels makes another frame."""
+    """A call allocates nothing, and a replayed graph uses the new pixels."""
     cuda, camera, network = torch.device("cuda"), (480, 640), (257, 513)
     plan = FramePlan(camera, network, cuda)
     pixels = random_pixels(camera).cuda()

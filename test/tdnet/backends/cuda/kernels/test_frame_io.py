@@ -1,4 +1,4 @@
-"""The fused way of a frame against the plain one, on a GPU or in Triton's interpreter."""
+"""Fused against plain frame I/O, on a GPU or in Triton's interpreter."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ CAMERA = (20, 44)
 CLASS_MAP = ClassMap.load("cityscapes")
 
 
-class Ways:
-    """Both ways of the frames of one stream."""
+class BothIO:
+    """Fused and plain frame I/O of one stream."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -39,11 +39,11 @@ class Ways:
     def both(
         self, image: np.ndarray, options: OutputOptions, size: tuple[int, int], seed: int = 0
     ) -> tuple[FrameImages, FrameImages]:
-        def go(way: FrameIO) -> FrameImages:
+        def go(one: FrameIO) -> FrameImages:
             marks: list[int] = []
-            entered = way.preprocess(image)
-            torch.testing.assert_close(entered, self.frame, atol=1e-4, rtol=0)
-            images = way.postprocess(self.logits(seed), size, options, lambda: marks.append(1))()
+            frame = one.preprocess(image)
+            torch.testing.assert_close(frame, self.frame, atol=1e-4, rtol=0)
+            images = one.postprocess(self.logits(seed), size, options, lambda: marks.append(1))()
             assert len(marks) == 3
             return images
 
@@ -54,8 +54,8 @@ class Ways:
 
 
 @pytest.fixture
-def ways(device: torch.device) -> Ways:
-    return Ways(device)
+def io(device: torch.device) -> BothIO:
+    return BothIO(device)
 
 
 def same(one: np.ndarray | None, other: np.ndarray | None, within: int = 0) -> bool:
@@ -63,7 +63,7 @@ def same(one: np.ndarray | None, other: np.ndarray | None, within: int = 0) -> b
         return one is other
     if one.shape != other.shape:
         return False
-    # Where two classes score the same to the last bits, either is right.
+    # If two classes have the same score up to rounding, either is right.
     apart = np.abs(one.astype(int) - other.astype(int)) > within
     return bool(apart.mean() < 0.01)
 
@@ -74,14 +74,14 @@ def same(one: np.ndarray | None, other: np.ndarray | None, within: int = 0) -> b
     ids=["all", "labels", "network's size", "another size"],
 )
 def test_images_are_the_same(
-    ways: Ways, size: tuple[int, int], overlay: bool, confidence: bool
+    io: BothIO, size: tuple[int, int], overlay: bool, confidence: bool
 ) -> None:
     options = OutputOptions(
         confidence=confidence,
         confidence_threshold=0.3,
-        overlay=ways.renderer() if overlay else None,
+        overlay=io.renderer() if overlay else None,
     )
-    fused, plain = ways.both(drive(1, *CAMERA)[0], options, size)
+    fused, plain = io.both(drive(1, *CAMERA)[0], options, size)
     assert len(np.unique(fused.labels)) > 5
     assert same(fused.labels, plain.labels)
     assert same(fused.confidence, plain.confidence, within=1)
@@ -89,46 +89,46 @@ def test_images_are_the_same(
     assert (fused.overlay is None) == (not overlay)
 
 
-def test_the_legend_is_drawn(ways: Ways) -> None:
+def test_the_legend_is_drawn(io: BothIO) -> None:
     size = (120, 200)
-    logits = ways.logits(0)
+    logits = io.logits(0)
     logits[:, 3:] -= 100  # more entries than three would not fit
     images = []
-    for way, legend in ((ways.fused, True), (ways.plain, True), (ways.plain, False)):
-        way.preprocess(drive(1, *size)[0])
-        options = OutputOptions(confidence=False, overlay=ways.renderer(legend))
-        images.append(way.postprocess(logits, size, options, lambda: None)())
+    for one, legend in ((io.fused, True), (io.plain, True), (io.plain, False)):
+        one.preprocess(drive(1, *size)[0])
+        options = OutputOptions(confidence=False, overlay=io.renderer(legend))
+        images.append(one.postprocess(logits, size, options, lambda: None)())
     fused, plain, without = (item.overlay for item in images)
     assert same(fused, plain, within=1)
     assert not same(fused, without, within=1)
     assert images[0].after_download > 0
 
 
-def test_pictures_of_any_layout_enter(ways: Ways) -> None:
+def test_pictures_of_any_layout_enter(io: BothIO) -> None:
     image = drive(1, CAMERA[0], CAMERA[1] + 6)[0]
     frozen = image[:, : CAMERA[1]].copy()
     frozen.flags.writeable = False
     for picture in (image[:, 6:], image[::-1, : CAMERA[1]], frozen):
-        ways.both(picture, OutputOptions(), CAMERA)
+        io.both(picture, OutputOptions(), CAMERA)
 
 
-def test_results_are_the_callers_own(ways: Ways) -> None:
-    options = OutputOptions(overlay=ways.renderer())
-    first, _ = ways.both(drive(2, *CAMERA)[0], options, CAMERA, seed=1)
+def test_results_are_the_callers_own(io: BothIO) -> None:
+    options = OutputOptions(overlay=io.renderer())
+    first, _ = io.both(drive(2, *CAMERA)[0], options, CAMERA, seed=1)
     kept = [np.copy(image) for image in first[:3]]
-    ways.both(drive(2, *CAMERA)[1], options, CAMERA, seed=2)
+    io.both(drive(2, *CAMERA)[1], options, CAMERA, seed=2)
     for image, copy in zip(first[:3], kept, strict=True):
         np.testing.assert_array_equal(image, copy)
 
 
-def test_another_camera_size_is_met(ways: Ways) -> None:
+def test_another_camera_size_is_met(io: BothIO) -> None:
     for height, width in (CAMERA, (12, 50), CAMERA):
-        fused, plain = ways.both(drive(1, height, width)[0], OutputOptions(), (height, width))
+        fused, plain = io.both(drive(1, height, width)[0], OutputOptions(), (height, width))
         assert same(fused.labels, plain.labels)
 
 
 def test_a_size_that_found_no_memory_is_tried_again(
-    ways: Ways, monkeypatch: pytest.MonkeyPatch
+    io: BothIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = drive(1, *CAMERA)[0]
 
@@ -139,28 +139,28 @@ def test_a_size_that_found_no_memory_is_tried_again(
         with monkeypatch.context() as patch:
             patch.setattr(torch, "empty", full)
             with pytest.raises(RuntimeError, match="out of memory"):
-                ways.fused.preprocess(image)
-    fused, plain = ways.both(image, OutputOptions(), CAMERA)
+                io.fused.preprocess(image)
+    fused, plain = io.both(image, OutputOptions(), CAMERA)
     assert same(fused.labels, plain.labels)
 
 
 @pytest.mark.parametrize(
     "image", [np.zeros((4, 5), np.uint8), np.zeros((4, 5, 3), np.float32)], ids=["grey", "float"]
 )
-def test_what_is_no_picture_is_refused(ways: Ways, image: np.ndarray) -> None:
+def test_what_is_no_picture_is_refused(io: BothIO, image: np.ndarray) -> None:
     with pytest.raises(InputError, match="allowed is"):
-        ways.fused.preprocess(image)
+        io.fused.preprocess(image)
 
 
 @pytest.mark.cuda
 def test_the_device_allocates_nothing_in_steady_state() -> None:
-    ways = Ways(torch.device("cuda"))
-    options = OutputOptions(overlay=ways.renderer())
-    image, logits = drive(1, *CAMERA)[0], ways.logits(0)
+    io = BothIO(torch.device("cuda"))
+    options = OutputOptions(overlay=io.renderer())
+    image, logits = drive(1, *CAMERA)[0], io.logits(0)
 
     def frame() -> None:
-        ways.fused.preprocess(image)
-        ways.fused.postprocess(logits, CAMERA, options, lambda: None)()
+        io.fused.preprocess(image)
+        io.fused.postprocess(logits, CAMERA, options, lambda: None)()
 
     for _ in range(3):
         frame()

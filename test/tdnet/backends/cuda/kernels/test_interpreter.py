@@ -1,4 +1,4 @@
-"""Without a GPU the kernels run in Triton's interpreter, in a process of its own."""
+"""Without a GPU, the kernels run in Triton's interpreter, in a separate process."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def random_pixels(size: tuple[int, int], seed: int = 1) -> torch.Tensor:
 
 
 def clear(logits: torch.Tensor, size: tuple[int, int], threshold: float) -> torch.Tensor:
-    """Pixels whose label does not hang on the last bits, (H, W) bool."""
+    """Return the pixels whose label does not depend on rounding, (H, W) bool."""
     large = torch.nn.functional.interpolate(
         logits.double(), size, mode="bilinear", align_corners=True
     )[0]
@@ -47,7 +47,7 @@ def check(
     class_map: ClassMap | None = None,
     threshold: float = 0.0,
 ) -> torch.Tensor:
-    """Demand labels and confidence of `Postprocessor`; return the labels."""
+    """Check labels and confidence against `Postprocessor`; return the labels."""
     class_map = class_map or ClassMap.numbered(logits.shape[1])
     buffers = OutputBuffers.create(size, device, confidence=True, overlay=False, counts=True)
     FusedOutputs(class_map, device)(logits.to(device), buffers, threshold=threshold)
@@ -101,7 +101,7 @@ def test_every_number_format_and_layout(
 
 
 def test_a_slice_of_a_larger_tensor(device: torch.device) -> None:
-    """As a head leaves it that computes a batch, or more channels than classes."""
+    """Logits in the layout of a head with a batch, or with more channels than classes."""
     check(random_logits(24, (6, 14))[:, 2:21, 1:5, ::2], (9, 21), device)
 
 
@@ -256,7 +256,7 @@ def test_real_sizes_on_a_gpu(size: tuple[int, int]) -> None:
 
 @pytest.mark.cuda
 def test_steady_state_on_a_gpu() -> None:
-    """No allocation, and a graph that is replayed on other logits makes other images."""
+    """A call allocates nothing, and a replayed graph uses the new logits."""
     cuda, size = torch.device("cuda"), (480, 640)
     outputs = FusedOutputs(ClassMap.load("cityscapes"), cuda)
     buffers = OutputBuffers.create(size, cuda, confidence=True, overlay=True, counts=True)
