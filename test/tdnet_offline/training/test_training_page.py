@@ -184,8 +184,3 @@ def test_torchrun_starts_the_command() -> None:
     for words in lines:
         module = words.index("-m")
         assert words[module + 1 : module + 3] == ["tdnet_offline.command", "train"]
-
-
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!http|#)([^)]+)\)", PAGE))))
-def test_links_lead_somewhere(path: str) -> None:
-    assert (ROOT / "docs" / path).exists()
