@@ -1,14 +1,15 @@
-"""The command's options that several commands share."""
+"""Options that several commands share, and types of options for argparse."""
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tdnet.continuity import DEFAULT_MAX_GAP
 from tdnet.errors import InputError, WeightsError
 from tdnet.settings import SegmenterSettings
 from tdnet.variants import list_variants
@@ -16,11 +17,9 @@ from tdnet.variants import list_variants
 if TYPE_CHECKING:
     from tdnet.frames.postprocess import OutputSize
 
-Subparsers = Any  # argparse has no public name for it
-
 WEIGHTS_FILE = "weights file; without it the variant's packaged ones"
 
-# Fields of SegmenterSettings, which knows the defaults.
+# Fields of SegmenterSettings, which has the defaults.
 MODEL_OPTIONS: dict[str, dict[str, Any]] = {
     "variant": {"metavar": "V", "help": f"the network: {', '.join(list_variants())}"},
     "weights": {
@@ -37,7 +36,7 @@ MODEL_OPTIONS: dict[str, dict[str, Any]] = {
         "nargs": 2,
         "type": int,
         "metavar": ("H", "W"),
-        "help": "height and width of the network input; without it what the weights are made for",
+        "help": "height and width of the network input; without it the size of the weights",
     },
     "runtime": {
         "metavar": "R",
@@ -47,7 +46,7 @@ MODEL_OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Adds an option for each field of `SegmenterSettings`, with its default."""
+    """Add an option for each field of `SegmenterSettings`, with its default."""
     group = parser.add_argument_group("network")
     for field in fields(SegmenterSettings):
         option = dict(MODEL_OPTIONS[field.name])
@@ -57,16 +56,28 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def segmenter_settings(args: argparse.Namespace) -> SegmenterSettings:
-    """Gives the settings that the options of `add_model_options` name."""
+    """Return the settings of the options of `add_model_options`."""
     values = {field.name: getattr(args, field.name) for field in fields(SegmenterSettings)}
     return SegmenterSettings(**{**values, "input_size": size_or_none(args.input_size)})
 
 
+def add_max_gap(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the longest gap that the memory survives."""
+    parser.add_argument(
+        "--max-gap",
+        type=seconds(from_zero=True),
+        default=DEFAULT_MAX_GAP,
+        metavar="S",
+        help="seconds between frames above which the memory is reset; 0 follows the rate of the "
+        "frames (default: %(default)s)",
+    )
+
+
 def check_weights_file(path: Path) -> None:
-    """Refuses a folder of exported graphs where a network is made of the weights.
+    """Refuse a folder of exported graphs if a network is made of the weights.
 
     Raises:
-        WeightsError: it is a folder.
+        WeightsError: the path is a folder.
     """
     if path.is_dir():
         raise WeightsError(
@@ -75,12 +86,12 @@ def check_weights_file(path: Path) -> None:
 
 
 def size_or_none(sides: Sequence[int] | None) -> tuple[int, int] | None:
-    """Gives the height and width of an option with two values, None if it is left out."""
+    """Return the height and width of an option with two values; None if it is left out."""
     return None if sides is None else (sides[0], sides[1])
 
 
 def output_size(words: Sequence[str]) -> OutputSize:
-    """Reads ``camera``, ``network`` or a height and a width.
+    """Read ``camera``, ``network`` or a height and a width.
 
     Raises:
         InputError: anything else.
@@ -96,24 +107,30 @@ def output_size(words: Sequence[str]) -> OutputSize:
     )
 
 
-def seconds(text: str) -> float:
-    """Reads a duration above zero; for argparse."""
-    value = _number(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return value
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return an argparse type: a whole number in a range."""
+
+    def read(text: str) -> int:
+        if not (text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a whole number from {least} to {most}"
+            )
+        return int(text)
+
+    return read
 
 
-def longest_gap(text: str) -> float:
-    """Reads a duration, or 0 for the automatic limit; for argparse."""
-    value = _number(text)
-    if not value >= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
-    return value
+def seconds(*, from_zero: bool = False) -> Callable[[str], float]:
+    """Return an argparse type: a duration above 0, or also 0."""
 
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (value > 0 or (from_zero and value == 0)):
+            allowed = "0 or more" if from_zero else "above 0"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds {allowed}")
+        return value
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+    return read

@@ -14,15 +14,15 @@ LOST_GREY = 128
 MAX_STRIPE = 0.9
 MAX_NOISE = 255.0
 _STREAM = 7
-"""Sets these random numbers apart from others of the same seed."""
+"""Separates these random numbers from others of the same seed."""
 
 
 @dataclass(frozen=True)
 class Damage:
-    """Damage of every frame of a stream, drawn for each frame on its own.
+    """Damage of every frame of a stream, drawn independently for each frame.
 
     Attributes:
-        stripe: share of the rows that are lost, 0 to 0.9; neighbouring rows at a random place.
+        stripe: share of lost rows, 0 to 0.9; neighbouring rows at a random place.
         noise: standard deviation of Gaussian noise in grey levels, 0 to 255.
     """
 
@@ -66,7 +66,7 @@ class Damage:
         return ",".join(part for part in parts if not part.endswith("=0")) or "none"
 
     def apply(self, image: npt.NDArray[np.uint8], *seed: int) -> npt.NDArray[np.uint8]:
-        """Return a damaged copy of an image (H, W, 3) uint8; the image itself without damage.
+        """Return a damaged copy of an image (H, W, 3) uint8; without damage, the image itself.
 
         Args:
             image: a frame.
@@ -88,7 +88,7 @@ NO_DAMAGE = Damage()
 
 
 def lost_rows(height: int, share: float, random: np.random.Generator) -> slice:
-    """Draw which rows a stripe takes: a share of the height, at any place."""
+    """Draw the rows of a stripe: a share of the height at a random place."""
     rows = round(share * height)
     first = int(random.integers(height - rows + 1))
     return slice(first, first + rows)

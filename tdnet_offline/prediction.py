@@ -21,11 +21,11 @@ def step(stream: Stream, frame: Frame, options: OutputOptions) -> SegmentationRe
 
 @dataclass(frozen=True)
 class SegmentedFrame:
-    """A frame and what the network says of it.
+    """A frame and its labels.
 
     Attributes:
         frame: the camera image.
-        result: labels and, where asked for, confidence and overlay.
+        result: labels and the other requested outputs.
         reset_reason: why the memory was emptied before the frame; None if it was continued.
     """
 
@@ -41,19 +41,19 @@ def segment_frames(
     policy: ContinuityPolicy,
     frame_step: FrameStep = step,
 ) -> Iterator[SegmentedFrame | RefusedFrame]:
-    """Segments the frames in order, in a stream of their own.
+    """Segment the frames in order, in their own stream.
 
-    A frame that cannot be decoded is passed on as refused and leaves the memory as it is.
+    A frame that cannot be decoded is yielded as refused and does not change the memory.
 
     Args:
         source: the frames.
         segmenter: the network.
-        options: what is computed of each frame.
+        options: outputs of each frame.
         policy: decides before which frames the memory is emptied.
         frame_step: segments one frame.
 
     Raises:
-        InputError: the source cannot be read any further.
+        InputError: the rest of the source cannot be read.
     """
     stream = segmenter.open_stream()
     for frame in source:

@@ -1,4 +1,4 @@
-"""Where a result comes from: machine, versions and commit."""
+"""Origin of a result: machine, versions and commit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tdnet.version import __version__
 
 
 def hardware() -> str:
-    """Name processor, cores and GPUs in one line."""
+    """Return processor, cores and GPUs in one line."""
     import torch
 
     parts = [_processor(), f"{os.cpu_count()} logical cores"]
@@ -21,7 +21,7 @@ def hardware() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Give the versions of Python, torch and tdnet, by name."""
+    """Return the versions of Python, torch and tdnet, by name."""
     import torch
 
     return {
@@ -32,12 +32,12 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str:
-    """Give the commit of the checkout that this file is part of; empty outside one.
+    """Return the commit of the checkout of this file; empty outside one.
 
-    ``-dirty`` follows where files that git knows have changed.
+    ``-dirty`` follows if tracked files have changed.
     """
     here = Path(__file__)
-    # A package that is installed into a folder of somebody's checkout is no part of that.
+    # A package may be installed into a folder of another checkout.
     if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
         return ""
     return _git(here.parent, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*") or ""

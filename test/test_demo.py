@@ -34,7 +34,7 @@ from support.media import (
 
 from tdnet import ClassMap, create_model, save_weights
 from tdnet_offline.bags import open_bag
-from tdnet_offline.evaluation.json_file import load_evaluation
+from tdnet_offline.evaluation.evaluation_file import load_evaluation
 from tdnet_offline.street import StreetDrive
 from tdnet_offline.street_bag import write_street_bag
 

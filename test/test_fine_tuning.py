@@ -27,7 +27,7 @@ from tdnet.checkpoints.official_layout import official_names
 from tdnet.errors import WeightsError
 from tdnet_offline.command import main
 from tdnet_offline.datasets import IGNORED, LabelledVideo, open_dataset
-from tdnet_offline.evaluation.json_file import load_evaluation
+from tdnet_offline.evaluation.evaluation_file import load_evaluation
 from tdnet_offline.evaluation.metrics import total_confusion
 from tdnet_offline.training.learner import prepare_learner
 from tdnet_offline.training.recipe import load_recipe

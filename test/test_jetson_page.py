@@ -26,7 +26,7 @@ from tdnet_offline.benchmark.board_tables import (
     time_row,
 )
 from tdnet_offline.benchmark.boards import BOARDS
-from tdnet_offline.command import _parser
+from tdnet_offline.command import make_parser
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "jetson.md").read_text(encoding="utf-8")
@@ -88,7 +88,7 @@ def test_commands_are_understood() -> None:
     lines = [shlex.split(line) for line in COMMANDS if line.startswith("tdnet ")]
     assert len(lines) == 3
     for line in lines:
-        _parser().parse_args(line[1:])
+        make_parser().parse_args(line[1:])
 
 
 def test_launch_arguments_exist() -> None:

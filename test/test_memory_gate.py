@@ -10,7 +10,6 @@ import pytest
 from tdnet.settings import SegmenterSettings
 from tdnet_offline.damage import Damage
 from tdnet_offline.datasets import open_dataset
-from tdnet_offline.evaluation.evaluating import evaluate
 from tdnet_offline.evaluation.memory_control import MemoryMode
 from tdnet_offline.evaluation.metrics import (
     changed_share,
@@ -19,6 +18,7 @@ from tdnet_offline.evaluation.metrics import (
     memory_gain,
 )
 from tdnet_offline.evaluation.result import Evaluation
+from tdnet_offline.evaluation.runner import evaluate
 
 HELD_OUT = "street:1000000-1000015,frames=7"
 """Drives that were not used for training; staggered, so that every path has a full memory."""

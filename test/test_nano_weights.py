@@ -12,7 +12,7 @@ import pytest
 from tdnet import describe_weights, packaged_weights
 from tdnet_offline.command import main
 from tdnet_offline.evaluation import metrics
-from tdnet_offline.evaluation.json_file import load_evaluation
+from tdnet_offline.evaluation.evaluation_file import load_evaluation
 from tdnet_offline.training.recipe import load_recipe
 
 PAGE = (Path(__file__).parents[1] / "docs" / "nano-weights.md").read_text(encoding="utf-8")

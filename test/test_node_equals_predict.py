@@ -19,7 +19,7 @@ from support.ros_graph import RosGraph, pixels_of, wait_for
 from tdnet import ClassMap, create_model, save_weights
 from tdnet_offline.bags import open_bag
 from tdnet_offline.command import main
-from tdnet_offline.evaluation.json_file import load_evaluation
+from tdnet_offline.evaluation.evaluation_file import load_evaluation
 from tdnet_ros.msg import SegmentationStatus
 
 # An unbroken view, a stamp that goes back, and a gap: the memory is reset twice.

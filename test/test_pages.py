@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from tdnet.continuity import ResetReason
-from tdnet_offline.command import _parser
+from tdnet_offline.command import make_parser
 from tdnet_offline.training.recipe import load_recipe
 
 ROOT = Path(__file__).parents[1]
@@ -86,7 +86,7 @@ def commands() -> Iterator[str]:
 @pytest.mark.parametrize("line", commands())
 def test_the_command_is_understood(line: str) -> None:
     words = shlex.split(line, comments=True)
-    _parser().parse_args(words)
+    make_parser().parse_args(words)
     if words[0] == "train":
         load_recipe(words[1], words[2:])
 

@@ -20,7 +20,7 @@ from tdnet_offline.datasets import Dataset
 from tdnet_offline.evaluation.confusion import ClassAxis
 from tdnet_offline.evaluation.metrics import mean_iou
 from tdnet_offline.evaluation.result import Counts
-from tdnet_offline.evaluation.setting import check_same_classes
+from tdnet_offline.evaluation.sources import check_same_classes
 
 STREET = "street:1000000-1000007,frames=8"
 """Drives that no training has seen."""

@@ -13,28 +13,24 @@ from tdnet.errors import InputError
 from tdnet.settings import SegmenterSettings
 from tdnet_offline.arguments import (
     MODEL_OPTIONS,
-    Subparsers,
     check_weights_file,
     size_or_none,
+    whole_number,
 )
+from tdnet_offline.commands import ExitStatus
 
-EXIT_SOME_FAILED = 1
 MAX_FRAMES = 1_000_000
 FILE_WIDTH = 120
 """Characters of a line where no terminal says how many it has."""
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Adds the command."""
-    parser = subparsers.add_parser(
-        "benchmark",
-        help="measure latency, memory and start, against a plain formulation",
-        description=(
-            "Measures every variant with every size, device and precision, each in a new process: "
-            "start, latency by stage, throughput, memory, and how many times as fast it is as the "
-            "same network written plainly, in float32, frame by frame in turns. Exit status 1 if "
-            "something could not be measured. docs/benchmark.md defines every number."
-        ),
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add description and options."""
+    parser.description = (
+        "Measures every variant with every size, device and precision, each in a new process: "
+        "start, latency by stage, throughput, memory, and how many times as fast it is as the "
+        "same network written plainly, in float32, frame by frame in turns. Exit status 1 if "
+        "something could not be measured. docs/benchmark.md defines every number."
     )
     network = parser.add_argument_group("network")
     network.add_argument(
@@ -97,7 +93,7 @@ def add_parser(subparsers: Subparsers) -> None:
     frames.add_argument("--topic", help="image topic of a bag (default: its only one)")
     frames.add_argument(
         "--frames",
-        type=_count,
+        type=whole_number(1, MAX_FRAMES),
         metavar="N",
         help="frames of each measurement (default: as many as fit into some seconds, 8 at least)",
     )
@@ -118,11 +114,10 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="DIR",
         help="write traces there, and tables of the dearest operators",
     )
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Runs the command.
+def run(args: argparse.Namespace) -> ExitStatus:
+    """Run the command.
 
     Raises:
         TdnetError: a choice is not possible, or nothing could be measured.
@@ -172,7 +167,7 @@ def run(args: argparse.Namespace) -> int:
         from tdnet_offline.benchmark.page import write_page
 
         write_page(benchmark, args.plot)
-    return EXIT_SOME_FAILED if benchmark.failed else 0
+    return ExitStatus.INCOMPLETE if benchmark.failed else ExitStatus.DONE
 
 
 @contextmanager
@@ -186,10 +181,3 @@ def _progress() -> Iterator[Callable[[str], None]]:
         return
     with Console(stderr=True).status("") as status:
         yield lambda text: status.update(Text(text))
-
-
-def _count(text: str) -> int:
-    """Reads a number of frames from 1; for argparse."""
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_FRAMES:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MAX_FRAMES}")
-    return int(text)

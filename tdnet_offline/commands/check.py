@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tdnet.errors import InputError
-from tdnet_offline.arguments import Subparsers
+from tdnet_offline.commands import ExitStatus
 from tdnet_offline.datasets import SPLITS
 from tdnet_offline.datasets.registry import DATASETS, import_function
 
@@ -24,30 +23,24 @@ if TYPE_CHECKING:
     from tdnet_offline.datasets.inspection import Inspection
     from tdnet_offline.frames import Frame
 
-EXIT_SOMETHING_MISSING = 1
-EXIT_NOTHING_USABLE = 2
 SPACINGS = (1, 2)
 MAX_LISTED = 20
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command."""
-    kinds = "; ".join(f"{name}: {entry.root}" for name, entry in DATASETS.items())
-    parser = subparsers.add_parser(
-        "check",
-        help="count and sample a data set, and list what is missing",
-        description=(
-            "Counts videos, frames, labels and usable clips, reads a sample, and lists what is "
-            "missing or cannot be used. Exit status 1 if something is, 2 if nothing can be used."
-        ),
-        epilog=f"Data sets: {kinds}.",
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add description and options."""
+    parser.description = (
+        "Counts videos, frames, labels and usable clips, reads a sample, and lists what is "
+        "missing or cannot be used. Exit status 1 if something is, 2 if nothing can be used."
     )
+    kinds = "; ".join(f"{name}: {entry.root}" for name, entry in DATASETS.items())
+    parser.epilog = f"Data sets: {kinds}."
     parser.add_argument("source", metavar="SOURCE", help="NAME:ROOT, see below, or a bag")
     parser.add_argument("--split", default="train", help=f"{', '.join(SPLITS)} (default: train)")
     parser.add_argument(
         "--class-map",
         metavar="C",
-        help="what labels mean: packaged class map or YAML file (default: the data set's own)",
+        help="classes of labels: packaged class map or YAML file (default: the data set's own)",
     )
     parser.add_argument("--topic", help="images of a bag (default: its only image topic)")
     parser.add_argument("--label-topic", help="labels of a bag")
@@ -62,14 +55,13 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--samples", metavar="DIR", type=Path, help="write pictures of the labels read there"
     )
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> ExitStatus:
     """Run the command.
 
     Raises:
-        TdnetError: the data set cannot be opened at all.
+        TdnetError: the data set cannot be opened.
         OSError: a sample cannot be written.
     """
     from tdnet.class_map.model import ClassMap
@@ -80,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
         places_to_read,
         usable_clips,
     )
+    from tdnet_offline.progress import show_progress
 
     if args.length < 1:
         raise InputError(f"--length {args.length}: a clip has 1 frame or more")
@@ -94,9 +87,9 @@ def run(args: argparse.Namespace) -> int:
     _print_counts(dataset, args.length, unreadable)
     with (
         _samples(args.samples, dataset.class_map) as show,
-        _progress(len(places_to_read(dataset, args.all))) as advance,
+        show_progress("reading", len(places_to_read(dataset, args.all))) as progress,
     ):
-        inspection = inspect_dataset(dataset, missing, args.all, show, advance)
+        inspection = inspect_dataset(dataset, missing, args.all, show, progress.advance)
     entry = DATASETS.get(dataset.name)
     if entry is not None and entry.check:
         problems, notes = import_function(entry.check)(dataset.root)
@@ -113,11 +106,12 @@ def run(args: argparse.Namespace) -> int:
     _print_missing(dataset, inspection)
     if not inspection.labels_read:
         print("nothing can be used: no labels could be read")
-        return EXIT_NOTHING_USABLE
+        return ExitStatus.FAILED
     if not usable_clips(dataset, args.length, min(SPACINGS), unreadable):
         print(f"nothing can be used: no clip of {_counted(args.length, 'frame')}; see --length")
-        return EXIT_NOTHING_USABLE
-    return EXIT_SOMETHING_MISSING if inspection.missing or inspection.problems else 0
+        return ExitStatus.FAILED
+    incomplete = inspection.missing or inspection.problems
+    return ExitStatus.INCOMPLETE if incomplete else ExitStatus.DONE
 
 
 def _print_counts(dataset: Dataset, length: int, unreadable: Set[tuple[int, int]]) -> None:
@@ -184,7 +178,7 @@ def _print_missing(dataset: Dataset, inspection: Inspection) -> None:
 def _samples(
     folder: Path | None, class_map: ClassMap
 ) -> Iterator[Callable[[str, Frame, npt.NDArray[np.uint8]], None]]:
-    """Yield a function that writes a labelled frame as overlay; it does nothing if no folder."""
+    """Yield a function that writes a labelled frame as overlay if a folder is given."""
     if folder is None:
         yield lambda *_: None
         return
@@ -203,15 +197,3 @@ def _samples(
 
         yield write
     print(f"samples written to {folder}")
-
-
-@contextmanager
-def _progress(places: int) -> Iterator[Callable[[], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("", total=places)
-        yield lambda: progress.advance(task)

@@ -1,4 +1,4 @@
-"""`tdnet convert`: any known checkpoint to a safetensors file that describes itself."""
+"""`tdnet convert`: a checkpoint as a safetensors file that describes itself."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from pathlib import Path
 
 from tdnet.errors import InputError
 from tdnet.settings import DEFAULT_CLASS_MAP
-from tdnet_offline.arguments import MODEL_OPTIONS, Subparsers, size_or_none
+from tdnet_offline.arguments import MODEL_OPTIONS, size_or_none
+from tdnet_offline.commands import ExitStatus
 
 SUFFIX = ".safetensors"
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Adds the command."""
-    parser = subparsers.add_parser(
-        "convert",
-        help="write a checkpoint as safetensors",
-        description=(
-            "Reads an official or own checkpoint, checks that it fits the variant, and writes it "
-            "with variant, class map and input size in its header."
-        ),
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add description and options."""
+    parser.description = (
+        "Reads an official or own checkpoint, checks that it fits the variant, and writes it "
+        "with variant, class map and input size in its header."
     )
     parser.add_argument("input", metavar="IN", help="checkpoint: .pkl, .pth or .safetensors")
     parser.add_argument("output", metavar="OUT.safetensors", type=Path, help="file to write")
@@ -34,14 +31,13 @@ def add_parser(subparsers: Subparsers) -> None:
         ),
     )
     parser.add_argument("--input-size", **MODEL_OPTIONS["input_size"])
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Runs the command.
+def run(args: argparse.Namespace) -> ExitStatus:
+    """Run the command.
 
     Raises:
-        TdnetError: the checkpoint cannot be read, or does not fit the variant or class map.
+        TdnetError: the checkpoint cannot be read, or does not fit variant or class map.
     """
     from tdnet.checkpoints.checkpoint import Checkpoint
     from tdnet.checkpoints.weights import describe_weights, load_weights, save_weights
@@ -65,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         )
     model = create_model(
         variant.limited_memory(found.memory_frames),
-        # An unknown checkpoint is refused when it is loaded, with what differs.
+        # Loading refuses an unknown checkpoint and names the differences.
         num_classes=found.num_classes or DEFAULT_CLASSES,
         input_size=size_or_none(args.input_size) or found.input_size,
     )
@@ -77,4 +73,4 @@ def run(args: argparse.Namespace) -> int:
         f"({class_map.name if class_map else 'no class map'}), {height} x {width}, "
         f"{info.num_parameters:,} numbers, {len(info.ignored)} unused entries left out"
     )
-    return 0
+    return ExitStatus.DONE

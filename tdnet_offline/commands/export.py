@@ -13,10 +13,11 @@ from tdnet.settings import SegmenterSettings
 from tdnet_offline.arguments import (
     MODEL_OPTIONS,
     WEIGHTS_FILE,
-    Subparsers,
     check_weights_file,
     size_or_none,
+    whole_number,
 )
+from tdnet_offline.commands import ExitStatus
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,20 +25,16 @@ if TYPE_CHECKING:
 
     from tdnet_offline.frames import FrameSource
 
-MOST_FRAMES = 128
-"""Calibration frames at most: all are kept in memory, with the inputs of their graphs."""
+MAX_FRAMES = 128
+"""Of calibration: all are kept in memory with their activations."""
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "export",
-        help="write a network as ONNX graphs",
-        description=(
-            "Writes an ONNX graph for each path (inputs: a frame and the memory; outputs: logits "
-            "and the frame's memory entry), and export.json, which describes how to run them. "
-            "See docs/export.md."
-        ),
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add description and options."""
+    parser.description = (
+        "Writes an ONNX graph for each path (inputs: a frame and the memory; outputs: logits and "
+        "the frame's memory entry), and export.json, which describes how to run them. See "
+        "docs/export.md."
     )
     network = parser.add_argument_group("network")
     network.add_argument("--variant", required=True, **MODEL_OPTIONS["variant"])
@@ -66,15 +63,14 @@ def add_parser(subparsers: Subparsers) -> None:
     output.add_argument("--topic", help="image topic of a bag (default: its only one)")
     output.add_argument(
         "--frames",
-        type=_count,
+        type=whole_number(1, MAX_FRAMES),
         default=32,
         metavar="N",
-        help=f"frames to calibrate with, {MOST_FRAMES} at most (default: %(default)s)",
+        help=f"frames to calibrate with, {MAX_FRAMES} at most (default: %(default)s)",
     )
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> ExitStatus:
     """Run the command.
 
     Raises:
@@ -106,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         f"{args.output}: {len(description.cycle.graphs)} graphs of {description.variant} for "
         f"{height} x {width}, {description.format}, {description.precision}"
     )
-    return 0
+    return ExitStatus.DONE
 
 
 def _first_images(source: FrameSource, count: int) -> Iterator[npt.NDArray[np.uint8]]:
@@ -115,10 +111,3 @@ def _first_images(source: FrameSource, count: int) -> Iterator[npt.NDArray[np.ui
 
     frames = (frame.image for frame in source if isinstance(frame, Frame))
     return islice(frames, count)
-
-
-def _count(text: str) -> int:
-    """Parse a number of calibration frames; for argparse."""
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_FRAMES:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_FRAMES}")
-    return int(text)

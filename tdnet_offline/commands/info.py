@@ -1,4 +1,4 @@
-"""`tdnet info`: the variants with what they cost, or what a weights file holds."""
+"""`tdnet info`: the variants and their cost, or the contents of a weights file."""
 
 from __future__ import annotations
 
@@ -6,39 +6,35 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tdnet.errors import one_line
-from tdnet_offline.arguments import MODEL_OPTIONS, Subparsers, size_or_none
+from tdnet_offline.arguments import MODEL_OPTIONS, size_or_none
+from tdnet_offline.commands import ExitStatus
 
 if TYPE_CHECKING:
     from tdnet.checkpoints.weights import WeightsInfo
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Adds the command."""
-    parser = subparsers.add_parser(
-        "info",
-        help="list the variants, or describe a weights file",
-        description=(
-            "Without a file: each variant's parameters, GMAC a frame (10^9 multiply-accumulates "
-            "of all convolutions and matrix products, with a full memory) and memory a stream."
-        ),
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add description and options."""
+    parser.description = (
+        "Without a file: each variant's parameters, GMAC a frame (10^9 multiply-accumulates "
+        "of all convolutions and matrix products, with a full memory) and memory a stream."
     )
     parser.add_argument("weights", metavar="WEIGHTS", nargs="?", help="a weights file")
     parser.add_argument("--input-size", **MODEL_OPTIONS["input_size"])
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Runs the command.
+def run(args: argparse.Namespace) -> ExitStatus:
+    """Run the command.
 
     Raises:
-        TdnetError: the file cannot be read, or no network takes the input size.
+        TdnetError: the file cannot be read, or no network supports the input size.
     """
     size = size_or_none(args.input_size)
     if args.weights is None:
         _list_variants(size)
     else:
         _describe(args.weights, size)
-    return 0
+    return ExitStatus.DONE
 
 
 def _list_variants(size: tuple[int, int] | None) -> None:

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from tdnet.errors import InputError
-from tdnet_offline.arguments import Subparsers
+from tdnet_offline.arguments import whole_number
+from tdnet_offline.commands import ExitStatus
 
 FORMATS = ("bag", "cityscapes")
 STORAGES = ("sqlite3", "mcap")
 SNIPPET_FRAMES = 30
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "synthesize",
-        help="render a synthetic street drive with exact labels",
-        description=(
-            "Renders the view of a camera that drives along a street, with the exact Cityscapes "
-            "class of every pixel; the same seed gives the same frames. bag: topics with images, "
-            "camera info and labels (train ids, 255 = none). cityscapes: snippets of 30 frames, "
-            "the 20th labelled, each from a seed of its own; every fifth snippet for validation."
-        ),
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add description and options."""
+    parser.description = (
+        "Renders the view of a camera that drives along a street, with the exact Cityscapes "
+        "class of every pixel; the same seed gives the same frames. bag: topics with images, "
+        "camera info and labels (train ids, 255 = none). cityscapes: snippets of 30 frames, "
+        "the 20th labelled, each from a seed of its own; every fifth snippet for validation."
     )
     parser.add_argument("output", metavar="OUT", type=Path, help="folder to write; new or empty")
     parser.add_argument("--format", choices=FORMATS, required=True, help="what to write")
@@ -35,7 +30,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--frames",
-        type=_positive,
+        type=whole_number(1, 10**9),
         default=300,
         metavar="N",
         help="how many; cityscapes: a multiple of 30 (default: %(default)s)",
@@ -50,7 +45,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--size",
         nargs=2,
-        type=_side,
+        type=whole_number(32, 4096),
         default=(360, 640),
         metavar=("H", "W"),
         help="height and width of the frames (default: 360 640)",
@@ -67,10 +62,9 @@ def add_parser(subparsers: Subparsers) -> None:
     bag.add_argument(
         "--label-topic", default="/camera/labels", help="of the labels (default: %(default)s)"
     )
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> ExitStatus:
     """Run the command.
 
     Raises:
@@ -83,14 +77,16 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.format == "bag" and args.topic == args.label_topic:
         raise InputError(f"--topic and --label-topic are both {args.topic}; give different ones")
+    from tdnet_offline.progress import show_progress
+
     _make_room(args.output)
-    with _progress(args.frames) as advance:
+    with show_progress("rendering", args.frames) as progress:
         if args.format == "bag":
-            _write_bag(args, advance)
+            _write_bag(args, progress.advance)
         else:
-            _write_cityscapes(args, advance)
+            _write_cityscapes(args, progress.advance)
     print(f"{args.output}: {args.frames} frames, seed {args.seed}")
-    return 0
+    return ExitStatus.DONE
 
 
 def _write_bag(args: argparse.Namespace, advance: Callable[[], None]) -> None:
@@ -119,10 +115,10 @@ def _write_cityscapes(args: argparse.Namespace, advance: Callable[[], None]) -> 
 
 
 def _make_room(output: Path) -> None:
-    """Check that the folder is new or empty, and remove an empty one: the bag writer creates it.
+    """Check that the folder is new or empty, and remove it: a bag's writer creates it.
 
     Raises:
-        InputError: the folder is not empty, or a file.
+        InputError: the folder is not empty.
     """
     if output.is_dir() and not any(output.iterdir()):
         output.rmdir()
@@ -130,35 +126,8 @@ def _make_room(output: Path) -> None:
         raise InputError(f"{output} exists already; remove it or give another folder")
 
 
-@contextmanager
-def _progress(frames: int) -> Iterator[Callable[[], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
-    console = Console(stderr=True)
-    columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), Remaining())
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("", total=frames)
-        yield lambda: progress.advance(task)
-
-
-def _positive(text: str) -> int:
-    """Parse a whole number above zero; for argparse."""
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def _side(text: str) -> int:
-    """Parse a side of a picture in pixels; for argparse."""
-    if not text.isdecimal() or not 32 <= int(text) <= 4096:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of pixels from 32 to 4096")
-    return int(text)
-
-
 def _rate(text: str) -> float:
-    """Parse a frame rate; for argparse."""
+    """Read a frame rate; for argparse."""
     try:
         value = float(text)
     except ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tdnet.errors import InputError
-from tdnet_offline.arguments import Subparsers
+from tdnet_offline.commands import ExitStatus
 
 _DESCRIPTION = """\
 Train a network. A recipe is a packaged one or a YAML file; each KEY=VALUE changes a key of it:
@@ -29,21 +29,16 @@ Your own classes, from a module in the working directory or an installed package
 docs/training.md has each of these classes in full, and all keys."""
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "train",
-        help="train a network by a recipe",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add description and options."""
+    parser.description = _DESCRIPTION
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("recipe", metavar="RECIPE", help="name of a packaged recipe, or YAML file")
     parser.add_argument("overrides", metavar="KEY=VALUE", nargs="*", help="changes of the recipe")
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> ExitStatus:
     """Run the command.
 
     Raises:
@@ -69,4 +64,4 @@ def run(args: argparse.Namespace) -> int:
     if progress.best_mean_iou is not None:
         best = f"; {summary.best}: {progress.best_mean_iou:.4f} after {progress.best_iteration}"
     print(f"{summary.weights}: {progress.iteration} iterations, {score}{best}")
-    return 0
+    return ExitStatus.DONE

@@ -1,1 +1,1 @@
-"""How good the labels are: on data sets and on bags."""
+"""Evaluation of labels on data sets and bags."""

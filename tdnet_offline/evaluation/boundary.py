@@ -1,4 +1,4 @@
-"""How well the borders between classes fit: counts for the boundary F-score.
+"""Counts for the boundary F-score: how well the borders between classes fit.
 
 After Csurka, Larlus, Perronnin: What is a good evaluation measure for semantic segmentation?
 (BMVC 2013), where a boundary pixel is right if the other image has a boundary of the same class
@@ -16,45 +16,45 @@ from tdnet_offline.evaluation.confusion import ClassAxis, Labels
 from tdnet_offline.evaluation.result import Counts
 
 TOLERANCE = 0.0075
-"""Distance at which boundaries still meet, as a share of the image's diagonal."""
+"""Distance at which boundaries meet, as a share of the image's diagonal."""
 
 Mask = npt.NDArray[np.bool_]
 
 
 def tolerance(size: tuple[int, int]) -> int:
-    """Give the distance in pixels, at least 1, at which boundaries in (H, W) images still meet."""
+    """Return the distance in pixels, at least 1, at which boundaries in (H, W) images meet."""
     return max(1, round(TOLERANCE * float(np.hypot(*size))))
 
 
-def boundary_counts(truth: Labels, labels: Labels, axis: ClassAxis) -> Counts:
+def boundary_counts(ground_truth: Labels, labels: Labels, axis: ClassAxis) -> Counts:
     """Count the boundary pixels of a frame, and those that meet one of the other image.
 
     A boundary pixel of a class has a neighbour above, below, left or right with another label.
-    Pixels that the truth ignores are none, and make none of their neighbours.
+    Pixels that the ground truth ignores, and their borders, are not boundaries.
 
     Args:
-        truth: (H, W) uint8 class ids, 255 = ignored.
+        ground_truth: (H, W) uint8 class ids, 255 = ignored.
         labels: (H, W) uint8 class ids.
         axis: the classes.
 
     Returns:
-        (K, 4) counts: given, given that are near a true one of the same class, true, true that
-        are near a given one.
+        (K, 4) counts: predicted, predicted near a true one of the same class, true, true near a
+        predicted one.
     """
     counts = np.zeros((len(axis), 4), np.int64)
-    known = truth != IGNORED
-    true_edges, given_edges = _edges(truth, known), _edges(labels, known)
-    reach = tolerance((truth.shape[0], truth.shape[1]))
-    present = set(np.unique(truth[true_edges])) | set(np.unique(labels[given_edges]))
+    known = ground_truth != IGNORED
+    true_edges, own_edges = _edges(ground_truth, known), _edges(labels, known)
+    reach = tolerance((ground_truth.shape[0], ground_truth.shape[1]))
+    present = set(np.unique(ground_truth[true_edges])) | set(np.unique(labels[own_edges]))
     for place, class_id in enumerate(axis.ids):
         if class_id in present:
-            true = true_edges & (truth == class_id)
-            given = given_edges & (labels == class_id)
+            true = true_edges & (ground_truth == class_id)
+            predicted = own_edges & (labels == class_id)
             counts[place] = (
-                np.count_nonzero(given),
-                _near(given, true, reach),
+                np.count_nonzero(predicted),
+                _near(predicted, true, reach),
                 np.count_nonzero(true),
-                _near(true, given, reach),
+                _near(true, predicted, reach),
             )
     return counts
 

@@ -1,4 +1,4 @@
-"""Counts of pixels by class: the true ones against the given ones."""
+"""Counts of pixels by true and predicted class."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ClassAxis:
     """The K classes of a class map as places on the axes of counts, in ascending order of id.
 
     Args:
-        class_map: whose ids label images hold; every other id, such as 255, is no class.
+        class_map: of the label images; any other id, such as 255, is no class.
 
     Attributes:
         ids: class ids, ascending.
@@ -29,18 +29,18 @@ class ClassAxis:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def confusion(self, truth: Labels, labels: Labels) -> Counts:
+    def confusion(self, ground_truth: Labels, labels: Labels) -> Counts:
         """Count the pixels of a frame whose true class is known.
 
         Args:
-            truth: (H, W) uint8 class ids; pixels of no class are not counted.
+            ground_truth: (H, W) uint8 class ids; pixels of no class are not counted.
             labels: (H, W) uint8 class ids.
 
         Returns:
-            (K, K + 1) counts: rows are true classes, columns given ones, the last column pixels
-            that were given no class.
+            (K, K + 1) counts: rows are true classes, columns predicted ones, the last column
+            pixels without a label.
         """
-        return self._pairs(truth, labels)[: len(self)]
+        return self._pairs(ground_truth, labels)[: len(self)]
 
     def agreement(self, earlier: Labels, later: Labels) -> Counts:
         """Count the pixels that have a class in one or both of two label images.
@@ -51,7 +51,8 @@ class ClassAxis:
 
         Returns:
             (K + 1, K + 1) counts: rows are classes of the earlier image, columns of the later,
-            the last row and column pixels of no class there; of none in both: not counted.
+            the last row and column pixels of no class there. Pixels of no class in both are not
+            counted.
         """
         counts = self._pairs(earlier, later)
         counts[-1, -1] = 0

@@ -1,4 +1,4 @@
-"""Controls of the memory: with which past each frame of an evaluation is segmented."""
+"""Controls of the memory: the past with which each frame of an evaluation is segmented."""
 
 from __future__ import annotations
 
@@ -32,9 +32,8 @@ def check_memory_mode(memory: MemoryMode, variant: Variant, dataset: Dataset) ->
     """Check that a network and a data set allow a control.
 
     Raises:
-        UnknownNameError: there is no such control.
-        InputError: the network has no memory, or there is no other video whose memory could be
-            used.
+        UnknownNameError: unknown control.
+        InputError: the network has no memory, or there is no other video for its memory.
     """
     if memory not in get_args(MemoryMode):
         raise UnknownNameError("memory", memory, get_args(MemoryMode))
@@ -49,8 +48,8 @@ def check_memory_mode(memory: MemoryMode, variant: Variant, dataset: Dataset) ->
     lengths = [video.num_frames for video in dataset.videos if video.num_frames]
     if len(lengths) < 2:
         raise InputError(
-            f"memory foreign: it is the memory of another video, and the source has "
-            f"{len(lengths)} with frames; give two or more bags, or a data set of several videos"
+            f"memory foreign needs another video, and the source has {len(lengths)} with frames; "
+            "give two or more bags, or a data set of several videos"
         )
     if max(lengths) < 2:
         raise InputError(
@@ -62,19 +61,19 @@ def check_memory_mode(memory: MemoryMode, variant: Variant, dataset: Dataset) ->
 def step_without_memory(
     stream: Stream, frame: Frame, options: OutputOptions
 ) -> SegmentationResult:
-    """Segment a frame by its own features alone; sub-networks take turns as ever."""
+    """Segment a frame by its own features alone; sub-networks take turns as usual."""
     return stream.step(frame.image, options, _WRITE_ONLY)
 
 
 class ForeignMemory:
-    """Segments the frames of a video with the memory that those of another video left.
+    """Segments the frames of a video with the memory of another video.
 
     The stream's memory holds the other video only: each frame is segmented and not stored, then
     the next frame of the other video is segmented and stored. A gap that empties the video's
     memory empties this memory too, so that both hold equally many frames.
 
     Args:
-        frames: of the other video; they begin again where there are too few.
+        frames: of the other video; they start again if there are too few.
     """
 
     def __init__(self, frames: VideoFrames) -> None:
@@ -88,14 +87,14 @@ class ForeignMemory:
 
 
 class WithholdingStep:
-    """Segments frames with their own memory, and labelled ones before that without it.
+    """Segments labelled frames first without their memory, then each frame with its memory.
 
     Args:
         labelled: indices of the frames with labels.
         capacity: frames of a full memory; with fewer, nothing is withheld.
 
     Attributes:
-        labels: of the newest frame, without its memory; None where it was not segmented so.
+        labels: of the newest frame without its memory; None if not computed.
     """
 
     def __init__(self, labelled: Container[int], capacity: int) -> None:
@@ -112,7 +111,7 @@ class WithholdingStep:
 
 
 def other_video(videos: Sequence[LabelledVideo], number: int) -> LabelledVideo:
-    """Choose the video whose memory video `number` is segmented with: the next with frames."""
+    """Return the video whose memory video `number` is segmented with: the next with frames."""
     others = [*videos[number + 1 :], *videos[:number]]
     return next(video for video in others if video.num_frames)
 
@@ -131,13 +130,13 @@ def _readable(frames: VideoFrames) -> Iterator[VideoFrame]:
                 found = True
                 yield frame
     raise InputError(
-        f"memory foreign: no frame of {frames.description} can be read, whose memory it takes; "
+        f"memory foreign: no frame of {frames.description} can be read, so it leaves no memory; "
         "leave this source out"
     )
 
 
 def _of_size(image: npt.NDArray[np.uint8], size: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """Resize an image to (H, W) if it has another size: a stream is of one size."""
+    """Resize an image to (H, W) if it has another size: a stream has one size."""
     if image.shape[:2] == size:
         return image
     return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,6 +1,6 @@
-"""What the counts of an evaluation say: IoU, accuracy, boundary F-score, consistency, times.
+"""Scores of an evaluation by its counts: IoU, accuracy, boundary F-score, consistency, times.
 
-Every score is a share, 0 to 1, or NaN where nothing was counted; docs/evaluation.md defines them.
+A score is a share, 0 to 1, or NaN if nothing was counted; docs/evaluation.md defines them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Scores = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Median, 95th and 99th percentile, linearly interpolated, and how many values there were."""
+    """Median, 95th and 99th percentile, linearly interpolated, and the number of values."""
 
     p50: float
     p95: float
@@ -32,7 +32,7 @@ def total_confusion(evaluation: Evaluation) -> Counts:
 
 
 def confusion_by_path(evaluation: Evaluation) -> dict[int, Counts]:
-    """Sum the confusions of each sub-network, ascending, whatever the memory held."""
+    """Sum the confusions of each sub-network, ascending, for all memory fills."""
     return _grouped(evaluation, 0)
 
 
@@ -42,14 +42,14 @@ def confusion_by_memory(evaluation: Evaluation) -> dict[int, Counts]:
 
 
 def class_iou(confusion: Counts) -> Scores:
-    """Give the IoU of each class: hits / (true + given - hits).
+    """Return the IoU of each class: hits / (true + predicted - hits).
 
     Args:
-        confusion: (K, K) or (K, K + 1) counts; a last column of its own holds pixels that were
-            given no class.
+        confusion: (K, K) or (K, K + 1) counts; an additional last column holds pixels without a
+            label.
 
     Returns:
-        (K,); NaN for a class that is neither in the truth nor given.
+        (K,); NaN for a class that is neither true nor predicted anywhere.
     """
     size = confusion.shape[0]
     hits = np.diagonal(confusion)[:size]
@@ -57,27 +57,27 @@ def class_iou(confusion: Counts) -> Scores:
 
 
 def mean_iou(confusion: Counts) -> float:
-    """Average the IoU over the classes that are in the truth or given; NaN without pixels."""
+    """Average the IoU over the classes that are true or predicted; NaN without pixels."""
     return _mean(class_iou(confusion))
 
 
 def pixel_accuracy(confusion: Counts) -> float:
-    """Give the share of the pixels that have the true class; NaN without pixels."""
+    """Return the share of the pixels that have the true class; NaN without pixels."""
     return float(_share(np.trace(confusion), confusion.sum()))
 
 
 def class_boundary_f(boundary: Counts) -> Scores:
-    """Give the boundary F-score of each class: the harmonic mean of precision and recall.
+    """Return the boundary F-score of each class: harmonic mean of precision and recall.
 
     Args:
         boundary: (K, 4) counts as of `Evaluation.boundary`.
 
     Returns:
-        (K,); NaN for a class that has no boundary in truth and labels, 0 where only one has.
+        (K,); NaN for a class without a boundary in ground truth and labels, 0 if only one has.
     """
-    given, near_true, true, near_given = boundary.T
-    precision, recall = _share(near_true, given), _share(near_given, true)
-    absent = (given == 0) & (true == 0)
+    predicted, near_true, true, near_predicted = boundary.T
+    precision, recall = _share(near_true, predicted), _share(near_predicted, true)
+    absent = (predicted == 0) & (true == 0)
     precision, recall = np.nan_to_num(precision), np.nan_to_num(recall)
     f_score = np.nan_to_num(_share(2 * precision * recall, precision + recall))
     return np.where(absent, np.nan, f_score)
@@ -89,7 +89,7 @@ def mean_boundary_f(boundary: Counts) -> float:
 
 
 def agreement(consistency: Counts) -> float:
-    """Give the share of the pixels whose label stayed what it was; NaN without pixels.
+    """Return the share of the pixels whose label stayed the same; NaN without pixels.
 
     Args:
         consistency: (K + 1, K + 1) counts as of `Evaluation.consistency`.
@@ -98,7 +98,7 @@ def agreement(consistency: Counts) -> float:
 
 
 def class_consistency(consistency: Counts) -> Scores:
-    """Give the IoU of each class with itself in the frame before; (K,), NaN where it was in none.
+    """Return the IoU of each class with itself in the previous frame; (K,), NaN if in neither.
 
     Args:
         consistency: (K + 1, K + 1) counts as of `Evaluation.consistency`.
@@ -107,22 +107,22 @@ def class_consistency(consistency: Counts) -> Scores:
 
 
 def mean_consistency(consistency: Counts) -> float:
-    """Average the IoU with the frame before over the classes; NaN without pixels."""
+    """Average the IoU with the previous frame over the classes; NaN without pixels."""
     return _mean(class_consistency(consistency))
 
 
 def memory_gain(withheld: WithheldMemory) -> float:
-    """Give the mean IoU with the memory less that without; NaN without pixels."""
+    """Return the mean IoU with the memory less that without; NaN without pixels."""
     return mean_iou(withheld.used) - mean_iou(withheld.withheld)
 
 
 def changed_share(withheld: WithheldMemory) -> float:
-    """Give the share of the pixels whose label changes if the memory is withheld."""
+    """Return the share of the pixels whose label changes if the memory is withheld."""
     return float(_share(withheld.changed, withheld.pixels))
 
 
 def stage_percentiles(evaluation: Evaluation) -> dict[str, Percentiles]:
-    """Give the milliseconds of each stage, ``total`` last; empty without frames."""
+    """Return the milliseconds of each stage, ``total`` last; empty without frames."""
     stages: dict[str, list[float]] = {}
     for record in evaluation.frames:
         for stage, milliseconds in record.stages_ms.items():
@@ -131,26 +131,26 @@ def stage_percentiles(evaluation: Evaluation) -> dict[str, Percentiles]:
 
 
 def age_percentiles(evaluation: Evaluation) -> Percentiles | None:
-    """Give the milliseconds from due frame to labels; None unless paced."""
+    """Return the milliseconds from due frame to labels; None unless paced."""
     ages = [record.age_ms for record in evaluation.frames if record.age_ms is not None]
     return percentiles(ages) if ages else None
 
 
 def drop_share(evaluation: Evaluation) -> float:
-    """Give the share of the readable frames that were dropped for newer ones."""
+    """Return the share of the readable frames that newer ones superseded."""
     dropped = sum(evaluation.dropped.values())
     return float(_share(dropped, dropped + len(evaluation.frames)))
 
 
 def percentiles(values: Iterable[float]) -> Percentiles:
-    """Give the percentiles of one or more values."""
+    """Return the percentiles of one or more values."""
     found = list(values)
     p50, p95, p99 = np.percentile(found, (50, 95, 99))
     return Percentiles(float(p50), float(p95), float(p99), len(found))
 
 
 def by_class(evaluation: Evaluation, scores: Scores) -> Mapping[str, float]:
-    """Name (K,) scores by their classes, in ascending order of class id."""
+    """Return (K,) scores by class name, in ascending order of class id."""
     names = [name for _, name in sorted(evaluation.setting.class_names.items())]
     return dict(zip(names, scores.tolist(), strict=True))
 

@@ -1,4 +1,4 @@
-"""Carries labels from one frame to the next along the optical flow."""
+"""Optical flow that carries labels from one frame to the next."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Flow = npt.NDArray[np.float32]
 
 
 class Motion:
-    """Where the pixels of a frame were in the frame before it, and which of them were in sight.
+    """Position of each pixel of a frame in the previous frame, and which of them were in sight.
 
     By dense inverse search (Kroeger et al., ECCV 2016) in both directions. A pixel was in sight
-    if the way back and forth ends where it began (Sundaram, Brox, Keutzer, ECCV 2010).
+    if the flow back and forth returns to it (Sundaram, Brox, Keutzer, ECCV 2010).
 
     Args:
-        before: (H, W) uint8 grey picture of the frame before, as of `grey`.
-        now: of this frame, of the same size.
+        before: (H, W) uint8 grey picture of the previous frame, as from `grey`.
+        now: the same of this frame.
     """
 
     def __init__(self, before: npt.NDArray[np.uint8], now: npt.NDArray[np.uint8]) -> None:
@@ -36,12 +36,12 @@ class Motion:
         self._in_sight = _meet(self._back, forth)
 
     def carry(self, labels: Labels) -> tuple[Labels, npt.NDArray[np.bool_]]:
-        """Carry the labels (H, W) uint8 of the frame before over to this frame.
+        """Carry the labels (H, W) uint8 of the previous frame over to this frame.
 
-        They may be larger than the pictures.
+        Labels may be larger than the pictures.
 
         Returns:
-            Labels (H, W) uint8, and whether (H, W) a pixel was in sight; 255 where it was not.
+            Labels (H, W) uint8, 255 where not in sight; and a mask (H, W) of pixels in sight.
         """
         height, width = labels.shape
         rows, columns = self._in_sight.shape
@@ -52,7 +52,7 @@ class Motion:
             met = np.asarray(
                 cv2.resize(met, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8
             )
-        # Beside each label a one, which is still there where it came from within the picture.
+        # The second channel is 1 where the source is within the picture.
         carried = cv2.remap(
             np.dstack([labels, np.ones_like(labels)]),
             *_ends(back),
@@ -65,7 +65,7 @@ class Motion:
 
 
 def grey(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Give the picture (H, W, 3) uint8 RGB as `Motion` wants it: grey, and not too large."""
+    """Return an image (H, W, 3) uint8 RGB in grey and at most `FLOW_SIDE` large."""
     height, width = image.shape[:2]
     scale = min(1.0, FLOW_SIDE / max(height, width))
     rows, columns = (max(MIN_SIDE, round(side * scale)) for side in (height, width))
@@ -77,7 +77,7 @@ def grey(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _meet(back: Flow, forth: Flow) -> npt.NDArray[np.uint8]:
-    """Say (H, W) uint8 0 or 1 which pixels come back to where they began."""
+    """Return (H, W) uint8: 1 where the flow back and forth returns to the pixel."""
     far = (1e6, 1e6, 0.0, 0.0)
     returned = cv2.remap(
         forth, *_ends(back), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=far

@@ -1,14 +1,48 @@
-"""What one evaluation measured: counts that add up exactly, and a record of every frame."""
+"""The result of an evaluation: counts that add up exactly, and a record of every frame.
+
+`tdnet_offline.evaluation.evaluation_file` stores it by the type hints.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
+from tdnet._util.records import Range, Stored
+
 Counts = npt.NDArray[np.int64]
+PACKAGED = "packaged"
+"""Name of the packaged weights in `Setting.weights`."""
+_MAX_COUNT = 1 << 53
+"""Of pixels in all classes together; a real run has far fewer."""
+_Byte = Annotated[int, Range(0, 255)]
+_Count = Annotated[int, Range(0, _MAX_COUNT)]
+_Share = Annotated[float | None, Range(0, 1)]
+_Side = Annotated[int, Range(0, 1 << 20)]
+_Time = Annotated[float, Range(0, 1e12)]
+_Stamp = Annotated[int | None, Range(-(2**63) + 1, 2**63 - 1)]
+
+
+def _counts(rows: Sequence[Sequence[int]]) -> Counts:
+    if sum(map(sum, rows)) > _MAX_COUNT:
+        raise ValueError(f"more than {_MAX_COUNT} pixels")
+    return np.array(rows, np.int64)
+
+
+_Counts = Annotated[Counts, Stored(tuple[tuple[_Count, ...], ...], _counts, np.ndarray.tolist)]
+_Picture = Annotated[
+    bytes,
+    Stored(
+        str,
+        decode=lambda text: base64.b64decode(text, validate=True),
+        encode=lambda data: base64.b64encode(data).decode(),
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -16,33 +50,33 @@ class FrameRecord:
     """One frame of a video.
 
     Attributes:
-        video: name of its video.
+        video: name of the video.
         index: in the video.
-        name: as the source calls it.
-        stamp_ns: acquisition time; None where the source has none.
-        path: sub-network that processed it, counted from 0.
+        name: in the source.
+        stamp_ns: acquisition time; None if the source has none.
+        path: sub-network that processed the frame, counted from 0.
         memory_frames: past frames that it used.
-        reset_reason: why the memory was emptied before it; None if it was continued.
+        reset_reason: why the memory was emptied before the frame; None if it was continued.
         pixel_accuracy: share of the labelled pixels that are right, 0 to 1; None without labels.
-        mean_iou: mean IoU of the classes in truth or labels of this frame; None without labels.
+        mean_iou: mean IoU of the classes in ground truth or labels; None without labels.
         consistency: share of the pixels of the previous labels, carried over by optical flow,
-            that agree with this frame's, 0 to 1; None where there is no previous frame.
+            that agree with this frame's, 0 to 1; None without a previous frame.
         stages_ms: milliseconds by stage, and ``total``.
-        age_ms: from the moment the frame was due to its labels, when paced; else None.
+        age_ms: milliseconds from the moment the frame was due to its labels; None unless paced.
     """
 
     video: str
-    index: int
+    index: Annotated[int, Range(0, 10**9)]
     name: str
-    stamp_ns: int | None
-    path: int
-    memory_frames: int
+    stamp_ns: _Stamp
+    path: _Byte
+    memory_frames: _Byte
     reset_reason: str | None
-    pixel_accuracy: float | None
-    mean_iou: float | None
-    consistency: float | None
-    stages_ms: Mapping[str, float]
-    age_ms: float | None = None
+    pixel_accuracy: _Share
+    mean_iou: _Share
+    consistency: _Share
+    stages_ms: Mapping[str, _Time]
+    age_ms: _Time | None = None
 
 
 @dataclass(frozen=True)
@@ -52,40 +86,40 @@ class WorstFrame:
     Attributes:
         record: of the frame.
         image: JPEG of the camera image.
-        truth: PNG of the true labels in colour.
-        prediction: PNG of the given labels in colour.
+        truth: PNG of the ground truth in colour.
+        prediction: PNG of the network's labels in colour.
     """
 
     record: FrameRecord
-    image: bytes
-    truth: bytes
-    prediction: bytes
+    image: _Picture
+    truth: _Picture
+    prediction: _Picture
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What was evaluated, on what.
+    """Network, source and machine of an evaluation.
 
     Attributes:
-        source: as the user gave it.
+        source: in the user's words.
         split: of the data set; empty for bags.
         mode: ``every-frame`` or ``paced``; ``node`` for labels that a node published.
         variant: name of the network.
-        weights: file name of the weights; ``packaged`` for the packaged ones.
+        weights: file name of the weights, or `PACKAGED`.
         weights_sha256: of the file.
         input_size: height and width of the network input.
-        device: that it ran on.
-        precision: that it ran in.
+        device: of the network.
+        precision: of the network.
         class_names: by class id.
         class_colors: (r, g, b) by class id.
-        hardware: a line on processor, cores and GPU.
+        hardware: processor, cores and GPU.
         versions: of Python, torch and tdnet.
         git_commit: of the checkout; empty outside one.
-        started: when, ISO 8601, UTC.
-        processes: how many shared the work.
-        runtime: what ran the network.
+        started: ISO 8601, UTC.
+        processes: number of processes that shared the work.
+        runtime: of the network.
         memory: ``full``, ``none`` or ``foreign``: the past that frames were segmented with.
-        damage: of the camera images, as `tdnet_offline.damage.Damage` writes it.
+        damage: of the camera images, as text of `tdnet_offline.damage.Damage`.
         seed: of the damage.
     """
 
@@ -95,24 +129,24 @@ class Setting:
     variant: str
     weights: str
     weights_sha256: str
-    input_size: tuple[int, int]
+    input_size: tuple[_Side, _Side]
     device: str
     precision: str
-    class_names: Mapping[int, str]
-    class_colors: Mapping[int, tuple[int, int, int]]
+    class_names: Mapping[_Byte, str]
+    class_colors: Mapping[_Byte, tuple[_Byte, _Byte, _Byte]]
     hardware: str
     versions: Mapping[str, str]
     git_commit: str
     started: str
-    processes: int
+    processes: _Count
     runtime: str = "torch"
     memory: str = "full"
     damage: str = "none"
-    seed: int = 0
+    seed: _Count = 0
 
     @property
     def seeded_damage(self) -> str:
-        """Damage, and its seed if there is any."""
+        """Damage, and its seed unless there is no damage."""
         return self.damage if self.damage == "none" else f"{self.damage}, seed {self.seed}"
 
     @property
@@ -131,18 +165,47 @@ class WithheldMemory:
     """The labelled frames with a full memory, segmented with the memory and without.
 
     Attributes:
-        frames: how many.
+        frames: number of these frames.
         used: (K, K + 1) pixel counts as of `Evaluation.confusions`, with the memory.
         withheld: the same without it.
         pixels: of all these frames.
-        changed: those of them whose label differs between the two.
+        changed: pixels whose label differs between the two.
     """
 
-    frames: int
-    used: Counts
-    withheld: Counts
-    pixels: int
-    changed: int
+    frames: _Count
+    used: _Counts
+    withheld: _Counts
+    pixels: _Count
+    changed: _Count
+
+    def __add__(self, other: WithheldMemory) -> WithheldMemory:
+        """Add the counts of other frames."""
+        return WithheldMemory(
+            self.frames + other.frames,
+            self.used + other.used,
+            self.withheld + other.withheld,
+            self.pixels + other.pixels,
+            self.changed + other.changed,
+        )
+
+
+@dataclass(frozen=True)
+class _PathConfusion:
+    """An entry of `Evaluation.confusions` in its file."""
+
+    path: _Byte
+    memory_frames: _Byte
+    counts: _Counts
+
+
+_Confusions = Annotated[
+    Mapping[tuple[int, int], Counts],
+    Stored(
+        tuple[_PathConfusion, ...],
+        decode=lambda parts: {(part.path, part.memory_frames): part.counts for part in parts},
+        encode=lambda counts: [_PathConfusion(*key, part) for key, part in counts.items()],
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -152,40 +215,59 @@ class Evaluation:
     Class axes are in ascending order of class id; K classes.
 
     Attributes:
-        setting: what was evaluated, on what.
+        setting: network, source and machine.
         confusions: (K, K + 1) pixel counts by (path, memory frames): rows are true classes,
-            columns the given ones, the last column pixels without a label.
-        boundary: (K, 4) counts of boundary pixels: given, given that are near a true one, true,
-            true that are near a given one.
+            columns predicted ones, the last column pixels without a label.
+        boundary: (K, 4) counts of boundary pixels: predicted, predicted near a true one, true,
+            true near a predicted one.
         consistency: (K + 1, K + 1) pixel counts: rows are the classes of the previous frame's
-            labels carried over by optical flow, columns those given for this frame; the last row
-            and column are pixels without a label, and those without one in both do not count.
-        truth_consistency: the same of the true labels, where neighbouring frames have them and
-            both are labelled; the ceiling of what is measured so. None without such frames.
+            labels carried over by optical flow, columns those of this frame; the last row and
+            column are pixels without a label. Pixels without a label in both do not count.
+        truth_consistency: the same counts of the ground truth, from neighbouring frames that are
+            both labelled: an upper limit of `consistency`. None without such frames.
         frames: of every segmented frame, in order of video and index.
-        dropped: frames that were not segmented because a newer one was there, by video.
+        dropped: frames superseded by a newer one, by video.
         refused: frames that could not be read, by video.
-        seconds: that the run took.
+        seconds: duration of the run.
         worst: frames with the lowest IoU, lowest first.
-        available: (K, K + 1) pixel counts as in `confusions`, when paced: the truth of each
-            labelled frame, dropped or not, against the newest labels that were there at the
-            moment the frame was due. What an application sees; None unless paced.
-        waited_seconds: that the clock stood still, when paced, because reading the source fell
-            behind real time: a robot would have dropped more frames.
-        withheld_memory: what the labelled frames lose without their memory; None where that was
+        available: (K, K + 1) pixel counts as in `confusions`: the ground truth of each labelled
+            frame, dropped or not, against the newest labels at the moment the frame was due.
+            This is what an application sees. None unless paced.
+        waited_seconds: time for which the clock of a paced run stood still because reading the
+            source fell behind real time; a robot would have dropped more frames.
+        withheld_memory: effect of withholding the memory on the labelled frames; None if it was
             not measured, or no labelled frame had a full memory.
     """
 
     setting: Setting
-    confusions: Mapping[tuple[int, int], Counts]
-    boundary: Counts
-    consistency: Counts
-    truth_consistency: Counts | None
+    confusions: _Confusions
+    boundary: _Counts
+    consistency: _Counts
+    truth_consistency: _Counts | None
     frames: tuple[FrameRecord, ...]
-    dropped: Mapping[str, int]
-    refused: Mapping[str, int]
-    seconds: float
-    worst: tuple[WorstFrame, ...] = field(default=())
-    available: Counts | None = None
-    waited_seconds: float = 0.0
+    dropped: Mapping[str, _Count]
+    refused: Mapping[str, _Count]
+    seconds: _Time
+    worst: tuple[WorstFrame, ...] = ()
+    available: _Counts | None = None
+    waited_seconds: _Time = 0.0
     withheld_memory: WithheldMemory | None = None
+
+
+def comparison_warning(settings: Sequence[Setting]) -> str:
+    """Return why scores of evaluations must not be compared.
+
+    Args:
+        settings: of the evaluations, at least one.
+
+    Returns:
+        One sentence on different sources or classes; empty if all have the same.
+    """
+    sources = dict.fromkeys(f"{item.source} {item.split}".rstrip() for item in settings)
+    classes = {tuple(sorted(item.class_names.items())) for item in settings}
+    different = [
+        f"of different sources ({', '.join(sources)})" if len(sources) > 1 else "",
+        "of different classes" if len(classes) > 1 else "",
+    ]
+    reasons = " and ".join(reason for reason in different if reason)
+    return f"The evaluations are {reasons}: do not compare their scores." if reasons else ""

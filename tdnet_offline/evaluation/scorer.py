@@ -1,4 +1,4 @@
-"""Scores segmented frames one after another, and adds up what was measured."""
+"""Scores of segmented frames, added up frame by frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tdnet.class_map.model import ClassMap
 from tdnet.continuity import ResetReason
 from tdnet_offline.evaluation.boundary import boundary_counts
 from tdnet_offline.evaluation.confusion import ClassAxis, Labels
-from tdnet_offline.evaluation.merging import add_withheld
 from tdnet_offline.evaluation.metrics import agreement, mean_iou, pixel_accuracy
 from tdnet_offline.evaluation.motion import Motion, grey
 from tdnet_offline.evaluation.result import (
@@ -32,8 +31,8 @@ DEFAULT_WORST = 8
 
 
 @dataclass(frozen=True)
-class GivenLabels:
-    """What a network said of a frame, and how it came to it.
+class Prediction:
+    """The labels of a frame, and how they were made.
 
     Attributes:
         labels: (H, W) uint8 class ids, 255 = unlabelled.
@@ -41,10 +40,10 @@ class GivenLabels:
         memory_frames: past frames that it used.
         reset_reason: why the memory was emptied before the frame; None if it was continued.
         stages_ms: milliseconds by stage, ``total`` last.
-        age_ms: from due frame to labels, when paced; else None.
-        image: (H, W, 3) uint8 RGB that the network got; None if it is the frame's own.
+        age_ms: milliseconds from due frame to labels; None unless paced.
+        image: (H, W, 3) uint8 RGB input of the network; None if it is the frame's own.
         labels_without_memory: (H, W) uint8 class ids of the same frame with its full memory
-            withheld; None where that was not computed.
+            withheld; None if not computed.
     """
 
     labels: Labels
@@ -59,11 +58,11 @@ class GivenLabels:
 
 @dataclass(frozen=True)
 class UnseenFrame:
-    """A frame that was labelled, but whose image cannot be decoded here.
+    """A labelled frame whose image cannot be decoded here.
 
     Attributes:
-        name: as the source calls it.
-        stamp_ns: acquisition time; None where the source has none.
+        name: in the source.
+        stamp_ns: acquisition time; None if the source has none.
     """
 
     name: str
@@ -72,19 +71,19 @@ class UnseenFrame:
 
 @dataclass(frozen=True)
 class _Past:
-    """What is kept of the frame before; labels and truth (H, W) uint8, picture grey."""
+    """The previous frame; labels and ground truth (H, W) uint8, picture grey."""
 
     picture: npt.NDArray[np.uint8]
     labels: Labels
-    truth: Labels | None
+    ground_truth: Labels | None
 
 
 class Scorer:
-    """Counts, frame by frame; what it keeps does not grow with the frames but for their records.
+    """Adds up counts frame by frame; only the records of the frames grow with their number.
 
     Args:
-        class_map: of the true labels and the given ones.
-        worst: how many of the worst frames are kept as pictures.
+        class_map: of ground truth and predictions.
+        worst: number of the worst frames that are kept as pictures.
         paced: whether `newest` will be called.
     """
 
@@ -108,12 +107,12 @@ class Scorer:
         self._past: _Past | None = None
 
     def start(self, video: str, dropped: int = 0, waited: float = 0.0) -> None:
-        """Begin another video.
+        """Start another video.
 
         Args:
             video: its name.
-            dropped: frames of it that will not come, for a newer one was there.
-            waited: seconds that its clock stood still.
+            dropped: its frames that were superseded by a newer one.
+            waited: seconds for which its clock stood still.
         """
         self._video, self._past = video, None
         self._dropped[video], self._refused[video] = dropped, 0
@@ -124,63 +123,72 @@ class Scorer:
         self._refused[self._video] += 1
 
     def add(
-        self, index: int, frame: Frame | UnseenFrame, given: GivenLabels, truth: Labels | None
+        self,
+        index: int,
+        frame: Frame | UnseenFrame,
+        prediction: Prediction,
+        ground_truth: Labels | None,
     ) -> None:
         """Score the next frame of the video.
 
         Args:
             index: of the frame in its video.
-            frame: the camera image; unseen, its labels alone are scored: no consistency, and no
-                picture if it is one of the worst.
-            given: labels of the image's size.
-            truth: (H, W) uint8 class ids, 255 = ignored; None where there are none.
+            frame: the camera image. An unseen frame has no consistency, and no picture if it is
+                one of the worst.
+            prediction: labels of the image's size.
+            ground_truth: (H, W) uint8 class ids, 255 = ignored; None if not labelled.
         """
         accuracy = iou = None
-        if truth is not None:
-            confusion = self._axis.confusion(truth, given.labels)
-            key = given.path, given.memory_frames
+        if ground_truth is not None:
+            confusion = self._axis.confusion(ground_truth, prediction.labels)
+            key = prediction.path, prediction.memory_frames
             self._confusions[key] = self._confusions.get(key, 0) + confusion
-            self._boundary += boundary_counts(truth, given.labels, self._axis)
+            self._boundary += boundary_counts(ground_truth, prediction.labels, self._axis)
             if confusion.any():
                 accuracy, iou = pixel_accuracy(confusion), mean_iou(confusion)
-                if given.labels_without_memory is not None:
-                    self._withhold(given.labels, given.labels_without_memory, truth, confusion)
+                if prediction.labels_without_memory is not None:
+                    self._withhold(
+                        prediction.labels,
+                        prediction.labels_without_memory,
+                        ground_truth,
+                        confusion,
+                    )
         record = FrameRecord(
             video=self._video,
             index=index,
             name=frame.name,
             stamp_ns=frame.stamp_ns,
-            path=given.path,
-            memory_frames=given.memory_frames,
-            reset_reason=given.reset_reason and given.reset_reason.value,
+            path=prediction.path,
+            memory_frames=prediction.memory_frames,
+            reset_reason=prediction.reset_reason and prediction.reset_reason.value,
             pixel_accuracy=accuracy,
             mean_iou=iou,
-            consistency=self._compare(frame, given, truth),
-            stages_ms=given.stages_ms,
-            age_ms=given.age_ms,
+            consistency=self._compare(frame, prediction, ground_truth),
+            stages_ms=prediction.stages_ms,
+            age_ms=prediction.age_ms,
         )
         self._records.append(record)
-        if truth is not None and iou is not None and not isinstance(frame, UnseenFrame):
-            image = frame.image if given.image is None else given.image
-            self._worst.offer(record, image, truth, given.labels)
+        if ground_truth is not None and iou is not None and not isinstance(frame, UnseenFrame):
+            image = frame.image if prediction.image is None else prediction.image
+            self._worst.offer(record, image, ground_truth, prediction.labels)
 
-    def newest(self, labels: Labels, truth: Labels) -> None:
+    def newest(self, labels: Labels, ground_truth: Labels) -> None:
         """Count the newest labels at the moment when a frame was due.
 
         Args:
             labels: (H, W) uint8 class ids of an earlier frame.
-            truth: (H, W) uint8 class ids of the frame.
+            ground_truth: (H, W) uint8 class ids of the frame.
         """
-        # After a change of the camera's size the labels of before tell nothing of this view.
-        if self._available is not None and labels.shape == truth.shape:
-            self._available += self._axis.confusion(truth, labels)
+        # Labels from before a change of the camera's size show another view.
+        if self._available is not None and labels.shape == ground_truth.shape:
+            self._available += self._axis.confusion(ground_truth, labels)
 
     def evaluation(self, setting: Setting, seconds: float) -> Evaluation:
-        """Give what was measured.
+        """Return the counts and records.
 
         Args:
-            setting: what was evaluated, on what.
-            seconds: that it took.
+            setting: network, source and machine.
+            seconds: duration of the run.
         """
         return Evaluation(
             setting=setting,
@@ -198,42 +206,44 @@ class Scorer:
             withheld_memory=self._withheld,
         )
 
-    def _withhold(self, labels: Labels, without: Labels, truth: Labels, confusion: Counts) -> None:
-        """Count what a labelled frame loses without its memory."""
+    def _withhold(
+        self, labels: Labels, without: Labels, ground_truth: Labels, confusion: Counts
+    ) -> None:
+        """Count the effect of withholding the memory on a labelled frame."""
         frame = WithheldMemory(
             frames=1,
             used=confusion,
-            withheld=self._axis.confusion(truth, without),
+            withheld=self._axis.confusion(ground_truth, without),
             pixels=labels.size,
             changed=int(np.count_nonzero(labels != without)),
         )
-        self._withheld = add_withheld([self._withheld, frame])
+        self._withheld = frame if self._withheld is None else self._withheld + frame
 
     def _compare(
-        self, frame: Frame | UnseenFrame, given: GivenLabels, truth: Labels | None
+        self, frame: Frame | UnseenFrame, prediction: Prediction, ground_truth: Labels | None
     ) -> float | None:
-        """Compare with the frame before; None where the view is another."""
+        """Return the consistency with the previous frame; None if the view is another."""
         past, self._past = self._past, None
         if isinstance(frame, UnseenFrame):
             return None
-        self._past = _Past(grey(frame.image), given.labels, truth)
-        if past is None or given.reset_reason is not None:
+        self._past = _Past(grey(frame.image), prediction.labels, ground_truth)
+        if past is None or prediction.reset_reason is not None:
             return None
         motion = Motion(past.picture, self._past.picture)
         carried, in_sight = motion.carry(past.labels)
-        counts = self._axis.agreement(carried[in_sight], given.labels[in_sight])
+        counts = self._axis.agreement(carried[in_sight], prediction.labels[in_sight])
         self._consistency += counts
-        if past.truth is not None and truth is not None:
+        if past.ground_truth is not None and ground_truth is not None:
             if self._truth_consistency is None:
                 self._truth_consistency = np.zeros_like(counts)
-            true = self._axis.agreement(motion.carry(past.truth)[0], truth)
-            # What the truth does not know counts nowhere.
+            true = self._axis.agreement(motion.carry(past.ground_truth)[0], ground_truth)
+            # Pixels without ground truth do not count.
             self._truth_consistency[:-1, :-1] += true[:-1, :-1]
         return agreement(counts) if counts.any() else None
 
 
 def stages_ms(times: StageTimes) -> dict[str, float]:
-    """Give the milliseconds by stage that an evaluation has: no overlay is drawn."""
+    """Return the milliseconds by stage; an evaluation draws no overlay."""
     return {
         "preprocess": times.preprocess,
         "network": times.network,

@@ -24,7 +24,7 @@ def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> No
 
     Args:
         evaluations: one or more.
-        console: where to.
+        console: to print to.
     """
     console.print(_tables(evaluations))
 
@@ -96,7 +96,7 @@ def _add(table: Table, name: str, values: Sequence[str]) -> None:
 
 
 def _text(words: str) -> Text:
-    """Give words that may come from a stranger's file, so that no terminal acts upon them."""
+    """Escape a text that may come from anywhere, so that no terminal acts upon it."""
     return Text(one_line(words, MAX_NAME))
 
 

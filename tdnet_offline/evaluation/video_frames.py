@@ -1,4 +1,4 @@
-"""Frames of a labelled video as a source that a segmenter reads in order."""
+"""Frames of a labelled video as a source, damaged if that is asked for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
 
 @dataclass(frozen=True)
 class VideoFrame(Frame):
-    """A frame of a video as the network gets it.
+    """A frame of a video as input of the network.
 
     Attributes:
         index: of the frame in its video.
@@ -29,15 +29,15 @@ class VideoFrame(Frame):
 
 
 class VideoFrames(FrameSource):
-    """Some frames of a video; one that cannot be read is refused, and the next one comes.
+    """Some frames of a video; a frame that cannot be read is refused.
 
     The damage of a frame depends on the seed, the video's name and the frame's index alone.
 
     Args:
-        video: has the frames.
-        indices: which of them, ascending; each gives one item.
-        on_refused: called for each that is refused.
-        damage: done to each image.
+        video: the video.
+        indices: of the frames, ascending; each yields one item.
+        on_refused: called for each refused frame.
+        damage: of each image.
         seed: of the damage, from 0.
     """
 
@@ -56,10 +56,10 @@ class VideoFrames(FrameSource):
         self.frame_rate = video.frame_rate
 
     def __iter__(self) -> Iterator[VideoFrame | RefusedFrame]:
-        """Yields the frames, oldest first.
+        """Yield the frames, oldest first.
 
         Raises:
-            OSError: what is at fault is no frame, such as a cache that cannot be written.
+            OSError: not a frame is at fault, but for example a cache that cannot be written.
         """
         for index in self._indices:
             try:
@@ -80,6 +80,6 @@ class VideoFrames(FrameSource):
 
 
 def stable_hash(name: str) -> int:
-    """Map a name to a number from 0, the same one in every process and on every machine."""
+    """Map a name to a number from 0, the same in every process and on every machine."""
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big")

@@ -1,4 +1,4 @@
-"""One video of an evaluation: its frames through the network, its labels to the scorer."""
+"""One video of an evaluation: its frames through the network, their labels to the scorer."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from tdnet_offline.evaluation.memory_control import (
     other_video,
     step_without_memory,
 )
-from tdnet_offline.evaluation.newest_labels import NewestLabels
-from tdnet_offline.evaluation.pacing import PacedRun, run_paced
-from tdnet_offline.evaluation.scorer import GivenLabels, Scorer, stages_ms
+from tdnet_offline.evaluation.paced_run import NewestLabels, PacedRun, run_paced
+from tdnet_offline.evaluation.scorer import Prediction, Scorer, stages_ms
 from tdnet_offline.evaluation.video_frames import VideoFrame, VideoFrames
 from tdnet_offline.frames import Frame, RefusedFrame
 from tdnet_offline.prediction import FrameStep, SegmentedFrame, segment_frames, step
@@ -30,7 +29,7 @@ _OPTIONS = OutputOptions(confidence=False)
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What all videos of a run have in common; see `tdnet_offline.evaluation.evaluating`."""
+    """Options of all videos of a run; see `tdnet_offline.evaluation.runner`."""
 
     memory: MemoryMode
     damage: Damage
@@ -45,9 +44,9 @@ class VideoRun:
     """One video through the network.
 
     Args:
-        videos: all of the data set.
+        videos: of the data set.
         number: of the video among them.
-        first: index of the frame to begin with; labels before it are not left out.
+        first: index of the first frame, unless a labelled frame is earlier.
         segmenter: the network.
         options: of the run.
     """
@@ -75,13 +74,13 @@ class VideoRun:
             if isinstance(item, RefusedFrame):
                 scorer.refuse()
             else:
-                given = item.given(stages_ms(item.segmented.result.times))
-                scorer.add(index, item.camera_frame, given, self._ground_truth(index))
+                prediction = item.prediction(stages_ms(item.segmented.result.times))
+                scorer.add(index, item.camera_frame, prediction, self._ground_truth(index))
             self._options.on_frame()
         self._count_end(scorer)
 
     def score_paced(self, scorer: Scorer) -> None:
-        """Score what the network got to in real time, and what an application saw meanwhile."""
+        """Score the frames segmented in real time, and the newest labels at each due frame."""
         paced = self._play()
         refused = len(self._indices) - len(paced.due)
         scorer.start(self._video.name, len(paced.due) - len(paced.segmented), paced.waited)
@@ -102,14 +101,14 @@ class VideoRun:
                     scorer.refuse()
                 else:
                     age = (frame.done - paced.due[number]) * 1e3
-                    given = item.given(stages_ms(frame.times), age)
-                    scorer.add(index, item.camera_frame, given, ground_truth)
-                    newest.add(frame.done, given.labels)
+                    prediction = item.prediction(stages_ms(frame.times), age)
+                    scorer.add(index, item.camera_frame, prediction, ground_truth)
+                    newest.add(frame.done, prediction.labels)
             self._options.on_frame()
         self._count_end(scorer)
 
     def _count_end(self, scorer: Scorer) -> None:
-        """Count what is missing at the end of a damaged recording: it has no number any more."""
+        """Count the frames behind the damage of a recording as one refused frame."""
         if self._video.damage is not None:
             self._options.on_refused(
                 RefusedFrame(f"the end of {self._video.name}", self._video.damage)
@@ -117,7 +116,7 @@ class VideoRun:
             scorer.refuse()
 
     def _play(self) -> PacedRun:
-        # The time of a frame does not depend on whose past the memory holds.
+        # Timing does not depend on the content of the memory: foreign is timed like full.
         without = self._options.memory == "none"
         return run_paced(
             self._source(self._video, self._indices, self._options.on_refused),
@@ -144,7 +143,7 @@ class VideoRun:
                 yield index, _ScoredFrame(item)
 
     def _frame_step(self, indices: Sequence[int]) -> FrameStep:
-        """Choose the memory that frames are segmented with."""
+        """Return the step for the memory that frames are segmented with."""
         if self._options.memory == "none":
             return step_without_memory
         if self._other is not None:
@@ -173,7 +172,7 @@ class _ScoredFrame:
 
     Attributes:
         segmented: with its memory.
-        without_memory: labels without its memory, where they were computed.
+        without_memory: labels without its memory; None if not computed.
     """
 
     segmented: SegmentedFrame
@@ -181,13 +180,13 @@ class _ScoredFrame:
 
     @property
     def camera_frame(self) -> Frame:
-        """The frame without damage."""
+        """The undamaged frame."""
         frame = self.segmented.frame
         return replace(frame, image=frame.undamaged) if isinstance(frame, VideoFrame) else frame
 
-    def given(self, times: Mapping[str, float], age_ms: float | None = None) -> GivenLabels:
+    def prediction(self, times: Mapping[str, float], age_ms: float | None = None) -> Prediction:
         result = self.segmented.result
-        return GivenLabels(
+        return Prediction(
             labels=result.labels,
             path=result.path,
             memory_frames=result.memory_frames,

@@ -1,4 +1,4 @@
-"""The frames that went worst, kept as pictures: a few, however long the video."""
+"""A fixed number of frames with the lowest IoU, kept as pictures."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from tdnet_offline.evaluation.result import FrameRecord, WorstFrame
 from tdnet_offline.writers.atomic_files import replacing
 
 SPACING = 10
-"""Of so many frames, the first ones of a video, the next ones and so on, at most one is kept:
-they look alike. Which one does not depend on the order in which they come, nor on what was
-measured elsewhere."""
+"""At most one of so many successive frames is kept (0 to 9, 10 to 19 ...): they look alike. The
+choice does not depend on the order in which frames are offered, nor on other processes."""
 PICTURE_SIDE = 960
 """Longest side of a kept picture in pixels."""
 _ENDINGS = ("image.jpg", "truth.png", "prediction.png")
 
 
 class WorstFrames:
-    """Keeps the frames with the lowest mean IoU; the same ones in whatever order they come.
+    """Keeps the frames with the lowest mean IoU, in whatever order they are offered.
 
     Args:
-        count: how many.
+        count: number of frames.
         class_map: colours of the labels.
     """
 
@@ -37,14 +36,18 @@ class WorstFrames:
         self._kept: list[WorstFrame] = []
 
     def offer(
-        self, record: FrameRecord, image: npt.NDArray[np.uint8], truth: Labels, labels: Labels
+        self,
+        record: FrameRecord,
+        image: npt.NDArray[np.uint8],
+        ground_truth: Labels,
+        labels: Labels,
     ) -> None:
         """Keep a frame if it is among the worst so far.
 
         Args:
-            record: of the frame; with its mean IoU.
+            record: of the frame, with its mean IoU.
             image: (H, W, 3) uint8 RGB.
-            truth: (H, W) uint8 class ids.
+            ground_truth: (H, W) uint8 class ids.
             labels: (H, W) uint8 class ids.
         """
         full = len(self._kept) >= self._count
@@ -53,19 +56,19 @@ class WorstFrames:
         frame = WorstFrame(
             record,
             _encoded(image, ".jpg"),
-            _encoded(self._colors[truth], ".png"),
+            _encoded(self._colors[ground_truth], ".png"),
             _encoded(self._colors[labels], ".png"),
         )
         self._kept = worst_of([*self._kept, frame], self._count)
 
     @property
     def frames(self) -> tuple[WorstFrame, ...]:
-        """What is kept, lowest IoU first."""
+        """The kept frames, lowest IoU first."""
         return tuple(self._kept)
 
 
 def worst_of(frames: Iterable[WorstFrame], count: int) -> list[WorstFrame]:
-    """Choose the frames with the lowest IoU, lowest first, one of each `SPACING`."""
+    """Return the frames with the lowest IoU, lowest first, one of each `SPACING`."""
     chosen: dict[tuple[str, int], WorstFrame] = {}
     for frame in sorted(frames, key=lambda frame: _order(frame.record)):
         chosen.setdefault((frame.record.video, frame.record.index // SPACING), frame)
@@ -75,10 +78,10 @@ def worst_of(frames: Iterable[WorstFrame], count: int) -> list[WorstFrame]:
 def write_worst_frames(frames: Sequence[WorstFrame], directory: Path) -> None:
     """Write ``1_image.jpg``, ``1_truth.png``, ``1_prediction.png`` ..., the worst as number 1.
 
-    Those of an earlier run that had more are removed.
+    Further pictures of an earlier run are removed.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: a picture cannot be written.
     """
     for number, frame in enumerate(frames, start=1):
         pictures = (frame.image, frame.truth, frame.prediction)
@@ -101,7 +104,7 @@ def _encoded(picture: npt.NDArray[np.uint8], suffix: str) -> bytes:
     height, width = picture.shape[:2]
     scale = PICTURE_SIDE / max(height, width)
     if scale < 1:
-        # Mixed colours would be of no class.
+        # A mixture of class colours is not a class.
         way = cv2.INTER_AREA if suffix == ".jpg" else cv2.INTER_NEAREST
         size = max(1, round(width * scale)), max(1, round(height * scale))
         picture = np.asarray(cv2.resize(picture, size, interpolation=way), np.uint8)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tdnet import __version__
-from tdnet_offline.evaluation.comparability import comparison_warning
-from tdnet_offline.evaluation.result import Evaluation
+from tdnet_offline.evaluation.result import Evaluation, comparison_warning
 from tdnet_offline.report.breakdown import (
     class_table,
     memory_table,

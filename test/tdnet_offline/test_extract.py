@@ -76,7 +76,7 @@ def test_refused_frames_do_not_stop_it(tmp_path: Path, capsys: pytest.CaptureFix
         (["none.mp4", "out"], "tdnet: none.mp4: no such file or folder"),
         (["in", "out", "--name", "frame"], "tdnet extract: .*'frame' is not a file name with one"),
         (["in", "out", "--name", "../%d"], "tdnet extract: .*'../%d' is not a file name"),
-        (["in", "out", "--size", "0", "9"], "tdnet extract: .*'0' is not a number of pixels"),
+        (["in", "out", "--size", "0", "9"], "tdnet extract: .*'0' is not a whole number from 1"),
         (["in", "out", "--every", "0"], "tdnet extract: .*'0' is not a number of seconds above 0"),
         (["in", "out", "--every", "1", "--before", "-1"], "tdnet extract: .*--before"),
         (["in", "out", "--before", "3"], "tdnet: --before .* give --every too"),

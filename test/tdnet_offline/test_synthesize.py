@@ -100,8 +100,8 @@ def test_what_is_there_is_not_overwritten(
     [
         pytest.param([], "required: --format", id="no format"),
         pytest.param(["--format", "mp4"], "invalid choice: 'mp4'", id="unknown format"),
-        pytest.param(["--format", "bag", "--frames", "0"], "whole number above 0", id="no frames"),
-        pytest.param(["--format", "bag", "--frames", "x"], "whole number above 0", id="a word"),
+        pytest.param(["--format", "bag", "--frames", "0"], "whole number from 1", id="no frames"),
+        pytest.param(["--format", "bag", "--frames", "x"], "whole number from 1", id="a word"),
         pytest.param(["--format", "bag", "--size", "8", "96"], "from 32 to 4096", id="too small"),
         pytest.param(["--format", "bag", "--rate", "nan"], "not a rate", id="no rate"),
         pytest.param(["--format", "bag", "--storage", "x"], "invalid choice: 'x'", id="storage"),

@@ -16,9 +16,8 @@ from tdnet.continuity import ResetReason
 from tdnet_offline import provenance
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.confusion import Labels
-from tdnet_offline.evaluation.result import Evaluation, Setting
-from tdnet_offline.evaluation.scorer import GivenLabels, Scorer, UnseenFrame
-from tdnet_offline.evaluation.setting import PACKAGED
+from tdnet_offline.evaluation.result import PACKAGED, Evaluation, Setting
+from tdnet_offline.evaluation.scorer import Prediction, Scorer, UnseenFrame
 from tdnet_offline.frames import Frame
 from tools.demo.measures import FrameTotals
 from tools.demo.node_under_test import NodeUnderTest
@@ -119,8 +118,8 @@ def _has_ground_truth_ids(class_map: ClassMap) -> bool:
     return names[0] == names[1]
 
 
-def _given(labels: Labels, status: FrameStatus) -> GivenLabels:
-    return GivenLabels(
+def _given(labels: Labels, status: FrameStatus) -> Prediction:
+    return Prediction(
         labels=labels,
         path=status.path,
         memory_frames=status.memory_frames,

@@ -14,7 +14,7 @@ import torch
 from tdnet import ClassMap
 from tdnet.overlay.legend import legend_image
 from tdnet.overlay.renderer import OverlayRenderer
-from tdnet_offline.evaluation.json_file import save_evaluation
+from tdnet_offline.evaluation.evaluation_file import save_evaluation
 from tdnet_offline.evaluation.result import Evaluation
 from tdnet_offline.report import write_report
 from tdnet_offline.writers.video import VideoWriter

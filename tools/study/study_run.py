@@ -13,8 +13,8 @@ from tdnet.segmenter import StreamingSegmenter
 from tdnet_offline.damage import Damage
 from tdnet_offline.datasets import open_dataset
 from tdnet_offline.datasets.video import Dataset
-from tdnet_offline.evaluation.evaluating import evaluate
 from tdnet_offline.evaluation.metrics import agreement, mean_iou, total_confusion
+from tdnet_offline.evaluation.runner import evaluate
 from tdnet_offline.provenance import git_commit, hardware, versions
 from tdnet_offline.training.configuration import TrainingRecipe
 from tdnet_offline.training.learner import untied_network

@@ -34,8 +34,8 @@ from tdnet_offline.benchmark.result import FailedRun, Setting
 from tdnet_offline.benchmark.running import run_jobs
 from tdnet_offline.benchmark.weights import find_weights, random_network
 from tdnet_offline.datasets import open_dataset
-from tdnet_offline.evaluation.evaluating import evaluate
 from tdnet_offline.evaluation.metrics import mean_iou, total_confusion
+from tdnet_offline.evaluation.runner import evaluate
 
 CPU = torch.device("cpu")
 SIZE = (65, 129)

@@ -16,7 +16,7 @@ from support.media import damage_bag, drive, folder_of, raw_message, write_bag
 from tdnet import ClassMap
 from tdnet_offline.command import main
 from tdnet_offline.evaluation import metrics
-from tdnet_offline.evaluation.json_file import load_evaluation
+from tdnet_offline.evaluation.evaluation_file import load_evaluation
 
 STREET = "street:40@64x96,frames=5"
 SECOND = 10**9

@@ -21,8 +21,8 @@ from tdnet.network.base import StreamingNetwork
 from tdnet.variants import get_variant
 from tdnet_offline.damage import Damage
 from tdnet_offline.evaluation import metrics
-from tdnet_offline.evaluation.evaluating import evaluate
 from tdnet_offline.evaluation.result import Evaluation
+from tdnet_offline.evaluation.runner import evaluate
 from tdnet_offline.evaluation.video_frames import VideoFrame, VideoFrames
 
 SECOND = 10**9
@@ -124,7 +124,7 @@ def test_foreign_fills_as_the_own_memory_does(segmenter: StreamingSegmenter) -> 
 @pytest.mark.parametrize(
     ("videos", "message"),
     [
-        ([MemoryVideo("a", drive(4))], "memory of another video, and the source has 1 with frame"),
+        ([MemoryVideo("a", drive(4))], "needs another video, and the source has 1 with frames"),
         ([MemoryVideo("a", drive(4)), MemoryVideo("b", [])], "the source has 1 with frames"),
         ([MemoryVideo(name, drive(1)) for name in "abc"], "every video .* is a single frame"),
         (

@@ -11,8 +11,8 @@ from support.html_page import HtmlPage, tile
 
 from tdnet import SegmenterSettings
 from tdnet_offline.datasets import open_dataset
-from tdnet_offline.evaluation.evaluating import evaluate
 from tdnet_offline.evaluation.result import Evaluation, WithheldMemory
+from tdnet_offline.evaluation.runner import evaluate
 from tdnet_offline.report import write_report
 
 

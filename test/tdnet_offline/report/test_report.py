@@ -15,8 +15,8 @@ from tdnet import SegmenterSettings
 from tdnet.errors import InputError
 from tdnet_offline.datasets import open_dataset
 from tdnet_offline.evaluation import metrics
-from tdnet_offline.evaluation.evaluating import Mode, evaluate
 from tdnet_offline.evaluation.result import Evaluation
+from tdnet_offline.evaluation.runner import Mode, evaluate
 from tdnet_offline.report import write_report
 from tdnet_offline.report.timeline import MAX_POINTS
 

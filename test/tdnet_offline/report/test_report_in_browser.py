@@ -12,8 +12,8 @@ from support import browser
 
 from tdnet import SegmenterSettings
 from tdnet_offline.datasets import open_dataset
-from tdnet_offline.evaluation.evaluating import evaluate
 from tdnet_offline.evaluation.result import Evaluation
+from tdnet_offline.evaluation.runner import evaluate
 from tdnet_offline.report import write_report
 
 pytestmark = pytest.mark.skipif(not browser.PATH, reason="needs Chromium: install it")

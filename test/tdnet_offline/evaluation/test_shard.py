@@ -22,10 +22,9 @@ from support.videos import MemoryVideo, dataset_of
 
 from tdnet import ClassMap, StreamingSegmenter
 from tdnet_offline.command import main
-from tdnet_offline.evaluation.evaluating import evaluate
-from tdnet_offline.evaluation.json_file import load_evaluation
-from tdnet_offline.evaluation.merging import merge
-from tdnet_offline.evaluation.sharding import Shard
+from tdnet_offline.evaluation.evaluation_file import load_evaluation
+from tdnet_offline.evaluation.runner import evaluate, merge
+from tdnet_offline.evaluation.shard import Shard
 
 STREET = "street:40-42@64x96,frames=4"
 

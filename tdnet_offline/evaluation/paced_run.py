@@ -1,9 +1,10 @@
-"""Plays a video in real time to one inference thread: the newest frame wins, as on the robot."""
+"""A video in real time through one inference thread: the newest frame wins, as on the robot."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -14,13 +15,14 @@ from tdnet.errors import InputError
 from tdnet.frames.postprocess import OutputOptions
 from tdnet.mailbox import Mailbox
 from tdnet.segmenter import StreamingSegmenter
+from tdnet_offline.evaluation.confusion import Labels
 from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
 from tdnet_offline.prediction import FrameStep, step
 
 MAX_WAIT = 2.0
 """Longest time in seconds from one frame to the next; longer gaps of a recording are cut."""
 MAX_TIMELESS = 20
-"""So many frames may come before one whose stamp is later than that of the frame before it."""
+"""Frames at the start of a video that may have no later stamp than the frame before."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class PacedFrame:
     """A frame that was segmented in real time.
 
     Attributes:
-        done: when its labels were there, in seconds since the first frame was due.
+        done: time of its labels, in seconds since the first frame was due.
         times: milliseconds by stage.
     """
 
@@ -38,13 +40,13 @@ class PacedFrame:
 
 @dataclass(frozen=True)
 class PacedRun:
-    """What became of each frame of a video; keys are numbers of frames in their source.
+    """The outcome of each frame of a video, by number in its source.
 
     Attributes:
-        due: when the frames arrived, in seconds since the first one; none for refused ones.
-        segmented: those that the network got to.
-        waited: seconds that the clock stood still, because reading the source took longer than
-            the camera that recorded it.
+        due: arrival of each readable frame, in seconds since the first one.
+        segmented: the frames that were not superseded.
+        waited: seconds for which the clock stood still because reading the source took longer
+            than the camera that recorded it.
     """
 
     due: dict[int, float]
@@ -53,7 +55,7 @@ class PacedRun:
 
 
 class _Schedule:
-    """Says when frames are due, by their stamps; waits for a source that is late."""
+    """Due times of frames by their stamps; the clock waits for a source that is late."""
 
     def __init__(self) -> None:
         self.waited = 0.0
@@ -64,10 +66,10 @@ class _Schedule:
         self._has_pace = False
 
     def wait_for(self, frame: Frame) -> float:
-        """Wait until a frame that has been read is due; return when that is.
+        """Wait until a frame that has been read is due; return the due time.
 
         Raises:
-            InputError: it has no stamp, or the stamps of many frames have no order of time.
+            InputError: the frame has no stamp, or the stamps of many frames never increase.
         """
         stamp_ns = _stamp(frame)
         self._frames += 1
@@ -77,7 +79,7 @@ class _Schedule:
         else:
             elapsed = (stamp_ns - self._stamp) / 1e9
             self._has_pace |= elapsed > 0
-            # A stamp that goes back, such as of a bag that loops, tells nothing of the time.
+            # A stamp that goes back, as in a bag that loops, has no duration.
             self._step = min(elapsed, MAX_WAIT) if elapsed >= 0 else self._step
             due = self._due + self._step
             late = max(0.0, now - due)
@@ -90,7 +92,7 @@ class _Schedule:
         return self._due - self._start
 
     def check(self, last: Frame) -> None:
-        """Check that there was a pace, when a frame is the last of several.
+        """Check that the stamps of several frames have increased.
 
         Raises:
             InputError: no stamp was later than that of the frame before it.
@@ -113,19 +115,19 @@ def run_paced(
     on_frame: Callable[[], None] = lambda: None,
     frame_step: FrameStep = step,
 ) -> PacedRun:
-    """Play a source by the stamps of its frames, and segment what one thread gets to.
+    """Play a source by the stamps of its frames; segment the newest frame in one thread.
 
     Args:
         source: its frames have stamps.
         segmenter: the network; a stream of its own serves the source.
-        options: what is computed of each frame.
+        options: outputs of each frame.
         policy: decides before which frames the memory is emptied.
         on_frame: called for each frame of the source.
         frame_step: segments one frame.
 
     Raises:
-        InputError: a frame has no stamp, or all have the same, or one is none that the network
-            takes.
+        InputError: a frame has no stamp, all stamps are equal, or the network does not take a
+            frame.
         DeviceError: the device failed.
     """
     segmenter.warm_up()
@@ -185,3 +187,29 @@ def _stamp(frame: Frame) -> int:
             "every frame"
         )
     return frame.stamp_ns
+
+
+class NewestLabels:
+    """The labels of one paced video by the time from which they were available.
+
+    Labels are added in the order of their frames, queries come in the order of time. A query
+    discards labels older than its result: queried at every frame, a few labels are held.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[float, Labels]] = deque()
+        self._newest: Labels | None = None
+
+    def __len__(self) -> int:
+        """Return the number of labels that are held."""
+        return len(self._waiting) + (self._newest is not None)
+
+    def add(self, moment: float, labels: Labels) -> None:
+        """Add labels (H, W) and the time in seconds from which they were available."""
+        self._waiting.append((moment, labels))
+
+    def at(self, moment: float) -> Labels | None:
+        """Return the newest labels at a time; None if there were none yet."""
+        while self._waiting and self._waiting[0][0] <= moment:
+            self._newest = self._waiting.popleft()[1]
+        return self._newest

@@ -17,10 +17,15 @@ from tdnet import ContinuityPolicy, OutputOptions, SegmenterSettings, StreamingS
 from tdnet.errors import InputError
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.confusion import ClassAxis
-from tdnet_offline.evaluation.evaluating import evaluate
-from tdnet_offline.evaluation.newest_labels import NewestLabels
-from tdnet_offline.evaluation.pacing import MAX_TIMELESS, MAX_WAIT, PacedRun, run_paced
+from tdnet_offline.evaluation.paced_run import (
+    MAX_TIMELESS,
+    MAX_WAIT,
+    NewestLabels,
+    PacedRun,
+    run_paced,
+)
 from tdnet_offline.evaluation.result import Evaluation
+from tdnet_offline.evaluation.runner import evaluate
 from tdnet_offline.evaluation.video_frames import VideoFrames
 from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
 
@@ -225,3 +230,21 @@ def test_refused_frames_are_neither_dropped_nor_due(segmenter: StreamingSegmente
     assert evaluation.refused == {"v": 1}
     assert len(evaluation.frames) + evaluation.dropped["v"] == 3
     assert 2 not in counted(evaluation)
+
+
+def single(value: int) -> np.ndarray:
+    return np.full((1, 1), value, np.uint8)
+
+
+def test_labels_count_from_the_moment_when_they_are_there() -> None:
+    newest = NewestLabels()
+    assert newest.at(0.0) is None
+    newest.add(0.3, single(1))
+    assert newest.at(0.2) is None
+    assert newest.at(0.3) == 1
+    newest.add(0.6, single(2))
+    newest.add(0.7, single(3))
+    assert newest.at(0.5) == 1
+    assert newest.at(0.65) == 2
+    assert newest.at(9.0) == 3
+    assert newest.at(9.5) == 3

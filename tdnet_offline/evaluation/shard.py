@@ -1,4 +1,4 @@
-"""Shares videos among the processes that `torchrun` started, and gathers what they measured."""
+"""The share of one process in an evaluation that `torchrun` runs in several processes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tdnet.errors import InputError, TdnetError
 Item = TypeVar("Item")
 
 
-class ToldElsewhere(TdnetError):
-    """An error that ends this process too, and that another one tells the user."""
+class ReportedElsewhere(TdnetError):
+    """An error that ends this process, and that another process reports to the user."""
 
 
 _PATIENCE = timedelta(days=30)
-"""Processes wait for the slowest one; torchrun ends them all where one dies."""
+"""Processes wait for the slowest one; torchrun ends all of them if one dies."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Shard:
 
     Attributes:
         rank: its number, from 0.
-        processes: how many there are.
+        processes: number of processes.
     """
 
     rank: int = 0
     processes: int = 1
 
     def share(self, sizes: Sequence[int]) -> list[int]:
-        """Choose this process' share of some pieces of work, ascending.
+        """Return this process' share of pieces of work, ascending.
 
         Every piece is in the share of one process; the shares are about equally large.
 
@@ -55,11 +55,11 @@ class Shard:
         return sorted(own)
 
     def gather(self, item: Item) -> list[Item]:
-        """Give the items of all processes, in the order of their ranks, to each of them.
+        """Return the items of all processes, in the order of their ranks, to each of them.
 
         Raises:
-            InputError: some other process has ended, and this is the first one.
-            ToldElsewhere: the same, and it is not.
+            InputError: another process has ended, and this is the first one.
+            ReportedElsewhere: another process has ended, and this is not the first one.
         """
         if self.processes == 1:
             return [item]
@@ -67,23 +67,23 @@ class Shard:
         try:
             dist.all_gather_object(items, item)
         except RuntimeError as error:
-            raise self._told(
+            raise self._shared_error(
                 f"one of the {self.processes} processes has ended before its share was done; its "
                 "own last line, or the system's log, says why"
             ) from error
         return [found for found in items if found is not None]
 
-    def _told(self, reason: str) -> TdnetError:
-        """Of what concerns all processes the first one tells."""
-        return ToldElsewhere(reason) if self.rank else InputError(reason)
+    def _shared_error(self, reason: str) -> TdnetError:
+        """Return an error of all processes, which the first one reports."""
+        return ReportedElsewhere(reason) if self.rank else InputError(reason)
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Run a block that all processes run, and end it in all of them where one has an error.
+        """Run a block in all processes; if one of them has an error, all of them raise one.
 
         Raises:
-            InputError: some other process had an error, and this is the first one.
-            ToldElsewhere: some process had an error, and this is not the first one.
+            InputError: another process had an error, and this is the first one.
+            ReportedElsewhere: a process had an error, and this is not the first one.
         """
         if self.processes == 1:
             yield
@@ -93,13 +93,13 @@ class Shard:
             yield
         except (TdnetError, OSError) as raised:
             error = raised
-        # An error without a word is one too.
+        # An error may have no message.
         text = None if error is None else str(error) or type(error).__name__
-        errors = [told for (told,) in self.gather((text,)) if told is not None]
+        errors = [found for (found,) in self.gather((text,)) if found is not None]
         if error is not None and not self.rank:
             raise error
         if errors:
-            raise self._told(errors[0]) from error
+            raise self._shared_error(errors[0]) from error
 
 
 ALONE = Shard()
@@ -110,7 +110,7 @@ ALONE = Shard()
 def join_processes() -> Iterator[Shard]:
     """Join the other processes of a run by `torchrun`; alone without it.
 
-    Each process takes the GPU of its number on its machine, where there are any.
+    Each process uses the GPU of its local rank, if the machine has GPUs.
 
     Raises:
         InputError: torchrun's variables are set, but the other processes cannot be reached.
@@ -126,7 +126,7 @@ def join_processes() -> Iterator[Shard]:
         local = int(os.environ.get("LOCAL_RANK", "0"))
         torch.cuda.set_device(local % torch.cuda.device_count())
     try:
-        # What is gathered lies in the host's memory: no GPU is asked, of any kind.
+        # Gloo gathers in CPU memory, so that it works without GPUs.
         dist.init_process_group("gloo", timeout=_PATIENCE)
     except (ValueError, RuntimeError) as error:
         raise InputError(

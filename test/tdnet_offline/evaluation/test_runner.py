@@ -17,9 +17,9 @@ from tdnet.continuity import ResetReason
 from tdnet.errors import InputError
 from tdnet_offline.datasets import LabelledVideo, open_dataset
 from tdnet_offline.evaluation import metrics
-from tdnet_offline.evaluation.evaluating import Mode, evaluate
-from tdnet_offline.evaluation.pooling import pooled
-from tdnet_offline.evaluation.scorer import GivenLabels, Scorer, UnseenFrame
+from tdnet_offline.evaluation.runner import Mode, evaluate
+from tdnet_offline.evaluation.scorer import Prediction, Scorer, UnseenFrame
+from tdnet_offline.evaluation.sources import pool
 from tdnet_offline.frames import Frame, RefusedFrame
 
 CLASSES = 19
@@ -128,7 +128,7 @@ def scored(frames: list[Frame | UnseenFrame], labels: list[np.ndarray]) -> Score
     scorer.start("v")
     truth = np.zeros_like(labels[0])
     for index, (frame, given) in enumerate(zip(frames, labels, strict=True)):
-        scorer.add(index, frame, GivenLabels(given, 0, 0, None, {"total": 1.0}), truth)
+        scorer.add(index, frame, Prediction(given, 0, 0, None, {"total": 1.0}), truth)
     return scorer
 
 
@@ -236,7 +236,7 @@ def test_several_data_sets_count_together(segmenter: StreamingSegmenter) -> None
     truth = {2: noisy(labels_of(segmenter, images)[2], 1)}
     one = dataset_of(MemoryVideo("v", images, truth))
     other = dataset_of(MemoryVideo("w", images[::-1], truth), root="there")
-    together = evaluate(pooled([one, other]), segmenter)
+    together = evaluate(pool([one, other]), segmenter)
     parts = [evaluate(dataset, segmenter) for dataset in (one, other)]
     np.testing.assert_array_equal(
         metrics.total_confusion(together), sum(metrics.total_confusion(part) for part in parts)
@@ -248,10 +248,10 @@ def test_several_data_sets_count_together(segmenter: StreamingSegmenter) -> None
 def test_videos_of_one_name_are_told_apart() -> None:
     video = MemoryVideo("v", drive(1))
     one, other = dataset_of(video), dataset_of(video, root="there")
-    names = [video.name for video in pooled([one, other]).videos]
+    names = [video.name for video in pool([one, other]).videos]
     assert names == ["memory:here/v", "memory:there/v"]
     with pytest.raises(InputError, match="memory:here is given twice"):
-        pooled([one, one])
+        pool([one, one])
 
 
 def test_a_video_under_another_name_keeps_all_else(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_a_video_under_another_name_keeps_all_else(tmp_path: Path) -> None:
     (video,) = dataset.videos
     video.breaks, video.unused, video.damage = [2], ["a label"], "cut off"
     video.also_expected = [tmp_path / "missing.png"]
-    renamed, _ = pooled([dataset, dataset_of(MemoryVideo("v", drive(1)))]).videos
+    renamed, _ = pool([dataset, dataset_of(MemoryVideo("v", drive(1)))]).videos
     fields = set(LabelledVideo.__annotations__) - {"name"}
     assert {f: getattr(renamed, f) for f in fields} == {f: getattr(video, f) for f in fields}
     assert [path.parent for path in renamed.files(1)] == [tmp_path / "frames" / "v"]
@@ -276,9 +276,9 @@ def test_a_video_is_not_counted_twice(tmp_path: Path) -> None:
     streets = [open_dataset(f"street:{seeds}@32x64,frames=1") for seeds in ("1-2", "2-3")]
     for pair in ([folders[0], folders[1]], [folders[0], folders[2]], streets):
         with pytest.raises(InputError, match="is given twice, by .* and by .*once"):
-            pooled(pair)
+            pool(pair)
     others = [streets[0], open_dataset("street:3"), open_dataset("street:2@33x64")]
-    assert len(pooled(others).videos) == 4
+    assert len(pool(others).videos) == 4
 
 
 def test_other_classes_are_refused(segmenter: StreamingSegmenter) -> None:

@@ -1,0 +1,72 @@
+"""Progress of a command on the terminal, and lines about the frames that cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tdnet.errors import one_line
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from tdnet_offline.frames import RefusedFrame
+
+MAX_REPORTED = 20
+"""Refused frames that are named; further ones are only counted."""
+
+
+class Progress:
+    """A progress bar on stderr.
+
+    Attributes:
+        refused: number of refused frames.
+    """
+
+    def __init__(self, bar: Bar, task: TaskID) -> None:
+        self.refused = 0
+        self._bar, self._task = bar, task
+
+    def advance(self) -> None:
+        """Move on by one step."""
+        self._bar.advance(self._task)
+
+    def refuse(self, frame: RefusedFrame) -> None:
+        """Count a frame that cannot be used, and report the first ones with the reason."""
+        self.refused += 1
+        if self.refused <= MAX_REPORTED:
+            self._print(f"tdnet: refused {frame.name}: {frame.reason}")
+        if self.refused == MAX_REPORTED:
+            self._print("tdnet: further refused frames are only counted")
+
+    def _print(self, text: str) -> None:
+        line = one_line(text)
+        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def show_progress(
+    description: str, total: int | None, *, visible: bool = True
+) -> Iterator[Progress]:
+    """Show the progress of a block, if stderr is a terminal.
+
+    Args:
+        description: of the work.
+        total: number of steps; None if unknown.
+        visible: False hides the bar, but not the lines about refused frames.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, disable=not (visible and console.is_terminal)) as bar:
+        yield Progress(bar, bar.add_task(description, total=total))
