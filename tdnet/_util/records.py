@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import lru_cache
 from types import NoneType, UnionType
@@ -27,7 +28,7 @@ from typing import (
     get_type_hints,
 )
 
-from tdnet._util.documents import Document, FieldPath, RecordError, field_name, nearest
+from tdnet._util.documents import Document, FieldPath, RecordError, nearest
 from tdnet.errors import TdnetError, quoted
 
 Record = TypeVar("Record")
@@ -123,14 +124,12 @@ def _read(
     if origin in (Union, UnionType):
         if value is None and NoneType in arguments:
             return None
-        kinds = tuple(kind for kind in arguments if kind is not NoneType)
-        for kind in kinds:
-            try:
+        members = [kind for kind in arguments if kind is not NoneType]
+        if len(members) == 1:
+            return _read(members[0], value, path, document, limits)
+        for kind in members:
+            with suppress(RecordError):
                 return _read(kind, value, path, document, limits)
-            except RecordError as error:
-                # An error inside of the value says more than one about the union.
-                if len(kinds) == 1 and error.field != field_name(path):
-                    raise
     elif origin is tuple and isinstance(value, list):
         kinds = _entry_kinds(arguments, len(value))
         if len(kinds) == len(value) and all(_allows(limit, value) for limit in limits):
