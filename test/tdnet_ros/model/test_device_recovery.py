@@ -175,7 +175,8 @@ class Broken:
         there = replace(built.settings.segmenter, device=device, precision="float16")
         self.settings = replace(built.settings, segmenter=there)
         gone = copy.copy(built.segmenter)
-        gone.device = torch.device(device)
+        gone._backend = copy.copy(gone._backend)
+        gone._backend.device = torch.device(device)
         self.model.active = ActiveModel(gone, there, built.renderer, self.settings)
 
     def request(self) -> None:
