@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tdnet.backends import EXPORT_RUNTIMES
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import WeightsError
 from tdnet.variants import get_variant
@@ -40,7 +41,7 @@ class SegmenterSettings:
             ``auto`` or the precision of the export.
         input_size: height and width of the network input; None: the size that the weights were
             made for, or else the variant's native size.
-        runtime: ``torch``, or for a folder of exported graphs ``onnxruntime`` or ``tensorrt``.
+        runtime: name in `tdnet.backends.RUNTIMES`; all but ``torch`` run exported graphs.
     """
 
     variant: str = "td4-psp18-nano"
@@ -124,7 +125,7 @@ class SegmenterSettings:
         if path.is_dir():
             raise WeightsError(
                 f"{path} is a folder: give a weights file, or for exported graphs set runtime to "
-                "onnxruntime or tensorrt"
+                f"{EXPORT_RUNTIMES}"
             )
         return Checkpoint.open(path)
 

@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tdnet.backends import EXPORT_RUNTIMES
 from tdnet.continuity import DEFAULT_MAX_GAP
 from tdnet.errors import InputError, WeightsError
 from tdnet.settings import SegmenterSettings
@@ -40,7 +41,7 @@ MODEL_OPTIONS: dict[str, dict[str, Any]] = {
     },
     "runtime": {
         "metavar": "R",
-        "help": "torch; onnxruntime or tensorrt for a folder that `tdnet export` wrote",
+        "help": f"torch; {EXPORT_RUNTIMES} for a folder that `tdnet export` wrote",
     },
 }
 

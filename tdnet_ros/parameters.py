@@ -162,7 +162,7 @@ class NodeSettings:
         runtime=_model(
             "Runtime of the network: torch, or a runtime for the exported graphs that weights "
             "names.",
-            choices=RUNTIMES,
+            choices=tuple(RUNTIMES),
         ),
     )
     image_transport: str = row(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tdnet.backends import RUNTIMES
 from tdnet.errors import InputError
 from tdnet.settings import SegmenterSettings
 from tdnet_offline.arguments import (
@@ -74,7 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="R",
         default=[SegmenterSettings.runtime],
-        help="torch, onnxruntime, tensorrt; for the last two the network is exported beforehand, "
+        help=f"{', '.join(RUNTIMES)}; for all but torch the network is exported beforehand, "
         "in float32, float16 or int8 (default: torch)",
     )
     frames = parser.add_argument_group("frames")

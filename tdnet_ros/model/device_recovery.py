@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from tdnet.backends import RUNTIMES
 from tdnet.errors import DeviceError
 from tdnet.settings import SegmenterSettings
 from tdnet_ros.model.active_model import ActiveModel
@@ -102,9 +103,8 @@ class DeviceRecovery:
                 return None
             self._return_after = time.monotonic() + RETRY_SECONDS
             wanted = model.settings.segmenter
-            # A precision chosen for one device may be slow or unknown on the other. TensorRT does
-            # not run on a CPU, but ONNX Runtime reads the same folder.
-            runtime = "onnxruntime" if wanted.runtime == "tensorrt" else wanted.runtime
+            # A precision chosen for one device may be slow or unknown on the other.
+            runtime = RUNTIMES[wanted.runtime].cpu_runtime
             on_cpu = replace(wanted, device="cpu", precision="auto", runtime=runtime)
             return await self._use(on_cpu)
         except ModelLoadError:

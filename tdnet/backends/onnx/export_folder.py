@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
-import torch
-
-from tdnet._util.device import working_on
 from tdnet.backends import RUNTIMES
 from tdnet.backends.onnx.description import ExportDescription, read_description
 from tdnet.backends.onnx.exported_backend import ExportedBackend
@@ -21,7 +18,7 @@ class ExportRequest:
 
     Attributes:
         folder: path of a folder that `tdnet export` wrote.
-        runtime: ``onnxruntime`` or ``tensorrt``.
+        runtime: name in `RUNTIMES`, except ``torch``.
         variant: name of the exported network.
         input_size: height and width of the network input; None: as exported.
         precision: ``auto``, or the precision of the export.
@@ -54,28 +51,27 @@ def open_exported(request: ExportRequest) -> ExportedBackend:
         )
     folder = Path(request.folder)
     description = read_description(folder)
-    _check_fits(request, description, folder)
-    kind, device = _runtime(request)
-    with working_on(device):
-        return kind(folder, description, device)
+    kind = _backend(request.runtime)
+    _check_fits(request, description, folder, kind)
+    return kind.open(folder, description, request.device)
 
 
-def _runtime(
+def _backend(runtime: str) -> type[ExportedBackend]:
+    module, _, name = RUNTIMES[runtime].backend.rpartition(".")
+    backend: type[ExportedBackend] = getattr(import_module(module), name)
+    return backend
+
+
+def _check_fits(
     request: ExportRequest,
-) -> tuple[Callable[[Path, ExportDescription, torch.device], ExportedBackend], torch.device]:
-    if request.runtime == "tensorrt":
-        from tdnet.backends.onnx.tensorrt_backend import TensorRtBackend, cuda_device
-
-        return TensorRtBackend, cuda_device(request.device)
-    from tdnet.backends.onnx.onnxruntime_backend import OnnxRuntimeBackend, runtime_device
-
-    return OnnxRuntimeBackend, runtime_device(request.device)
-
-
-def _check_fits(request: ExportRequest, description: ExportDescription, folder: Path) -> None:
-    if request.runtime == "tensorrt" and description.precision == "int8":
+    description: ExportDescription,
+    folder: Path,
+    backend: type[ExportedBackend],
+) -> None:
+    if description.precision not in backend.precisions:
         raise WeightsError(
-            f"{folder} was exported in int8 for CPUs; TensorRT takes --precision int8-tensorrt"
+            f"{folder} was exported in {description.precision}; runtime {request.runtime} takes "
+            f"--precision {', '.join(backend.precisions)}"
         )
     if description.variant != request.variant:
         raise WeightsError(

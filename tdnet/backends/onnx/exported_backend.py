@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from tdnet.backends.backend import Backend
-from tdnet.backends.onnx.description import ExportDescription
+from tdnet.backends.onnx.description import PRECISIONS, ExportDescription
 from tdnet.backends.onnx.tensors import ENTRY, LOGITS, TensorSpec
 from tdnet.errors import InputError
 from tdnet.network.temporal_memory import (
@@ -32,6 +34,9 @@ class ExportedBackend(Backend):
         device: device of frames, memory and logits.
     """
 
+    precisions: ClassVar[tuple[str, ...]] = tuple(PRECISIONS)
+    """Precisions of exports that the runtime takes."""
+
     def __init__(self, description: ExportDescription, device: torch.device) -> None:
         dtype: torch.dtype = getattr(torch, description.inputs[0].dtype)
         super().__init__(
@@ -50,6 +55,16 @@ class ExportedBackend(Backend):
         ]
         self._outputs = {spec.name: self._allocate(spec) for spec in description.outputs}
         self._zeros = {spec.name: self._allocate(spec) for spec, _, _ in self._past}
+
+    @classmethod
+    @abstractmethod
+    def open(cls, folder: Path, description: ExportDescription, device: str) -> ExportedBackend:
+        """Load the graphs of a folder on the device of a name; ``"auto"``: the best one.
+
+        Raises:
+            TdnetError: the runtime's package or the device is missing, a graph cannot be loaded,
+                or the device lacks memory.
+        """
 
     @property
     def precision(self) -> str:

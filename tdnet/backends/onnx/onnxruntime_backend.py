@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tdnet._util.device import resolve_device
+from tdnet._util.device import resolve_device, working_on
 from tdnet._util.packages import require
 from tdnet.backends.onnx.description import ExportDescription
 from tdnet.backends.onnx.exported_backend import ExportedBackend
@@ -60,6 +60,13 @@ class OnnxRuntimeBackend(ExportedBackend):
             ):
                 check_graph(folder / graph.file, map(_tensor, found), wanted)
             self._sessions.append(session)
+
+    @classmethod
+    def open(cls, folder: Path, description: ExportDescription, device: str) -> OnnxRuntimeBackend:
+        """Load the graphs of a folder; see `ExportedBackend.open`."""
+        chosen = runtime_device(device)
+        with working_on(chosen):
+            return cls(folder, description, chosen)
 
     def _run(self, path: int, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
         session = self._sessions[path]

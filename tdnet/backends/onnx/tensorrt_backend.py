@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tdnet._util.device import resolve_device
+from tdnet._util.device import resolve_device, working_on
 from tdnet.backends.onnx.description import ExportDescription
 from tdnet.backends.onnx.engine_files import cached_engine_path
 from tdnet.backends.onnx.exported_backend import ExportedBackend
@@ -29,10 +29,11 @@ class TensorRtBackend(ExportedBackend):
         WeightsError: TensorRT cannot build an engine of a graph, or its tensors do not match
             the description.
         DeviceError: TensorRT cannot use the GPU, or the device lacks memory.
-        InputError: the graphs return labels instead of logits, or the user has no home folder.
+        InputError: the user has no home folder.
     """
 
     runtime = "tensorrt"
+    precisions = ("float32", "float16", "int8-tensorrt")
 
     def __init__(self, folder: Path, description: ExportDescription, device: torch.device) -> None:
         super().__init__(description, device)
@@ -49,6 +50,13 @@ class TensorRtBackend(ExportedBackend):
                 )
                 for graph in description.cycle.graphs
             ]
+
+    @classmethod
+    def open(cls, folder: Path, description: ExportDescription, device: str) -> TensorRtBackend:
+        """Load the graphs of a folder; see `ExportedBackend.open`."""
+        chosen = cuda_device(device)
+        with working_on(chosen):
+            return cls(folder, description, chosen)
 
     def _run(self, path: int, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
         context = self._contexts[path]
