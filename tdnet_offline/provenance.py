@@ -14,7 +14,7 @@ def hardware() -> str:
     """Return processor, cores and GPUs in one line."""
     import torch
 
-    parts = [_processor(), f"{os.cpu_count()} logical cores"]
+    parts = [processor(), f"{os.cpu_count()} logical cores"]
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     parts += [f"{names.count(name)} x {name}" for name in sorted(set(names))] or ["no GPU"]
     return ", ".join(parts)
@@ -53,7 +53,8 @@ def _git(folder: Path, *words: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tools.harness.axis import round_step
-from tools.harness.percentiles import Percentiles
 from tools.harness.ros_environment import with_profile
 from tools.harness.shared_memory import remove_orphans
 
@@ -37,17 +35,6 @@ def test_only_segments_of_dead_processes_are_removed(tmp_path: Path) -> None:
     assert not dead.exists()
     assert not older.exists()
     assert all(path.exists() for path in kept)
-
-
-@pytest.mark.parametrize(
-    ("value", "step"), [(1.0, 1.0), (1.1, 2.0), (2.0, 2.0), (3.7, 5.0), (51, 100), (0.03, 0.05)]
-)
-def test_steps_of_an_axis_are_round(value: float, step: float) -> None:
-    assert round_step(value) == pytest.approx(step)
-
-
-def test_percentiles() -> None:
-    assert Percentiles.of([1.0, 2.0, 3.0]) == Percentiles(2.0, pytest.approx(2.9))
 
 
 def test_environment_with_and_without_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:

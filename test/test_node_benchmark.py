@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from support.ros_domain import enter_free_domain
 
+from tdnet_offline.evaluation.metrics import Percentiles
 from tdnet_ros.msg import SegmentationStatus
 from tools.node_benchmark.__main__ import main
 from tools.node_benchmark.frame_record import INFERENCE, STAGES, FrameRecord
-from tools.node_benchmark.result import Process, Spread, summarize
-from tools.node_benchmark.tables import latency_table, rate_table, stage_table
+from tools.node_benchmark.node_run import Process, summarize
+from tools.node_benchmark.node_tables import latency_table, rate_table, stage_table
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 400
@@ -70,7 +71,7 @@ def test_runs_are_summed_up_and_shown() -> None:
     ]
     assert runs[0].frames == 11
     assert runs[0].rate == pytest.approx(20.0)
-    assert runs[0].labels == Spread(30.0, pytest.approx(34.5), pytest.approx(34.9))
+    assert runs[0].labels == Percentiles(30.0, pytest.approx(34.5), pytest.approx(34.9), 11)
     assert runs[0].overhead.p50 == pytest.approx(30 - 19.5)
     assert rate_table(runs).rows[0][:4] == ("1280 x 720, overlay", "30.0", "20.0", "1.50")
     (latency,) = latency_table(runs).rows

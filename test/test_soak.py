@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,23 +19,24 @@ from rclpy.context import Context
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
+from support.html_page import HtmlPage
 from support.ros_domain import enter_free_domain
 from support.ros_graph import image_message, wait_for
 
 from tdnet import SegmenterSettings
+from tdnet._util.process_usage import ProcessUsage
+from tdnet_offline.evaluation.metrics import Percentiles
 from tdnet_offline.street import StreetDrive
 from tdnet_ros.msg import SegmentationStatus
 from tools.harness.node_view import FrameCounts
 from tools.harness.numbered_frames import draw_frames, frame_number, numbered_stamp
-from tools.harness.percentiles import Percentiles
 from tools.soak.auditor import Auditor
-from tools.soak.chart import chart
+from tools.soak.chart import timeline_figure
 from tools.soak.checks import failed_checks
 from tools.soak.phase import STEADY, CountTotal, ObservedOutputs, Phase
 from tools.soak.replay import LabelSample, Replay
 from tools.soak.run import RunRecord, RunSample
-from tools.soak.sampler import Usage
-from tools.soak.tables import fault_table
+from tools.soak.soak_tables import fault_table
 from tools.soak.transport import FrameStream, measure
 
 ROOT = Path(__file__).parent.parent
@@ -88,8 +88,11 @@ def test_a_short_run_accounts_for_every_frame(tmp_path: Path) -> None:
     assert phase["sent"] > counts["received"]  # some while no node ran
     assert [sample["life"] for sample in report["samples"]][-1] == 2
     assert report["exit_status"] == 0
-    assert "| node killed | 1 |" in (tmp_path / "soak.md").read_text()
-    ElementTree.fromstring((tmp_path / "soak.svg").read_text())
+    page = HtmlPage(tmp_path / "soak.html")
+    assert page.addresses == []
+    assert page.tables["Frames by fault"][1][:2] == ["node killed", "1"]
+    (timeline,) = page.figures
+    assert len(timeline["data"][0]["x"]) == len(report["samples"])
 
 
 def test_ctrl_c_leaves_a_report(tmp_path: Path) -> None:
@@ -260,10 +263,22 @@ def test_a_phase_checks_its_sums(
     assert problem in "".join(phase.problems)
 
 
+def ages(p95: float) -> Percentiles:
+    return Percentiles(300, p95, p95, 5)
+
+
 def samples(memory: Callable[[float], float]) -> list[RunSample]:
     """Return samples of an hour in which the node's memory is a function of the minute."""
     counts = FrameCounts(10, 10)
-    usage = Usage(0.0, shared_mib=60.0, file_mib=100.0, threads=20, files=30, cpu_seconds=1.0)
+    usage = ProcessUsage(
+        own_mib=0.0,
+        shared_mib=60.0,
+        file_mib=100.0,
+        peak_mib=200.0,
+        threads=20,
+        files=30,
+        cpu_seconds=1.0,
+    )
     return [
         RunSample(
             seconds=60.0 * minute,
@@ -273,7 +288,7 @@ def samples(memory: Callable[[float], float]) -> list[RunSample]:
             cpu=0.4,
             device_mib=None,
             rate=5.0,
-            age=Percentiles(80.0, 100.0) if minute % 7 else None,
+            age=Percentiles(80.0, 100.0, 110.0, 5) if minute % 7 else None,
             sent=10,
             counts=counts,
         )
@@ -299,7 +314,7 @@ def samples(memory: Callable[[float], float]) -> list[RunSample]:
         (RunRecord(problems=["no answer"], exit_status=0), "no answer"),
         (
             RunRecord(
-                [Phase("load", 0, age=Percentiles(300, 5000), work=Percentiles(300, 400))],
+                [Phase("load", 0, age=ages(5000), work=ages(400))],
                 exit_status=0,
             ),
             "p95 of the age 5000 ms",
@@ -313,12 +328,19 @@ def test_failed_checks(record: RunRecord, problem: str) -> None:
     assert problem in "".join(problems)
 
 
-def test_chart_shows_an_hour() -> None:
-    root = ElementTree.fromstring(chart(samples(lambda minute: 300.0 + minute)))
-    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert {"Memory of the node, MiB", "60 min", "p95"} <= set(texts)
-    paths = [element.get("d", "") for element in root.iter("{http://www.w3.org/2000/svg}path")]
-    assert any(path.count("M") == 9 for path in paths)  # gaps where the age is missing
+def test_timeline_shows_an_hour() -> None:
+    figure = timeline_figure(samples(lambda minute: 300.0 + minute))
+    assert figure is not None
+    lines = {line.name: line for line in figure.data}
+    assert list(lines) == [
+        *("own", "shared with the transport", "p50", "p95", "outputs", "processors")
+    ]
+    assert lines["own"].x[-1] == 60
+    assert lines["own"].y[-1] == 360
+    assert [value is None for value in lines["p95"].y[:8]] == [True, *[False] * 6, True]
+    assert [(round(shape.x0), round(shape.x1)) for shape in figure.layout.shapes] == [
+        (minute - 1, minute) for minute in range(3, 61, 4)
+    ]
 
 
 def test_fault_table_adds_up() -> None:

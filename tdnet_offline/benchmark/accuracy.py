@@ -1,4 +1,4 @@
-"""What a precision costs: labels against those of float32, and against the true ones."""
+"""Accuracy of each precision: labels compared with those of float32 and with ground truth."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tdnet.settings import SegmenterSettings
+from tdnet_offline.benchmark.benchmark_result import Accuracy
 from tdnet_offline.benchmark.camera_frames import DISTINCT
-from tdnet_offline.benchmark.plan import TORCH
-from tdnet_offline.benchmark.result import Accuracy
-from tdnet_offline.benchmark.timed_frames import OPTIONS
+from tdnet_offline.benchmark.cases import TORCH
+from tdnet_offline.benchmark.measurement import LABELS_ONLY
 from tdnet_offline.benchmark.weights import RANDOM
 from tdnet_offline.datasets import Dataset
 from tdnet_offline.evaluation.confusion import ClassAxis
@@ -23,7 +23,7 @@ from tdnet_offline.evaluation.result import Counts
 from tdnet_offline.evaluation.sources import check_same_classes
 
 STREET = "street:1000000-1000007,frames=8"
-"""Drives that no training has seen."""
+"""Held-out drives."""
 REFERENCE = "float32"
 
 Image = npt.NDArray[np.uint8]
@@ -31,7 +31,7 @@ Video = Iterable[tuple[Image, Image | None]]
 
 
 def videos_of(dataset: Dataset) -> Iterator[Video]:
-    """Give the videos of a data set: frames in order, each with its labels if it has some."""
+    """Yield the videos of a data set: frames in order, each with its ground truth or None."""
     for video in dataset.videos:
         labelled = frozenset(video.labelled)
         yield (
@@ -41,7 +41,7 @@ def videos_of(dataset: Dataset) -> Iterator[Video]:
 
 
 def first_frames(dataset: Dataset) -> Video:
-    """Give the first frames of a data set without their labels: enough to compare two networks."""
+    """Return the first frames of a data set, without ground truth."""
     video = dataset.videos[0]
     return [(video.frame(i).image, None) for i in range(min(DISTINCT, video.num_frames))]
 
@@ -56,21 +56,20 @@ def measure_accuracy(
     dataset: Dataset | None = None,
     exported: Mapping[str, Path] = MappingProxyType({}),
 ) -> list[Accuracy]:
-    """Segment videos in several precisions, each video from an empty memory.
+    """Segment videos in several precisions; each video starts with an empty memory.
 
     Args:
-        settings: of the network; its precision is of no effect.
-        precisions: names, without ``auto``; float32 in PyTorch is what they are compared with,
-            and is among the results of that runtime whether it is there or not; without any, there
-            are no results.
-        videos: frames with their labels, (H, W, 3) and (H, W) uint8.
-        weights: how they are called; ``random`` ones are not scored.
-        source: what the frames are, in words.
-        dataset: whose class map the true labels follow; None: there are none.
-        exported: folder for each precision, where the runtime is not PyTorch.
+        settings: settings of the network; `precision` has no effect.
+        precisions: names, without ``auto``; all are compared with float32 in PyTorch. Results of
+            PyTorch always include float32. If empty, the result is empty.
+        videos: frames and ground truth, (H, W, 3) and (H, W) uint8.
+        weights: name of the weights; ``random`` ones are not scored.
+        source: description of the frames.
+        dataset: data set with the class map of the ground truth; None: no ground truth.
+        exported: folder of graphs by precision, for any runtime but PyTorch.
 
     Raises:
-        TdnetError: the network cannot be loaded, the device failed, or the true labels are of
+        TdnetError: the network cannot be loaded, the device failed, or the ground truth has
             other classes.
     """
     if not precisions:
@@ -92,12 +91,12 @@ def measure_accuracy(
     for video in videos:
         for segmenter in segmenters:
             segmenter.reset()
-        for image, truth in video:
-            labels = [segmenter.step(image, OPTIONS).labels for segmenter in segmenters]
+        for image, ground_truth in video:
+            labels = [segmenter.step(image, LABELS_ONLY).labels for segmenter in segmenters]
             for number, given in enumerate(labels):
                 equal[number].append(float((given == labels[0]).mean()))
-                if truth is not None:
-                    scored[number] += axis.confusion(truth, given)
+                if ground_truth is not None:
+                    scored[number] += axis.confusion(ground_truth, given)
 
     def score(counts: Counts) -> float | None:
         return mean_iou(counts) if weights != RANDOM and counts.any() else None

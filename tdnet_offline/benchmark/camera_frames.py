@@ -1,4 +1,4 @@
-"""The frames that are segmented: a synthetic street as the camera sees it, or one's own."""
+"""Camera frames of a benchmark: a synthetic street, or the user's images, video or bag."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Frames = npt.NDArray[np.uint8]
 
 STREET_SEED = 1_000_000
 DISTINCT = 8
-"""Frames that differ; they are shown to and fro, so that the view moves without a jump."""
+"""Number of different frames; played forwards and backwards, so that the view never jumps."""
 _SMALL = (480, 640)
 _LARGE = (1024, 2048)
 _SIDES = (32, 4096)
 
 
-def usual_camera(input_size: tuple[int, int]) -> tuple[int, int]:
-    """Give the size of frames: 1024 x 2048, or 480 x 640 for inputs that are no larger."""
+def default_camera_size(input_size: tuple[int, int]) -> tuple[int, int]:
+    """Return the frame size: 480 x 640 for network inputs up to that size, else 1024 x 2048."""
     return _SMALL if input_size[0] * input_size[1] <= _SMALL[0] * _SMALL[1] else _LARGE
 
 
 def street_frames(size: tuple[int, int]) -> Frames:
-    """Render neighbouring frames of the street.
+    """Render consecutive frames of the street.
 
     Args:
         size: height and width of the camera.
@@ -41,7 +41,7 @@ def street_frames(size: tuple[int, int]) -> Frames:
 
 
 def check_camera_size(size: tuple[int, int]) -> None:
-    """Refuse what no camera here can be.
+    """Check the camera size.
 
     Raises:
         InputError: a side is out of range.
@@ -58,14 +58,14 @@ def read_frames(source: str, topic: str | None, size: tuple[int, int] | None) ->
 
     Args:
         source: its path.
-        topic: the bag's image topic; None if it has only one.
-        size: height and width to resize them to; None: as they are.
+        topic: image topic of the bag; None if it has only one.
+        size: height and width of the returned frames; None: not resized.
 
     Returns:
         (F, H, W, 3) uint8 RGB, F being at most `DISTINCT`.
 
     Raises:
-        InputError: there is no readable frame, or they differ in size.
+        InputError: no frame can be read, or the frames differ in size.
     """
     frames: list[npt.NDArray[np.uint8]] = []
     for item in open_source(source, topic):
@@ -82,12 +82,12 @@ def read_frames(source: str, topic: str | None, size: tuple[int, int] | None) ->
         if len(frames) == DISTINCT:
             break
     if not frames:
-        raise InputError(f"{source}: there is no frame in it that can be read")
+        raise InputError(f"{source}: no frame can be read")
     return np.stack(frames)
 
 
 def to_and_fro(frames: Frames) -> Iterator[npt.NDArray[np.uint8]]:
-    """Show frames without end: forwards, backwards, and again."""
+    """Yield frames endlessly: forwards, backwards, and again."""
     there = list(range(len(frames)))
     order = there + there[-2:0:-1]
     while True:

@@ -1,4 +1,4 @@
-"""A weights file for every variant: the one given, the packaged one, or random numbers."""
+"""Weights of a benchmark: the given file, packaged or random ones, and graphs exported of them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,19 @@ from tdnet.checkpoints.weights import packaged_weights, save_weights
 from tdnet.class_map.model import ClassMap
 from tdnet.frames.preprocess import Preprocessor
 from tdnet.network import SegmentationNetwork, TDNet, create_model
-from tdnet.settings import DEFAULT_CLASS_MAP
+from tdnet.settings import DEFAULT_CLASS_MAP, SegmenterSettings
 from tdnet.variants import Variant, get_variant
+from tdnet_offline.benchmark.camera_frames import default_camera_size
+from tdnet_offline.benchmark.cases import INT8, TENSORRT, BenchmarkCase
+from tdnet_offline.export.int8 import Image
+from tdnet_offline.export.onnx_export import INT8_TENSORRT, export_network
+from tdnet_offline.street.drive import StreetDrive
 
 PACKAGED, RANDOM = "packaged", "random"
 _SEED = 0
 _SIZE = (129, 257)
+# A street that no accuracy is measured on.
+_CALIBRATION_SEED, _CALIBRATION_FRAMES = 7, 16
 
 
 def find_weights(
@@ -28,14 +35,14 @@ def find_weights(
     frames: npt.NDArray[np.uint8],
     to: Path,
 ) -> tuple[Path, str]:
-    """Give a weights file and how to call it.
+    """Return a weights file, and its name in the results.
 
     Args:
         variant: name of the network.
-        given: the user's file, if there is one.
+        given: the user's file; None: packaged or random weights.
         size: height and width of the network input, for random weights.
-        frames: (F, H, W, 3) uint8 RGB that random weights are fitted to.
-        to: folder for random weights; a file that is there already is taken.
+        frames: (F, H, W, 3) uint8 RGB; the norms of random weights are fitted to them.
+        to: folder for random weights; an existing file is used again.
 
     Raises:
         WeightsError: the file cannot be written.
@@ -57,8 +64,7 @@ def random_network(
 ) -> SegmentationNetwork:
     """Create a network of random weights whose norms fit frames.
 
-    Without that, deep networks of random weights leave the range of float16, which no trained
-    network does.
+    Otherwise, deep networks with random weights leave the range of float16; trained ones do not.
 
     Args:
         variant: its description.
@@ -67,14 +73,14 @@ def random_network(
     """
     state = torch.random.get_rng_state()
     torch.manual_seed(_SEED)
-    # What the norms see hardly depends on the size; a small network takes a fraction of the time.
+    # The statistics of the norms hardly depend on the size; a small network takes less time.
     small = create_model(variant, input_size=_SIZE)
     _fit_norms(small, frames)
     torch.random.set_rng_state(state)
 
     model = create_model(variant, input_size=size)
     own, fitted = model.state_dict(), small.state_dict()
-    # The layer norms are of another size there, and of no effect in both.
+    # Layer norms differ in size, and have no effect in both.
     model.load_state_dict(
         {
             name: fitted[name] if fitted[name].shape == own[name].shape else own[name]
@@ -84,12 +90,35 @@ def random_network(
     return model
 
 
+def exported_folder(case: BenchmarkCase, precision: str, weights: Path, to: Path) -> Path:
+    """Return the folder of the exported graphs of a case; export them on first use.
+
+    Args:
+        case: its runtime is not PyTorch.
+        precision: of the case.
+        weights: weights file.
+        to: parent of the folder.
+
+    Raises:
+        TdnetError: the network cannot be exported, or a package is missing.
+        OSError: the folder cannot be written.
+    """
+    wanted = INT8_TENSORRT if (case.runtime, precision) == (TENSORRT, INT8) else precision
+    height, width = case.input_size
+    folder = to / f"{case.variant}-{height}x{width}-{wanted}"
+    if not folder.exists():
+        settings = SegmenterSettings(case.variant, str(weights), input_size=case.input_size)
+        frames = _calibration(case) if precision == INT8 else None
+        export_network(settings, folder, wanted, frames)
+    return folder
+
+
 @torch.no_grad()
 def _fit_norms(model: SegmentationNetwork, frames: npt.NDArray[np.uint8]) -> None:
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()
-            module.momentum = None  # the mean over all batches, the first included
+            module.momentum = None  # mean over all batches, the first included
     clips = _clips(frames, model.variant.clip_frames, model.input_size)
     model.train()
     if isinstance(model, TDNet):
@@ -101,8 +130,13 @@ def _fit_norms(model: SegmentationNetwork, frames: npt.NDArray[np.uint8]) -> Non
 
 
 def _clips(frames: npt.NDArray[np.uint8], length: int, size: tuple[int, int]) -> Tensor:
-    """Two clips (2, length, 3, H, W): a norm of a single value cannot be fitted."""
+    """Return two clips (2, length, 3, H, W): one value is not enough to fit a norm."""
     preprocess = Preprocessor(size, torch.device("cpu"), torch.float32)
     chosen = [frames[index % len(frames)] for index in range(length + 1)]
     images = torch.cat([preprocess(torch.from_numpy(image)) for image in chosen])
     return torch.stack([images[:-1], images[1:]])
+
+
+def _calibration(case: BenchmarkCase) -> list[Image]:
+    drive = StreetDrive(_CALIBRATION_SEED, default_camera_size(case.input_size))
+    return [drive.frame(index).image for index in range(_CALIBRATION_FRAMES)]

@@ -1,4 +1,4 @@
-"""`tdnet benchmark`: how fast the networks are here, and how much faster than written plainly."""
+"""`tdnet benchmark`: latency, memory and start of the networks on this machine."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ from tdnet_offline.commands import ExitStatus
 
 MAX_FRAMES = 1_000_000
 FILE_WIDTH = 120
-"""Characters of a line where no terminal says how many it has."""
+"""Characters of a line if the output is not a terminal."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add description and options."""
     parser.description = (
         "Measures every variant with every size, device and precision, each in a new process: "
-        "start, latency by stage, throughput, memory, and how many times as fast it is as the "
-        "same network written plainly, in float32, frame by frame in turns. Exit status 1 if "
+        "start, latency by stage, throughput, memory, and the arithmetic floor. Exit status 1 if "
         "something could not be measured. docs/benchmark.md defines every number."
     )
     network = parser.add_argument_group("network")
@@ -45,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--weights",
         type=Path,
         metavar="W",
-        help="weights file, of a single variant; without it the packaged ones, or random numbers",
+        help="weights file of a single variant (default: packaged weights, or random ones)",
     )
     network.add_argument(
         "--input-size",
@@ -54,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar=("H", "W"),
         default=[],
-        help="size of the network input; may be given several times (default: the variant's own)",
+        help="size of the network input; may be given several times (default: the native size)",
     )
     network.add_argument(
         "--device",
@@ -68,14 +67,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="P",
         default=[],
-        help=f"{MODEL_OPTIONS['precision']['help']} (default: all that are of use on the device)",
+        help=f"{MODEL_OPTIONS['precision']['help']} (default: all that are useful on the device)",
     )
     network.add_argument(
         "--runtime",
         nargs="+",
         metavar="R",
         default=[SegmenterSettings.runtime],
-        help=f"{', '.join(RUNTIMES)}; for all but torch the network is exported beforehand, "
+        help=f"{', '.join(RUNTIMES)}; for all but torch the network is first exported, "
         "in float32, float16 or int8 (default: torch)",
     )
     frames = parser.add_argument_group("frames")
@@ -89,7 +88,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     frames.add_argument(
         "--images",
         metavar="SOURCE",
-        help="folder of images, video or bag to take frames from (default: a synthetic street)",
+        help="folder of images, video or bag with the frames (default: a synthetic street)",
     )
     frames.add_argument("--topic", help="image topic of a bag (default: its only one)")
     frames.add_argument(
@@ -104,16 +103,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="",
         metavar="SOURCE",
-        help="also compare the labels of each precision with those of float32, and with the true "
-        "ones of a data set (default: the frames of --images, else held-out streets)",
+        help="also compare the labels of each precision with those of float32, and with the "
+        "ground truth of a data set (default: the frames of --images, else held-out streets)",
     )
-    output.add_argument("--json", type=Path, metavar="OUT", help="write everything there")
+    output.add_argument("--json", type=Path, metavar="OUT", help="write all numbers there")
     output.add_argument("--plot", type=Path, metavar="OUT.html", help="write a page with figures")
     output.add_argument(
         "--profile",
         type=Path,
         metavar="DIR",
-        help="write traces there, and tables of the dearest operators",
+        help="write traces and tables of the slowest operators there",
     )
 
 
@@ -121,16 +120,16 @@ def run(args: argparse.Namespace) -> ExitStatus:
     """Run the command.
 
     Raises:
-        TdnetError: a choice is not possible, or nothing could be measured.
+        TdnetError: an option is not possible, or nothing could be measured.
         OSError: an output cannot be written.
     """
     from rich.console import Console
 
-    from tdnet_offline.benchmark.benchmarking import BenchmarkOptions, run_benchmark
+    from tdnet_offline.benchmark.benchmark_result import save_benchmark
+    from tdnet_offline.benchmark.benchmark_run import BenchmarkOptions, run_benchmark
+    from tdnet_offline.benchmark.benchmark_tables import print_benchmark
     from tdnet_offline.benchmark.camera_frames import check_camera_size
-    from tdnet_offline.benchmark.json_file import save_benchmark
-    from tdnet_offline.benchmark.plan import plan
-    from tdnet_offline.benchmark.table import print_benchmark
+    from tdnet_offline.benchmark.cases import plan
 
     camera = size_or_none(args.camera_size)
     if args.weights is not None and len({*args.variant}) > 1:
@@ -140,8 +139,8 @@ def run(args: argparse.Namespace) -> ExitStatus:
     if camera is not None:
         check_camera_size(camera)
     sizes = [(height, width) for height, width in args.input_size]
-    places = plan(args.variant, sizes, args.device, args.precision, args.runtime)
-    # Now, rather than after some minutes, a place that cannot be written to is found out.
+    cases = plan(args.variant, sizes, args.device, args.precision, args.runtime)
+    # Check the outputs now instead of after minutes of measuring.
     for folder in (args.json and args.json.parent, args.plot and args.plot.parent, args.profile):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -159,21 +158,21 @@ def run(args: argparse.Namespace) -> ExitStatus:
         profile=args.profile,
         accuracy=args.accuracy,
     )
-    with _progress() as tell:
-        benchmark = run_benchmark(places, options, tell)
+    with _progress() as progress:
+        benchmark = run_benchmark(cases, options, progress)
     print_benchmark(benchmark, Console(width=None if sys.stdout.isatty() else FILE_WIDTH))
     if args.json is not None:
         save_benchmark(benchmark, args.json)
     if args.plot is not None:
-        from tdnet_offline.benchmark.page import write_page
+        from tdnet_offline.benchmark.benchmark_page import write_benchmark_page
 
-        write_page(benchmark, args.plot)
+        write_benchmark_page(benchmark, args.plot)
     return ExitStatus.INCOMPLETE if benchmark.failed else ExitStatus.DONE
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Shows what is being done, where somebody looks; gives what changes it."""
+    """Show the current step on a terminal; yields a function that sets it."""
     from rich.console import Console
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""The scores of a report by class, sub-network, memory and video."""
+"""The scores of an evaluation by class, sub-network, memory and video."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.result import Counts, Evaluation, FrameRecord
-from tdnet_offline.report.runs import Run
+from tdnet_offline.report.runs import EvaluationRun
 from tdnet_offline.report.table import NUMBER, SCORE, Measure, Row, Table, make_cells, percent
 
 _SMALLEST_SHARE = 0.001
@@ -24,12 +24,12 @@ _CLASS_SCORES: Mapping[str, ClassScores] = {
 
 
 def css_color(color: tuple[int, int, int]) -> str:
-    """Write red, green and blue as CSS does."""
+    """Return the CSS colour."""
     return "rgb({} {} {})".format(*color)
 
 
-def class_colors(runs: Sequence[Run]) -> dict[str, tuple[int, int, int]]:
-    """Give the colours of the classes by name, in order of id; the first run's come first."""
+def class_colors(runs: Sequence[EvaluationRun]) -> dict[str, tuple[int, int, int]]:
+    """Return the colours of the classes by name, in order of id, those of the first run first."""
     colors: dict[str, tuple[int, int, int]] = {}
     for run in runs:
         setting = run.evaluation.setting
@@ -38,8 +38,8 @@ def class_colors(runs: Sequence[Run]) -> dict[str, tuple[int, int, int]]:
     return colors
 
 
-def class_table(runs: Sequence[Run]) -> Table:
-    """Give IoU, boundary F-score and consistency of each class that occurs in some run."""
+def class_table(runs: Sequence[EvaluationRun]) -> Table:
+    """Return IoU, boundary F-score and consistency of each class that occurs in any run."""
     scores = {
         title: [metrics.by_class(run.evaluation, score(run.evaluation)) for run in runs]
         for title, score in _CLASS_SCORES.items()
@@ -49,7 +49,7 @@ def class_table(runs: Sequence[Run]) -> Table:
         for title, by_run in scores.items()
         if any(np.isfinite(value) for named in by_run for value in named.values())
     }
-    shares = _truth_shares(runs[0].evaluation)
+    shares = _ground_truth_shares(runs[0].evaluation)
     rows = []
     for name, color in class_colors(runs).items():
         values = [[named.get(name, np.nan) for named in by_run] for by_run in shown.values()]
@@ -59,18 +59,18 @@ def class_table(runs: Sequence[Run]) -> Table:
     return Table(tuple(shown), tuple(rows))
 
 
-def path_table(runs: Sequence[Run]) -> Table:
-    """Give mean IoU and pixel accuracy by sub-network; no rows without labels."""
+def path_table(runs: Sequence[EvaluationRun]) -> Table:
+    """Return mean IoU and pixel accuracy by sub-network; no rows without ground truth."""
     return _grouped(runs, metrics.confusion_by_path, lambda record: record.path)
 
 
-def memory_table(runs: Sequence[Run]) -> Table:
-    """Give mean IoU and pixel accuracy by past frames in memory; no rows without labels."""
+def memory_table(runs: Sequence[EvaluationRun]) -> Table:
+    """Return mean IoU and accuracy by past frames in memory; no rows without ground truth."""
     return _grouped(runs, metrics.confusion_by_memory, lambda record: record.memory_frames)
 
 
-def video_table(runs: Sequence[Run]) -> Table:
-    """Give what became of the frames of each video, and the mean of their scores."""
+def video_table(runs: Sequence[EvaluationRun]) -> Table:
+    """Return the frame counts and mean scores of each video."""
     evaluations = [run.evaluation for run in runs]
     records = [_by_video(evaluation) for evaluation in evaluations]
     segmented = [{video: len(found) for video, found in videos.items()} for videos in records]
@@ -102,7 +102,7 @@ def video_table(runs: Sequence[Run]) -> Table:
 
 
 def _grouped(
-    runs: Sequence[Run],
+    runs: Sequence[EvaluationRun],
     confusions: Callable[[Evaluation], dict[int, Counts]],
     key: Callable[[FrameRecord], int],
 ) -> Table:
@@ -122,7 +122,7 @@ def _grouped(
     return Table(("mean IoU", "pixel accuracy", "frames"), tuple(rows))
 
 
-def _truth_shares(evaluation: Evaluation) -> Mapping[str, float]:
+def _ground_truth_shares(evaluation: Evaluation) -> Mapping[str, float]:
     pixels = metrics.total_confusion(evaluation).sum(axis=1)
     return metrics.by_class(evaluation, pixels / max(1, pixels.sum()))
 
@@ -147,7 +147,7 @@ def _without_zeros(numbers: Mapping[str, int]) -> dict[str, float | None]:
 def _means(
     videos: Mapping[str, Sequence[FrameRecord]], value: Callable[[FrameRecord], float | None]
 ) -> dict[str, float | None]:
-    """Average over the frames of each video that have the value."""
+    """Return the mean of each video over the frames that have the value."""
     means: dict[str, float | None] = {}
     for video, records in videos.items():
         known = [found for record in records if (found := value(record)) is not None]

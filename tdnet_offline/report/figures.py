@@ -1,186 +1,130 @@
-"""The charts of a report as plotly figures; `page.js` draws them in the colours of the theme."""
+"""Plotly figures that several pages share, and their layout; `page.js` sets the colours."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import plotly.graph_objects as go
 
-from tdnet_offline.report.timeline import Curve, Timeline
-
-Values = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
-
-_MAX_BINS = 48
-_MANY_CLASSES = 40
-_TICK_CHARS = 18
-MAX_MARKS = 40
-"""Of one kind in a curve; more would hide it."""
-# Above the highest and below the lowest value, as a share.
-_ROOM = 0.04
-
-
-def confusion_figure(rows: Sequence[str], columns: Sequence[str], counts: Counts) -> go.Figure:
-    """Draw a confusion matrix, each row as shares of its true pixels.
-
-    Args:
-        rows: names of the true classes.
-        columns: names of the given ones.
-        counts: (rows, columns) pixels; every row has some.
-    """
-    shares = counts / counts.sum(1, keepdims=True)
-    percent = np.round(100 * shares).astype(int)
-    figure = go.Figure(
-        go.Heatmap(
-            x=_shown(columns),
-            y=_shown(rows),
-            z=shares.astype(np.float32),
-            customdata=counts,
-            text=[[str(value) if value else "" for value in row] for row in percent],
-            hovertemplate="<b>%{y}</b> labelled as <b>%{x}</b><br>%{z:.2%} of its pixels"
-            "<br>%{customdata:,} pixels<extra></extra>",
-            zmin=0,
-            zmax=1,
-            xgap=1,
-            ygap=1,
-            showscale=False,
-        )
-    )
-    figure.update_xaxes(tickangle=-90, showgrid=False, **_ticks(columns))
-    figure.update_yaxes(autorange="reversed", showgrid=False, **_ticks(rows))
-    cell = 26 if len(rows) <= _MANY_CLASSES else 14
-    return _laid_out(figure, height=110 + cell * len(rows))
+RUN_COLORS = ("#2080c8", "#e07020", "#17a27a", "#c86aa8", "#caa01c", "#5cb3e6")
+"""Colours of lines and bars; distinct for colour-blind readers, on white and on black."""
+LIMIT_COLOR = "#d1603d"
+AFTER = "after the labels"
+"""Stage of the work for the next frame, after the labels are out."""
+STAGE_COLORS = {
+    "wait": "#b6bdc9",
+    "convert": "#8d6cab",
+    "preprocess": "#7aa6d8",
+    "network": "#3f7fc4",
+    "postprocess": "#2a9d8f",
+    "overlay": "#e9a23b",
+    "download": "#e9a23b",
+    "publish": "#d1603d",
+    AFTER: "#b6bdc9",
+}
+_OTHER_COLOR = "#8a94a3"
+# Points are marked only where they do not hide the line.
+_MAX_MARKERS = 60
 
 
-def curve_figure(
-    curves: Sequence[tuple[str, str, Curve]], timeline: Timeline, resets: Sequence[int]
-) -> go.Figure:
-    """Draw shares over the frames, a line a run.
+@dataclass(frozen=True)
+class Line:
+    """A line of a figure: a name, ``#rrggbb``, and points."""
+
+    name: str
+    color: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+def run_color(index: int) -> str:
+    """Return the colour of the run with an index from 0; colours repeat."""
+    return RUN_COLORS[index % len(RUN_COLORS)]
+
+
+def stage_color(name: str) -> str:
+    """Return the colour of a stage of a frame."""
+    return STAGE_COLORS.get(name, _OTHER_COLOR)
+
+
+def stage_figure(bars: Sequence[tuple[str, Mapping[str, float]]]) -> go.Figure:
+    """Draw milliseconds by stage as stacked bars.
 
     Args:
-        curves: name and colour of a run, and its values from 0 to 1; at least one.
-        timeline: where the videos begin.
-        resets: positions before which the memory was emptied within a video; marked.
+        bars: name of each bar (may be empty) and its stages in order; at least one.
     """
-    lowest = min(float(curve.lowest.min()) for _, _, curve in curves)
-    highest = max(float(curve.highest.max()) for _, _, curve in curves)
-    shown = [max(0.0, lowest - _ROOM), min(1.0, highest + _ROOM)]
     figure = go.Figure()
-    for name, color, curve in curves:
-        if curve.frames_a_point > 1:
-            figure.add_trace(_band(name, color, curve))
-        hover = "%{text}<br>" if curve.names else "from frame %{x}<br>"
-        figure.add_trace(
-            go.Scatter(
-                x=curve.positions,
-                y=curve.mean.astype(np.float32),
-                text=_shown(curve.names) if curve.names else None,
-                name=escape(name),
-                # A line through one point is invisible.
-                mode="lines" if len(curve.positions) > 1 else "markers",
-                line={"color": color, "width": 1.8},
-                marker={"color": color, "size": 8},
-                hovertemplate=f"{hover}<b>%{{y:.1%}}</b><extra>{escape(name)}</extra>",
-            )
-        )
-    starts = list(timeline.starts.values())[1:]
-    if len(starts) <= MAX_MARKS:
-        for start in starts:
-            figure.add_vline(start - 0.5, line={"width": 1, "dash": "dot"}, layer="below")
-    if resets:
-        figure.add_trace(_reset_marks(resets, shown[0]))
-    figure.update_yaxes(tickformat=".0%", range=shown)
-    figure.update_xaxes(range=[-0.5, max(timeline.length - 0.5, 0.5)], title=_title("frame"))
-    figure.update_layout(hovermode="closest")
-    return _laid_out(figure, height=300)
-
-
-def latency_figure(runs: Sequence[tuple[str, str, Values]], slowest_shown: float) -> go.Figure:
-    """Draw how the frames' times are distributed.
-
-    Args:
-        runs: name and colour of a run, and milliseconds of its frames; at least one.
-        slowest_shown: milliseconds at which the axis ends.
-    """
-    fastest = min(float(times.min()) for _, _, times in runs)
-    bins = min(_MAX_BINS, 4 + round(2 * min(len(times) for _, _, times in runs) ** 0.5))
-    edges = np.linspace(min(fastest, slowest_shown * 0.99), slowest_shown, bins + 1)
-    figure = go.Figure()
-    for name, color, times in runs:
-        counts, _ = np.histogram(times, edges)
-        shares = counts / len(times)
+    rows = shown([name or " " for name, _ in bars])
+    for stage in dict.fromkeys(stage for _, stages in bars for stage in stages):
         figure.add_trace(
             go.Bar(
-                x=np.round((edges[1:] + edges[:-1]) / 2, 4),
-                y=np.round(shares, 5),
-                customdata=np.round(np.stack([edges[:-1], edges[1:]], 1), 3),
-                width=float(edges[1] - edges[0]),
-                name=escape(name),
-                marker={"color": color, "opacity": 1.0 if len(runs) == 1 else 0.55},
-                hovertemplate="%{customdata[0]:.1f} to %{customdata[1]:.1f} ms<br>"
-                f"<b>%{{y:.1%}}</b> of the frames<extra>{escape(name)}</extra>",
+                x=[round(stages.get(stage, 0.0), 4) for _, stages in bars],
+                y=rows,
+                name=escape(stage),
+                orientation="h",
+                marker={"color": stage_color(stage)},
+                hovertemplate=f"{escape(stage)}: <b>%{{x:.2f}} ms</b><extra>%{{y}}</extra>",
             )
         )
-    figure.update_xaxes(title=_title("milliseconds"), range=[edges[0], edges[-1]])
-    figure.update_yaxes(title=_title("frames"), tickformat=".0%", rangemode="tozero")
-    figure.update_layout(barmode="overlay", bargap=0)
-    return _laid_out(figure, height=280)
-
-
-def _band(name: str, color: str, curve: Curve) -> go.Scatter:
-    """From the lowest to the highest value of the frames of each point."""
-    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
-    return go.Scatter(
-        x=np.concatenate([curve.positions, curve.positions[::-1]]),
-        y=np.concatenate([curve.highest, curve.lowest[::-1]]).astype(np.float32),
-        fill="toself",
-        fillcolor=f"rgba({red}, {green}, {blue}, 0.22)",
-        line={"width": 0},
-        mode="lines",
-        name=escape(name),
-        hoverinfo="skip",
+    figure.update_xaxes(title=axis_title("milliseconds, median"), rangemode="tozero")
+    figure.update_yaxes(
+        autorange="reversed", showgrid=False, showticklabels=any(name for name, _ in bars)
     )
+    figure.update_layout(barmode="stack", bargap=0.3)
+    return laid_out(figure, height=66 + 38 * len(bars))
 
 
-def _reset_marks(positions: Sequence[int], height: float) -> go.Scatter:
-    return go.Scatter(
-        x=positions,
-        y=[height] * len(positions),
-        mode="markers",
-        name="memory emptied",
-        marker={"symbol": "triangle-up", "size": 9, "color": "#8a94a3"},
-        hovertemplate="memory emptied before frame %{x}<extra></extra>",
-        cliponaxis=False,
-    )
+def latency_figure(lines: Sequence[Line], x_title: str, limit_ms: float = 0.0) -> go.Figure:
+    """Draw the milliseconds of each frame.
+
+    Args:
+        lines: one for each run; at least one.
+        x_title: title of the horizontal axis.
+        limit_ms: height of a dashed line; 0: no line.
+    """
+    figure = go.Figure()
+    for line in lines:
+        name = escape(line.name)
+        figure.add_trace(
+            go.Scatter(
+                x=[round(value, 3) for value in line.x],
+                y=[round(value, 3) for value in line.y],
+                name=name,
+                mode="lines+markers" if len(line.x) < _MAX_MARKERS else "lines",
+                line={"color": line.color, "width": 1.8},
+                marker={"color": line.color, "size": 5},
+                hovertemplate=f"{x_title} %{{x}}<br><b>%{{y:.2f}} ms</b><extra>{name}</extra>",
+            )
+        )
+    if limit_ms:
+        figure.add_hline(limit_ms, line={"width": 1.5, "dash": "dash", "color": LIMIT_COLOR})
+    figure.update_xaxes(title=axis_title(x_title))
+    figure.update_yaxes(title=axis_title("milliseconds"), rangemode="tozero")
+    return laid_out(figure, height=260)
 
 
-def _title(text: str) -> dict[str, Any]:
-    return {"text": text, "font": {"size": 12}, "standoff": 8}
-
-
-def _ticks(names: Sequence[str]) -> dict[str, Any]:
-    """Long names would leave no room for the matrix; hovering shows them in full."""
-    short = [n if len(n) <= _TICK_CHARS else f"{n[: _TICK_CHARS - 1]}…" for n in names]
-    return {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": _shown(short)}
-
-
-def _shown(names: Sequence[str]) -> list[str]:
-    """Plotly reads markup in texts: names are to be seen as they are."""
-    return [escape(name) for name in names]
-
-
-def _laid_out(figure: go.Figure, height: int) -> go.Figure:
+def laid_out(figure: go.Figure, height: int) -> go.Figure:
+    """Set the layout that all figures have; returns the figure."""
     figure.update_layout(
         template=None,
         height=height,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        # The page names the runs, above its sections and on hovering.
+        # The page has the legend.
         showlegend=False,
     )
-    figure.update_xaxes(automargin=True, zeroline=False, fixedrange=False)
-    figure.update_yaxes(automargin=True, zeroline=False, fixedrange=True)
+    figure.update_xaxes(automargin=True, zeroline=False)
+    figure.update_yaxes(automargin=True, zeroline=False, fixedrange=True, ticksuffix=" ")
     return figure
+
+
+def axis_title(text: str) -> dict[str, Any]:
+    """Return the title of an axis."""
+    return {"text": text, "font": {"size": 12}, "standoff": 8}
+
+
+def shown(names: Sequence[str]) -> list[str]:
+    """Escape names, since plotly interprets markup in texts."""
+    return [escape(name) for name in names]

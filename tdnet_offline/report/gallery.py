@@ -1,8 +1,7 @@
-"""The worst frames of a run, as pictures within the page."""
+"""The worst frames of a run as embedded pictures."""
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 
 import cv2
@@ -10,21 +9,14 @@ import numpy as np
 
 from tdnet_offline.evaluation.result import WorstFrame
 from tdnet_offline.report.breakdown import css_color
-from tdnet_offline.report.runs import Run
+from tdnet_offline.report.page import data_url
+from tdnet_offline.report.runs import EvaluationRun
 from tdnet_offline.report.table import number_of, percent
 
 
 @dataclass(frozen=True)
-class Swatch:
-    """A class of the legend."""
-
-    name: str
-    color: str
-
-
-@dataclass(frozen=True)
 class Picture:
-    """A picture and its address, which holds all of it."""
+    """A picture; `source` is an address that contains the data."""
 
     name: str
     source: str
@@ -32,7 +24,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class GalleryFrame:
-    """One frame: its pictures, its score, and which frame it is."""
+    """One frame: its pictures, score and name."""
 
     pictures: tuple[Picture, ...]
     score: str
@@ -41,14 +33,14 @@ class GalleryFrame:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The worst frames of a run, and the classes that their pictures show."""
+    """The worst frames of a run; `legend` has name and colour of the classes shown."""
 
-    run: Run
-    legend: tuple[Swatch, ...]
+    run: EvaluationRun
+    legend: tuple[tuple[str, str], ...]
     frames: tuple[GalleryFrame, ...]
 
 
-def make_gallery(run: Run) -> Gallery | None:
+def make_gallery(run: EvaluationRun) -> Gallery | None:
     """Embed the worst frames of a run; None if it has none."""
     worst = run.evaluation.worst
     if not worst:
@@ -59,9 +51,9 @@ def make_gallery(run: Run) -> Gallery | None:
 def _frame(frame: WorstFrame) -> GalleryFrame:
     record = frame.record
     pictures = (
-        Picture("image", _embedded(frame.image, "image/jpeg")),
-        Picture("truth", _embedded(frame.truth, "image/png")),
-        Picture("prediction", _embedded(frame.prediction, "image/png")),
+        Picture("image", data_url(frame.image, "image/jpeg")),
+        Picture("ground truth", data_url(frame.truth, "image/png")),
+        Picture("prediction", data_url(frame.prediction, "image/png")),
     )
     score = "" if record.mean_iou is None else f"mean IoU {percent(record.mean_iou)}"
     memory = number_of(record.memory_frames, "memory frame")
@@ -69,7 +61,7 @@ def _frame(frame: WorstFrame) -> GalleryFrame:
     return GalleryFrame(pictures, score, caption)
 
 
-def _legend(run: Run) -> tuple[Swatch, ...]:
+def _legend(run: EvaluationRun) -> tuple[tuple[str, str], ...]:
     shown: set[tuple[int, ...]] = set()
     for frame in run.evaluation.worst:
         for data in (frame.truth, frame.prediction):
@@ -79,11 +71,7 @@ def _legend(run: Run) -> tuple[Swatch, ...]:
                 shown.update(tuple(color) for color in colors.tolist())
     setting = run.evaluation.setting
     return tuple(
-        Swatch(name, css_color(setting.class_colors[class_id]))
+        (name, css_color(setting.class_colors[class_id]))
         for class_id, name in sorted(setting.class_names.items())
         if tuple(setting.class_colors[class_id]) in shown
     )
-
-
-def _embedded(data: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

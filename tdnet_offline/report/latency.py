@@ -1,49 +1,43 @@
-"""The times of a report: percentiles by stage, medians as a bar, and their distribution."""
+"""Latency of an evaluation: percentiles by stage, medians as bars, and the distribution."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
 
 from tdnet_offline.evaluation import metrics
-from tdnet_offline.report.figures import latency_figure
-from tdnet_offline.report.runs import Run
+from tdnet_offline.report.figures import axis_title, laid_out, stage_color, stage_figure
+from tdnet_offline.report.runs import EvaluationRun
 from tdnet_offline.report.table import BARE_TIME, Row, Table, make_cells, milliseconds, number_of
 
 TOTAL = "total"
 _PERCENTILES = ("p50", "p95", "p99")
-_COLORS = ("#7aa6d8", "#3f7fc4", "#2a9d8f", "#e9a23b", "#d1603d", "#8d6cab", "#b6bdc9")
-# The first frames may be so slow that they would squeeze all others together.
+# The first frames can be so slow that they would compress the axis.
 _SHOWN_PERCENTILE = 99.5
+_MAX_BINS = 48
 
-
-@dataclass(frozen=True)
-class StagePart:
-    """One stage in the bar of a run: its part of the median times."""
-
-    name: str
-    text: str
-    share: float
-    color: str
+Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class LatencySection:
-    """What a report says of times; `figure` is plotly's JSON."""
+    """Table and figures of the latency."""
 
     table: Table
-    bars: tuple[tuple[StagePart, ...], ...]
-    figure: str
+    stages: go.Figure
+    histogram: go.Figure
     note: str
 
 
-def make_latency(runs: Sequence[Run]) -> LatencySection | None:
-    """Sum up the times of the frames; None if none was segmented."""
+def make_latency(runs: Sequence[EvaluationRun]) -> LatencySection | None:
+    """Summarise the times of the frames; None if none was segmented."""
     stages = [metrics.stage_percentiles(run.evaluation) for run in runs]
     names = [n for n in dict.fromkeys(n for found in stages for n in found) if n != TOTAL]
-    colors = {name: _COLORS[index % len(_COLORS)] for index, name in enumerate(names)}
     times = [
         (run.name, run.color, np.array(totals, np.float64))
         for run in runs
@@ -52,7 +46,7 @@ def make_latency(runs: Sequence[Run]) -> LatencySection | None:
     if not times:
         return None
     end = max(float(np.percentile(values, _SHOWN_PERCENTILE)) for _, _, values in times)
-    note = "From picture to labels; the bar shows the medians."
+    note = "From image to labels. The bars show medians."
     beyond = sum(int((values > end).sum()) for _, _, values in times)
     if beyond:
         slowest = max(float(values.max()) for _, _, values in times)
@@ -61,26 +55,31 @@ def make_latency(runs: Sequence[Run]) -> LatencySection | None:
             f"{milliseconds(slowest)}."
         )
     return LatencySection(
-        table=_table(runs, names, colors, stages),
-        bars=tuple(_bar(found, colors) for found in stages if found),
-        figure=latency_figure(times, end).to_json(),
+        table=_table(runs, names, stages),
+        stages=stage_figure(
+            [
+                (
+                    "" if len(runs) == 1 else run.name,
+                    {n: found[n].p50 for n in names if n in found},
+                )
+                for run, found in zip(runs, stages, strict=True)
+            ]
+        ),
+        histogram=_histogram(times, end),
         note=note,
     )
 
 
 def _table(
-    runs: Sequence[Run],
+    runs: Sequence[EvaluationRun],
     names: Sequence[str],
-    colors: dict[str, str],
     stages: Sequence[dict[str, metrics.Percentiles]],
 ) -> Table:
-    rows = [
-        _row(name, [found.get(name) for found in stages], colors.get(name, ""))
-        for name in (*names, TOTAL)
-    ]
+    rows = [_row(name, [found.get(name) for found in stages], stage_color(name)) for name in names]
+    rows.append(_row(TOTAL, [found.get(TOTAL) for found in stages]))
     ages = [metrics.age_percentiles(run.evaluation) for run in runs]
     if any(ages):
-        rows.append(_row("age", ages, note="when the labels came after the frame was due"))
+        rows.append(_row("age", ages, note="time from when the frame was due to its labels"))
     return Table(tuple(f"{which}, ms" for which in _PERCENTILES), tuple(rows))
 
 
@@ -94,10 +93,33 @@ def _row(
     return Row(name, tuple(groups), color, note)
 
 
-def _bar(found: dict[str, metrics.Percentiles], colors: dict[str, str]) -> tuple[StagePart, ...]:
-    medians = {name: percentiles.p50 for name, percentiles in found.items() if name != TOTAL}
-    whole = sum(medians.values()) or 1.0
-    return tuple(
-        StagePart(name, milliseconds(median), median / whole, colors[name])
-        for name, median in medians.items()
-    )
+def _histogram(runs: Sequence[tuple[str, str, Values]], slowest_shown: float) -> go.Figure:
+    """Draw the distribution of the times of frames.
+
+    Args:
+        runs: name and colour of a run, and milliseconds of its frames; at least one.
+        slowest_shown: end of the axis in milliseconds.
+    """
+    fastest = min(float(times.min()) for _, _, times in runs)
+    bins = min(_MAX_BINS, 4 + round(2 * min(len(times) for _, _, times in runs) ** 0.5))
+    edges = np.linspace(min(fastest, slowest_shown * 0.99), slowest_shown, bins + 1)
+    figure = go.Figure()
+    for name, color, times in runs:
+        counts, _ = np.histogram(times, edges)
+        shares = counts / len(times)
+        figure.add_trace(
+            go.Bar(
+                x=np.round((edges[1:] + edges[:-1]) / 2, 4),
+                y=np.round(shares, 5),
+                customdata=np.round(np.stack([edges[:-1], edges[1:]], 1), 3),
+                width=float(edges[1] - edges[0]),
+                name=escape(name),
+                marker={"color": color, "opacity": 1.0 if len(runs) == 1 else 0.55},
+                hovertemplate="%{customdata[0]:.1f} to %{customdata[1]:.1f} ms<br>"
+                f"<b>%{{y:.1%}}</b> of the frames<extra>{escape(name)}</extra>",
+            )
+        )
+    figure.update_xaxes(title=axis_title("milliseconds"), range=[edges[0], edges[-1]])
+    figure.update_yaxes(title=axis_title("frames"), tickformat=".0%", rangemode="tozero")
+    figure.update_layout(barmode="overlay", bargap=0)
+    return laid_out(figure, height=280)

@@ -1,5 +1,5 @@
 "use strict";
-// Draws each figure from the JSON within its element, in the colours of the page's theme.
+// Draws each figure from the JSON in its element, in the colours of the theme.
 {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const touch = matchMedia("(pointer: coarse)").matches;
@@ -11,7 +11,7 @@
     return { element, ...figure };
   });
 
-  // Share of a row, and how much of the colour it gets: small confusions are seen too.
+  // Share of a row, and its part of the full colour: small confusions stay visible.
   const SCALE = [[0, 0], [0.01, 0.1], [0.05, 0.25], [0.2, 0.5], [1, 1]];
 
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -27,17 +27,18 @@
         bgcolor: color("--band"), bordercolor: color("--line"), align: "left",
         font: { color: "#fff", family: getComputedStyle(document.body).fontFamily },
       },
-      // A finger that scrolls the page must not be caught by a figure.
+      // On touch screens a drag scrolls the page.
       dragmode: touch ? false : "zoom",
-      xaxis: { ...layout.xaxis, ...axis },
-      yaxis: { ...layout.yaxis, ...axis },
-      shapes: layout.shapes?.map((shape) => ({ ...shape, line: { ...shape.line, color: color("--muted") } })),
+      ...Object.fromEntries(
+        Object.keys(layout).filter((name) => /^[xy]axis/.test(name)).map((name) => [name, { ...layout[name], ...axis }]),
+      ),
+      shapes: layout.shapes?.map((shape) => ({ ...shape, line: { color: color("--muted"), ...shape.line } })),
     };
   }
 
   const channels = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
-  // Opaque, so that plotly can tell whether dark or light numbers are seen on a cell.
+  // Opaque, so that plotly can choose dark or light numbers for a cell.
   function colorscale() {
     const paper = channels(color("--paper"));
     const full = channels(color("--heat"));
@@ -48,7 +49,7 @@
 
   function painted(element, trace) {
     if (trace.type !== "heatmap") return trace;
-    // Numbers fit into the cells of wide matrices only.
+    // Numbers only fit into the cells of wide matrices.
     const texttemplate = element.clientWidth < NARROW ? "" : "%{text}";
     return { ...trace, texttemplate, colorscale: colorscale() };
   }

@@ -1,97 +1,77 @@
-"""The page of a report: one file that needs nothing beside it."""
+"""HTML pages: one self-contained file each, with plotly's figures in the colours of the theme."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import hashlib
 from pathlib import Path
 
-from tdnet import __version__
-from tdnet_offline.evaluation.result import Evaluation, comparison_warning
-from tdnet_offline.report.breakdown import (
-    class_table,
-    memory_table,
-    path_table,
-    video_table,
-)
-from tdnet_offline.report.confusions import make_confusion
-from tdnet_offline.report.curves import make_curves
-from tdnet_offline.report.gallery import make_gallery
-from tdnet_offline.report.latency import make_latency
-from tdnet_offline.report.runs import Run, name_runs
-from tdnet_offline.report.self_contained import render
-from tdnet_offline.report.summary import setting_rows, summary_table, withheld_lines
-from tdnet_offline.report.table import number_of
+import jinja2
+import plotly.graph_objects as go
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from tdnet.version import __version__
+from tdnet_offline.writers.atomic_files import replacing
+
+_HERE = Path(__file__).parent
 
 
-def render_page(evaluations: Sequence[Evaluation]) -> str:
-    """Write the report on one or more evaluations as HTML.
+def render(template: Path, **values: object) -> str:
+    """Render a page with its style, plotly, and the script that draws the figures.
 
     Args:
-        evaluations: at least one; several are shown side by side, changes against the first.
+        template: jinja2 template that extends ``base.html``; it may import ``macros.html``.
+        values: values of the template, `title` and `subtitle` among them.
     """
-    runs = name_runs(evaluations)
-    galleries = [make_gallery(run) for run in runs]
-    confusions = [make_confusion(run) for run in runs]
-    classes = class_table(runs)
-    has_truth = any(row.note for row in classes.rows)
-    return render(
-        Path(__file__).parent / "page.html",
-        title=_title(runs),
-        subtitle=_subtitle(runs),
+    plotly, script = get_plotlyjs(), _text("page.js")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([template.parent, _HERE]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.globals["embedded"] = _embedded
+    return environment.get_template(template.name).render(
+        policy=_policy(plotly, script),
+        style=Markup(_text("page.css")),
+        plotly=Markup(plotly),
+        script=Markup(script),
         version=__version__,
-        runs=runs,
-        warning=comparison_warning([evaluation.setting for evaluation in evaluations]),
-        summary=summary_table(runs),
-        classes=classes,
-        classes_head="class, share of the pixels" if has_truth else "class",
-        classes_note=_classes_note(classes.titles),
-        confusions=[one for one in confusions if one is not None],
-        paths=path_table(runs),
-        memory=memory_table(runs),
-        withheld=withheld_lines(runs),
-        curves=make_curves(runs),
-        latency=make_latency(runs),
-        galleries=[one for one in galleries if one is not None],
-        videos=video_table(runs),
-        setting=setting_rows(runs),
+        **values,
     )
 
 
-def _title(runs: Sequence[Run]) -> str:
-    settings = [run.evaluation.setting for run in runs]
-    titles = {f"{setting.variant} on {setting.source}" for setting in settings}
-    common = f": {titles.pop()}" if len(titles) == 1 else ""
-    if len(runs) > 1:
-        return f"{len(runs)} evaluations{common}"
-    return common.removeprefix(": ")
+def write_page(path: Path, template: Path, **values: object) -> None:
+    """Render a page into a file; see `render`.
+
+    Raises:
+        OSError: it cannot be written; an existing file stays as it was.
+    """
+    page = render(template, **values)
+    with replacing(path) as temporary:
+        # File names from a source may contain surrogates, which UTF-8 cannot encode.
+        temporary.write_text(page, encoding="utf-8", errors="replace")
 
 
-def _subtitle(runs: Sequence[Run]) -> str:
-    """What all runs have in common."""
-    facts = [_facts(run) for run in runs]
-    return " · ".join(
-        values[0] for values in zip(*facts, strict=True) if values[0] and len({*values}) == 1
-    )
+def data_url(data: bytes, media_type: str) -> str:
+    """Return an address that contains the data itself."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
-def _facts(run: Run) -> tuple[str, ...]:
-    evaluation, setting = run.evaluation, run.evaluation.setting
-    labelled = sum(record.mean_iou is not None for record in evaluation.frames)
-    frames = number_of(len(evaluation.frames), "frame")
-    videos = number_of(len({record.video for record in evaluation.frames}), "video")
+def _text(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def _embedded(figure: go.Figure) -> Markup:
+    """Return the JSON of a figure; no name in it can close the script element."""
+    return Markup(figure.to_json().replace("<", "\\u003c"))
+
+
+def _policy(*scripts: str) -> str:
+    """Allow the scripts of the page, embedded pictures, and videos of its folder only."""
+    hashes = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
     return (
-        setting.split,
-        f"{frames} of {videos}, {f'{labelled:,}' if labelled else 'none'} with labels",
-        setting.mode,
-        setting.hardware,
+        "default-src 'none'; img-src data:; media-src data: 'self'; style-src 'unsafe-inline'; "
+        f"script-src {allowed}"
     )
-
-
-def _classes_note(titles: Sequence[str]) -> str:
-    meanings = {
-        "IoU": "IoU: pixels of the class in truth and labels, of those in either.",
-        "boundary F-score": "Boundary F-score: how well the outlines meet.",
-        "consistency": "Consistency: IoU with the labels of the frame before, carried over by "
-        "optical flow.",
-    }
-    return " ".join(meanings[title] for title in titles)

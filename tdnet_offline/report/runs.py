@@ -1,4 +1,4 @@
-"""The evaluations of a report, told apart by what differs between them."""
+"""The evaluations of a report, named by the settings that differ."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tdnet_offline.evaluation.result import Evaluation, Setting
+from tdnet_offline.report.figures import run_color
 
 _HASH_CHARS = 8
-# Distinct for the colour-blind, on white and on black.
-COLORS = ("#2080c8", "#e07020", "#17a27a", "#c86aa8", "#caa01c", "#5cb3e6")
 
 
 @dataclass(frozen=True)
-class Run:
-    """One evaluation as the report shows it.
+class EvaluationRun:
+    """One evaluation of a report.
 
     Attributes:
         name: unique in the report, as short as that allows.
-        color: of its lines and bars, ``#rrggbb``.
-        evaluation: what was measured.
+        color: colour of its lines and bars, ``#rrggbb``.
+        evaluation: the results.
     """
 
     name: str
@@ -28,8 +27,8 @@ class Run:
     evaluation: Evaluation
 
 
-def name_runs(evaluations: Sequence[Evaluation]) -> list[Run]:
-    """Name evaluations by those settings that differ, and give each a colour.
+def name_runs(evaluations: Sequence[Evaluation]) -> list[EvaluationRun]:
+    """Name evaluations by the settings that differ, and assign colours.
 
     Args:
         evaluations: one or more, in the order of the report.
@@ -42,7 +41,7 @@ def name_runs(evaluations: Sequence[Evaluation]) -> list[Run]:
     for index, (name, evaluation) in enumerate(zip(names, evaluations, strict=True)):
         times[name] += 1
         unique = name if names.count(name) == 1 else f"{name} ({times[name]})"
-        runs.append(Run(unique, COLORS[index % len(COLORS)], evaluation))
+        runs.append(EvaluationRun(unique, run_color(index), evaluation))
     return runs
 
 

@@ -1,4 +1,4 @@
-"""The numbers at the head of a report, and what was evaluated."""
+"""The main numbers and the settings of an evaluation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.result import Counts, Evaluation, Setting
-from tdnet_offline.report.runs import Run
+from tdnet_offline.report.runs import EvaluationRun
 from tdnet_offline.report.table import (
     GAIN,
     NUMBER,
@@ -29,8 +29,8 @@ Value = Callable[[Evaluation], float | None]
 _SHOWN_HASH = 16
 
 
-def summary_table(runs: Sequence[Run]) -> Table:
-    """Give the main numbers of each run; those that no run has are left out."""
+def summary_table(runs: Sequence[EvaluationRun]) -> Table:
+    """Return the main numbers of each run; numbers that no run has are left out."""
     rows = []
     for name, value, measure, note in _quantities(runs):
         values = [value(run.evaluation) for run in runs]
@@ -39,8 +39,8 @@ def summary_table(runs: Sequence[Run]) -> Table:
     return Table(("",), tuple(rows))
 
 
-def withheld_lines(runs: Sequence[Run]) -> list[tuple[Run, str]]:
-    """Say what withholding the memory costs each run that measured it."""
+def withheld_lines(runs: Sequence[EvaluationRun]) -> list[tuple[EvaluationRun, str]]:
+    """Return a line about the memory's worth for each run that measured it."""
     lines = []
     for run in runs:
         found = run.evaluation.withheld_memory
@@ -59,15 +59,15 @@ def withheld_lines(runs: Sequence[Run]) -> list[tuple[Run, str]]:
     return lines
 
 
-def setting_rows(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
-    """Name what was evaluated and how, with a value for each run; empty rows are left out."""
+def setting_rows(runs: Sequence[EvaluationRun]) -> list[tuple[str, list[str]]]:
+    """Return the settings with a value for each run; empty rows are left out."""
     described = [_described(run.evaluation) for run in runs]
     names = {name: None for rows in described for name in rows}
     found = [(name, [rows.get(name, "") for rows in described]) for name in names]
     return [(name, values) for name, values in found if any(values)]
 
 
-def _quantities(runs: Sequence[Run]) -> list[tuple[str, Value, Measure, str]]:
+def _quantities(runs: Sequence[EvaluationRun]) -> list[tuple[str, Value, Measure, str]]:
     return [
         (
             "mean IoU",
@@ -79,7 +79,7 @@ def _quantities(runs: Sequence[Run]) -> list[tuple[str, Value, Measure, str]]:
             "mean IoU of the newest labels",
             lambda e: None if e.available is None else metrics.mean_iou(e.available),
             SCORE,
-            "dropped frames too, with the labels before them",
+            "dropped frames use the labels before them",
         ),
         (
             "pixel accuracy",
@@ -127,7 +127,7 @@ def _quantities(runs: Sequence[Run]) -> list[tuple[str, Value, Measure, str]]:
 
 
 def _common(notes: Sequence[str]) -> str:
-    """The note that holds for all runs; empty where they differ."""
+    """Return the note that all runs share; empty if they differ."""
     return notes[0] if len({*notes}) == 1 else ""
 
 
@@ -137,14 +137,14 @@ def _classes(evaluation: Evaluation) -> str:
 
 
 def _ceiling(evaluation: Evaluation, score: Callable[[Counts], float]) -> str:
-    """What the truth itself reaches."""
-    truth = evaluation.truth_consistency
-    reached = math.nan if truth is None else score(truth)
-    return "" if math.isnan(reached) else f"the truth: {percent(reached)}"
+    """Return the consistency of the ground truth."""
+    ground_truth = evaluation.truth_consistency
+    reached = math.nan if ground_truth is None else score(ground_truth)
+    return "" if math.isnan(reached) else f"ground truth: {percent(reached)}"
 
 
 def _withheld(evaluation: Evaluation) -> str:
-    """The scores that the worth of the memory is the difference of."""
+    """Return the scores with and without the memory."""
     found = evaluation.withheld_memory
     if found is None:
         return ""

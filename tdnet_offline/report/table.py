@@ -1,4 +1,4 @@
-"""A table of a report: things down, measures across, and in each cell a value of every run."""
+"""Tables of an evaluation: a measure in each column, with a value of every run in each cell."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 NOTHING = "\N{EN DASH}"
-"""Where there is no value."""
+"""Text of a missing value."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """How values of one kind are written and judged.
+    """How values of one kind are formatted and compared.
 
     Attributes:
-        written: gives the text of a value.
-        changed: gives the text of a difference, without its sign.
-        better: 1 the more the better, -1 the less the better, 0 neither.
+        written: formats a value.
+        changed: formats a difference, without its sign.
+        better: 1 if more is better, -1 if less is better, 0 if neither.
     """
 
     written: Callable[[float], str]
@@ -26,27 +26,27 @@ class Measure:
 
 
 def percent(share: float) -> str:
-    """Write a share of 0 to 1 with one decimal."""
+    """Format a share of 0 to 1 as percent with one decimal."""
     return f"{share:.1%}"
 
 
 def milliseconds(value: float) -> str:
-    """Write a time to about three digits."""
+    """Format a time with about three digits."""
     return f"{digits(value)} ms"
 
 
 def digits(value: float) -> str:
-    """Write a number to about three digits."""
+    """Format a number with about three digits."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def whole(value: float) -> str:
-    """Write a whole number with its thousands apart."""
+    """Format a whole number with thousands separators."""
     return f"{value:,.0f}"
 
 
 def number_of(count: int, noun: str) -> str:
-    """Write how many there are of something, such as ``2 frames``."""
+    """Format a number of things, such as ``2 frames``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
@@ -67,10 +67,10 @@ class Cell:
     """A value of one run.
 
     Attributes:
-        text: as it is read.
+        text: formatted value.
         share: length of its bar, 0 to 1; None: no bar.
-        best: whether no other run does better while one does worse.
-        change: against the first run, with its sign; empty for the first, and where they agree.
+        best: whether no run is better and one is worse.
+        change: difference from the first run, with sign; empty for the first, or if equal.
     """
 
     text: str
@@ -84,10 +84,10 @@ class Row:
     """One row.
 
     Attributes:
-        name: at its head.
-        groups: a group of cells for each measure, in each a cell for every run.
-        color: of the swatch before the name, in CSS; empty: none.
-        note: what the name means.
+        name: heading of the row.
+        groups: a group for each measure, with a cell for each run.
+        color: CSS colour of the swatch before the name; empty: no swatch.
+        note: explanation of the name.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under the titles of their measures."""
+    """Rows, and the titles of the measures."""
 
     titles: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -107,12 +107,12 @@ class Table:
 def make_cells(
     values: Sequence[float | None], measure: Measure, *, drawn: bool = False
 ) -> tuple[Cell, ...]:
-    """Write what the runs have of one measure.
+    """Format the values of one measure.
 
     Args:
-        values: of the runs; None and NaN are missing.
-        measure: what they are.
-        drawn: whether they are shares from 0 to 1 that get a bar.
+        values: value of each run; None and NaN are missing.
+        measure: the measure.
+        drawn: whether to draw a bar; values are shares from 0 to 1.
     """
     known = [value for value in values if value is not None and not math.isnan(value)]
     differ = len({measure.written(value) for value in known}) > 1

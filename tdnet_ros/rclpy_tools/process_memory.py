@@ -7,22 +7,19 @@ import ctypes
 import gc
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import torch
+
+from tdnet._util.process_usage import memory_of
 
 MEBIBYTE = 1024 * 1024
 
 
 def resident_mebibytes() -> float | None:
     """Return the resident memory of the process; None if the system does not report it."""
-    try:
-        fields = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:  # not Linux
-        return None
-    resident = next(line for line in fields.splitlines() if line.startswith("VmRSS"))
-    return int(resident.split()[1]) / 1024
+    memory = memory_of()
+    return None if memory is None else memory.resident_mib
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,12 @@ from tdnet import SegmenterSettings
 from tdnet.errors import InputError, TdnetError
 from tdnet_offline.frames import FrameSource, ImageFiles
 from tdnet_offline.frames.video_file import VideoFile
+from tools.demo import DemoError
 from tools.demo.camera_bag import CameraBag
 from tools.demo.console import Console
-from tools.demo.errors import DemoError
-from tools.demo.node_under_test import NodeUnderTest
-from tools.demo.page import write_page
-from tools.demo.report import Report, make_report
-from tools.demo.session import run_session
+from tools.demo.demo_page import write_demo_page
+from tools.demo.session import NodeUnderTest, run_session
+from tools.demo.source_report import SourceReport, make_report, write_summary
 from tools.demo.sources import (
     DEFAULT_RATE,
     HIGHWAY_NOTE,
@@ -32,7 +31,6 @@ from tools.demo.sources import (
     write_frames,
     write_street,
 )
-from tools.demo.summary import write_summary
 from tools.harness import ros_environment
 from tools.harness.system_info import system_info
 
@@ -122,7 +120,7 @@ def _run(args: argparse.Namespace) -> int:
     sources = _sources(args, console)
     console.say(f"watch the node with ROS_DOMAIN_ID={domain}")
     reports = [_play(source, node, output / source.name, console) for source in sources]
-    write_page(output, node, reports)
+    write_demo_page(output, node, reports)
     console.say(f"done in {time.monotonic() - started:.0f} s; open {output / 'index.html'}")
     return 1 if any(report.session.problems for report in reports) else 0
 
@@ -173,7 +171,7 @@ def _sources(args: argparse.Namespace, console: Console) -> list[Source]:
     ]
 
 
-def _play(source: Source, node: NodeUnderTest, output: Path, console: Console) -> Report:
+def _play(source: Source, node: NodeUnderTest, output: Path, console: Console) -> SourceReport:
     """Play one source through the node and write its results into a folder of its own."""
     output.mkdir(exist_ok=True)
     bag = source.bag

@@ -93,7 +93,7 @@ class CameraBag:
                     if record is None:
                         return
                     data = _to_ros2(bag, record) if is_ros1 else record.data
-                    message = CameraMessage(record.stamp_ns, header_stamp_ns(data), data)
+                    message = CameraMessage(record.stamp_ns, cdr_stamp_ns(data), data)
                 except Exception as error:  # rosbags passes on the exceptions of its storages
                     raise InputError(
                         f"{self.path}: damaged after {count} frames ({error}); {REPAIR}"
@@ -116,7 +116,7 @@ class CameraBag:
                 yield frame.stamp_ns, np.ascontiguousarray(frame.image[..., 0])
 
 
-def header_stamp_ns(data: bytes) -> int:
+def cdr_stamp_ns(data: bytes) -> int:
     """Reads the stamp of a serialized message that begins with a header, in nanoseconds."""
     order = "<" if data[1] & 1 else ">"
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)

@@ -1,4 +1,4 @@
-"""What the demo says while it runs."""
+"""The console output of the demo."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tools.demo.session import Progress
 from tools.harness.node_view import FrameCounts
 
 if TYPE_CHECKING:
-    from tools.demo.report import Report
+    from tools.demo.source_report import SourceReport
 
-# Seconds between two lines of progress: on a terminal one line is written over and over.
+# Seconds between two updates of the progress; a terminal shows one line, which is replaced.
 _TERMINAL_PERIOD, _LOG_PERIOD = 0.2, 5.0
 
 
 class Console:
-    """Writes lines, and between them one line of progress that changes."""
+    """Write lines, and one changing line of progress."""
 
     def __init__(self) -> None:
         self._terminal = sys.stdout.isatty()
@@ -39,7 +39,7 @@ class Console:
         return lambda: self._show(f"  {next(numbers)} {text}")
 
     def progress(self, bag: CameraBag) -> Progress:
-        """Give what shows the progress of playing a bag."""
+        """Return a function that shows the progress of playing a bag."""
 
         def show(sent: Sent, counts: FrameCounts) -> None:
             self._show(
@@ -50,13 +50,13 @@ class Console:
         return show
 
     def end_progress(self) -> None:
-        """Leave the line of progress."""
+        """Finish the line of progress."""
         if self._open:
             print(f"\r{self._open}", flush=True)
         self._open = ""
 
-    def summary(self, report: Report) -> None:
-        """Write the numbers of one source, and its problems."""
+    def summary(self, report: SourceReport) -> None:
+        """Write the numbers and problems of one source."""
         measures, totals = report.measures, report.measures.frames
         self.say(
             f"{totals.sent} frames sent: {totals.segmented} segmented, {totals.dropped} "

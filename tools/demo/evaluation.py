@@ -1,4 +1,4 @@
-"""Evaluates what the node published, by the metrics of `tdnet evaluate`."""
+"""Evaluation of the published labels with the metrics of `tdnet evaluate`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from tdnet_offline.evaluation.result import PACKAGED, Evaluation, Setting
 from tdnet_offline.evaluation.scorer import Prediction, Scorer, UnseenFrame
 from tdnet_offline.frames import Frame
 from tools.demo.measures import FrameTotals
-from tools.demo.node_under_test import NodeUnderTest
 from tools.demo.recorder import LABELS
 from tools.demo.recording import FrameStatus, Recording
-from tools.demo.session import Session
+from tools.demo.session import NodeUnderTest, Session
 from tools.demo.sources import Source
 
 # The class ids of the synthetic street, and of ground truth in any bag.
@@ -44,7 +43,7 @@ def evaluate_recording(
     """Score the recorded labels against the bag's label topic, and from frame to frame.
 
     Args:
-        source: What was played.
+        source: The played source.
         node: The node that segmented it.
         session: The run.
         recorded: The recorded topics of the node.
@@ -67,7 +66,7 @@ def evaluate_recording(
         place, status = places.get(stamp), statuses.get(stamp)
         if place is None or status is None:
             continue
-        # The node knows encodings that are not known offline: labels can be scored all the same.
+        # The node decodes more encodings than the offline reader; score the labels anyway.
         frame = frames.at(place) or UnseenFrame(f"{place:06d}_{stamp}", stamp)
         ground_truth = ground_truths.at(place)
         if ground_truth is not None and ground_truth.shape != given.shape:
@@ -80,7 +79,7 @@ def evaluate_recording(
 
 
 class _InOrder(Generic[T]):
-    """Finds items by the place of their frame; asked for in ascending order.
+    """Find items by the position of their frame; positions must ascend.
 
     Args:
         items: stamp and item, in the order in which they were recorded.

@@ -1,4 +1,4 @@
-"""Numbers of a run: every frame accounted for, rates, and latency by stage."""
+"""Numbers of a run: frame counts, rates, and latency by stage."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tdnet_offline.evaluation.metrics import Percentiles, percentiles
 from tools.demo.recording import STAGES, FrameStatus
 from tools.demo.session import Session
-from tools.harness.percentiles import Percentiles
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,18 @@ class FrameTotals:
 
 @dataclass(frozen=True)
 class Measures:
-    """What was measured of a run.
+    """The numbers of a run.
 
     Attributes:
         frames: Frame counts.
         overlays: recorded overlay messages.
-        input_rate: frames a second as sent; 0 for a single frame.
-        output_rate: frames a second as segmented; 0 for a single frame.
+        input_rate: sent frames per second; 0 for a single frame.
+        output_rate: segmented frames per second; 0 for a single frame.
         stages: latency by stage of the node.
         total: arrival at the node to its last publication.
-        end_to_end: publication by the player to receipt of the overlay by the recorder.
+        end_to_end: publication by the player to arrival of the overlay at the recorder.
         totals_ms: total of each segmented frame, with its time in seconds since the first frame.
-        resets: how often the memory was emptied, by reason.
+        resets: number of memory resets by reason.
     """
 
     frames: FrameTotals
@@ -60,11 +60,11 @@ class Measures:
 
 
 def measure(session: Session, statuses: Sequence[FrameStatus]) -> Measures:
-    """Give the numbers of a run.
+    """Return the numbers of a run.
 
     Args:
         session: the run.
-        statuses: what the node said of each frame.
+        statuses: status of each frame.
     """
     counts, sent = session.counts, len(session.sent)
     sent_at = {message.stamp_ns: message.time_ns for message in session.sent}
@@ -82,15 +82,11 @@ def measure(session: Session, statuses: Sequence[FrameStatus]) -> Measures:
         overlays=len(session.arrivals),
         input_rate=_rate([message.time_ns for message in session.sent]),
         output_rate=_rate(list(session.arrivals.values())),
-        stages={
-            name: Percentiles.of([status.stages[name] for status in statuses]) for name in STAGES
-        }
+        stages={name: percentiles([status.stages[name] for status in statuses]) for name in STAGES}
         if statuses
         else {},
-        total=Percentiles.of([status.total_ms for status in statuses]) if statuses else None,
-        end_to_end=Percentiles.of([(at - sent) / 1e6 for at, sent in answered])
-        if answered
-        else None,
+        total=percentiles([status.total_ms for status in statuses]) if statuses else None,
+        end_to_end=percentiles([(at - sent) / 1e6 for at, sent in answered]) if answered else None,
         totals_ms=tuple(
             ((sent_at[status.stamp_ns] - start) / 1e9, status.total_ms)
             for status in statuses

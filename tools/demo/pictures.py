@@ -1,4 +1,4 @@
-"""The contact sheet: some frames of the run side by side with what was made of them."""
+"""The contact sheet: frames of the run side by side with their overlays and labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PAPER = (250, 250, 251)
 _INK = (38, 43, 52)
 _MUTED = (110, 117, 128)
 _FONT = cv2.FONT_HERSHEY_DUPLEX
-# Line fonts are uneven at a few pixels: drawn larger and averaged down.
+# Line fonts are uneven at a few pixels: draw them larger and average.
 _SUPERSAMPLING = 4
 
 
@@ -28,8 +28,8 @@ class SheetRow:
     """One frame of the contact sheet; pictures are (H, W, 3) uint8 RGB.
 
     Attributes:
-        caption: what stands below it.
-        pictures: of the columns, from left to right.
+        caption: text below the row.
+        pictures: one for each column, from left to right.
     """
 
     caption: str
@@ -40,8 +40,8 @@ def contact_sheet(columns: Sequence[str], rows: Sequence[SheetRow]) -> Image:
     """Draw a table of pictures.
 
     Args:
-        columns: their titles.
-        rows: each with a picture for every column.
+        columns: titles of the columns.
+        rows: rows with a picture for each column.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -59,7 +59,7 @@ def contact_sheet(columns: Sequence[str], rows: Sequence[SheetRow]) -> Image:
 
 
 def evenly(count: int, wanted: int) -> list[int]:
-    """Give up to `wanted` indices of `count` things, the first and the last among them."""
+    """Return up to `wanted` evenly spaced indices of `count` items, first and last included."""
     return sorted({round(index) for index in np.linspace(0, count - 1, min(wanted, count))})
 
 

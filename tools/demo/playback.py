@@ -1,4 +1,4 @@
-"""The player seen from the demo: what it has sent, and how it ended."""
+"""The player process, as seen from the demo."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tools.demo.camera_bag import CameraBag
 
 
 class Sent(NamedTuple):
-    """A published message: stamp of its header, and time of the steady clock, in nanoseconds."""
+    """A published message: stamp of the header and steady clock, in nanoseconds."""
 
     stamp_ns: int
     time_ns: int
 
 
 class Playback:
-    """A player: it gets ready at once, and plays when it is told to.
+    """A player process. It prepares at once and plays after `start`.
 
     Args:
-        bag: what it plays.
-        log: file that takes its errors.
+        bag: the bag to play.
+        log: file for its errors.
     """
 
     def __init__(self, bag: CameraBag, log: Path) -> None:
@@ -43,19 +43,19 @@ class Playback:
         self._reading.start()
 
     def start(self) -> None:
-        """Have it play."""
+        """Start playing."""
         if self._process.stdin is not None:
-            with suppress(BrokenPipeError):  # it has ended, and `problem` says why
+            with suppress(BrokenPipeError):  # it has ended; `problem` has the reason
                 self._process.stdin.write("go\n")
                 self._process.stdin.flush()
 
     @property
     def running(self) -> bool:
-        """Whether it still plays, or has words left that were not read."""
+        """Whether it still plays, or has output that was not read yet."""
         return self._reading.is_alive() or self._process.poll() is None
 
     def problem(self) -> str:
-        """Why it ended early; empty: it played the whole bag, or still plays."""
+        """Return why it ended early; empty: it played the whole bag, or still plays."""
         if not self._process.poll():
             return ""
         lines = self._log.read_text(errors="replace").split("\n")
@@ -63,7 +63,7 @@ class Playback:
         return said[-1] if said else f"the player ended with status {self._process.returncode}"
 
     def stop(self) -> None:
-        """End it, wherever it is."""
+        """Stop the process."""
         if self._process.poll() is None:
             self._process.terminate()
         self._process.wait()

@@ -1,9 +1,8 @@
-"""Plays the camera topic of a bag with the bag's timing; a process, so that nothing delays it.
+"""Plays the camera topic of a bag with its timing, in a process of its own.
 
     python -m tools.demo.player BAG TOPIC
 
-Waits for a line on its input before it starts. Says line by line on its output what it did:
-``sent STAMP_NS MONOTONIC_NS`` for each message.
+Waits for a line on its input, then writes ``sent STAMP_NS MONOTONIC_NS`` for each message.
 """
 
 from __future__ import annotations
@@ -20,26 +19,24 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 
 from tdnet.errors import TdnetError
+from tools.demo import DemoError
 from tools.demo.camera_bag import CameraBag
-from tools.demo.errors import DemoError
 
 MATCH_SECONDS = 30.0
 ACKNOWLEDGE_SECONDS = 10.0
 
 
 def play(bag: CameraBag, publisher: Publisher) -> None:
-    """Publish every message when it is due, once somebody listens.
+    """Wait for a subscriber, then publish every message when it is due.
 
     Raises:
-        DemoError: nobody subscribes.
-        InputError: the bag is damaged; what is before that place has been published.
+        DemoError: there is no subscriber.
+        InputError: the bag is damaged; the messages before the damage were published.
     """
     end = time.monotonic() + MATCH_SECONDS
     while not publisher.get_subscription_count():
         if time.monotonic() > end:
-            raise DemoError(
-                f"nobody subscribed to {bag.published_topic} within {MATCH_SECONDS:.0f} s"
-            )
+            raise DemoError(f"no subscriber of {bag.published_topic} within {MATCH_SECONDS:.0f} s")
         time.sleep(0.01)
     start: tuple[float, int] | None = None
     try:
@@ -52,7 +49,7 @@ def play(bag: CameraBag, publisher: Publisher) -> None:
             publisher.publish(message.data)
             print("sent", message.stamp_ns, sent, flush=True)
     finally:
-        # The middleware forgets what it has not delivered when its process ends.
+        # Undelivered messages are lost when the process ends.
         publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_SECONDS))
 
 
@@ -64,7 +61,7 @@ def main(path: str, topic: str) -> int:
     """
     try:
         bag = CameraBag(Path(path), topic)
-        # A signal ends it at once, also while it waits for its turn.
+        # A signal ends the process at once, also while it waits.
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         node = rclpy.create_node("camera_player")
         publisher = node.create_publisher(

@@ -1,4 +1,4 @@
-"""Records the topics of the node into a bag."""
+"""Recorder of the topics of the node."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from vision_msgs.msg import LabelInfo
 
 from tdnet_offline.bags import BagWriter, message_types
 from tdnet_ros.msg import ClassMap, SegmentationStatus
-from tools.demo.camera_bag import header_stamp_ns
+from tools.demo.camera_bag import cdr_stamp_ns
 from tools.harness.node_view import NodeView, node_view
 
-# Whose messages are not among the common ones.
+# Packages whose messages are not among the common ones.
 _OWN_PACKAGES = ("tdnet_ros", "vision_msgs")
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic that is recorded; latched: the last message reaches who joins late."""
+    """A recorded topic; `latched`: late subscribers receive the last message."""
 
     name: str
     message_type: type[Any]
@@ -59,7 +59,7 @@ TOPICS = (
 
 
 def recorded_types() -> Typestore:
-    """Gives the message types of all topics that are recorded.
+    """Return the message types of all recorded topics.
 
     Raises:
         PackageNotFoundError: the messages are not built, or their environment is not sourced.
@@ -69,13 +69,13 @@ def recorded_types() -> Typestore:
 
 
 class Recorder:
-    """Records in a thread until it is stopped.
+    """Record in a thread until `stop`.
 
     Args:
         path: folder of the bag; must not exist.
 
     Attributes:
-        arrivals: steady clock in nanoseconds at which the overlay of a stamp came.
+        arrivals: steady clock, in nanoseconds, when the overlay of a stamp arrived.
         counts: recorded messages by topic.
     """
 
@@ -91,7 +91,7 @@ class Recorder:
 
     @property
     def view(self) -> NodeView | None:
-        """What the node said of itself last; None: nothing yet.
+        """The last diagnostics of the node; None: none yet.
 
         Raises:
             OSError: the recording cannot be written.
@@ -102,7 +102,7 @@ class Recorder:
 
     @property
     def connected(self) -> bool:
-        """Whether the node knows that it is recorded: its latched messages have come."""
+        """Whether the latched messages of the node have arrived."""
         return all(self.counts[topic.name] for topic in TOPICS if topic.latched)
 
     def stop(self) -> None:
@@ -117,13 +117,13 @@ class Recorder:
             self._failure = error
 
     def _record(self) -> None:
-        # Ctrl-C ends the run in its own order, with the bag finished.
+        # On Ctrl-C the run ends in order and finishes the bag.
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         node = rclpy.create_node("demo_recorder")
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         types = recorded_types()
-        # The storage may only be used from the thread that opened it, which is this one.
+        # Only the thread that opened the storage may use it.
         try:
             with BagWriter(self._path, types) as writer:
                 for topic in TOPICS:
@@ -141,7 +141,7 @@ class Recorder:
             message = types.deserialize_cdr(data, topic.kind)
             writer.write(topic.name, message, time.time_ns(), latched=topic.latched)
             if topic.name == OVERLAY:
-                self.arrivals[header_stamp_ns(data)] = now
+                self.arrivals[cdr_stamp_ns(data)] = now
             if topic.name == DIAGNOSTICS:
                 seen = node_view(deserialize_message(data, DiagnosticArray))
                 self._view = seen or self._view

@@ -1,4 +1,4 @@
-"""Reads the recorded topics of the node."""
+"""The recorded topics of the node."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tdnet.class_map.classes import SegmentationClass
 from tdnet.class_map.model import ClassMap
 from tdnet.frames.image_encodings import decode_raw
 from tdnet_offline.bags import open_bag
-from tools.demo.errors import DemoError
+from tdnet_offline.frames.bag_images import header_stamp_ns
+from tools.demo import DemoError
 from tools.demo.recorder import CLASS_MAP, STATUS, recorded_types
 
 # The stages of a frame in their order, as the status message names them.
@@ -23,16 +24,16 @@ STAGES = ("wait", "convert", "preprocess", "network", "postprocess", "overlay", 
 
 @dataclass(frozen=True)
 class FrameStatus:
-    """What the node said of one frame.
+    """The status of one frame.
 
     Attributes:
-        stamp_ns: of the frame.
-        path: sub-network that took it.
-        memory_frames: earlier frames that it could use.
-        reset_reason: why the memory was emptied before it; empty: it was continued.
+        stamp_ns: stamp of the frame.
+        path: sub-network of the frame.
+        memory_frames: past frames in the memory.
+        reset_reason: reason of a memory reset before the frame; empty: no reset.
         stages: milliseconds by stage.
         total_ms: arrival to last publication.
-        class_ids: classes in its labels.
+        class_ids: classes in the labels.
     """
 
     stamp_ns: int
@@ -52,10 +53,10 @@ class Recording:
         self._types = recorded_types()
 
     def class_map(self) -> ClassMap:
-        """The classes that the node last announced.
+        """Return the last published class map.
 
         Raises:
-            DemoError: it announced none.
+            DemoError: the node published none.
         """
         messages = [message for _, message in self._messages(CLASS_MAP)]
         if not messages:
@@ -73,7 +74,7 @@ class Recording:
         return ClassMap(messages[-1].name, classes, len(classes))
 
     def statuses(self) -> list[FrameStatus]:
-        """What the node said of each segmented frame, in order."""
+        """Return the status of each segmented frame, in order."""
         return [
             FrameStatus(
                 stamp_ns=stamp,
@@ -88,7 +89,7 @@ class Recording:
         ]
 
     def images(self, topic: str) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
-        """Yields stamp in nanoseconds and image of a topic: (H, W) of mono8, (H, W, 3) RGB."""
+        """Yield stamps in nanoseconds and images of a topic: (H, W) mono8 or (H, W, 3) RGB."""
         for stamp, message in self._messages(topic):
             image = decode_raw(
                 message.encoding,
@@ -106,8 +107,7 @@ class Recording:
                 return
             for record in bag.records([topic]):
                 message = bag.decode(record)
-                stamp = message.header.stamp
-                yield stamp.sec * 1_000_000_000 + stamp.nanosec, message
+                yield header_stamp_ns(message), message
 
 
 def _byte(component: float) -> int:

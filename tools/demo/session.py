@@ -1,4 +1,4 @@
-"""One run: the node starts, the bag is played, everything is recorded, the node stops."""
+"""One run: start the node, play the bag, record all topics, stop the node."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.demo import DemoError
 from tools.demo.camera_bag import CameraBag
-from tools.demo.errors import DemoError
 from tools.demo.playback import Playback, Sent
 from tools.demo.recorder import LABELS, OVERLAY, STATUS, Recorder
 from tools.harness.node_process import NodeProcess
@@ -18,7 +18,7 @@ from tools.harness.node_view import FrameCounts, NodeView
 # A large network on a slow CPU takes minutes to load and warm up, and seconds for a frame.
 ACTIVE_SECONDS = 300.0
 FRAME_SECONDS = 60.0
-# After the player has ended: when a message that is not there will not come any more.
+# After the end of the player: time after which a missing message counts as lost.
 LOST_SECONDS = 2.0
 DIAGNOSTICS_SECONDS = 0.2
 
@@ -26,18 +26,33 @@ Progress = Callable[[Sent, FrameCounts], None]
 
 
 @dataclass(frozen=True)
+class NodeUnderTest:
+    """The network of the node, and the machine.
+
+    Attributes:
+        variant: Name of the network.
+        weights: Path of its weights file; empty: the packaged weights.
+        system: Hardware and versions.
+    """
+
+    variant: str
+    weights: str
+    system: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Session:
-    """What happened in the run.
+    """The course of a run.
 
     Attributes:
         command: arguments of Python that started the node.
         sent: every published message, in order.
-        counts: the node's frames at the end.
-        arrivals: steady clock, nanoseconds, at which the overlay of a stamp was recorded.
-        model: device, precision, input size, memory ... of the node, as text.
-        last_error: why the node refused a frame; empty: it refused none.
-        exit_status: of the node.
-        problems: what went wrong, a line each.
+        counts: frame counts of the node at the end.
+        arrivals: steady clock, in nanoseconds, when the overlay of a stamp was recorded.
+        model: device, precision, input size, memory and so on, as text.
+        last_error: reason of the last refused frame; empty: none was refused.
+        exit_status: exit status of the node.
+        problems: problems, a line each.
     """
 
     command: tuple[str, ...]
@@ -61,19 +76,19 @@ def run_session(
     """Play a bag through the node and record its topics.
 
     Args:
-        bag: what is played.
-        parameters: of the node, beside those that the demo needs.
+        bag: the bag to play.
+        parameters: parameters of the node, besides those that the demo sets.
         recording: folder of the bag with the node's topics; must not exist.
-        logs: folder for what the processes say.
-        say: takes a line on each step.
-        progress: called several times a second while frames are on their way.
+        logs: folder of the log files of the processes.
+        say: called with a line about each step.
+        progress: called several times a second while frames are played.
 
     Raises:
-        DemoError: the node does not become active; with its own reason.
+        DemoError: the node does not become active; the message has its reason.
     """
     topic = f"qos_overrides.{bag.published_topic}.subscription"
     needed = {
-        # Of a bag nothing should get lost on its way; what the node has no time for, it drops.
+        # No frame of a bag may get lost in transport; the node drops frames if it is too slow.
         f"{topic}.reliability": "reliable",
         f"{topic}.depth": "10",
         "image_transport": "compressed" if bag.compressed else "raw",
@@ -131,7 +146,7 @@ def _follow(
     playback: Playback,
     progress: Progress,
 ) -> list[str]:
-    """Wait until the last frame is answered; return what went wrong."""
+    """Wait until every frame has a result; return the problems."""
     last_change = time.monotonic()
     counts, recorded = FrameCounts(), 0
     while True:
@@ -154,8 +169,8 @@ def _follow(
                 return [problem] if problem else []
             if quiet > FRAME_SECONDS:
                 return [
-                    f"{counts.at_work} frames were still at work {FRAME_SECONDS:.0f} s after the "
-                    f"last sign of the node on {bag.published_topic}"
+                    f"{counts.at_work} frames were still in work {FRAME_SECONDS:.0f} s after the "
+                    f"last output of the node for {bag.published_topic}"
                 ]
         time.sleep(0.05)
 

@@ -1,4 +1,4 @@
-"""What Fast DDS leaves in shared memory where a process dies without saying goodbye."""
+"""Removal of the shared memory that killed processes with Fast DDS leave behind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
-# A process that just starts has made the lock but does not hold it yet.
+# A starting process creates the lock before it holds it.
 STARTING_SECONDS = 30.0
 _LOCK = re.compile(r"fast(dds|rtps)_[0-9a-f]{16}_el")
 
@@ -16,14 +16,14 @@ _LOCK = re.compile(r"fast(dds|rtps)_[0-9a-f]{16}_el")
 def remove_orphans(folder: Path = SHARED_MEMORY) -> int:
     """Remove the segments of processes that were killed, as `fastdds shm clean` does.
 
-    Each has a lock that its process holds as long as it lives. With the profile for large images
-    a segment keeps 64 MiB of the machine's memory, until somebody removes it.
+    Each segment has a lock that its process holds while it lives. With the profile for large
+    images, a segment occupies 64 MiB of memory until it is removed.
 
     Args:
-        folder: of the segments.
+        folder: folder of the segments.
 
     Returns:
-        Bytes that were given back.
+        Freed bytes.
     """
     freed = 0
     for lock in folder.glob("fast*_el"):
@@ -33,7 +33,7 @@ def remove_orphans(folder: Path = SHARED_MEMORY) -> int:
                 and time.time() - lock.stat().st_mtime > STARTING_SECONDS
             ):
                 freed += _remove_if_free(lock)
-        # Held, another user's, or removed by somebody else meanwhile.
+        # Held, owned by another user, or already removed.
         except OSError:
             continue
     return freed

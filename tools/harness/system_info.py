@@ -1,23 +1,23 @@
-"""The machine and the software that the numbers were measured with."""
+"""Hardware and software of a measurement."""
 
 from __future__ import annotations
 
 import os
 import platform
-from pathlib import Path
 
 import cv2
 import rclpy
 import torch
 
 from tdnet import __version__
+from tdnet_offline.provenance import processor
 
 
 def system_info() -> dict[str, str]:
-    """Give hardware and versions, name and value."""
+    """Return hardware and versions by name."""
     distribution = os.environ.get("ROS_DISTRO") or os.environ.get("TDNET_ROS") or "unknown"
-    info = {
-        "Processor": f"{_processor()}, {os.cpu_count()} logical cores",
+    return {
+        "Processor": f"{processor()}, {os.cpu_count()} logical cores",
         "Memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f} GiB",
         "GPU": _gpu(),
         "System": _system(),
@@ -27,16 +27,6 @@ def system_info() -> dict[str, str]:
         "OpenCV": cv2.__version__,
         "tdnet_ros": __version__,
     }
-    return info
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _gpu() -> str:

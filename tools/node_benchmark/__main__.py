@@ -20,17 +20,16 @@ from tdnet_offline.writers.atomic_files import replacing
 from tools.harness import ros_environment
 from tools.harness.shared_memory import remove_orphans
 from tools.harness.system_info import system_info
-from tools.node_benchmark.errors import NodeBenchmarkError
-from tools.node_benchmark.measuring import Plan, measure
-from tools.node_benchmark.result import Run
-from tools.node_benchmark.tables import latency_table, rate_table, stage_table
-from tools.soak.tables import wide_console
+from tools.node_benchmark.node_measurement import MeasurementPlan, NodeBenchmarkError, measure
+from tools.node_benchmark.node_run import NodeRun
+from tools.node_benchmark.node_tables import latency_table, rate_table, stage_table
+from tools.soak.soak_tables import wide_console
 
 SIZES = ((480, 640), (720, 1280), (1080, 1920), (1024, 2048))
-# The camera shows them to and fro.
+# Played forwards and backwards.
 _IMAGES = 6
 _SEED = 1_000_321
-# What tells the node's process how the network's threads work; empty: PyTorch's own defaults.
+# Variables that configure the threads of the network; empty: the defaults of PyTorch.
 _OPENMP = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
@@ -56,9 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.node_benchmark",
-        description="Measures how long a frame takes through the node, stage by stage, and how "
-        "many come through, with the packaged weights and a synthetic street. OMP_NUM_THREADS "
-        "says how many threads the network has, `taskset -c 0,1` which processors.",
+        description="Measures the latency of the node by stage, and its rate, with the packaged "
+        "weights and a synthetic street. OMP_NUM_THREADS sets the threads of the network, "
+        "`taskset -c 0,1` the processors.",
     )
     parser.add_argument(
         "--output", metavar="DIR", type=Path, required=True, help="folder for the results"
@@ -69,16 +68,16 @@ def _parser() -> argparse.ArgumentParser:
         type=_size,
         nargs="+",
         default=SIZES,
-        help="of the camera (default: " + " ".join(f"{w}x{h}" for h, w in SIZES) + ")",
+        help="camera sizes (default: " + " ".join(f"{w}x{h}" for h, w in SIZES) + ")",
     )
     parser.add_argument(
-        "--frames", type=int, default=100, help="of each run (default: %(default)s)"
+        "--frames", type=int, default=100, help="frames of each run (default: %(default)s)"
     )
     parser.add_argument(
         "--rate",
         type=float,
         default=30.0,
-        help="frames a second of a camera that keeps the node busy (default: %(default)s)",
+        help="frames per second of a camera that keeps the node busy (default: %(default)s)",
     )
     return parser
 
@@ -105,8 +104,8 @@ def _run(args: argparse.Namespace) -> int:
     load = os.getloadavg()[0]
     console.print(f"node-benchmark: {hardware()}, load average {load:.1f}, ROS_DOMAIN_ID={domain}")
     images = output / "frames.npy"
-    plan = Plan(args.frames, args.rate, images, output)
-    runs: list[Run] = []
+    plan = MeasurementPlan(args.frames, args.rate, images, output)
+    runs: list[NodeRun] = []
     try:
         _draw(images, args.sizes)
         for size in args.sizes:
@@ -123,20 +122,20 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _draw(path: Path, sizes: Sequence[tuple[int, int]]) -> None:
-    # As large as the largest side of each kind; the camera resizes them.
+    # The largest height and width; the camera resizes the images.
     drive = StreetDrive(_SEED, (max(h for h, _ in sizes), max(w for _, w in sizes)))
     there = [drive.frame(index).image for index in range(_IMAGES)]
     np.save(path, np.stack([*there, *there[-2:0:-1]]))
 
 
-def _said(run: Run) -> str:
+def _said(run: NodeRun) -> str:
     size = f"{run.size[1]} x {run.size[0]}{' with overlay' if run.overlay else ''}"
     if run.busy:
         return f"{size}: {run.rate:.1f} frames a second"
     return f"{size}: labels after {run.labels.p50:.1f} ms, overhead {run.overhead.p50:.2f} ms"
 
 
-def _save(path: Path, runs: Sequence[Run], load: float) -> None:
+def _save(path: Path, runs: Sequence[NodeRun], load: float) -> None:
     document = {
         "format": "tdnet node benchmark",
         "version": 1,

@@ -1,4 +1,4 @@
-"""One frame as the node's status tells it, divided into stages that add up."""
+"""The times of one frame from its status message, in stages that add up."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class FrameRecord:
     """Milliseconds of one frame.
 
     Attributes:
-        heard: when its status came: seconds of `time.monotonic`.
-        segmented: frames that the node had published then, since its activation.
-        stages: by the names of `STAGES`; ``rest`` is what the node does between them.
+        heard: arrival of its status, in seconds of `time.monotonic`.
+        segmented: frames published by the node so far, since its activation.
+        stages: milliseconds of each of `STAGES`; ``rest`` is the time between the others.
         labels: arrival to the end of the call that published the labels; NaN: not published.
         total: arrival to the end of the last call that published an image.
         age: stamp to publication of the last image.
@@ -53,25 +53,25 @@ class FrameRecord:
 
     @property
     def labels_published(self) -> bool:
-        """Whether somebody subscribed to the labels."""
+        """Whether the labels had a subscriber."""
         return not math.isnan(self.labels)
 
     @property
     def overlay_drawn(self) -> bool:
-        """Whether somebody subscribed to the overlay."""
+        """Whether the overlay had a subscriber."""
         return self.stages["overlay"] > 0
 
     @property
     def inference(self) -> float:
-        """What the stages of the network took."""
+        """Sum of the stages of the network."""
         return sum(self.stages[name] for name in INFERENCE)
 
     @property
     def overhead(self) -> float:
-        """What the node adds to the network's stages until the labels are out."""
+        """Node overhead until the labels are published."""
         return self.labels - self.inference
 
     @property
     def overhead_of_all(self) -> float:
-        """What the node adds to the network's stages until the last image is out."""
+        """Node overhead until the last image is published."""
         return self.total - self.inference

@@ -1,4 +1,4 @@
-"""Who listens to the node while it is measured: a user of labels and perhaps of the overlay."""
+"""The subscriber of a measured node: labels, and optionally confidence and overlay."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ from tools.node_benchmark.frame_record import FrameRecord
 
 
 class Listener:
-    """Subscribes to labels, status and diagnostics, in a thread until it is closed.
+    """Subscribe to labels, status and diagnostics, in a thread until `close`.
 
-    Images are taken as they come over the wire and thrown away: what a user makes of them takes
-    the processor's time, but is no part of what is measured.
+    Images are received serialized and discarded: their use is not part of the measurement.
 
     Args:
-        overlay: whether it subscribes to confidence and overlay too, as RViz does.
+        overlay: whether to subscribe to confidence and overlay too, as RViz does.
 
     Attributes:
-        view: the node's last diagnostic message; None: none yet.
+        view: last diagnostics of the node; None: none yet.
     """
 
     def __init__(self, *, overlay: bool) -> None:
@@ -52,19 +51,19 @@ class Listener:
         self._thread.start()
 
     def take(self) -> list[FrameRecord]:
-        """Give the frames since the last call of which all was published that is listened to."""
+        """Return the frames since the last call whose subscribed outputs were all published."""
         with self._lock:
             records, self._records = self._records, []
         return records
 
     @property
     def heard(self) -> int:
-        """How many frames the next `take` gives."""
+        """Number of frames that the next `take` returns."""
         with self._lock:
             return len(self._records)
 
     def close(self) -> None:
-        """End it."""
+        """Stop the thread and destroy the node."""
         self._executor.shutdown(timeout_sec=0)
         self._thread.join()
         self._node.destroy_node()

@@ -19,9 +19,9 @@ from tools.harness.shared_memory import remove_orphans
 from tools.harness.system_info import system_info
 from tools.soak.checks import failed_checks
 from tools.soak.faults import NODE_KILLED, node_killed, phase_seconds, rounds
-from tools.soak.report import Report, say, write_report
 from tools.soak.run import RunRecord, SoakRun
-from tools.soak.tables import wide_console
+from tools.soak.soak_report import SoakReport, say, write_report
+from tools.soak.soak_tables import wide_console
 
 # Number of samples over the whole run.
 SAMPLES = 720
@@ -94,7 +94,7 @@ def _run(args: argparse.Namespace, console: Console) -> int:
         interrupted = True
     except ToolError as error:
         record.problems.append(str(error))
-    report = Report(args.minutes, args.rate, record, failed_checks(record), system_info())
+    report = SoakReport(args.minutes, args.rate, record, failed_checks(record), system_info())
     write_report(output, report, console)
     if interrupted:
         return 130

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from tdnet_offline.evaluation.metrics import Percentiles, percentiles
 from tools.harness.node_view import FrameCounts
-from tools.harness.percentiles import Percentiles
 
 STEADY, STAMPS_BACK = "steady", "stamps back"
 
@@ -128,8 +128,8 @@ class Phase:
         self.checked, self.replayed = observed.checked, observed.replayed
         self.resets = dict(observed.resets)
         if observed.ages_ms:
-            self.age = Percentiles.of(observed.ages_ms)
-            self.work = Percentiles.of(observed.work_ms)
+            self.age = percentiles(observed.ages_ms)
+            self.work = percentiles(observed.work_ms)
         self.longest_gap = observed.longest_gap
         self.problems += observed.problems
         if counts.at_work:

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tdnet import SegmenterSettings
+from tdnet._util.process_usage import ProcessUsage, usage_of
+from tdnet_offline.evaluation.metrics import Percentiles, percentiles
 from tools.harness import ToolError
 from tools.harness.camera import CameraProcess
 from tools.harness.node_view import FrameCounts
 from tools.harness.numbered_frames import draw_frames
-from tools.harness.percentiles import Percentiles
 from tools.harness.subscriber import SubscriberProcess
 from tools.soak.auditor import Auditor
 from tools.soak.node_under_test import NodeUnderTest
 from tools.soak.phase import Phase, stamps_are_now
 from tools.soak.replay import Replay
-from tools.soak.sampler import Usage, usage_of
 
 SETTLE_SECONDS = 60.0
 # Input size of the packaged network. The node gets it as a parameter, so that it can be set back.
@@ -47,7 +47,7 @@ class RunSample:
     seconds: float
     fault: str
     life: int
-    usage: Usage
+    usage: ProcessUsage
     cpu: float
     device_mib: float | None
     rate: float
@@ -103,7 +103,7 @@ class SoakRun:
         self._record = record
         self._period = period
         self._started = time.monotonic()
-        self._usage: Usage | None = None
+        self._usage: ProcessUsage | None = None
         self._sampled = (self._started, 0)
         self._phase = Phase("start", 0.0)
         frames = output / "frames.npy"
@@ -241,7 +241,7 @@ class SoakRun:
             if usage is not None:
                 self._sample(usage)
 
-    def _sample(self, usage: Usage) -> None:
+    def _sample(self, usage: ProcessUsage) -> None:
         now = time.monotonic()
         before, segmented = self._sampled
         last = self._usage
@@ -260,7 +260,7 @@ class SoakRun:
                 cpu=max(0.0, cpu) / (now - before),
                 device_mib=float(device) if device else None,
                 rate=(total.segmented - segmented) / (now - before),
-                age=Percentiles.of(ages) if ages else None,
+                age=percentiles(ages) if ages else None,
                 sent=self.camera.sent_total,
                 counts=total,
             )

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tdnet_offline.evaluation.metrics import Percentiles, percentiles
 from tools.harness import ToolError, ros_environment
 from tools.harness.camera import TOPIC, CameraProcess
 from tools.harness.numbered_frames import draw_frames
-from tools.harness.percentiles import Percentiles
 from tools.harness.subscriber import SubscriberProcess
 from tools.harness.system_info import system_info
-from tools.soak.tables import Table, wide_console
+from tools.soak.soak_tables import TextTable, wide_console
 
 CONNECT_SECONDS = 30.0
 # Time for the last frames to arrive.
@@ -105,12 +105,12 @@ def measure(output: Path, stream: FrameStream, profile: bool, reliability: str) 
         sent=len(sent),
         arrived=len(delays),
         rate=len(stamps) / seconds,
-        delay=Percentiles.of(delays) if delays else None,
+        delay=percentiles(delays) if delays else None,
     )
 
 
-def _table(cases: Sequence[TransportResult], title: str) -> Table:
-    return Table(
+def _table(cases: Sequence[TransportResult], title: str) -> TextTable:
+    return TextTable(
         title,
         ("Fast DDS", "reliability", "sent", "arrived", "sent per second", "delay ms p50, p95"),
         tuple(
@@ -189,9 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "cases": [asdict(case) for case in cases],
     }
     (args.output / "transport.json").write_text(json.dumps(content, indent=1) + "\n")
-    table = _table(cases, title)
-    (args.output / "transport.md").write_text(f"{title}\n\n{table.markdown()}\n")
-    console.print(table.rich())
+    console.print(_table(cases, title).rich())
     return 0
 
 

@@ -1,11 +1,9 @@
-"""What a benchmark is made of: its plan, frames, weights, memory, and runs that fail."""
+"""Parts of a benchmark: plan, frames, weights, and runs that fail."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import os
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,17 +19,16 @@ from tdnet import SegmenterSettings, get_variant
 from tdnet.errors import DeviceError, InputError, MissingPackageError, UnknownNameError
 from tdnet.variants import Backbone
 from tdnet_offline.benchmark.accuracy import first_frames, measure_accuracy, videos_of
-from tdnet_offline.benchmark.arithmetic import peak_multiply_adds
+from tdnet_offline.benchmark.benchmark_result import BenchmarkSetting, FailedRun
+from tdnet_offline.benchmark.benchmark_run import run_jobs
 from tdnet_offline.benchmark.camera_frames import (
+    default_camera_size,
     read_frames,
     street_frames,
     to_and_fro,
-    usual_camera,
 )
-from tdnet_offline.benchmark.measuring import Job
-from tdnet_offline.benchmark.plan import Place, plan
-from tdnet_offline.benchmark.result import FailedRun, Setting
-from tdnet_offline.benchmark.running import run_jobs
+from tdnet_offline.benchmark.cases import BenchmarkCase, plan
+from tdnet_offline.benchmark.measurement import Job
 from tdnet_offline.benchmark.weights import find_weights, random_network
 from tdnet_offline.datasets import open_dataset
 from tdnet_offline.evaluation.metrics import mean_iou, total_confusion
@@ -42,13 +39,11 @@ SIZE = (65, 129)
 
 
 def test_everything_is_combined_once() -> None:
-    places = plan(
-        ["psp18-nano", "psp18-nano"], [], ["cpu", "cpu"], ["float32", "bfloat16", "auto"]
-    )
-    assert [(p.variant, p.input_size, p.device) for p in places] == [
+    cases = plan(["psp18-nano", "psp18-nano"], [], ["cpu", "cpu"], ["float32", "bfloat16", "auto"])
+    assert [(p.variant, p.input_size, p.device) for p in cases] == [
         ("psp18-nano", (257, 513), "cpu")
     ]
-    assert places[0].precisions == ("float32", "bfloat16")
+    assert cases[0].precisions == ("float32", "bfloat16")
     sizes = [(65, 129), (97, 193)]
     assert [p.input_size for p in plan(["psp18-nano"], sizes, ["cpu"], [])] == sizes
 
@@ -59,8 +54,8 @@ def test_every_runtime_takes_the_precisions_that_it_has() -> None:
     runtimes = ["torch", "onnxruntime", "torch"]
 
     def precisions(names: list[str]) -> list[tuple[str, tuple[str, ...]]]:
-        places = plan(["psp18-nano"], [], ["cpu"], names, runtimes)
-        return [(place.runtime, place.precisions) for place in places]
+        cases = plan(["psp18-nano"], [], ["cpu"], names, runtimes)
+        return [(case.runtime, case.precisions) for case in cases]
 
     assert precisions([]) == [
         ("torch", ("float32", "bfloat16")),
@@ -76,7 +71,7 @@ def test_every_runtime_takes_the_precisions_that_it_has() -> None:
         precisions(["float9"])
     for runtime, name in (("onnxruntime", "bfloat16"), ("torch", "int8")):
         runtimes = [runtime]
-        with pytest.raises(InputError, match=f"{runtime} has none of the precisions {name}"):
+        with pytest.raises(InputError, match=f"{runtime} supports none of the precisions {name}"):
             precisions([name])
 
 
@@ -93,14 +88,14 @@ def test_a_runtime_that_cannot_run_here_is_refused(monkeypatch: pytest.MonkeyPat
 
 def test_what_failed_in_one_runtime_is_left_to_the_others() -> None:
     def failed(precision: str, runtime: str, device: str = "cpu") -> FailedRun:
-        setting = Setting("psp18-nano", "mine", SIZE, SIZE, device, precision, runtime)
+        setting = BenchmarkSetting("psp18-nano", "mine", SIZE, SIZE, device, precision, runtime)
         return FailedRun(setting, "for want of memory")
 
-    place = Place("psp18-nano", SIZE, "cpu", ("float32", "int8"), "onnxruntime")
+    case = BenchmarkCase("psp18-nano", SIZE, "cpu", ("float32", "int8"), "onnxruntime")
     others = [failed("float32", "torch"), failed("int8", "onnxruntime", "cuda")]
-    assert place.without_failed(others) == place
-    assert place.without_failed([*others, failed("int8", "onnxruntime")]) == replace(
-        place, precisions=("float32",)
+    assert case.without_failed(others) == case
+    assert case.without_failed([*others, failed("int8", "onnxruntime")]) == replace(
+        case, precisions=("float32",)
     )
 
 
@@ -108,8 +103,8 @@ def test_the_street_moves_on_and_cameras_fit_the_network() -> None:
     frames = street_frames((48, 80))
     assert frames.shape == (8, 48, 80, 3)
     assert all((a != b).any() for a, b in itertools.pairwise(frames))
-    assert usual_camera((257, 513)) == (480, 640)
-    assert usual_camera((769, 1537)) == (1024, 2048)
+    assert default_camera_size((257, 513)) == (480, 640)
+    assert default_camera_size((769, 1537)) == (1024, 2048)
 
 
 def test_frames_come_to_and_fro() -> None:
@@ -132,7 +127,7 @@ def test_own_frames_are_read_and_resized(tmp_path: Path) -> None:
 
 def test_frames_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG no more")
-    with pytest.raises(InputError, match="no frame in it that can be read"):
+    with pytest.raises(InputError, match="no frame can be read"):
         read_frames(str(tmp_path), None, None)
 
 
@@ -167,40 +162,6 @@ def test_weights_are_given_packaged_or_random(tmp_path: Path) -> None:
     assert settings.build().input_size == SIZE
 
 
-def test_resident_memory_follows_what_is_used() -> None:
-    """In a process of its own: in this one tests before leave memory that may go meanwhile."""
-    program = """
-import json
-import numpy as np
-import torch
-from tdnet_offline.benchmark.resources import measure_memory, resident_bytes
-cpu, before = torch.device("cpu"), resident_bytes()
-block = np.ones(64 << 20, np.uint8)
-held = measure_memory(cpu, before)
-del block
-after = measure_memory(cpu, before)
-print(json.dumps([before, held.host_steady, held.host_peak, after.host_steady, after.host_peak]))
-"""
-    said = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    ).stdout
-    before, held, peak, after, peak_after = json.loads(said)
-    assert held - before > 60 << 20
-    assert peak >= held
-    assert after < held - (60 << 20)
-    assert peak_after > held - (1 << 20)  # the kernel counts in batches
-
-
-def test_the_peak_leaves_the_settings_of_convolutions() -> None:
-    before = torch.backends.cuda.matmul.allow_tf32
-    assert peak_multiply_adds(CPU, "float32") > 1e6
-    assert torch.backends.cuda.matmul.allow_tf32 == before
-
-
 class Deadly:
     """Ends the process that reads it."""
 
@@ -209,7 +170,7 @@ class Deadly:
 
 
 def test_a_run_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
-    setting = Setting("psp18-nano", "mine", SIZE, (48, 80), "cpu", "float32")
+    setting = BenchmarkSetting("psp18-nano", "mine", SIZE, (48, 80), "cpu", "float32")
     killed = Job(setting, Deadly(), tmp_path, 1, None)  # type: ignore[arg-type]
     np.save(tmp_path / "frames.npy", np.zeros((8, 48, 80, 3), np.uint8))
     missing = Job(setting, tmp_path / "none.pkl", tmp_path / "frames.npy", 1, None)
@@ -217,7 +178,7 @@ def test_a_run_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
     runs, failed = run_jobs([killed, missing], started.append)
     assert runs == ()
     assert started == [killed, missing]
-    assert "ended from outside" in failed[0].reason
+    assert "killed from outside" in failed[0].reason
     assert "none.pkl: does not exist" in failed[1].reason
     assert failed[0].setting == setting
 

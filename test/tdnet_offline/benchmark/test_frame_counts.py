@@ -1,7 +1,7 @@
-"""What a frame makes PyTorch do does not grow unseen: counts, with what each of them is for.
+"""Upper bounds of the operators of a frame, with the reason for each.
 
-They are of td4-psp18-nano with a full memory, 129 x 257 from a camera of 256 x 512, and do not
-depend on the machine's speed. They are upper bounds: who comes below one lowers it.
+The counts are of td4-psp18-nano with a full memory, 129 x 257 from a camera of 256 x 512, and do
+not depend on the speed of the machine. Lower a bound when a change reduces its count.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from tdnet.frames.postprocess import OutputOptions, Postprocessor
 from tdnet.frames.preprocess import Preprocessor, upload
 from tdnet.network import create_model
 from tdnet.segmenter import StreamingSegmenter
-from tdnet_offline.benchmark.counting import count
-from tdnet_offline.benchmark.result import Counts
+from tdnet_offline.benchmark.benchmark_result import OperatorCounts
+from tdnet_offline.benchmark.instruments import count
 
 CPU = torch.device("cpu")
 SIZE, CAMERA, CLASSES = (129, 257), (256, 512), 19
@@ -120,7 +120,7 @@ def test_what_only_the_next_frame_needs_is_done_after_the_labels(
     # key as rows; values of 64, as rows, weighted and summed for the frames before; scores of two
     # pairs of frames and their softmax.
     assert after.bytes_allocated <= 4 * 153 * (4 * 24 + 6 * 64 + 4 * 153)
-    assert count(segmenter.commit_memory) == Counts(0, 0, 0, 0)
+    assert count(segmenter.commit_memory) == OperatorCounts(0, 0, 0, 0)
     # Whoever does not prepare finds it on the path of the next frame.
     segmenter.step(FRAMES[1], LABELS_ONLY)
     assert count(lambda: segmenter.step(FRAMES[2], LABELS_ONLY)).operators > first.operators

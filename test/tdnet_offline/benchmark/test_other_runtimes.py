@@ -1,4 +1,4 @@
-"""Other runtimes in the benchmark: the same network, exported beforehand."""
+"""The benchmark with other runtimes: the same network, exported first."""
 
 from __future__ import annotations
 
@@ -12,30 +12,29 @@ from support.frames import drive
 
 from tdnet import ClassMap, SegmenterSettings, create_model, packaged_weights, save_weights
 from tdnet.errors import DeviceError, InputError
-from tdnet_offline.benchmark import exported
+from tdnet_offline.benchmark import weights as weights_module
 from tdnet_offline.benchmark.accuracy import measure_accuracy
-from tdnet_offline.benchmark.benchmarking import BenchmarkOptions, run_benchmark
-from tdnet_offline.benchmark.exported import exported_folder
-from tdnet_offline.benchmark.measuring import Job
-from tdnet_offline.benchmark.plan import Place
-from tdnet_offline.benchmark.result import Setting
-from tdnet_offline.benchmark.running import run_jobs
+from tdnet_offline.benchmark.benchmark_result import BenchmarkSetting
+from tdnet_offline.benchmark.benchmark_run import BenchmarkOptions, run_benchmark, run_jobs
+from tdnet_offline.benchmark.cases import BenchmarkCase
+from tdnet_offline.benchmark.measurement import Job
+from tdnet_offline.benchmark.weights import exported_folder
 
 SIZE = (65, 129)
 NANO = packaged_weights("td4-psp18-nano")
 
 
-def test_a_run_is_compared_with_the_plain_formulation(exported_nano: Path, tmp_path: Path) -> None:
+def test_an_exported_network_is_measured(exported_nano: Path, tmp_path: Path) -> None:
     assert NANO is not None
     np.save(tmp_path / "frames.npy", np.stack(drive(3, 96, 160)))
-    setting = Setting(
+    setting = BenchmarkSetting(
         "td4-psp18-nano", "packaged", SIZE, (96, 160), "cpu", "float32", "onnxruntime"
     )
     (run,), failed = run_jobs(
         [Job(setting, NANO, tmp_path / "frames.npy", 2, None, exported_nano)]
     )
     assert failed == ()
-    assert run.versus.label_agreement > 0.999
+    assert run.frame_to_labels_ms.p50 > 0
     assert (setting.numbers, len(run.latencies_ms)) == ("float32, onnxruntime", 2)
     assert setting.file_name == "td4-psp18-nano-65x129-cpu-float32-onnxruntime"
 
@@ -70,11 +69,11 @@ def test_a_precision_is_exported_once(precision: str, agreement: float, tmp_path
     weights = tmp_path / "single.safetensors"
     model = create_model("psp18-nano", input_size=SIZE)
     save_weights(model, weights, class_map=ClassMap.load("cityscapes"))
-    place = Place("psp18-nano", SIZE, "cpu", (precision,), "onnxruntime")
-    folder = exported_folder(place, precision, weights, tmp_path)
+    case = BenchmarkCase("psp18-nano", SIZE, "cpu", (precision,), "onnxruntime")
+    folder = exported_folder(case, precision, weights, tmp_path)
     assert sorted(path.name for path in folder.iterdir()) == ["export.json", "path0.onnx"]
     before = (folder / "path0.onnx").stat().st_mtime_ns
-    assert exported_folder(place, precision, weights, tmp_path) == folder
+    assert exported_folder(case, precision, weights, tmp_path) == folder
     assert (folder / "path0.onnx").stat().st_mtime_ns == before
     segmenter = SegmenterSettings(
         variant="psp18-nano", weights=str(folder), runtime="onnxruntime", device="cpu"
@@ -94,16 +93,16 @@ def test_a_failed_export_does_not_end_the_others(
     def refuse(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(exported, "export_network", refuse)
-    places = [
-        Place("td4-psp18-nano", SIZE, "cpu", ("float32",), runtime)
+    monkeypatch.setattr(weights_module, "export_network", refuse)
+    cases = [
+        BenchmarkCase("td4-psp18-nano", SIZE, "cpu", ("float32",), runtime)
         for runtime in ("onnxruntime", "torch")
     ]
-    found = run_benchmark(places, BenchmarkOptions(camera_size=(72, 96), num_frames=1))
+    found = run_benchmark(cases, BenchmarkOptions(camera_size=(72, 96), num_frames=1))
     assert [run.setting.runtime for run in found.runs] == ["torch"]
     (failed,) = found.failed
     assert failed.setting.runtime == "onnxruntime"
     assert failed.reason.startswith("export: ")
     assert "no such" in failed.reason
     with pytest.raises(DeviceError, match="export: .*no such"):
-        run_benchmark(places[:1], BenchmarkOptions(camera_size=(72, 96), num_frames=1))
+        run_benchmark(cases[:1], BenchmarkOptions(camera_size=(72, 96), num_frames=1))

@@ -1,4 +1,4 @@
-"""The report: its numbers, what it needs, and what it makes of names and of missing things."""
+"""The report of evaluations: its numbers, that it is self-contained, names, missing values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.result import Evaluation
 from tdnet_offline.evaluation.runner import Mode, evaluate
 from tdnet_offline.report import write_report
-from tdnet_offline.report.timeline import MAX_POINTS
+from tdnet_offline.report.curves import MAX_POINTS
 
 STREET = "street:1000123-1000124@90x160,frames=9"
 HOSTILE = "</script><script>alert('x')</script><b>&amp;"
@@ -89,7 +89,7 @@ def test_head_has_the_metrics(page: HtmlPage, street: Evaluation) -> None:
     assert tile(page, "median latency") == f"{three_digits(np.median(times))} ms"
     assert tile(page, "p95 latency") == f"{three_digits(np.percentile(times, 95))} ms"
     assert tile(page, "frames segmented") == "18"
-    assert f"the truth: {percent(metrics.agreement(street.truth_consistency))}" in page.text
+    assert f"ground truth: {percent(metrics.agreement(street.truth_consistency))}" in page.text
 
 
 def test_class_table_has_the_metrics(page: HtmlPage, street: Evaluation) -> None:
@@ -137,7 +137,7 @@ def test_latency_table_has_the_percentiles(page: HtmlPage, street: Evaluation) -
 
 
 def test_figures_show_what_was_counted(page: HtmlPage, street: Evaluation) -> None:
-    matrix, iou, consistency, latency = page.figures
+    matrix, iou, consistency, stages, latency = page.figures
     counts = sum(street.confusions.values())
     rows, columns = counts.sum(1) > 0, (counts.sum(0) + np.append(counts.sum(1), 0)) > 0
     shares = counts[rows][:, columns] / counts[rows].sum(1, keepdims=True)
@@ -151,6 +151,12 @@ def test_figures_show_what_was_counted(page: HtmlPage, street: Evaluation) -> No
     assert decoded(consistency["data"][0]["y"]) == pytest.approx(kept, abs=1e-5)
     assert len(kept) == 16
     assert decoded(consistency["data"][0]["x"]).tolist() == [*range(1, 9), *range(10, 18)]
+    medians = metrics.stage_percentiles(street)
+    assert {bar["name"]: bar["x"] for bar in stages["data"]} == {
+        name: [pytest.approx(found.p50, abs=1e-4)]
+        for name, found in medians.items()
+        if name != "total"
+    }
     assert decoded(latency["data"][0]["y"]).sum() >= 17 / 18 - 1e-3
 
 
@@ -267,7 +273,7 @@ def test_without_labels_there_is_consistency_and_latency(tmp_path: Path) -> None
     assert "none with labels" in page.text
     assert "pixel accuracy" not in page.text
     assert {"Confusion", "By sub-network", "Worst frames"}.isdisjoint(page.text.split("\n"))
-    assert len(page.figures) == 2
+    assert len(page.figures) == 3
 
 
 def test_one_frame(tmp_path: Path) -> None:

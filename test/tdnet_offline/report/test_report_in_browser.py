@@ -55,7 +55,7 @@ def test_page_draws_and_fits(tab: browser.Browser, report: Path, width: int, dar
     figures = tab.value("document.querySelectorAll('.figure').length")
     assert figures >= 4
     assert tab.value("document.querySelectorAll('.figure .main-svg .cartesianlayer').length") > 0
-    drawn = "[...document.querySelectorAll('.figure')].every(f => f.data && f.clientHeight > 200)"
+    drawn = "[...document.querySelectorAll('.figure')].every(f => f.data && f.clientHeight > 90)"
     assert tab.value(drawn)
     ground = tab.value("getComputedStyle(document.body).backgroundColor")
     assert (max(int(shade) for shade in re.findall(r"\d+", ground)) < 60) is dark

@@ -1,0 +1,134 @@
+"""The cases of a benchmark: every variant with every size, device, runtime and precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tdnet._util.device import resolve_device, resolve_precision
+from tdnet.backends import RUNTIMES
+from tdnet.backends.onnx.onnxruntime_backend import import_onnxruntime
+from tdnet.backends.onnx.tensorrt_engine import import_tensorrt
+from tdnet.errors import DeviceError, InputError, UnknownNameError
+from tdnet.variants import get_variant
+from tdnet_offline.benchmark.benchmark_result import FailedRun
+from tdnet_offline.export.onnx_export import check_packages
+from tdnet_offline.operations import count_operations
+
+Size = tuple[int, int]
+
+TORCH, _, TENSORRT = RUNTIMES
+INT8 = "int8"
+_EXPORTED = ("float32", "float16", INT8)
+
+
+@dataclass(frozen=True)
+class BenchmarkCase:
+    """A network at one size on one device in one runtime, and the precisions to measure.
+
+    Attributes:
+        variant: name of the network.
+        input_size: height and width of its input.
+        device: such as ``cpu``.
+        precisions: names, without ``auto``.
+        runtime: runtime of the network.
+    """
+
+    variant: str
+    input_size: Size
+    device: str
+    precisions: tuple[str, ...]
+    runtime: str = TORCH
+
+    def without_failed(self, failed: Sequence[FailedRun]) -> BenchmarkCase:
+        """Return the case without the precisions that failed."""
+        here = (self.variant, self.input_size, self.device, self.runtime)
+        lost = {
+            one.precision
+            for one in (run.setting for run in failed)
+            if (one.variant, one.input_size, one.device, one.runtime) == here
+        }
+        return replace(self, precisions=tuple(p for p in self.precisions if p not in lost))
+
+
+def plan(
+    variants: Sequence[str],
+    input_sizes: Sequence[Size],
+    devices: Sequence[str],
+    precisions: Sequence[str],
+    runtimes: Sequence[str] = (TORCH,),
+) -> list[BenchmarkCase]:
+    """Combine the choices, each once, and check them before any measurement.
+
+    Args:
+        variants: names.
+        input_sizes: heights and widths; empty: the native size of each variant.
+        devices: names.
+        precisions: names; each runtime uses those that it supports. Empty: all that are useful on
+            the device.
+        runtimes: names.
+
+    Raises:
+        UnknownNameError: a variant, precision or runtime is unknown.
+        DeviceError: a device does not exist, or a runtime supports none of the devices.
+        MissingPackageError: a runtime or its export packages are not installed.
+        InputError: a size is not allowed, or no runtime supports any of the precisions.
+    """
+    devices = list(dict.fromkeys(str(resolve_device(device)) for device in devices))
+    for runtime in runtimes:
+        _check_runtime(runtime, devices)
+    cases = []
+    for name in dict.fromkeys(variants):
+        for size in dict.fromkeys(input_sizes or [get_variant(name).input_size]):
+            count_operations(name, size)
+            for device in devices:
+                for runtime in dict.fromkeys(runtimes):
+                    if runtime == TENSORRT and not _is_cuda(device):
+                        continue
+                    chosen = _precisions(precisions, device, runtime)
+                    if chosen:
+                        cases.append(BenchmarkCase(name, size, device, chosen, runtime))
+    if not cases:
+        raise InputError(
+            f"runtime {', '.join(runtimes)} supports none of the precisions "
+            f"{', '.join(precisions)}: add float32"
+        )
+    return cases
+
+
+def _check_runtime(runtime: str, devices: Sequence[str]) -> None:
+    if runtime not in RUNTIMES:
+        raise UnknownNameError("runtime", runtime, RUNTIMES)
+    if runtime == TORCH:
+        return
+    if runtime == TENSORRT and not any(map(_is_cuda, devices)):
+        raise DeviceError(
+            f"runtime {runtime} needs a CUDA GPU, the device is {', '.join(devices)}; use "
+            "onnxruntime"
+        )
+    if runtime == TENSORRT:
+        import_tensorrt()
+    else:
+        import_onnxruntime()
+    check_packages()
+
+
+def _is_cuda(device: str) -> bool:
+    return device.startswith("cuda")
+
+
+def _precisions(names: Sequence[str], device: str, runtime: str) -> tuple[str, ...]:
+    for name in names:
+        if name != INT8:
+            resolve_precision(name, resolve_device(device))
+    if runtime == TORCH:
+        # Few processors compute in float16; the others convert back and forth.
+        usual = ["float32", "bfloat16", *(["float16"] if _is_cuda(device) else [])]
+        return _torch_precisions([n for n in names or usual if n != INT8], device)
+    usual = ["float32", "float16" if _is_cuda(device) else INT8]
+    return tuple(dict.fromkeys(name for name in names or usual if name in _EXPORTED))
+
+
+def _torch_precisions(names: Sequence[str], device: str) -> tuple[str, ...]:
+    resolved = (resolve_precision(name, resolve_device(device)) for name in names)
+    return tuple(dict.fromkeys(str(dtype).removeprefix("torch.") for dtype in resolved))

@@ -1,0 +1,170 @@
+"""The demo with videos, images, compressed and damaged bags, and its errors."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.demo_run import PARTS, run_demo
+from support.media import (
+    compressed_message,
+    damage_bag,
+    drive,
+    folder_of,
+    raw_message,
+    write_bag,
+    write_image,
+    write_video,
+)
+
+from tdnet_offline.street import StreetDrive
+
+
+@pytest.mark.parametrize("arguments", [[], ["--rate", "5"]], ids=["its own rate", "another rate"])
+def test_video_is_played(tmp_path: Path, weights: Path, arguments: list[str]) -> None:
+    video = write_video(tmp_path / "drive.mp4", drive(12, 90, 160), rate=8)
+    run = run_demo(tmp_path / "output", "--video", video, "--weights", weights, *arguments)
+    frames = run.summary["frames"]
+    assert (run.status, run.complained) == (0, "")
+    assert frames["sent"] == 12 == sum(frames[part] for part in PARTS)
+    period = 10**9 // (5 if arguments else 8)
+    stamps = run.stamps("/tdnet/labels")
+    assert len(stamps) == frames["segmented"] > 0
+    assert all((stamp - 1_700_000_000 * 10**9) % period == 0 for stamp in stamps)
+    assert run.images("/tdnet/labels")[stamps[0]].shape == (90, 160)
+    page = run.page()
+    assert "Video drive.mp4" in page
+    assert page.count("<video ") == 1
+
+
+def test_frames_that_come_too_fast_are_counted_as_dropped(tmp_path: Path, weights: Path) -> None:
+    images = folder_of(tmp_path / "frames", drive(40, 240, 320))
+    run = run_demo(tmp_path / "output", "--images", images, "--rate", "100", "--weights", weights)
+    frames = run.summary["frames"]
+    assert (run.status, run.complained) == (0, "")
+    assert frames["sent"] == 40 == sum(frames[part] for part in PARTS)
+    assert frames["dropped"] > 0
+    stamps = run.stamps("/tdnet/labels")
+    assert len(stamps) == frames["segmented"]
+    assert all((stamp - 1_700_000_000 * 10**9) % 10_000_000 == 0 for stamp in stamps)
+    assert run.summary["score"] is None
+    assert run.summary["temporal_consistency"]["labels"] is not None
+    assert run.summary["temporal_consistency"]["ground_truth"] is None
+    assert "IoU" not in run.page()
+
+
+def test_compressed_images_and_one_that_is_broken(tmp_path: Path, weights: Path) -> None:
+    messages = []
+    for index, image in enumerate(drive(8)):
+        write_image(tmp_path / "frame.jpg", image)
+        data = (tmp_path / "frame.jpg").read_bytes()
+        stamp = 10**18 + index * 10**8
+        broken = data[:100] if index == 3 else data
+        messages.append(("/front/compressed", compressed_message(broken, "jpeg", stamp)))
+    bag = write_bag(tmp_path / "bag", messages)
+    run = run_demo(tmp_path / "output", "--bag", bag, "--weights", weights)
+    frames = run.summary["frames"]
+    assert run.status == 0
+    assert frames["sent"] == 8 == sum(frames[part] for part in PARTS)
+    assert frames["refused"] + frames["dropped"] >= 1
+    assert 10**18 + 3 * 10**8 not in run.stamps("/tdnet/labels")
+    if frames["refused"]:
+        assert "cut off" in run.page()
+
+
+def test_labels_of_images_that_only_the_node_can_decode_are_scored(
+    tmp_path: Path, weights: Path
+) -> None:
+    messages = []
+    for index, image in enumerate(drive(6)):
+        stamp, side = 10**18 + index * 2 * 10**8, image.shape[1]
+        for topic, encoding in (("/camera/image_raw", "bayer_rggb8"), ("/camera/labels", "mono8")):
+            plane = np.ascontiguousarray(image[..., 1] % 19)
+            lies = {"encoding": encoding, "step": side, "data": plane.reshape(-1)}
+            messages.append((topic, raw_message(image, stamp, **lies)))
+    bag = write_bag(tmp_path / "bag", messages)
+    run = run_demo(tmp_path / "output", "--bag", bag, "--weights", weights)
+    assert (run.status, run.complained) == (0, "")
+    assert run.summary["frames"]["segmented"] > 0
+    assert run.summary["score"]["frames"] == run.summary["frames"]["segmented"]
+    assert run.summary["score"]["class_iou"]
+    assert run.summary["temporal_consistency"] == {"labels": None, "ground_truth": None}
+
+
+def test_damaged_bag_is_played_as_far_as_it_goes(
+    tmp_path: Path, street: Path, weights: Path
+) -> None:
+    bag = shutil.copytree(street, tmp_path / "bag")
+    damage_bag(bag, StreetDrive(1_000_007, (90, 160), 10.0).frame(11).image.tobytes())
+    run = run_demo(tmp_path / "output", "--bag", bag, "--weights", weights)
+    assert run.status == 1
+    assert re.search(r"^demo: .*damaged after \d+ frames", run.complained)
+    frames = run.summary["frames"]
+    assert frames["sent"] == sum(frames[part] for part in PARTS) == 11
+    assert "What went wrong" in run.page()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--bag", "missing"], "missing: no such bag"),
+        (["--bag", "{bag}", "--topic", "/rear"], "image topics in this bag: /camera/image_raw"),
+        (["--images", "missing"], "missing: no such folder of images"),
+        (["--video", "missing.mp4"], "missing.mp4: no such video file"),
+        (["--video", "{weights}"], "not a video that FFmpeg can read"),
+        (["--topic", "/rear"], "give --bag too"),
+        (["--bag", "{bag}", "--rate", "0"], "allowed are 0.1 to 1000"),
+        (["--bag", "{bag}", "--variant", "td9"], "valid: td4-psp18,"),
+        (["--bag", "{bag}", "--weights", "missing"], "missing: does not exist"),
+        (
+            ["--bag", "{bag}", "--weights", "{weights}", "--variant", "psp18-nano"],
+            "it fits variant 'td4-psp18-nano'",
+        ),
+    ],
+    ids=[
+        "bag",
+        "topic",
+        "images",
+        "video",
+        "no video",
+        "no bag",
+        "rate",
+        "variant",
+        "no weights",
+        "wrong weights",
+    ],
+)
+def test_mistakes_end_with_one_line(
+    tmp_path: Path, street: Path, weights: Path, arguments: list[str], says: str
+) -> None:
+    filled = [argument.format(bag=street, weights=weights) for argument in arguments]
+    run = run_demo(tmp_path / "output", *filled)
+    assert run.status == 2
+    assert says in run.complained
+    assert run.complained.startswith("demo: ")
+    assert run.complained.count("\n") == 1
+    assert not (run.output / "index.html").exists()
+
+
+def test_nothing_of_an_earlier_run_is_left(tmp_path: Path, street: Path, weights: Path) -> None:
+    output = tmp_path / "output"
+    for number in (5, 3):
+        frames = [("/image", raw_message(f, i * 10**8)) for i, f in enumerate(drive(number), 1)]
+        bag = write_bag(tmp_path / f"{number}", frames)
+        run = run_demo(output, "--bag", bag, "--weights", weights)
+        assert run.summary["frames"]["sent"] == number
+        assert len(run.stamps("/tdnet/status")) == run.summary["frames"]["segmented"]
+    assert run_demo(output, "--bag", "missing").status == 2
+
+
+def test_a_folder_that_is_not_the_demos_is_left_alone(tmp_path: Path, street: Path) -> None:
+    mine = tmp_path / "output" / "bag" / "recording" / "notes.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    run = run_demo(tmp_path / "output", "--bag", street)
+    assert run.status == 2
+    assert "choose another --output" in run.complained
+    assert mine.read_text() == "mine"
