@@ -168,7 +168,7 @@ def are_ours(changed: Iterable[Parameter]) -> bool:
     return any(parameter.name in PARAMETERS for parameter in changed)
 
 
-def set_together(names: Sequence[str]) -> list[list[int]]:
+def groups_of_request(names: Sequence[str]) -> list[list[int]]:
     """Group the parameters of one request that are set together: indices of their names.
 
     The parameters that choose the model fit each other only together, and the hidden classes fit
@@ -247,7 +247,7 @@ class SetParametersServices:
     ) -> SetParameters.Response:
         messages = request.parameters
         results: dict[int, SetParametersResult] = {}
-        for indices in set_together([message.name for message in messages]):
+        for indices in groups_of_request([message.name for message in messages]):
             result = await self._answer([messages[index] for index in indices])
             results.update((index, result) for index in indices)
         response.results = [results[index] for index in range(len(messages))]

@@ -28,7 +28,7 @@ class Backend(ABC):
         dtype: number format of frames, memory and logits.
     """
 
-    runtime: ClassVar[str] = "torch"
+    runtime: ClassVar[str]
     """Name in `tdnet.backends.RUNTIMES`."""
     is_recorded: ClassVar[bool] = False
     """Whether work is recorded or compiled when a path, memory state or option first occurs."""

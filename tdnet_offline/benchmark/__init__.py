@@ -1,1 +1,1 @@
-"""How fast the networks are: measured, and against a plain formulation of the same network."""
+"""How fast the networks are, and how accurate in each precision."""

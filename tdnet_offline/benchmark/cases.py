@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 from tdnet._util.device import resolve_device, resolve_precision
 from tdnet.backends import RUNTIMES
-from tdnet.backends.onnx.onnxruntime_backend import import_onnxruntime
-from tdnet.backends.onnx.tensorrt_engine import import_tensorrt
+from tdnet.backends.onnx.export_folder import exported_backend
 from tdnet.errors import DeviceError, InputError, UnknownNameError
 from tdnet.variants import get_variant
 from tdnet_offline.benchmark.benchmark_result import FailedRun
@@ -17,7 +16,7 @@ from tdnet_offline.operations import count_operations
 
 Size = tuple[int, int]
 
-TORCH, _, TENSORRT = RUNTIMES
+TORCH = "torch"
 INT8 = "int8"
 _EXPORTED = ("float32", "float16", INT8)
 
@@ -83,7 +82,7 @@ def plan(
             count_operations(name, size)
             for device in devices:
                 for runtime in dict.fromkeys(runtimes):
-                    if runtime == TENSORRT and not _is_cuda(device):
+                    if _needs_gpu(runtime) and not _is_cuda(device):
                         continue
                     chosen = _precisions(precisions, device, runtime)
                     if chosen:
@@ -101,16 +100,17 @@ def _check_runtime(runtime: str, devices: Sequence[str]) -> None:
         raise UnknownNameError("runtime", runtime, RUNTIMES)
     if runtime == TORCH:
         return
-    if runtime == TENSORRT and not any(map(_is_cuda, devices)):
+    if _needs_gpu(runtime) and not any(map(_is_cuda, devices)):
         raise DeviceError(
             f"runtime {runtime} needs a CUDA GPU, the device is {', '.join(devices)}; use "
-            "onnxruntime"
+            f"{RUNTIMES[runtime].cpu_runtime}"
         )
-    if runtime == TENSORRT:
-        import_tensorrt()
-    else:
-        import_onnxruntime()
+    exported_backend(runtime).import_package()
     check_packages()
+
+
+def _needs_gpu(runtime: str) -> bool:
+    return RUNTIMES[runtime].cpu_runtime != runtime
 
 
 def _is_cuda(device: str) -> bool:

@@ -25,7 +25,7 @@ from tdnet_offline.training.auxiliary import official_auxiliary_state
 from tdnet_offline.training.configuration import TrainingRecipe
 from tdnet_offline.training.learner import untied_network
 from tdnet_offline.training.module import TrainingError, TrainingModule
-from tdnet_offline.training.recipe import write_recipe
+from tdnet_offline.training.recipe import recipe_text
 from tdnet_offline.training.run_state import STATE, Progress, restore_training, save_state
 from tdnet_offline.writers.atomic_files import replacing
 
@@ -78,7 +78,7 @@ class CheckpointCallback(Checkpoint):
                 if path.is_file():
                     path.unlink()
             with replacing(self._folder / RECIPE) as temporary:
-                temporary.write_text(write_recipe(self._recipe), encoding="utf-8")
+                temporary.write_text(recipe_text(self._recipe), encoding="utf-8")
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._handlers[number] = signal.signal(number, self._on_signal)
@@ -188,7 +188,7 @@ def save_network(
         class_map=class_map,
         extra={
             "metrics": json.dumps(metrics),
-            "recipe": write_recipe(recipe),
+            "recipe": recipe_text(recipe),
             "git_commit": git_commit(),
             "tdnet_version": __version__,
         },

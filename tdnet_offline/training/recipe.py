@@ -56,7 +56,7 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> TrainingRec
     return read_record(TrainingRecipe, document)
 
 
-def write_recipe(recipe: TrainingRecipe) -> str:
+def recipe_text(recipe: TrainingRecipe) -> str:
     """Return a recipe as YAML that `load_recipe` reads."""
     return yaml.safe_dump(plain_recipe(recipe), sort_keys=False)
 

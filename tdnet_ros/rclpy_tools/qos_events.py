@@ -52,37 +52,37 @@ class QosIncidents:
             lose: called with the number of messages that the middleware lost, if it counts them.
         """
 
-        def remember(event: Any) -> None:  # noqa: ANN401  its type differs between distributions
+        def store(event: Any) -> None:  # noqa: ANN401  its type differs between distributions
             policy = qos_policy_name_from_kind(event.last_policy_kind)
-            self._remember(
+            self._store(
                 topic,
                 f"the publisher of {topic} offers an incompatible QoS ({policy}); "
                 f"set qos_overrides.{topic}.subscription to what it offers",
             )
 
         return _SupportedCallbacks(
-            incompatible_qos=remember,
+            incompatible_qos=store,
             message_lost=lambda event: lose(event.total_count_change),
         )
 
     def publisher_callbacks(self, topic: str) -> PublisherEventCallbacks:
         """Return callbacks that store subscribers that request more than the node offers."""
 
-        def remember(event: Any) -> None:  # noqa: ANN401  its type differs between distributions
+        def store(event: Any) -> None:  # noqa: ANN401  its type differs between distributions
             policy = qos_policy_name_from_kind(event.last_policy_kind)
-            self._remember(
+            self._store(
                 topic,
                 f"a subscriber of {topic} asks for an incompatible QoS ({policy}); "
                 "ask for volatile durability, reliable or best effort",
             )
 
-        return PublisherEventCallbacks(incompatible_qos=remember)
+        return PublisherEventCallbacks(incompatible_qos=store)
 
     def recheck(self, node: Node) -> None:
         """Forget the topics that no longer have a peer incompatible with the node's endpoint."""
-        settled = time.monotonic() - DISCOVERY_SECONDS
+        latest = time.monotonic() - DISCOVERY_SECONDS
         with self._lock:
-            old = {topic: seen for topic, seen in self._by_topic.items() if seen.at < settled}
+            old = {topic: seen for topic, seen in self._by_topic.items() if seen.at < latest}
         for topic, incident in old.items():
             if _has_incompatible_peer(node, topic):
                 continue
@@ -96,7 +96,7 @@ class QosIncidents:
         with self._lock:
             return tuple(incident.text for incident in self._by_topic.values())
 
-    def _remember(self, topic: str, text: str) -> None:
+    def _store(self, topic: str, text: str) -> None:
         with self._lock:
             self._by_topic[topic] = _Incident(text, time.monotonic())
 

@@ -29,6 +29,8 @@ class CpuBackend(Backend):
         dtype: number format of the network.
     """
 
+    runtime = "torch"
+
     def __init__(self, network: SegmentationNetwork, dtype: torch.dtype) -> None:
         cpu = torch.device("cpu")
         super().__init__(network.variant, network.num_classes, network.input_size, cpu, dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -55,7 +55,8 @@ class RecordedBackend(Backend):
         record: recorder of the device.
     """
 
-    is_recorded: ClassVar[bool] = True
+    runtime = "torch"
+    is_recorded = True
 
     def __init__(
         self,

@@ -51,12 +51,13 @@ def open_exported(request: ExportRequest) -> ExportedBackend:
         )
     folder = Path(request.folder)
     description = read_description(folder)
-    kind = _backend(request.runtime)
+    kind = exported_backend(request.runtime)
     _check_fits(request, description, folder, kind)
     return kind.open(folder, description, request.device)
 
 
-def _backend(runtime: str) -> type[ExportedBackend]:
+def exported_backend(runtime: str) -> type[ExportedBackend]:
+    """Import the backend of a runtime of exported graphs."""
     module, _, name = RUNTIMES[runtime].backend.rpartition(".")
     backend: type[ExportedBackend] = getattr(import_module(module), name)
     return backend

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import ClassVar
 
 import torch
@@ -55,6 +56,15 @@ class ExportedBackend(Backend):
         ]
         self._outputs = {spec.name: self._allocate(spec) for spec in description.outputs}
         self._zeros = {spec.name: self._allocate(spec) for spec, _, _ in self._past}
+
+    @staticmethod
+    @abstractmethod
+    def import_package() -> ModuleType:
+        """Import the runtime's package.
+
+        Raises:
+            MissingPackageError: it is not installed, or too old.
+        """
 
     @classmethod
     @abstractmethod

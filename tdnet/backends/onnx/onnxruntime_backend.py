@@ -61,6 +61,11 @@ class OnnxRuntimeBackend(ExportedBackend):
                 check_graph(folder / graph.file, map(_tensor, found), wanted)
             self._sessions.append(session)
 
+    @staticmethod
+    def import_package() -> ModuleType:
+        """Import onnxruntime."""
+        return import_onnxruntime()
+
     @classmethod
     def open(cls, folder: Path, description: ExportDescription, device: str) -> OnnxRuntimeBackend:
         """Load the graphs of a folder; see `ExportedBackend.open`."""

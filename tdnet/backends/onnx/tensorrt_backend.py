@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -50,6 +51,11 @@ class TensorRtBackend(ExportedBackend):
                 )
                 for graph in description.cycle.graphs
             ]
+
+    @staticmethod
+    def import_package() -> ModuleType:
+        """Import tensorrt."""
+        return import_tensorrt()
 
     @classmethod
     def open(cls, folder: Path, description: ExportDescription, device: str) -> TensorRtBackend:

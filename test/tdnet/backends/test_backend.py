@@ -13,7 +13,7 @@ from tdnet import ClassMap, OutputOptions, SegmenterSettings
 from tdnet.backends import RUNTIMES
 from tdnet.backends.backend import Backend
 from tdnet.backends.cuda.recorded_backend import RecordedBackend
-from tdnet.backends.onnx.export_folder import ExportRequest, open_exported
+from tdnet.backends.onnx.export_folder import ExportRequest, exported_backend, open_exported
 from tdnet.backends.torch_backend import create_backend
 from tdnet.errors import InputError
 from tdnet.network import SegmentationNetwork
@@ -90,6 +90,11 @@ def test_facts_are_those_of_the_network(backend: Backend, network: SegmentationN
     assert (backend.num_classes, backend.device) == (network.num_classes, CPU)
     assert (backend.precision, backend.is_asynchronous) == ("float32", False)
     assert backend.runtime in RUNTIMES
+
+
+@pytest.mark.parametrize("runtime", [name for name, row in RUNTIMES.items() if row.backend])
+def test_a_row_of_a_runtime_is_that_of_its_backend(runtime: str) -> None:
+    assert exported_backend(runtime).runtime == runtime
 
 
 def test_streams_have_frame_io_of_their_own(backend: Backend) -> None:

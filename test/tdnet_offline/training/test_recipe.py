@@ -15,7 +15,7 @@ from tdnet_offline.training.recipe import (
     configuration_keys,
     load_recipe,
     recipe_names,
-    write_recipe,
+    recipe_text,
 )
 
 OF_THE_PAPER = ("td4-psp18", "td2-psp50", "td2-fa18", "td4-bise18")
@@ -145,7 +145,7 @@ def test_a_written_recipe_is_read_as_the_same(tmp_path: Path) -> None:
     words = ["optimisation.warm_up_start=1e-7", "network.memory_frames=2", "seed=3"]
     config = load_recipe("td2-psp50-camvid", words)
     path = tmp_path / "written.yaml"
-    path.write_text(write_recipe(config), encoding="utf-8")
+    path.write_text(recipe_text(config), encoding="utf-8")
     assert load_recipe(str(path)) == config
 
 

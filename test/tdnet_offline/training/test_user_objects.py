@@ -15,7 +15,7 @@ from tdnet.errors import InputError
 from tdnet_offline.command import main
 from tdnet_offline.training.configuration import ClassPath
 from tdnet_offline.training.module import TrainingError
-from tdnet_offline.training.recipe import load_recipe, write_recipe
+from tdnet_offline.training.recipe import load_recipe, recipe_text
 from tdnet_offline.training.runner import run_training
 from tdnet_offline.training.user_objects import create_object, import_from_working_directory
 
@@ -124,7 +124,7 @@ def test_class_paths_are_written_and_read_again(tmp_path: Path) -> None:
     assert recipe.loggers == (ClassPath("e.F"), "tensorboard")
     assert recipe.loss.cross_entropy == ClassPath("g.H")
     path = tmp_path / "written.yaml"
-    path.write_text(write_recipe(recipe), encoding="utf-8")
+    path.write_text(recipe_text(recipe), encoding="utf-8")
     assert load_recipe(str(path)) == recipe
 
 
