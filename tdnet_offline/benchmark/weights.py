@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from tdnet.backends.onnx.export_folder import exported_backend
 from tdnet.checkpoints.weights import packaged_weights, save_weights
 from tdnet.class_map.model import ClassMap
 from tdnet.frames.preprocess import Preprocessor
@@ -16,7 +17,7 @@ from tdnet.network import SegmentationNetwork, TDNet, create_model
 from tdnet.settings import DEFAULT_CLASS_MAP, SegmenterSettings
 from tdnet.variants import Variant, get_variant
 from tdnet_offline.benchmark.camera_frames import default_camera_size
-from tdnet_offline.benchmark.cases import INT8, TENSORRT, BenchmarkCase
+from tdnet_offline.benchmark.cases import INT8, BenchmarkCase
 from tdnet_offline.export.int8 import Image
 from tdnet_offline.export.onnx_export import INT8_TENSORRT, export_network
 from tdnet_offline.street.drive import StreetDrive
@@ -103,7 +104,8 @@ def exported_folder(case: BenchmarkCase, precision: str, weights: Path, to: Path
         TdnetError: the network cannot be exported, or a package is missing.
         OSError: the folder cannot be written.
     """
-    wanted = INT8_TENSORRT if (case.runtime, precision) == (TENSORRT, INT8) else precision
+    taken = exported_backend(case.runtime).precisions
+    wanted = INT8_TENSORRT if precision == INT8 and INT8 not in taken else precision
     height, width = case.input_size
     folder = to / f"{case.variant}-{height}x{width}-{wanted}"
     if not folder.exists():
