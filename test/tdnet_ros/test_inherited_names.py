@@ -36,5 +36,5 @@ def test_only_what_is_meant_is_overridden(graph: RosGraph) -> None:
     plain = LifecycleNode("plain")
     inherited = {*dir(plain), *HUMBLE}
     plain.destroy_node()
-    assert {"_check_parameters", "_model"} <= own_names()
+    assert {"_apply_parameters", "_model"} <= own_names()
     assert own_names() & inherited == MEANT
