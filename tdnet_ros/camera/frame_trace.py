@@ -119,7 +119,8 @@ class FrameTrace:
 
     Attributes:
         camera: name of the camera.
-        message: the camera's.
+        message: the camera's; released when the frame is segmented.
+        header: stamp and frame id of the message; every output gets them.
         received: the message arrived.
         requested: outputs with a subscriber at that time.
         counter: of the activation that the frame belongs to.
@@ -142,6 +143,7 @@ class FrameTrace:
     received: float
     requested: RequestedOutputs
     counter: FrameCounter
+    header: Header = field(init=False)
     model: ActiveModel = field(init=False)
     stage: Stage = Stage.CONVERSION
     started: float = math.nan
@@ -154,6 +156,10 @@ class FrameTrace:
     message_seconds: float = 0.0
     age_ms: float = math.nan
     counts: FrameCounts = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep the header, which outlasts the message."""
+        self.header = self.message.header
 
     def start(self, model: ActiveModel) -> None:
         """Note that the conversion begins, and the model for the frame."""
@@ -168,14 +174,10 @@ class FrameTrace:
         return FrameInfo(stamp_ns(header), (image.shape[0], image.shape[1]), header.frame_id)
 
     def segment_to(self, result: SegmentationResult) -> None:
-        """Note the result."""
+        """Note the result, and release the message: encoding may take longer than the network."""
         self.result = result
+        del self.message
         self.segmented = self.published = time.perf_counter()
-
-    @property
-    def header(self) -> Header:
-        """Stamp and frame id of the camera's message; every output gets them."""
-        return self.message.header
 
     @property
     def wait_ms(self) -> float:

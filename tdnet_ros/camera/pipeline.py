@@ -95,12 +95,13 @@ class FramePipeline:
             frame.segment_to(stream.step(image, model.options(frame.requested.images)))
             camera.count_busy(frame.result.times.total)
             self._publish(camera, frame)
-            self._commit_memory(camera, stream)
         except _Closed:
             frame.counter.add(dropped=1)
         # Not only TdnetError: an exception must not end the only inference thread.
         except Exception as error:
             self._fail(camera, frame, error)
+        else:
+            self._commit_memory(camera, stream)
 
     def _publish(self, camera: Camera, frame: FrameTrace) -> None:
         with self._publishing:

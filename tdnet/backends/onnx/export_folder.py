@@ -41,8 +41,9 @@ def open_exported(request: ExportRequest) -> ExportedBackend:
             exported for another variant, size or precision, or the device lacks memory; with
             the remedy.
     """
-    if request.runtime not in RUNTIMES:
-        raise UnknownNameError("runtime", request.runtime, RUNTIMES)
+    runtimes = [name for name, row in RUNTIMES.items() if row.backend]
+    if request.runtime not in runtimes:
+        raise UnknownNameError("runtime", request.runtime, runtimes)
     if not request.folder or Path(request.folder).is_file():
         given = f"{request.folder} is a file" if request.folder else "no folder is given"
         raise WeightsError(

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 from builtin_interfaces.msg import Time
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from support.frame_traces import published_frame, segmentation_result
 
-from tdnet_ros.camera.frame_trace import FrameCounter, FrameCounts, age_ms, stamp_ns
+from tdnet_ros.camera.frame_trace import (
+    FrameCounter,
+    FrameCounts,
+    FrameTrace,
+    RequestedOutputs,
+    age_ms,
+    stamp_ns,
+)
 
 NOW = 1_700_000_000_000_000_000
 
@@ -50,3 +59,12 @@ def test_times_count_from_the_arrival() -> None:
     frame.labels_published = 1.15
     times = (frame.wait_ms, frame.convert_ms, frame.publish_ms, frame.labels_ms, frame.total_ms)
     assert times == pytest.approx((10, 20, 100, 150, 200))
+
+
+def test_the_message_is_released_with_the_result() -> None:
+    message = Image(header=Header(frame_id="front"))
+    frame = FrameTrace("front", message, 1.0, RequestedOutputs(), FrameCounter())
+    references = sys.getrefcount(message)
+    frame.segment_to(segmentation_result())
+    assert sys.getrefcount(message) == references - 1
+    assert frame.header.frame_id == "front"
