@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import ReaderError
+from rosbags.rosbag2.reader import DirectoryReader, Reader
+from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
 from rosbags.typesys.store import Typestore
 
 from tdnet._util.regular_files import EMPTY, file_problem
@@ -18,7 +23,9 @@ from tdnet_offline.bags.messages import message_types
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 REPAIR = "`ros2 bag reindex` rebuilds a bag's metadata, `mcap recover` a damaged .mcap file"
+MAX_METADATA_BYTES = 4 << 20
 _STORAGE_SUFFIXES = (".db3", ".mcap")
+_SQLITE_MAGIC = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True)
@@ -126,15 +133,17 @@ def _open(path: Path, types: Typestore) -> AnyReader:
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     for file in files:
         # A pipe or a device would block.
-        problem = None if file.is_dir() else file_problem(file, sys.maxsize)
+        limit = MAX_METADATA_BYTES if file.name == "metadata.yaml" else sys.maxsize
+        problem = None if file.is_dir() else file_problem(file, limit)
         if problem and problem != EMPTY:
             raise InputError(f"{file}: {problem}; give a bag as it was recorded")
     storage = [file for file in files if file.suffix in _STORAGE_SUFFIXES]
     has_metadata = any(file.name == "metadata.yaml" for file in files)
+    source = path if has_metadata or len(storage) != 1 else storage[0]
     try:
-        reader = AnyReader(
-            [path if has_metadata or len(storage) != 1 else storage[0]], default_typestore=types
-        )
+        reader = AnyReader([source], default_typestore=types)
+        if reader.is2:
+            reader.readers = [_Reader(source)]
         reader.open()
     except Exception as error:  # rosbags passes on the exceptions of its storages
         raise InputError(
@@ -142,6 +151,40 @@ def _open(path: Path, types: Typestore) -> AnyReader:
             f".mcap, .db3 or .bag file; {REPAIR}"
         ) from error
     return reader
+
+
+class _Sqlite3Reader(Sqlite3Reader):
+    """Refuses a file that is cut off, and quotes the path, which rosbags writes into a URI."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            head = file.read(18)
+        if head.startswith(_SQLITE_MAGIC):
+            # SQLite reads the missing bytes of a last page as zeros.
+            page_size = int.from_bytes(head[16:], "big")
+            page_size = 65536 if page_size == 1 else page_size
+            if page_size == 0 or path.stat().st_size % page_size:
+                raise ReaderError("the file is cut off")
+        super().__init__(Path(quote(os.fsencode(path))))
+
+
+class _DirectoryReader(DirectoryReader):
+    """A folder whose sqlite3 files `_Sqlite3Reader` reads."""
+
+    STORAGE_PLUGINS = {  # noqa: RUF012
+        **DirectoryReader.STORAGE_PLUGINS,
+        "sqlite3": _Sqlite3Reader,
+    }
+
+
+class _Reader(Reader):
+    """A ROS 2 bag whose sqlite3 files `_Sqlite3Reader` reads."""
+
+    STORAGE_PLUGINS = {  # noqa: RUF012
+        **Reader.STORAGE_PLUGINS,
+        "dir": _DirectoryReader,
+        ".db3": _Sqlite3Reader,
+    }
 
 
 def image_topics(path: Path) -> dict[str, str]:

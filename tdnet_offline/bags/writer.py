@@ -22,6 +22,8 @@ from tdnet.errors import InputError
 
 STORAGES = ("sqlite3", "mcap")
 _FOREVER = QosTime(9223372036, 854775807)
+# rosbags writes the path into a URI unquoted.
+_URI_CHARACTERS = "#?%"
 _PLUGINS = {"sqlite3": StoragePlugin.SQLITE3, "mcap": StoragePlugin.MCAP}
 # Humble cannot read the QoS of version 9.
 _METADATA_VERSION: Literal[8] = 8
@@ -36,7 +38,8 @@ class BagWriter:
         storage: "sqlite3" or "mcap".
 
     Raises:
-        InputError: the folder exists, or the storage is not known.
+        InputError: the folder exists, the storage is not known, or the path has a character
+            that sqlite3 bags cannot have.
     """
 
     def __init__(self, path: Path, types: Typestore, storage: str = "sqlite3") -> None:
@@ -44,6 +47,11 @@ class BagWriter:
             raise InputError(f"unknown storage {storage!r}; use {' or '.join(STORAGES)}")
         if path.exists():
             raise InputError(f"{path} exists already; remove it or give another folder")
+        if storage == "sqlite3" and any(character in str(path) for character in _URI_CHARACTERS):
+            raise InputError(
+                f"{path}: the path of an sqlite3 bag must not contain any of {_URI_CHARACTERS}; "
+                "use another folder or --storage mcap"
+            )
         self._types = types
         self._connections: dict[str, Connection] = {}
         self._writer = Writer(path, version=_METADATA_VERSION, storage_plugin=_PLUGINS[storage])

@@ -191,6 +191,17 @@ def test_an_existing_folder_is_not_overwritten(tmp_path: Path) -> None:
         BagWriter(tmp_path, message_types())
 
 
+@pytest.mark.parametrize("character", ["#", "?", "%"])
+def test_a_path_that_sqlite3_would_read_as_a_uri_is_refused(
+    tmp_path: Path, character: str
+) -> None:
+    path = tmp_path / f"run{character}1"
+    with pytest.raises(InputError, match="use another folder or --storage mcap"):
+        write_bag(path, "sqlite3")
+    assert list(tmp_path.iterdir()) == []
+    assert len(list(read_messages(write_bag(path, "mcap"), ["/camera/image_raw"]))) == FRAMES
+
+
 def test_an_unknown_storage_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown storage 'hdf5'; use sqlite3 or mcap"):
         BagWriter(tmp_path / "bag", message_types(), "hdf5")
@@ -265,6 +276,17 @@ def test_a_truncated_bag_names_the_remedy(tmp_path: Path, storage: str, share: f
     with pytest.raises(InputError, match="not a bag that can be read .*`mcap recover`") as caught:
         list(read_messages(bag, ["/camera/image_raw"]))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", [1, 1037])
+def test_a_bag_that_lacks_a_part_of_its_last_page_is_refused(tmp_path: Path, missing: int) -> None:
+    """SQLite reads the missing bytes as zeros."""
+    bag = write_bag(tmp_path / "bag", "sqlite3")
+    file = storage_file(bag)
+    file.write_bytes(file.read_bytes()[:-missing])
+    for path in (bag, file):
+        with pytest.raises(InputError, match="not a bag that can be read .the file is cut off."):
+            list(read_messages(path, ["/camera/image_raw"]))
 
 
 def test_messages_before_the_damage_are_read(tmp_path: Path) -> None:

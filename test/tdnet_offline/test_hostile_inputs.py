@@ -18,6 +18,7 @@ from support.media import TYPES, drive, folder_of, raw_message, write_video
 
 from tdnet.errors import InputError
 from tdnet.frames.image_files import MAX_FILE_BYTES, MAX_SIDE
+from tdnet_offline.bags.bag import MAX_METADATA_BYTES
 from tdnet_offline.command import main
 from tdnet_offline.frames import Frame, RefusedFrame, open_source
 
@@ -115,6 +116,27 @@ def test_a_compressed_bag_is_read(mode: CompressionMode, tmp_path: Path) -> None
     (frame,) = open_source(bag(tmp_path / "bag", mode))
     assert isinstance(frame, Frame)
     assert not frame.image.any()
+
+
+@pytest.mark.parametrize("name", ["%2e%2e%2fother.db3", "a?b#c.db3"])
+def test_a_name_is_no_address(name: str, tmp_path: Path) -> None:
+    folder = bag(tmp_path / "bag", storage="SQLITE3")
+    metadata = folder / "metadata.yaml"
+    metadata.write_text(metadata.read_text().replace("bag.db3", f"'{name}'"))
+    file = (folder / "bag.db3").rename(folder / name)
+    (tmp_path / "other.db3").write_bytes(b"not to be read")
+    folder = folder.rename(tmp_path / "bag#1 100%?")
+    for source in (folder, folder / file.name):
+        (frame,) = open_source(source)
+        assert isinstance(frame, Frame)
+
+
+def test_metadata_of_absurd_size_are_not_read(tmp_path: Path) -> None:
+    folder = bag(tmp_path / "bag")
+    with (folder / "metadata.yaml").open("r+b") as file:
+        file.truncate(MAX_METADATA_BYTES + 1)
+    with pytest.raises(InputError, match=f"allowed are {MAX_METADATA_BYTES}"):
+        open_source(folder)
 
 
 def test_a_bag_with_images_of_its_own_definition(tmp_path: Path) -> None:
