@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -68,5 +69,6 @@ def show_progress(
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)
-    with Bar(*columns, console=console, disable=not (visible and console.is_terminal)) as bar:
+    # Not `console.is_terminal`: FORCE_COLOR sets it for a file, too.
+    with Bar(*columns, console=console, disable=not (visible and sys.stderr.isatty())) as bar:
         yield Progress(bar, bar.add_task(description, total=total))

@@ -20,3 +20,13 @@ def test_the_first_refused_frames_are_named_and_all_are_counted(
     assert lines[0] == r"tdnet: refused frame\x1b 0: [cut] off"
     assert len(lines) == MAX_REPORTED + 1
     assert "only counted" in lines[-1]
+
+
+def test_the_bar_is_not_written_to_a_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with show_progress("reading", 2) as progress:
+        progress.advance()
+        progress.refuse(RefusedFrame("frame 1", "cut off"))
+    assert capsys.readouterr().err.strip() == "tdnet: refused frame 1: cut off"
