@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tdnet.errors import InputError, UnknownNameError
+from tdnet.errors import InputError, UnknownNameError, first_line
 from tdnet_offline.datasets import SPLITS
 
 if TYPE_CHECKING:
@@ -159,19 +159,26 @@ def import_function(class_path: str) -> Callable[..., Any]:
     """Import a function or class by ``PACKAGE.MODULE.NAME``.
 
     Raises:
-        InputError: there is no such module or name.
+        InputError: there is no such module or name, or the module cannot be imported.
+        ModuleNotFoundError: a package that the module needs is not installed.
     """
-    module, _, name = class_path.rpartition(".")
+    module_name, _, name = class_path.rpartition(".")
     try:
-        found = getattr(import_module(module), name)
+        module = import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise  # a package that the module itself needs
         raise InputError(
             f"{class_path}: no module {error.name!r}; is its folder on PYTHONPATH?"
         ) from error
+    except Exception as error:
+        raise InputError(
+            f"{class_path}: module {module_name} cannot be imported: {first_line(error)}"
+        ) from error
+    try:
+        found = getattr(module, name)
     except AttributeError as error:
-        raise InputError(f"{class_path}: module {module} has no {name!r}") from error
+        raise InputError(f"{class_path}: module {module_name} has no {name!r}") from error
     if not callable(found):
         raise InputError(f"{class_path} is not a function or class")
     return found

@@ -83,6 +83,22 @@ def test_what_cannot_be_one_is_named(source: str, part: str) -> None:
         open_dataset(source)
 
 
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        pytest.param("def open_mine(:", r"invalid syntax \(broken_data.py, line 1\)", id="syntax"),
+        pytest.param("from os import nothing", "cannot import name 'nothing'", id="name"),
+        pytest.param("import os\nos.nothing", "'os' has no attribute 'nothing'", id="attribute"),
+        pytest.param("1 / 0", "division by zero", id="other"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named(tmp_path: Path, text: str, part: str) -> None:
+    (tmp_path / "broken_data.py").write_text(text, encoding="utf-8")
+    expected = f"broken_data.open_mine: module broken_data cannot be imported: .*{part}"
+    with pytest.raises(InputError, match=expected):
+        open_dataset("broken_data.open_mine:x")
+
+
 def test_a_bag_with_dots_and_a_colon_in_its_name_is_a_bag(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
