@@ -18,6 +18,7 @@ FieldPath = tuple[str | int, ...]
 """Keys and list positions from the top of a document to a value."""
 _SHOWN_CHARS = 40
 _SHOWN_BITS = 100
+_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 
 
 class RecordError(InputError):
@@ -109,8 +110,13 @@ class _Layer(NamedTuple):
 
 
 def _merged(lower: Any, upper: Any) -> Any:  # noqa: ANN401
-    """Merge mappings; an empty one, written as nothing, changes nothing."""
+    """Merge mappings; an empty one, written as nothing, changes nothing.
+
+    A mapping with a ``class_path`` replaces the lower one, whose arguments are of another class.
+    """
     if not isinstance(lower, dict) or not isinstance(upper, dict | None):
+        return upper
+    if upper and "class_path" in upper:
         return upper
     merged = {**lower}
     for key, value in (upper or {}).items():
@@ -179,8 +185,11 @@ def parse_yaml(text: str, source: str) -> Document:
         line = text.count("\n", 0, error.position) + 1
         problem = f"character {chr(error.character)!r} is not allowed in a text file; remove it"
         raise RecordError(source, line, "", f"not valid YAML: {problem}") from error
-    except (ValueError, OverflowError, LookupError, RecursionError) as error:
-        # From "\UFFFFFFFF", from dates such as 2020-99-99, from "!!bool maybe", and from nesting.
+    except (AttributeError, LookupError, TypeError) as error:  # "!!timestamp x", "!!bool maybe"
+        problem = "not valid YAML: a value is not of the type of its tag"
+        raise RecordError(source, None, "", problem) from error
+    except (ValueError, OverflowError, RecursionError) as error:
+        # From "\UFFFFFFFF", from dates such as 2020-99-99, and from nesting.
         raise RecordError(source, None, "", f"not valid YAML: {error}") from error
     if root is None:
         raise RecordError(source, 1, "", "the file is empty; it needs a mapping of keys")
@@ -188,12 +197,26 @@ def parse_yaml(text: str, source: str) -> Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands in a mapping twice; reads 1e-4 as a number, as YAML 1.2 does."""
+    """Reads 1e-4 as a number, as YAML 1.2 does.
+
+    Refuses a key that stands in a mapping twice, merge keys, which can multiply, and whole numbers
+    that are long or not decimal.
+    """
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = str(self.construct_scalar(node))
+        if not _DECIMAL.fullmatch(text):
+            problem = "write whole numbers in decimal, 18 digits at most"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return int(text)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+            if key.tag == "tag:yaml.org,2002:merge":
+                problem = "merge keys are not allowed; write the keys out"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in seen:
                     problem = f"the key {key.value} stands here twice; keep one of them"
                     raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
@@ -201,6 +224,7 @@ class _Loader(yaml.SafeLoader):
         return cast("dict[Any, Any]", super().construct_mapping(node, deep))
 
 
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
@@ -227,7 +251,7 @@ def _shown(value: object, node: yaml.Node | None) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, str):
         return repr(_short(value))
-    if isinstance(node, yaml.ScalarNode):  # as it is written: yes, 0x10, or nothing
+    if isinstance(node, yaml.ScalarNode):  # as it is written: yes, 1e3, or nothing
         return _short(node.value) or "nothing"
     if isinstance(value, int) and value.bit_length() > _SHOWN_BITS:
         return f"a number of {value.bit_length()} bits"

@@ -53,7 +53,7 @@ def load_evaluation(path: Path) -> Evaluation:
 
 
 def _check(evaluation: Evaluation, document: Document) -> None:
-    """Check that the counts are of the classes.
+    """Check that the counts are of the classes, and agree.
 
     Raises:
         RecordError: they are not.
@@ -74,6 +74,10 @@ def _check(evaluation: Evaluation, document: Document) -> None:
     if withheld := evaluation.withheld_memory:
         pair = (withheld.used, withheld.withheld)
         shapes += [("withheld_memory", counts, labelled) for counts in pair]
+        if withheld.changed > withheld.pixels:
+            path = ("withheld_memory", "changed")
+            allowed = f"at most withheld_memory.pixels, {withheld.pixels}"
+            raise document.mismatch(path, withheld.changed, allowed)
     for name, counts, shape in shapes:
         if counts is not None and counts.shape != shape:
             raise document.error(

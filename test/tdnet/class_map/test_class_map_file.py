@@ -184,11 +184,14 @@ MISTAKES = {
         NUMBERED + "    hidden: maybe",
         "9: classes[1].hidden: got 'maybe'; allowed",
     ),
-    "hidden is a tag": (NUMBERED + "    hidden: !!bool maybe", " not valid YAML: 'maybe'"),
+    "hidden is a tag": (
+        NUMBERED + "    hidden: !!bool maybe",
+        " not valid YAML: a value is not of the type of its tag",
+    ),
     "no channels": (NUMBERED.replace("network: 3", "network: 0"), "2: network: got 0; allowed"),
     "huge number": (
         NUMBERED.replace("network: 3", "network: 1" + "0" * 60),
-        "2: network: got 1000",
+        "2: not valid YAML: write whole numbers in decimal, 18 digits at most",
     ),
     "unknown network": (
         NUMBERED.replace("network: 3", "network: city"),

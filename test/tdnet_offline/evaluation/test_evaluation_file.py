@@ -157,6 +157,11 @@ def test_what_is_no_evaluation_is_told_in_one_line(
         (("setting", "memory"), 1, "setting.memory: got 1; allowed text"),
         (("withheld_memory",), 3, "withheld_memory: got 3; allowed a mapping"),
         (("withheld_memory",), {"frames": 1}, "withheld_memory: the key used is missing"),
+        (
+            ("withheld_memory",),
+            {"frames": 1, "used": [], "withheld": [], "pixels": 2, "changed": 3},
+            "withheld_memory.changed: got 3; allowed at most withheld_memory.pixels, 2;",
+        ),
     ],
     ids=lambda part: ".".join(map(str, part)) if isinstance(part, tuple) else "",
 )
