@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ from tdnet_offline.training.run_state import (
 from tdnet_offline.training.user_objects import create_object, import_from_working_directory
 
 _PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+_CONNECTION = ("multiprocessing", "connection.py")
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def _train(
     if position.rank == 0:
         for note in notes:
             log.say(note)
-    with _quiet_lightning(), _training_errors(device):
+    with _quiet_lightning(), training_errors(device):
         trainer = _trainer(
             recipe, processes, device, precision, progress, [log, *added, checkpoints]
         )
@@ -318,7 +320,7 @@ def _quiet_lightning() -> Iterator[None]:
 
 
 @contextmanager
-def _training_errors(device: torch.device) -> Iterator[None]:
+def training_errors(device: torch.device) -> Iterator[None]:
     """Turn errors of PyTorch and Lightning that users can meet into clear ones.
 
     Raises:
@@ -333,8 +335,8 @@ def _training_errors(device: torch.device) -> Iterator[None]:
             f"device {device}: {str(error).partition('.')[0]}; a smaller optimisation.batch_size, "
             "a larger optimisation.accumulate or a smaller network.input_size may help"
         ) from error
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, ConnectionError, FileNotFoundError, EOFError) as error:
+        if "DataLoader worker" not in str(error) and not _is_of_a_lost_process(error):
             raise
         raise TrainingError(
             "a data worker was killed, perhaps for lack of memory: the last checkpoint is kept; "
@@ -342,3 +344,9 @@ def _training_errors(device: torch.device) -> Iterator[None]:
         ) from error
     except SystemExit as error:
         raise KeyboardInterrupt from error
+
+
+def _is_of_a_lost_process(error: BaseException) -> bool:
+    """Return whether the connection to another process failed: it died while it sent a batch."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(Path(frame.filename).parts[-2:] == _CONNECTION for frame in frames)

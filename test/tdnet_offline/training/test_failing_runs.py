@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Client, Listener
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ from tdnet.checkpoints.checkpoint import Checkpoint
 from tdnet.errors import TdnetError
 from tdnet_offline.command import main
 from tdnet_offline.training.module import TrainingError
-from tdnet_offline.training.runner import run_training
+from tdnet_offline.training.runner import run_training, training_errors
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -109,6 +110,16 @@ def test_a_killed_data_worker_is_one_line(little: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="a data worker was killed"):
         run_training(config)
     thread.join()
+
+
+def test_a_worker_that_dies_while_it_sends_is_one_line() -> None:
+    with Listener() as listener:
+        address = listener.address
+    with pytest.raises(TrainingError, match="a data worker was killed"):
+        with training_errors(torch.device("cpu")):
+            Client(address)
+    with pytest.raises(EOFError), training_errors(torch.device("cpu")):
+        raise EOFError  # a file that ends too early
 
 
 @pytest.mark.parametrize("workers", [0, 1])
