@@ -115,10 +115,10 @@ def test_a_killed_data_worker_is_one_line(little: Path, tmp_path: Path) -> None:
 def test_a_worker_that_dies_while_it_sends_is_one_line() -> None:
     with Listener() as listener:
         address = listener.address
-    with pytest.raises(TrainingError, match="a data worker was killed"):
-        with training_errors(torch.device("cpu")):
-            Client(address)
-    with pytest.raises(EOFError), training_errors(torch.device("cpu")):
+    cpu = torch.device("cpu")
+    with pytest.raises(TrainingError, match="data worker was killed"), training_errors(cpu):
+        Client(address)
+    with pytest.raises(EOFError), training_errors(cpu):
         raise EOFError  # a file that ends too early
 
 
