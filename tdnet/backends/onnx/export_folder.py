@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from tdnet.backends import RUNTIMES
+from tdnet.backends import EXPORT_RUNTIMES, RUNTIMES
 from tdnet.backends.onnx.description import ExportDescription, read_description
 from tdnet.backends.onnx.exported_backend import ExportedBackend
 from tdnet.errors import InputError, UnknownNameError, WeightsError
@@ -41,9 +41,12 @@ def open_exported(request: ExportRequest) -> ExportedBackend:
             exported for another variant, size or precision, or the device lacks memory; with
             the remedy.
     """
-    runtimes = [name for name, row in RUNTIMES.items() if row.backend]
-    if request.runtime not in runtimes:
-        raise UnknownNameError("runtime", request.runtime, runtimes)
+    if request.runtime not in RUNTIMES:
+        raise UnknownNameError("runtime", request.runtime, RUNTIMES)
+    if not RUNTIMES[request.runtime].backend:
+        raise InputError(
+            f"runtime {request.runtime} runs no exported graphs; choose {EXPORT_RUNTIMES}"
+        )
     if not request.folder or Path(request.folder).is_file():
         given = f"{request.folder} is a file" if request.folder else "no folder is given"
         raise WeightsError(

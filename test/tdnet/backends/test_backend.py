@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -107,3 +108,9 @@ def test_streams_have_frame_io_of_their_own(backend: Backend) -> None:
     for io, image in ((first, small), (second, large)):
         images = io.postprocess(logits, image.shape[:2], OutputOptions(), lambda: None)()
         assert images.labels.shape == image.shape[:2]
+
+
+def test_pytorch_runs_no_exported_graphs(exported_nano: Path) -> None:
+    request = ExportRequest(str(exported_nano), "torch", "td4-psp18-nano", device="cpu")
+    with pytest.raises(InputError, match="choose onnxruntime or tensorrt"):
+        open_exported(request)
