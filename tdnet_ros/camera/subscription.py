@@ -43,7 +43,7 @@ class RateLimit:
         if now < self._due:
             return False
         # Counting from when it was due keeps the average if frames arrive at other times; after a
-        # pause the count starts anew, without a burst.
+        # pause the count restarts, without a burst.
         self._due = self._due + period if now - self._due < period else now + period
         return True
 

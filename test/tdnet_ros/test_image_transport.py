@@ -128,7 +128,7 @@ def test_a_compressed_output_alone_is_computed(
     for count, (topic, pixels) in enumerate(images_of.items()):
         listener = active.listen(CompressedImage, f"/tdnet/{topic}/compressed")
         camera = active.camera()
-        camera.publish(image_message(images[0], 100.0 * count))  # a gap: the memory starts anew
+        camera.publish(image_message(images[0], 100.0 * count))  # a gap: the memory is reset
         np.testing.assert_array_equal(decompress(listener.wait()[0])[1], pixels)
         active.user.destroy_publisher(camera)
         listener.close(active.node_publisher(listener.topic))

@@ -125,7 +125,7 @@ def launch(ros: None, weights: str) -> Iterator[Any]:
 def answers(camera: Publisher, frames: list[Any], listener: Listener) -> list[Any]:
     """What a listener gets for every frame, each sent once the one before it is answered."""
     probe = copy.deepcopy(frames[0])
-    probe.header.frame_id = "probe"  # of another view: the memory starts anew after it
+    probe.header.frame_id = "probe"  # of another view: resets the memory
 
     def connected() -> bool:
         camera.publish(probe)
