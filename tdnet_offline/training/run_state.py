@@ -87,7 +87,8 @@ def load_state(path: Path) -> Mapping[str, Any]:
         Progress(**state["progress"])
     except Exception as error:
         raise InputError(
-            f"{path}: no state of a training run ({first_line(error)}); move it away to train from the start"
+            f"{path}: no state of a training run ({first_line(error)}); move it away to train "
+            "from the start"
         ) from error
     return dict(state)
 

@@ -181,7 +181,7 @@ def test_page_has_both_videos(run_of_both: DemoRun) -> None:
     assert (ROOT / "tools" / "demo" / "highway" / "LICENSE").read_text().startswith("MIT License")
 
 
-@pytest.mark.skipif(not browser.PATH, reason="needs Chromium: `apt install chromium`, then `make test`")
+@browser.NEEDED
 def test_videos_are_side_by_side_or_stacked(run_of_both: DemoRun) -> None:
     page = run_of_both.output / "index.html"
     corners = "[...document.querySelectorAll('video')].map(v => v.getBoundingClientRect())"

@@ -13,8 +13,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pytest
+
 PATH = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 """Path of the browser; empty if none is installed."""
+NEEDED = pytest.mark.skipif(
+    not PATH, reason="needs Chromium: `apt install chromium`, then `make test`"
+)
+"""Mark of tests that open a browser."""
 LIFETIME = 240.0
 """Seconds after which a browser that hangs is killed."""
 

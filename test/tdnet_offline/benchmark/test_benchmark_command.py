@@ -174,7 +174,7 @@ def tab() -> Iterator[browser.Browser]:
         yield tab
 
 
-@pytest.mark.skipif(not browser.PATH, reason="needs Chromium: install it to run this")
+@browser.NEEDED
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_draws_and_fits(tab: browser.Browser, folder: Path, width: int) -> None:
     tab.requests.clear()

@@ -16,7 +16,7 @@ from tdnet_offline.evaluation.result import Evaluation
 from tdnet_offline.evaluation.runner import evaluate
 from tdnet_offline.report import write_report
 
-pytestmark = pytest.mark.skipif(not browser.PATH, reason="needs Chromium: install it")
+pytestmark = browser.NEEDED
 
 PHONE, DESKTOP = 390, 1280
 
