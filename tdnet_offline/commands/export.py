@@ -46,9 +46,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--output", metavar="DIR", type=Path, required=True, help="new folder to write"
     )
     output.add_argument(
-        "--format", choices=("onnx",), default="onnx", help="(default: %(default)s)"
-    )
-    output.add_argument(
         "--precision",
         default="float32",
         metavar="P",
