@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
+import cv2
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage
 
 from tdnet.errors import InputError, UnsupportedEncodingError
 from tdnet.frames.image_encodings import decode_compressed, decode_raw, sample_type, to_8_bit
@@ -14,38 +13,36 @@ from tdnet_ros.camera.serialized_images import CameraMessage, PixelMessage, Rece
 # Characters of a frame id, which is copied into every output; no tf tree has longer names.
 MAX_FRAME_ID = 256
 
-# Encodings that cv_bridge converts to RGB, with the bytes of a pixel.
-_BRIDGED = {
-    "bayer_rggb8": 1,
-    "bayer_bggr8": 1,
-    "bayer_gbrg8": 1,
-    "bayer_grbg8": 1,
-    "bayer_rggb16": 2,
-    "bayer_bggr16": 2,
-    "bayer_gbrg16": 2,
-    "bayer_grbg16": 2,
-    "yuv422": 2,
-    "uyvy": 2,
-    "yuv422_yuy2": 2,
-    "yuyv": 2,
+# Bayer and YUV 4:2:2 encodings: bytes of a pixel, OpenCV's conversion to RGB. OpenCV names a
+# Bayer pattern by its second row.
+_CONVERSIONS = {
+    "bayer_rggb8": (1, cv2.COLOR_BayerBG2RGB),
+    "bayer_bggr8": (1, cv2.COLOR_BayerRG2RGB),
+    "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB),
+    "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB),
+    "bayer_rggb16": (2, cv2.COLOR_BayerBG2RGB),
+    "bayer_bggr16": (2, cv2.COLOR_BayerRG2RGB),
+    "bayer_gbrg16": (2, cv2.COLOR_BayerGR2RGB),
+    "bayer_grbg16": (2, cv2.COLOR_BayerGB2RGB),
+    "yuv422": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
+    "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
 }
-# Newer names of encodings that every cv_bridge knows under the older name.
-_OLDER_NAMES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
 
 
 def image_from_message(message: CameraMessage) -> np.ndarray:
     """Return the pixels of a camera message as RGB.
 
     Args:
-        message: any encoding of `decode_raw` and `decode_compressed`; cv_bridge converts Bayer and
-            YUV 4:2:2.
+        message: any encoding of `decode_raw` and `decode_compressed`, Bayer or YUV 4:2:2.
 
     Returns:
         (H, W, 3) uint8 RGB. For rgb8 a view of the message's data, rows `step` bytes apart.
 
     Raises:
-        InputError: the encoding is not a colour image, or cv_bridge is missing for it; sizes and
-            data do not fit each other; a value is above its limit.
+        InputError: the encoding is not a colour image; sizes and data do not fit each other; a
+            value is above its limit.
     """
     if len(message.header.frame_id) > MAX_FRAME_ID:
         raise InputError(
@@ -64,58 +61,27 @@ def image_from_message(message: CameraMessage) -> np.ndarray:
             message.data,
         )
     except UnsupportedEncodingError as error:
-        if message.encoding in _BRIDGED:
-            return _bridged(message)
-        raise InputError(f"{error}; with cv_bridge also {', '.join(_BRIDGED)}") from None
+        if message.encoding in _CONVERSIONS:
+            return _converted(message)
+        raise InputError(f"{error}; the node also decodes {', '.join(_CONVERSIONS)}") from None
 
 
-def _bridged(message: PixelMessage) -> np.ndarray:
-    # Some versions of cv_bridge misread padded rows.
-    rows = _rows(message, _BRIDGED[message.encoding])
-    encoding = _OLDER_NAMES.get(message.encoding, message.encoding)
-    if encoding.endswith("16"):
-        rows = to_8_bit(rows.view(sample_type(bool(message.is_bigendian))))
-        encoding = encoding.replace("16", "8")
-    packed = _packed(message, encoding, rows)
-    # Imported only when needed: on Humble and Jazzy it is compiled against NumPy 1, and cannot be
-    # imported beside the NumPy 2 that pip installs.
-    try:
-        from cv_bridge import CvBridge
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"encoding {message.encoding!r} needs cv_bridge, which cannot be imported ({error}); "
-            "install it, or let image_proc convert the images to rgb8"
-        ) from error
-    try:
-        return np.ascontiguousarray(CvBridge().imgmsg_to_cv2(packed, desired_encoding="rgb8"))
-    # Its exceptions have no common base: its own error, OpenCV's, KeyError.
-    except Exception as error:
-        raise InputError(
-            f"cv_bridge cannot convert {message.width} x {message.height} pixels of encoding "
-            f"{message.encoding!r}: {error}"
-        ) from error
-
-
-def _rows(message: PixelMessage, pixel_bytes: int) -> np.ndarray:
-    """Return (H, W * pixel_bytes) uint8 without the padding."""
-    row = message.width * pixel_bytes
+def _converted(message: PixelMessage) -> np.ndarray:
+    pixel_bytes, conversion = _CONVERSIONS[message.encoding]
+    height, width, row = message.height, message.width, message.width * pixel_bytes
     if message.step < row:
         raise InputError(
-            f"a row of {message.width} pixels in {message.encoding} takes {row} bytes, but step "
-            f"is {message.step}; the driver's message is wrong"
+            f"a row of {width} pixels in {message.encoding} takes {row} bytes, but step is "
+            f"{message.step}; the driver's message is wrong"
         )
-    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
-    return np.ascontiguousarray(rows[:, :row])
-
-
-def _packed(message: PixelMessage, encoding: str, rows: np.ndarray) -> Image:
-    packed = Image(
-        height=message.height,
-        width=message.width,
-        encoding=encoding,
-        is_bigendian=int(sys.byteorder == "big"),
-        step=rows.shape[1],
-    )
-    # The constructor copies data, and on some distributions checks them byte by byte.
-    packed.data.frombytes(np.ascontiguousarray(rows).data)
-    return packed
+    rows = np.frombuffer(message.data, np.uint8).reshape(height, message.step)[:, :row]
+    if message.encoding.endswith("16"):
+        pixels = to_8_bit(rows.view(sample_type(bool(message.is_bigendian))))
+    else:
+        pixels = rows.reshape(height, width, pixel_bytes)
+    try:
+        return np.asarray(cv2.cvtColor(pixels, conversion), np.uint8)
+    except cv2.error as error:  # YUV 4:2:2 of an odd width
+        raise InputError(
+            f"{width} x {height} pixels of {message.encoding} cannot be converted: {error.err}"
+        ) from error

@@ -133,12 +133,10 @@ def test_16_bit_samples(encoding: str, big_endian: bool, padding: int) -> None:
     np.testing.assert_array_equal(image_from_message(sent), expected)
 
 
-# The fourth, grbg, is missing in the pure Python cv_bridge of PyPI.
 @pytest.mark.parametrize("padding", [0, 2])
 @pytest.mark.parametrize("bits", [8, 16])
-@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg"])
-def test_bayer_through_cv_bridge(pattern: str, bits: int, padding: int) -> None:
-    pytest.importorskip("cv_bridge", reason="needs cv_bridge: run it with `make test`")
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+def test_bayer(pattern: str, bits: int, padding: int) -> None:
     color = dict(zip("rgb", (200, 120, 40), strict=True))
     cell = np.array([color[letter] for letter in pattern], np.uint8).reshape(2, 2)
     mosaic = np.tile(cell, (6, 8))
@@ -149,29 +147,24 @@ def test_bayer_through_cv_bridge(pattern: str, bits: int, padding: int) -> None:
     np.testing.assert_array_equal(inside, np.broadcast_to((200, 120, 40), inside.shape))
 
 
-@pytest.mark.parametrize("encoding", ["yuv422", "uyvy"])
-def test_yuv_through_cv_bridge(encoding: str) -> None:
-    pytest.importorskip("cv_bridge", reason="needs cv_bridge: run it with `make test`")
-    grey = np.tile(np.array([128, 180], np.uint8), (4, 6)).reshape(4, 6, 2)  # U or V, then Y
-    try:
-        image = image_from_message(message(grey, encoding, padding=4))
-    except InputError as error:
-        assert f"cv_bridge cannot convert 6 x 4 pixels of encoding '{encoding}'" in str(error)
-        pytest.skip("PyPI's cv_bridge has no YUV: `make test` where ROS 2 is installed")
-    level = round((180 - 16) * 255 / 219)
+@pytest.mark.parametrize("padding", [0, 4])
+@pytest.mark.parametrize(
+    ("encoding", "luma"), [("yuv422", 1), ("uyvy", 1), ("yuv422_yuy2", 0), ("yuyv", 0)]
+)
+def test_yuv(encoding: str, luma: int, padding: int) -> None:
+    """Red by BT.601: Y 81, U 90, V 240."""
+    pixels = np.empty((4, 6, 2), np.uint8)
+    pixels[:, :, luma] = 81
+    pixels[:, 0::2, 1 - luma] = 90
+    pixels[:, 1::2, 1 - luma] = 240
+    image = image_from_message(message(pixels, encoding, padding))
     assert image.shape == (4, 6, 3)
-    assert np.abs(image.astype(int) - level).max() <= 1
+    assert np.abs(image.astype(int) - (255, 0, 0)).max() <= 1
 
 
-def test_without_cv_bridge_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cv_bridge", None)
-    with pytest.raises(InputError, match="bayer_rggb8.*needs cv_bridge.*install it"):
-        image_from_message(message(GREY, "bayer_rggb8"))
-
-
-def test_plain_encodings_do_without_cv_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cv_bridge", None)
-    np.testing.assert_array_equal(image_from_message(message(COLOR, "rgb8")), COLOR)
+def test_yuv_of_an_odd_width_is_refused() -> None:
+    with pytest.raises(InputError, match="5 x 6 pixels of yuyv cannot be converted"):
+        image_from_message(message(COLOR[:, :5, :2].copy(), "yuyv"))
 
 
 @pytest.mark.parametrize("encoding", ["32FC1", "16UC1", "8UC3", "rgb9", "", "mono16 "])
