@@ -21,7 +21,7 @@ from tdnet.continuity import ResetReason
 from tdnet.errors import TdnetError
 from tdnet_ros import node_parameters
 from tdnet_ros.camera.active_session import ActiveSession, outlasting_problems
-from tdnet_ros.camera.camera import Camera, create_camera
+from tdnet_ros.camera.camera import Camera
 from tdnet_ros.camera.frame_trace import FrameTrace
 from tdnet_ros.camera.outputs import ClassOutputs
 from tdnet_ros.camera.worker_threads import InferenceThread
@@ -102,7 +102,7 @@ class SegmentNode(LifecycleNode):
             model = self._model.configure(settings)
             self._class_outputs = ClassOutputs(self)
             for name in settings.cameras or ("",):
-                self._cameras[name] = create_camera(self, name, settings.image_transport)
+                self._cameras[name] = Camera(self, name, settings.image_transport)
             result = super().on_configure(state)
         # Any exception, not only TdnetError, leaves the node unconfigured.
         except Exception as error:
@@ -218,7 +218,7 @@ class SegmentNode(LifecycleNode):
 
     def _restart_gaps(self) -> None:
         for camera in self._cameras.values():
-            camera.gaps.restart()
+            camera.statistics.forget_gaps()
 
     def _publish_classes(self, model: ActiveModel) -> None:
         if self._class_outputs is not None:

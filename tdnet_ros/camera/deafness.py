@@ -96,7 +96,7 @@ class DeafnessWatch:
         first = min(self._caution * patience, LONGEST_PAUSE_SECONDS)
         for source in self._subscriptions:
             camera = source.camera
-            arrived = camera.loss.last_arrival
+            arrived = camera.last_arrival
             silent = now - (self._began if arrived is None else arrived)
             if silent <= patience:
                 camera.deaf = False
@@ -115,7 +115,7 @@ class DeafnessWatch:
         if suspicion is None:
             return
         camera, checks = suspicion.camera, suspicion.checks + 1
-        if camera.loss.last_arrival != suspicion.last_arrival:
+        if camera.last_arrival != suspicion.last_arrival:
             self._suspicion = None
         elif checks < CONFIRMING_CHECKS:
             self._suspicion = replace(suspicion, checks=checks)
@@ -137,7 +137,7 @@ class DeafnessWatch:
 
     def _compare(self, source: CameraSubscription) -> None:
         camera = source.camera
-        before = camera.loss.last_arrival
+        before = camera.last_arrival
         try:
             received = _receives(self._node, source.subscription, self._stopping)
         except Exception as error:
@@ -145,7 +145,7 @@ class DeafnessWatch:
                 f"cannot check whether {camera.input_topic} is received: {describe(error)}"
             )
             return
-        if received and camera.loss.last_arrival == before:
+        if received and camera.last_arrival == before:
             self._suspicion = _Suspicion(camera, before)
 
 

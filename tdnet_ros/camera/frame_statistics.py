@@ -1,10 +1,10 @@
-"""Percentiles and longest gaps of the published frames of a camera."""
+"""Percentiles and the longest gap of the published frames of a camera."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,11 +13,10 @@ from tdnet_ros.camera.frame_trace import STAGES, FrameTrace
 # Frames that the percentiles are taken over.
 FRAMES = 200
 _AGE = len(STAGES)
-_PUBLISHED, _PATH, _MEMORY = range(_AGE + 1, _AGE + 4)
+_PUBLISHED = _AGE + 1
 
 
-@dataclass(frozen=True)
-class Percentiles:
+class Percentiles(NamedTuple):
     """The values that 50, 95 and 99 percent of the frames stay below, in milliseconds."""
 
     p50: float
@@ -30,37 +29,42 @@ class FrameStatistics:
 
     Args:
         frames: number of frames that count.
+
+    Attributes:
+        memory_use: path and memory frames of the newest frame; None before a frame.
+        longest_gap: longest interval between two frames since `forget_gaps`, in seconds.
     """
 
     def __init__(self, frames: int = FRAMES) -> None:
         self._lock = threading.Lock()
-        self._rows = np.full((frames, _MEMORY + 1), np.nan)
+        self._rows = np.full((frames, _PUBLISHED + 1), np.nan)
         self._count = 0
+        self.memory_use: tuple[int, int] | None = None
+        self.longest_gap = 0.0
 
     def add(self, frame: FrameTrace) -> None:
         """Add a published frame."""
-        result = frame.result
-        row = (
-            *frame.milliseconds(),
-            frame.age_ms,
-            frame.published,
-            result.path,
-            result.memory_frames,
-        )
+        row = (*frame.milliseconds(), frame.age_ms, frame.published)
         with self._lock:
+            if self._count:
+                last = self._rows[(self._count - 1) % len(self._rows), _PUBLISHED]
+                self.longest_gap = max(self.longest_gap, float(frame.published - last))
             self._rows[self._count % len(self._rows)] = row
             self._count += 1
+        self.memory_use = frame.result.path, frame.result.memory_frames
+
+    def forget_gaps(self) -> None:
+        """Forget the gaps that are over; the one that runs counts in full."""
+        with self._lock:
+            self.longest_gap = 0.0
 
     def latency(self) -> Mapping[str, Percentiles]:
         """Return the percentiles by stage, in the order of `STAGES`; empty before a frame."""
         rows = self._newest()
         if not len(rows):
             return {}
-        p50, p95, p99 = np.percentile(rows[:, :_AGE], (50, 95, 99), axis=0)
-        return {
-            stage: Percentiles(float(p50[i]), float(p95[i]), float(p99[i]))
-            for i, stage in enumerate(STAGES)
-        }
+        columns = np.percentile(rows[:, :_AGE], (50, 95, 99), axis=0).T.tolist()
+        return {stage: Percentiles(*column) for stage, column in zip(STAGES, columns, strict=True)}
 
     def age(self, since: float = 0.0) -> Percentiles | None:
         """Return the percentiles of the age; None if no frame has one.
@@ -71,48 +75,8 @@ class FrameStatistics:
         rows = self._newest()
         ages = rows[rows[:, _PUBLISHED] >= since, _AGE]
         ages = ages[~np.isnan(ages)]
-        if not len(ages):
-            return None
-        return Percentiles(*(float(value) for value in np.percentile(ages, (50, 95, 99))))
-
-    def memory_use(self) -> tuple[int | None, int]:
-        """Return path and memory frames of the newest frame; None and 0 before a frame."""
-        with self._lock:
-            if not self._count:
-                return None, 0
-            row = self._rows[(self._count - 1) % len(self._rows)]
-            return int(row[_PATH]), int(row[_MEMORY])
+        return Percentiles(*np.percentile(ages, (50, 95, 99)).tolist()) if len(ages) else None
 
     def _newest(self) -> np.ndarray:
         with self._lock:
             return self._rows[: self._count].copy()
-
-
-class OutputGaps:
-    """The longest interval between two published frames since a moment; from any thread.
-
-    The interval that runs at that moment counts in full: a load that begins just after a frame
-    delays the next one.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._last: float | None = None
-        self._longest = 0.0
-
-    def restart(self) -> None:
-        """Forget the intervals that are over."""
-        with self._lock:
-            self._longest = 0.0
-
-    def published(self, now: float) -> None:
-        """End an interval and begin the next: seconds of `time.perf_counter`."""
-        with self._lock:
-            if self._last is not None:
-                self._longest = max(self._longest, now - self._last)
-            self._last = now
-
-    @property
-    def longest(self) -> float:
-        """Longest of the intervals that ended since the restart, in seconds; 0: none did."""
-        return self._longest

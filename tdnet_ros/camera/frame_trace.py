@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any, NamedTuple
 
 import numpy as np
 from std_msgs.msg import Header
@@ -38,8 +39,7 @@ class Stage(str, Enum):
     PUBLICATION = "while publishing"
 
 
-@dataclass(frozen=True)
-class FrameCounts:
+class FrameCounts(NamedTuple):
     """Frames of a camera since activation; received is the sum of the others and those at work.
 
     Attributes:
@@ -48,6 +48,8 @@ class FrameCounts:
         dropped: skipped for a newer frame, for `max_rate`, without a subscriber, or at the end.
         refused: not usable, or failed in the network.
         overtaken: dropped frames that a newer one superseded.
+        lost: lost by the middleware before they arrived; not in the sum.
+        busy_ms: milliseconds that the device spent on them.
     """
 
     received: int = 0
@@ -55,6 +57,8 @@ class FrameCounts:
     dropped: int = 0
     refused: int = 0
     overtaken: int = 0
+    lost: int = 0
+    busy_ms: float = 0.0
 
 
 class FrameCounter:
@@ -62,33 +66,16 @@ class FrameCounter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts = FrameCounts()
+        self.counts = FrameCounts()
 
-    def add(
-        self,
-        *,
-        received: int = 0,
-        segmented: int = 0,
-        dropped: int = 0,
-        refused: int = 0,
-        overtaken: int = 0,
-    ) -> FrameCounts:
-        """Count frames and return the sums."""
+    def add(self, **counts: float) -> FrameCounts:
+        """Add to the fields of these names, and return the sums."""
         with self._lock:
-            now = self._counts
-            self._counts = FrameCounts(
-                now.received + received,
-                now.segmented + segmented,
-                now.dropped + dropped,
-                now.refused + refused,
-                now.overtaken + overtaken,
-            )
-            return self._counts
-
-    @property
-    def counts(self) -> FrameCounts:
-        """The sums."""
-        return self._counts
+            sums: dict[str, Any] = {
+                name: getattr(self.counts, name) + count for name, count in counts.items()
+            }
+            self.counts = self.counts._replace(**sums)
+            return self.counts
 
 
 @dataclass(frozen=True)

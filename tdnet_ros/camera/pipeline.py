@@ -93,7 +93,7 @@ class FramePipeline:
             stream, frame.reset_reason = camera.stream_for(info, model)
             frame.stage = Stage.NETWORK
             frame.segment_to(stream.step(image, model.options(frame.requested.images)))
-            camera.count_busy(frame.result.times.total)
+            frame.counter.add(busy_ms=frame.result.times.total)
             self._publish(camera, frame)
         except _Closed:
             frame.counter.add(dropped=1)
@@ -101,7 +101,7 @@ class FramePipeline:
         except Exception as error:
             self._fail(camera, frame, error)
         else:
-            self._commit_memory(camera, stream)
+            self._commit_memory(camera, frame, stream)
 
     def _publish(self, camera: Camera, frame: FrameTrace) -> None:
         with self._publishing:
@@ -135,7 +135,7 @@ class FramePipeline:
         except Exception as error:  # the frame itself is out, and counted
             camera.warn(f"no status of {camera.input_topic}: {describe(error)}")
 
-    def _commit_memory(self, camera: Camera, stream: Stream) -> None:
+    def _commit_memory(self, camera: Camera, frame: FrameTrace, stream: Stream) -> None:
         """Store the frame in the memory; last, since only the next frame needs it."""
         began = time.perf_counter()
         try:
@@ -144,7 +144,7 @@ class FramePipeline:
             self._empty_memory(camera, error)
             camera.warn(f"memory of {camera.input_topic}: {describe(error)}")
             return
-        camera.count_busy((time.perf_counter() - began) * 1e3)
+        frame.counter.add(busy_ms=(time.perf_counter() - began) * 1e3)
         self._device.worked()
 
     def _check_open(self) -> None:
@@ -172,7 +172,7 @@ class FramePipeline:
         self._logger.info(
             f"{camera.input_topic} is segmented by {model.segmenter.variant.name}; the longest "
             "gap between two outputs since it began to load was "
-            f"{camera.gaps.longest * 1e3:.0f} ms"
+            f"{camera.statistics.longest_gap * 1e3:.0f} ms"
         )
 
 

@@ -84,7 +84,7 @@ class CameraSubscription:
             self._receive,
             QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
             event_callbacks=camera.incidents.subscription_callbacks(
-                camera.input_topic, camera.loss.lose
+                camera.input_topic, lambda count: camera.counter.add(lost=count)
             ),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             raw=True,
@@ -99,7 +99,7 @@ class CameraSubscription:
         camera, settings, now = self.camera, self.settings, time.perf_counter()
         counter = camera.counter
         counter.add(received=1)
-        camera.loss.arrived(now)
+        camera.last_arrival = now
         try:
             message = self._read(wire)
         except InputError as error:

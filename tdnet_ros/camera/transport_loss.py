@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 
 import numpy as np
@@ -64,7 +63,7 @@ def _shortest(windows: np.ndarray) -> np.ndarray:
 
 
 class TransportLoss:
-    """Frames that did not reach this node.
+    """Estimates how many frames did not reach this node; used by the executor's thread only.
 
     The middleware counts lost frames exactly, if it can, but only on the last hop to this node.
     Stamps show every missing frame, but not the cause: a loss on any hop, a frame that the camera
@@ -73,44 +72,20 @@ class TransportLoss:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._arrivals: deque[tuple[float, int]] = deque(maxlen=STAMPS)
-        self._last_arrival: float | None = None
-        self._lost = 0
-
-    def arrived(self, now: float) -> None:
-        """Note the arrival of a message, valid or not: seconds of a steady clock."""
-        self._last_arrival = now
 
     def received(self, now: float, stamp_ns: int) -> None:
         """Note the stamp of a message: seconds of a steady clock, nanoseconds."""
-        with self._lock:
-            self._arrivals.append((now, stamp_ns))
-
-    def lose(self, count: int) -> None:
-        """Note frames that the middleware lost."""
-        with self._lock:
-            self._lost += count
-
-    @property
-    def lost(self) -> int:
-        """Frames that the middleware lost, in all."""
-        return self._lost
-
-    @property
-    def last_arrival(self) -> float | None:
-        """Arrival of the newest frame; None: none arrived."""
-        return self._last_arrival
+        self._arrivals.append((now, stamp_ns))
 
     def estimate(self, now: float) -> tuple[int, int]:
         """Return how many of the latest frames are missing, by their stamps, and how many arrived.
 
         Latest are those of the last `SECONDS`, or for a slow camera the last `SLOW_STAMPS`.
         """
-        with self._lock:
-            arrivals = list(self._arrivals)
-        recent = sum(arrived >= now - SECONDS for arrived, _ in arrivals)
+        recent = sum(arrived >= now - SECONDS for arrived, _ in self._arrivals)
         if not recent:
             return 0, 0
-        latest = arrivals[-max(recent, SLOW_STAMPS) :]
-        return missing_frames(np.array([stamp for _, stamp in latest], np.int64)), len(latest)
+        stamps = np.array([stamp for _, stamp in self._arrivals], np.int64)
+        latest = stamps[-max(recent, SLOW_STAMPS) :]
+        return missing_frames(latest), len(latest)

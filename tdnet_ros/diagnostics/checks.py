@@ -13,7 +13,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 from tdnet_ros.diagnostics.input_topic import explain_misplaced, image_type
 from tdnet_ros.diagnostics.issues import Issue, Severity
-from tdnet_ros.diagnostics.snapshot import CameraWindow, NodeSnapshot
+from tdnet_ros.diagnostics.snapshot import CameraSnapshot, NodeSnapshot
 from tdnet_ros.parameters import MINIMUMS
 
 T = TypeVar("T")
@@ -45,9 +45,9 @@ def run_checks(checks: Iterable[Callable[[T], Issue | None]], snapshot: T) -> li
     return sorted(issues, key=lambda issue: -issue.severity)
 
 
-def stamps_of_another_clock(camera: CameraWindow) -> Issue | None:
+def stamps_of_another_clock(camera: CameraSnapshot) -> Issue | None:
     """Report that the age of frames is meaningless."""
-    age = camera.last.age
+    age = camera.age
     if not camera.now_ns:
         reason = "use_sim_time is set, but nobody publishes /clock"
     elif age is None or -AHEAD_MS <= age.p50 <= OLDEST_MS:
@@ -62,7 +62,7 @@ def stamps_of_another_clock(camera: CameraWindow) -> Issue | None:
     return Issue("age unknown", f"age unknown: {reason}", Severity.OK)
 
 
-def no_publisher(camera: CameraWindow) -> Issue | None:
+def no_publisher(camera: CameraSnapshot) -> Issue | None:
     """Report an input topic without a publisher of the expected type."""
     transport, topic = camera.settings.image_transport, camera.input_topic
     if image_type(transport) in camera.publisher_types[topic]:
@@ -77,17 +77,17 @@ def no_publisher(camera: CameraWindow) -> Issue | None:
     return Issue(cause, text, _silence(camera), final=True)
 
 
-def incompatible_publisher(camera: CameraWindow) -> Issue | None:
+def incompatible_publisher(camera: CameraSnapshot) -> Issue | None:
     """Report a QoS that does not fit, if no frame arrives."""
-    if camera.counts.received or not camera.last.incidents:
+    if camera.counts.received or not camera.incidents:
         return None
-    text = "; ".join(camera.last.incidents)
+    text = "; ".join(camera.incidents)
     return Issue("incompatible QoS", text, _silence(camera), final=True)
 
 
-def deaf_node(camera: CameraWindow) -> Issue | None:
+def deaf_node(camera: CameraSnapshot) -> Issue | None:
     """Report a node whose connection through the middleware is broken."""
-    if not camera.last.deaf:
+    if not camera.deaf:
         return None
     return Issue(
         "deaf",
@@ -98,13 +98,13 @@ def deaf_node(camera: CameraWindow) -> Issue | None:
     )
 
 
-def no_frames(camera: CameraWindow) -> Issue | None:
+def no_frames(camera: CameraSnapshot) -> Issue | None:
     """Report a publisher from which nothing arrives."""
     severity, limit = _beyond(camera, "silence", camera.silent_for)
     if severity is Severity.OK:
         return None
-    if camera.lost:
-        reason = f"{camera.lost} were lost in transport"
+    if camera.counts.lost:
+        reason = f"{camera.counts.lost} were lost in transport"
     else:
         reason = "the camera has stopped, or its images are lost in transport"
     return Issue(
@@ -116,26 +116,26 @@ def no_frames(camera: CameraWindow) -> Issue | None:
     )
 
 
-def only_refused_frames(camera: CameraWindow) -> Issue | None:
+def only_refused_frames(camera: CameraSnapshot) -> Issue | None:
     """Report a camera whose frames are all refused."""
     if camera.counts.refused and not camera.counts.segmented:
-        return Issue("refused", camera.last.last_error, final=True)
+        return Issue("refused", camera.last_error, final=True)
     return None
 
 
-def incompatible_peer(camera: CameraWindow) -> Issue | None:
+def incompatible_peer(camera: CameraSnapshot) -> Issue | None:
     """Report a QoS that does not fit, if another publisher fits.
 
     Before `no_subscriber`: the middleware does not count a subscriber that does not fit.
     """
-    if camera.last.incidents:
-        return Issue("incompatible QoS", "; ".join(camera.last.incidents), final=True)
+    if camera.incidents:
+        return Issue("incompatible QoS", "; ".join(camera.incidents), final=True)
     return None
 
 
-def transport_loss(camera: CameraWindow) -> Issue | None:
+def transport_loss(camera: CameraSnapshot) -> Issue | None:
     """Report frames lost before they arrived: counted, or else estimated from the stamps."""
-    topic, lost, received = camera.input_topic, camera.lost, camera.counts.received
+    topic, lost, received = camera.input_topic, camera.counts.lost, camera.counts.received
     severity, limit = _beyond(camera, "lost", lost / max(lost + received, 1))
     if severity is not Severity.OK and lost >= FEWEST_FRAMES:
         return Issue(
@@ -144,7 +144,7 @@ def transport_loss(camera: CameraWindow) -> Issue | None:
             f"{camera.seconds:.1f} s ({limit} of them): {transport_remedy()}",
             severity,
         )
-    missing, sent = camera.last.missing, camera.last.missing + camera.last.latest
+    missing, sent = camera.missing, camera.missing + camera.latest
     severity, limit = _beyond(camera, "lost", missing / max(sent, 1))
     if severity is Severity.OK:
         return None
@@ -158,17 +158,17 @@ def transport_loss(camera: CameraWindow) -> Issue | None:
     )
 
 
-def no_subscriber(camera: CameraWindow) -> Issue | None:
+def no_subscriber(camera: CameraSnapshot) -> Issue | None:
     """Report a camera that is idle because nobody needs its outputs."""
-    if camera.last.has_subscriber or not camera.settings.idle_without_subscribers:
+    if camera.has_subscriber or not camera.settings.idle_without_subscribers:
         return None
     text = "no output has a subscriber: idle (idle_without_subscribers)"
     return Issue("no subscriber", text, Severity.OK, final=True)
 
 
-def old_outputs(camera: CameraWindow) -> Issue | None:
+def old_outputs(camera: CameraSnapshot) -> Issue | None:
     """Report outputs that are published long after their stamps."""
-    age = camera.last.recent_age
+    age = camera.recent_age
     if age is None or stamps_of_another_clock(camera):
         return None
     severity, limit = _beyond(camera, "age", age.p95 / 1e3)
@@ -182,7 +182,7 @@ def old_outputs(camera: CameraWindow) -> Issue | None:
     )
 
 
-def low_rate(camera: CameraWindow) -> Issue | None:
+def low_rate(camera: CameraSnapshot) -> Issue | None:
     """Report too few segmented frames a second."""
     severity, limit = _beyond(camera, "rate", camera.rate)
     if severity is Severity.OK or camera.seconds < FIRST_SECONDS:
@@ -196,7 +196,7 @@ def low_rate(camera: CameraWindow) -> Issue | None:
     )
 
 
-def dropped_frames(camera: CameraWindow) -> Issue | None:
+def dropped_frames(camera: CameraSnapshot) -> Issue | None:
     """Report a large share of frames superseded by newer ones."""
     severity, limit = _beyond(camera, "dropped", camera.counts.overtaken / max(camera.due, 1))
     if severity is Severity.OK or camera.due < FEWEST_FRAMES:
@@ -209,9 +209,9 @@ def dropped_frames(camera: CameraWindow) -> Issue | None:
     )
 
 
-def memory_never_fills(camera: CameraWindow) -> Issue | None:
+def memory_never_fills(camera: CameraSnapshot) -> Issue | None:
     """Report a memory that gaps between frames reset before it is full."""
-    unfilled, max_gap = camera.last.unfilled, camera.settings.max_gap
+    unfilled, max_gap = camera.unfilled, camera.settings.max_gap
     if unfilled is None or unfilled.resets < FEWEST_RESETS:
         return None
     enough = f"{math.ceil(15 * unfilled.gap) / 10:g}"
@@ -298,11 +298,11 @@ def transport_remedy() -> str:
     )
 
 
-def _silence(camera: CameraWindow) -> Severity:
+def _silence(camera: CameraSnapshot) -> Severity:
     return max(_beyond(camera, "silence", camera.silent_for)[0], Severity.WARN)
 
 
-def _beyond(camera: CameraWindow, name: str, value: float) -> tuple[Severity, str]:
+def _beyond(camera: CameraSnapshot, name: str, value: float) -> tuple[Severity, str]:
     """Return the severity of a measured value, and the limit that it is beyond in words."""
     for severity in (Severity.ERROR, Severity.WARN):
         parameter = f"{name}_{severity.name.lower()}"

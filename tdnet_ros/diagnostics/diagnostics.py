@@ -20,7 +20,7 @@ from tdnet_ros.diagnostics.checks import (
     stamps_of_another_clock,
 )
 from tdnet_ros.diagnostics.issues import Issue, IssueLog, Severity, summarize
-from tdnet_ros.diagnostics.snapshot import CameraHistory, CameraWindow, NodeSnapshot
+from tdnet_ros.diagnostics.snapshot import CameraHistory, CameraSnapshot, NodeSnapshot
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.rclpy_tools.node_log import LogThrottle
 from tdnet_ros.rclpy_tools.process_memory import MEBIBYTE, device_memory, resident_mebibytes
@@ -89,18 +89,19 @@ class Diagnostics:
                 began = self._activated
                 self._histories[name] = CameraHistory(self._node, camera, began)
                 self._camera_logs[name] = IssueLog(self._node.get_logger(), camera.throttle, began)
-        windows = {
-            name: history.window(model.settings, now) for name, history in self._histories.items()
+        snapshots = {
+            name: history.snapshot(model.settings, now)
+            for name, history in self._histories.items()
         }
-        busy_ms = sum(window.busy_ms for window in windows.values())
-        for name, window in windows.items():
-            issues = run_checks(CAMERA_CHECKS, window)
+        busy_ms = sum(camera.counts.busy_ms for camera in snapshots.values())
+        for name, snapshot in snapshots.items():
+            issues = run_checks(CAMERA_CHECKS, snapshot)
             self._camera_logs[name].update(issues, now)
             yield self._status(
                 f"camera {name}" if name else "camera",
                 issues,
-                f"{window.rate:.1f} frames a second",
-                camera_values(window, model, window.busy_ms / busy_ms if busy_ms else None),
+                f"{snapshot.rate:.1f} frames a second",
+                camera_values(snapshot, model, busy_ms),
             )
 
     def _status(
@@ -147,42 +148,41 @@ def model_values(node: NodeSnapshot) -> Values:
     yield "weights", node.model.built_from.weights or f"packaged: {PACKAGED_PURPOSE}"
 
 
-def camera_values(camera: CameraWindow, model: ActiveModel, share: float | None) -> Values:
+def camera_values(camera: CameraSnapshot, model: ActiveModel, busy_ms: float) -> Values:
     """Return the values of a camera's status.
 
     Args:
         camera: The camera.
         model: Model that segments its frames.
-        share: Share of the device's time that the camera got, 0 to 1; None: no camera got any.
+        busy_ms: Time of the last seconds that the device worked for all cameras.
     """
-    last = camera.last
+    sums = camera.sums
     yield "frames a second", f"{camera.rate:.2f}"
     yield "frames a second received", f"{camera.received_rate:.2f}"
-    yield "received", last.counts.received
-    yield "segmented", last.counts.segmented
-    yield "dropped", last.counts.dropped
-    yield "dropped for newer ones", last.counts.overtaken
-    yield "refused", last.counts.refused
-    yield "lost in transport", last.lost
-    yield "missing by stamps", f"{last.missing} of the latest {last.missing + last.latest}"
-    if share is not None:
-        yield "share of device time", f"{share:.2f}"
-    if last.path is not None:
-        yield "memory frames", f"{last.memory_frames} of {model.segmenter.memory_capacity}"
-        yield "path", last.path
-    yield "last reset", last.last_reset.value if last.last_reset else ""
-    yield "resets", last.resets
-    yield "last error", last.last_error
-    for stage, milliseconds in last.latency.items():
+    yield "received", sums.received
+    yield "segmented", sums.segmented
+    yield "dropped", sums.dropped
+    yield "dropped for newer ones", sums.overtaken
+    yield "refused", sums.refused
+    yield "lost in transport", sums.lost
+    yield "missing by stamps", f"{camera.missing} of the latest {camera.missing + camera.latest}"
+    if busy_ms:
+        yield "share of device time", f"{camera.counts.busy_ms / busy_ms:.2f}"
+    if camera.memory_use is not None:
+        path, memory_frames = camera.memory_use
+        yield "memory frames", f"{memory_frames} of {model.segmenter.memory_capacity}"
+        yield "path", path
+    yield "last reset", camera.last_reset.value if camera.last_reset else ""
+    yield "resets", camera.resets
+    yield "last error", camera.last_error
+    for stage, milliseconds in camera.latency.items():
         yield from _percentiles(f"latency {stage} ms", milliseconds)
     unknown = stamps_of_another_clock(camera)
     if unknown:
         yield "age", unknown.text
-    elif last.age is not None:
-        yield from _percentiles("age ms", last.age)
+    elif camera.age is not None:
+        yield from _percentiles("age ms", camera.age)
 
 
 def _percentiles(name: str, found: Percentiles) -> Values:
-    yield f"{name} p50", f"{found.p50:.1f}"
-    yield f"{name} p95", f"{found.p95:.1f}"
-    yield f"{name} p99", f"{found.p99:.1f}"
+    return ((f"{name} {key}", f"{value:.1f}") for key, value in found._asdict().items())

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
+from operator import sub
 
 from rclpy.lifecycle import LifecycleNode
 
-from tdnet_ros.camera.camera import Camera, CameraSnapshot
+from tdnet.continuity import ResetReason
+from tdnet_ros.camera.camera import Camera, UnfilledMemory
+from tdnet_ros.camera.frame_statistics import Percentiles
 from tdnet_ros.camera.frame_trace import FrameCounts
 from tdnet_ros.diagnostics.input_topic import publisher_types
 from tdnet_ros.model.active_model import ActiveModel
@@ -47,8 +50,8 @@ class NodeSnapshot:
 
 
 @dataclass(frozen=True)
-class CameraWindow:
-    """A camera of an active node over the last seconds.
+class CameraSnapshot:
+    """A camera of an active node at one moment, and over the last seconds.
 
     Attributes:
         input_topic: Topic of its images.
@@ -56,24 +59,46 @@ class CameraWindow:
             with it, by topic.
         settings: Parameters in force.
         now_ns: Time of the node's clock; 0 with `use_sim_time` before the first `/clock`.
-        seconds: Length of the window.
-        counts: Frames of the window.
-        lost: Frames of the window that the middleware lost.
-        busy_ms: Milliseconds of the window that the device worked for the camera.
+        sums: Frames since the activation.
+        counts: Frames of the last seconds.
+        seconds: Their number.
         silent_for: Seconds since the newest frame, or since the activation.
-        last: Snapshot at the end of the window.
+        missing: Frames missing among the latest, estimated from their stamps.
+        latest: Number of the latest frames.
+        has_subscriber: An output has a subscriber.
+        incidents: Peers with an incompatible QoS, a sentence each.
+        last_error: Why the newest refused frame was refused.
+        deaf: Another participant receives its images, and this node does not.
+        unfilled: Gaps that reset the memory since it was full; None: there was none.
+        resets: Times that the memory was emptied.
+        last_reset: Why it was emptied the last time.
+        memory_use: Path and memory frames of the newest published frame; None: there is none.
+        latency: Percentiles by stage of the newest published frames.
+        age: Percentiles of their age; None if no frame has one.
+        recent_age: The same, of the frames of the last seconds only.
     """
 
     input_topic: str
     publisher_types: Mapping[str, Collection[str]]
     settings: NodeSettings
     now_ns: int
-    seconds: float
+    sums: FrameCounts
     counts: FrameCounts
-    lost: int
-    busy_ms: float
+    seconds: float
     silent_for: float
-    last: CameraSnapshot
+    missing: int = 0
+    latest: int = 0
+    has_subscriber: bool = False
+    incidents: tuple[str, ...] = ()
+    last_error: str = ""
+    deaf: bool = False
+    unfilled: UnfilledMemory | None = None
+    resets: int = 0
+    last_reset: ResetReason | None = None
+    memory_use: tuple[int, int] | None = None
+    latency: Mapping[str, Percentiles] = field(default_factory=dict)
+    age: Percentiles | None = None
+    recent_age: Percentiles | None = None
 
     @property
     def due(self) -> int:
@@ -92,7 +117,7 @@ class CameraWindow:
 
 
 class CameraHistory:
-    """Snapshots of one camera, as far back as a window reaches.
+    """Counts of one camera, as far back as the last `SECONDS` reach.
 
     Args:
         node: Node of the camera, for graph and clock.
@@ -104,34 +129,44 @@ class CameraHistory:
         self._node = node
         self._camera = camera
         self._activated = activated
-        self._snapshots = deque([CameraSnapshot(at=activated)])
+        self._counts = deque([(activated, FrameCounts())])
 
-    def window(self, settings: NodeSettings, now: float) -> CameraWindow:
-        """Take a snapshot and return the last `SECONDS`.
+    def snapshot(self, settings: NodeSettings, now: float) -> CameraSnapshot:
+        """Return the camera's state; from the executor's thread.
 
         Args:
             settings: Parameters in force.
             now: Seconds of `time.perf_counter`.
         """
-        camera, snapshots = self._camera, self._snapshots
+        camera, counts, sums = self._camera, self._counts, self._camera.counter.counts
         camera.incidents.recheck(self._node)
-        while len(snapshots) > 1 and snapshots[1].at < now - SECONDS:
-            snapshots.popleft()
-        first, last = snapshots[0], camera.snapshot(now, snapshots[0].at)
-        snapshots.append(last)
-        sums = zip(astuple(last.counts), astuple(first.counts), strict=True)
-        arrived = self._activated if last.last_arrival is None else last.last_arrival
-        return CameraWindow(
-            input_topic=camera.input_topic,
-            publisher_types=publisher_types(
-                self._node, camera.input_topic, settings.image_transport
-            ),
+        while len(counts) > 1 and counts[1][0] < now - SECONDS:
+            counts.popleft()
+        since, before = counts[0]
+        counts.append((now, sums))
+        arrived = self._activated if camera.last_arrival is None else camera.last_arrival
+        missing, latest = camera.loss.estimate(now)
+        topic = camera.input_topic
+        return CameraSnapshot(
+            input_topic=topic,
+            publisher_types=publisher_types(self._node, topic, settings.image_transport),
             settings=settings,
             now_ns=self._node.get_clock().now().nanoseconds,
-            seconds=max(now - first.at, 1e-9),
-            counts=FrameCounts(*(after - before for after, before in sums)),
-            lost=last.lost - first.lost,
-            busy_ms=last.busy_ms - first.busy_ms,
+            sums=sums,
+            counts=FrameCounts(*map(sub, sums, before)),
+            seconds=max(now - since, 1e-9),
             silent_for=now - arrived,
-            last=last,
+            missing=missing,
+            latest=latest,
+            has_subscriber=bool(camera.outputs.requested()),
+            incidents=camera.incidents.texts,
+            last_error=camera.last_error,
+            deaf=camera.deaf,
+            unfilled=camera.unfilled,
+            resets=camera.resets,
+            last_reset=camera.last_reset,
+            memory_use=camera.statistics.memory_use,
+            latency=camera.statistics.latency(),
+            age=camera.statistics.age(),
+            recent_age=camera.statistics.age(since),
         )

@@ -43,7 +43,7 @@ class QosIncidents:
         self._by_topic: dict[str, _Incident] = {}
 
     def subscription_callbacks(
-        self, topic: str, lose: Callable[[int], None]
+        self, topic: str, lose: Callable[[int], object]
     ) -> SubscriptionEventCallbacks:
         """Return callbacks that store publishers whose offer is too weak for the node.
 

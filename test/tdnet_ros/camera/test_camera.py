@@ -1,4 +1,4 @@
-"""The memory of one camera, and what the diagnostics read of it."""
+"""The memory of one camera, and its counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from rclpy.lifecycle import LifecycleNode
 from support.frame_traces import published_frame
 
 from tdnet import FrameInfo, ResetReason, SegmenterSettings, StreamingSegmenter
-from tdnet_ros.camera.camera import Camera, CameraSnapshot, UnfilledMemory, create_camera
+from tdnet_ros.camera.camera import Camera, UnfilledMemory
+from tdnet_ros.camera.frame_trace import FrameCounts
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.parameters import NodeSettings
 
@@ -19,7 +20,7 @@ from tdnet_ros.parameters import NodeSettings
 @pytest.fixture
 def camera(ros: None) -> Iterator[Camera]:
     node = LifecycleNode("cameras")
-    yield create_camera(node, "front", "raw")
+    yield Camera(node, "front", "raw")
     node.destroy_node()
 
 
@@ -74,43 +75,35 @@ def test_gaps_count_until_the_memory_is_full(
     step(0.0, short)
     for _ in range(6):
         step(0.5, short)
-    assert camera.snapshot(0.0, 0.0).unfilled == UnfilledMemory(6, 0.5, 0.4)
+    assert camera.unfilled == UnfilledMemory(6, 0.5, 0.4)
     for _ in range(segmenter.memory_capacity):
         step(0.5, long)
     step(0.5, short)
-    assert camera.snapshot(0.0, 0.0).unfilled == UnfilledMemory(1, 0.5, 0.4)
+    assert camera.unfilled == UnfilledMemory(1, 0.5, 0.4)
 
 
-def test_the_snapshot_has_what_was_published(
-    segmenter: StreamingSegmenter, camera: Camera
-) -> None:
+def test_what_was_published_is_counted(segmenter: StreamingSegmenter, camera: Camera) -> None:
     camera.restart()
     model = active(segmenter)
     image = np.zeros((48, 64, 3), np.uint8)
-    busy = 0.0
     for number in range(3):
         stream, _ = camera.stream_for(frame(number * 0.1), model)
-        result = stream.step(image)
-        camera.count_busy(result.times.total)
-        busy += result.times.total
         published = published_frame(
-            result, received=number, published=number + 0.5, age_ms=40.0, counter=camera.counter
+            stream.step(image),
+            received=number,
+            published=number + 0.5,
+            age_ms=40.0,
+            counter=camera.counter,
         )
         camera.published(published)
         assert published.counts.segmented == number + 1
     camera.refuse(camera.counter, "unknown encoding")
-    seen = camera.snapshot(5.0, 10.0)
-    assert (seen.path, seen.memory_frames) == (2, 2)
-    assert (seen.counts.segmented, seen.counts.refused) == (3, 1)
-    assert "unknown encoding" in seen.last_error
-    assert (seen.resets, seen.last_reset) == (1, ResetReason.ACTIVATED)
-    assert seen.busy_ms == pytest.approx(busy)
-    assert seen.latency["total"].p50 == pytest.approx(500)
-    assert seen.age is not None
-    assert seen.age.p50 == 40.0
-    assert seen.recent_age is None
-    assert not seen.has_subscriber
-    assert camera.gaps.longest == pytest.approx(1.0)
+    assert camera.counter.counts == FrameCounts(segmented=3, refused=1)
+    assert "unknown encoding" in camera.last_error
+    assert (camera.resets, camera.last_reset) == (1, ResetReason.ACTIVATED)
+    assert camera.statistics.memory_use == (2, 2)
+    assert camera.statistics.longest_gap == pytest.approx(1.0)
     camera.restart()
-    assert camera.snapshot(6.0, 0.0) == CameraSnapshot(6.0)
-    assert camera.gaps.longest == 0.0
+    assert camera.counter.counts == FrameCounts()
+    assert (camera.resets, camera.last_error) == (0, "")
+    assert camera.statistics.memory_use is None

@@ -13,10 +13,7 @@ from hypothesis import strategies as st
 from support.frame_traces import published_frame, segmentation_result
 
 from tdnet._util.stage_clock import StageTimes
-from tdnet_ros.camera.frame_statistics import (
-    FrameStatistics,
-    OutputGaps,
-)
+from tdnet_ros.camera.frame_statistics import FrameStatistics
 from tdnet_ros.camera.frame_trace import STAGES
 
 
@@ -43,7 +40,8 @@ def test_nothing_before_the_first_frame() -> None:
     statistics = FrameStatistics()
     assert statistics.latency() == {}
     assert statistics.age() is None
-    assert statistics.memory_use() == (None, 0)
+    assert statistics.memory_use is None
+    assert statistics.longest_gap == 0.0
 
 
 def test_every_stage_has_its_own() -> None:
@@ -65,7 +63,7 @@ def test_the_oldest_frames_fall_out() -> None:
     for number in range(25):
         add(statistics, number)
     assert statistics.latency()["network"].p50 == pytest.approx(np.median(range(15, 25)) + 4)
-    assert statistics.memory_use() == (0, 3)
+    assert statistics.memory_use == (0, 3)
 
 
 def test_only_known_ages_of_late_frames_count() -> None:
@@ -102,26 +100,22 @@ def test_a_reader_never_sees_half_a_frame() -> None:
         writer.join()
 
 
-def test_without_a_frame_there_is_no_interval() -> None:
-    gaps = OutputGaps()
-    gaps.restart()
-    assert gaps.longest == 0.0
+def published(*times: float) -> FrameStatistics:
+    statistics = FrameStatistics(frames=4)
+    for time in times:
+        statistics.add(published_frame(segmentation_result(), published=time))
+    return statistics
 
 
-def test_a_restart_forgets_what_is_over_but_not_what_runs() -> None:
-    gaps = OutputGaps()
-    gaps.published(0.0)
-    gaps.published(9.0)
-    gaps.restart()
-    assert gaps.longest == 0.0
-    gaps.published(10.0)
-    gaps.published(10.2)
-    assert gaps.longest == pytest.approx(1.0)
+def test_what_is_over_is_forgotten_but_not_the_gap_that_runs() -> None:
+    statistics = published(0.0, 9.0)
+    statistics.forget_gaps()
+    assert statistics.longest_gap == 0.0
+    for time in (10.0, 10.2):
+        statistics.add(published_frame(segmentation_result(), published=time))
+    assert statistics.longest_gap == pytest.approx(1.0)
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=2, max_size=30).map(sorted))
 def test_it_is_the_largest_distance(times: list[float]) -> None:
-    gaps = OutputGaps()
-    for time in times:
-        gaps.published(time)
-    assert gaps.longest == max(b - a for a, b in pairwise(times))
+    assert published(*times).longest_gap == max(b - a for a, b in pairwise(times))

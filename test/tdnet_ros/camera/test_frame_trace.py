@@ -40,8 +40,9 @@ def test_the_age() -> None:
 
 def test_counts_add_up() -> None:
     counter = FrameCounter()
-    counter.add(received=2, dropped=1, overtaken=1)
-    sums = FrameCounts(received=2, segmented=1, dropped=1, refused=0, overtaken=1)
+    counter.add(received=2, dropped=1, overtaken=1, busy_ms=1.5)
+    sums = FrameCounts(received=2, segmented=1, dropped=1, overtaken=1, lost=3, busy_ms=1.5)
+    counter.add(lost=3)
     assert counter.add(segmented=1) == sums
     assert counter.counts == sums
 

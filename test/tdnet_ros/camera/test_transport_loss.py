@@ -115,12 +115,3 @@ def test_a_slow_camera_is_looked_at_for_longer() -> None:
 
 def test_a_fast_camera_is_looked_at_for_a_while() -> None:
     assert filled(0.001, 5000).estimate(now=7.0)[1] == STAMPS
-
-
-def test_what_the_middleware_counts_adds_up() -> None:
-    loss = TransportLoss()
-    assert (loss.lost, loss.last_arrival) == (0, None)
-    loss.lose(2)
-    loss.lose(3)
-    loss.arrived(4.5)
-    assert (loss.lost, loss.last_arrival) == (5, 4.5)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tdnet_ros.camera.camera import CameraSnapshot, UnfilledMemory
+from tdnet_ros.camera.camera import UnfilledMemory
 from tdnet_ros.camera.frame_statistics import Percentiles
 from tdnet_ros.camera.frame_trace import FrameCounts
 from tdnet_ros.diagnostics.checks import (
@@ -27,7 +27,7 @@ from tdnet_ros.diagnostics.checks import (
 )
 from tdnet_ros.diagnostics.input_topic import COMPRESSED, RAW
 from tdnet_ros.diagnostics.issues import Issue, Severity
-from tdnet_ros.diagnostics.snapshot import CameraWindow, NodeSnapshot
+from tdnet_ros.diagnostics.snapshot import CameraSnapshot, NodeSnapshot
 from tdnet_ros.parameters import DiagnosticLimits, NodeSettings
 
 OK, WARN, ERROR = Severity
@@ -45,29 +45,26 @@ def age(milliseconds: float) -> Percentiles:
     return Percentiles(milliseconds, milliseconds, milliseconds)
 
 
-LAST = CameraSnapshot(
-    at=100.0, latest=100, has_subscriber=True, age=age(100.0), recent_age=age(100.0)
-)
-WORKING = CameraWindow(
+WORKING = CameraSnapshot(
     input_topic="/image",
     publisher_types={"/image": [RAW]},
     settings=SETTINGS,
     now_ns=NOW_NS,
-    seconds=5.0,
+    sums=FrameCounts(),
     counts=FrameCounts(received=100, segmented=60, dropped=40, overtaken=40),
-    lost=0,
-    busy_ms=0.0,
+    seconds=5.0,
     silent_for=0.1,
-    last=LAST,
+    latest=100,
+    has_subscriber=True,
+    age=age(100.0),
+    recent_age=age(100.0),
 )
 
 
-def camera(**changes: Any) -> CameraWindow:
-    """A camera that differs from a working one in fields of the window, its counts or `last`."""
-    counts = {k: changes.pop(k) for k in list(changes) if hasattr(FrameCounts, k)}
-    last = {k: changes.pop(k) for k in list(changes) if not hasattr(WORKING, k)}
-    window = replace(WORKING, counts=replace(WORKING.counts, **counts), **changes)
-    return replace(window, last=replace(LAST, **last))
+def camera(**changes: Any) -> CameraSnapshot:
+    """A camera that differs from a working one in fields of the snapshot or its counts."""
+    counts = {k: changes.pop(k) for k in list(changes) if k in FrameCounts._fields}
+    return replace(WORKING, counts=WORKING.counts._replace(**counts), **changes)
 
 
 def test_a_working_camera_has_no_issue() -> None:
@@ -255,7 +252,7 @@ LIMITED = (old_outputs, low_rate, dropped_frames, transport_loss)
 
 
 @pytest.mark.parametrize("check", LIMITED, ids=lambda check: check.__name__)
-def test_limits_that_are_off(check: Callable[[CameraWindow], Issue | None]) -> None:
+def test_limits_that_are_off(check: Callable[[CameraSnapshot], Issue | None]) -> None:
     bad = camera(
         recent_age=age(50_000), segmented=0, dropped=100, overtaken=100, lost=500, missing=500
     )
