@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import cv2
 import numpy as np
 
 from tdnet_offline.street.materials import Material
-from tdnet_offline.street.randomness import smooth_noise
+from tdnet_offline.street.model import Colour, palette
+from tdnet_offline.street.randomness import pick, smooth_noise
 from tdnet_offline.street.texture import Texture, opaque_texture
 
 _PIXELS = 26
 """Texture pixels per metre."""
-_WALLS = (
-    (206, 188, 158),
-    (222, 212, 192),
-    (188, 158, 132),
-    (172, 108, 84),
-    (150, 92, 76),
-    (196, 176, 138),
-    (168, 170, 172),
-    (214, 196, 172),
-    (178, 190, 186),
-    (202, 152, 120),
-    (140, 128, 118),
-    (226, 222, 214),
+_WALLS = palette(
+    "cebc9e ded4c0 bc9e84 ac6c54 965c4c c4b08a a8aaac d6c4ac b2beba ca9878 8c8076 e2ded6"
 )
-_ACCENTS = ((96, 40, 40), (40, 68, 60), (44, 58, 92), (84, 70, 56), (120, 116, 110), (60, 60, 64))
+_ACCENTS = palette("602828 28443c 2c3a5c 544638 78746e 3c3c40")
 
 
 @dataclass(frozen=True)
@@ -37,14 +28,13 @@ class Facade:
     Attributes:
         width: metres of street that the front's texture covers.
         height: metres.
-        wall: RGB of the wall, 0 to 255.
     """
 
     front: Texture
     side: Texture
     width: float
     height: float
-    wall: np.ndarray
+    wall: Colour
     storeys: int
 
 
@@ -66,6 +56,11 @@ class _Wall:
         x1, y1 = max(round((x + w) * _PIXELS), x0 + 1), max(round((y + h) * _PIXELS), y0 + 1)
         self.pixels[max(y0, 0) : y1, max(x0, 0) : x1] = colour
 
+    def ledge(self, y: float, high: float, low: float, tones: tuple[float, float]) -> None:
+        """Paint a band over the whole width, and its shadow below, darker than the wall."""
+        self.rectangle(0, y, self.width, high, self.colour * tones[0])
+        self.rectangle(0, y + high, self.width, low, self.colour * tones[1])
+
     def bricks(self) -> None:
         row_height, length = 4, 12
         mortar = np.float32(0.88)
@@ -77,21 +72,20 @@ class _Wall:
 
     def glass(self, x: float, y: float, w: float, h: float) -> None:
         rows = max(round(h * _PIXELS), 2)
-        shine = float(self.rng.uniform(0.5, 1.0))
+        shine = self.rng.uniform(0.5, 1.0)
         top = np.array([128, 152, 176]) * shine
-        bottom = np.array([44, 52, 60]) * float(self.rng.uniform(0.8, 1.3))
+        bottom = np.array([44, 52, 60]) * self.rng.uniform(0.8, 1.3)
         blend = np.linspace(0, 1, rows, dtype=np.float32)[:, None, None]
         x0, y0 = max(round(x * _PIXELS), 0), max(round(y * _PIXELS), 0)
         target = self.pixels[y0 : y0 + rows, x0 : round((x + w) * _PIXELS)]
         target[:] = (top * (1 - blend) + bottom * blend)[: len(target)]
         if self.rng.random() < 0.3:
-            curtain = np.array([214, 206, 190]) * float(self.rng.uniform(0.7, 1.0))
+            curtain = np.array([214, 206, 190]) * self.rng.uniform(0.7, 1.0)
             self.rectangle(x, y, w * 0.28, h, curtain)
             self.rectangle(x + w * 0.72, y, w * 0.28, h, curtain)
         elif self.rng.random() < 0.15:
-            self.rectangle(
-                x, y, w, h * float(self.rng.uniform(0.3, 0.9)), np.array([196, 192, 180])
-            )
+            blind = np.array([196, 192, 180])
+            self.rectangle(x, y, w, h * self.rng.uniform(0.3, 0.9), blind)
 
     def window(self, x: float, y: float, w: float, h: float, frame: np.ndarray) -> None:
         self.rectangle(x - 0.1, y - 0.1, w + 0.2, h + 0.2, self.colour * 0.72)
@@ -111,15 +105,14 @@ def _upper_storeys(
 ) -> None:
     rng = wall.rng
     frame = np.array([232, 230, 224]) if rng.random() < 0.65 else accent * 0.9
-    width = float(rng.uniform(0.42, 0.56)) * bay
-    height = float(rng.uniform(0.5, 0.62)) * storey
+    width = rng.uniform(0.42, 0.56) * bay
+    height = rng.uniform(0.5, 0.62) * storey
     shutters, balconies = rng.random() < 0.25, rng.random() < 0.3
     bands = rng.random() < 0.5
     for level in range(storeys - 1):
         top = wall.height - (level + 2) * storey
         if bands:
-            wall.rectangle(0, top + storey - 0.12, wall.width, 0.16, wall.colour * 1.1)
-            wall.rectangle(0, top + storey + 0.04, wall.width, 0.07, wall.colour * 0.7)
+            wall.ledge(top + storey - 0.12, 0.16, 0.07, (1.1, 0.7))
         for column in range(bays):
             x = column * bay + (bay - width) / 2
             y = top + 0.2 * storey
@@ -139,7 +132,7 @@ def _ground_storey(wall: _Wall, storey: float, bays: int, bay: float, accent: np
     top = wall.height - storey
     shop = rng.random() < 0.45
     if shop:
-        wall.rectangle(0, top, wall.width, storey, accent * float(rng.uniform(0.9, 1.5)))
+        wall.rectangle(0, top, wall.width, storey, accent * rng.uniform(0.9, 1.5))
         for column in range(bays):
             wall.glass(column * bay + 0.18, top + 0.75, bay - 0.36, storey - 1.15)
         board = rng.uniform(50, 215, 3)
@@ -157,45 +150,38 @@ def _ground_storey(wall: _Wall, storey: float, bays: int, bay: float, accent: np
                 wall.glass(x + bay / 2 - 0.36, top + 0.8, 0.72, 0.7)
             else:
                 wall.window(x + bay * 0.27, top + 0.75, bay * 0.46, storey * 0.46, accent)
-    wall.rectangle(0, top - 0.1, wall.width, 0.12, wall.colour * 1.12)
-    wall.rectangle(0, top + 0.02, wall.width, 0.07, wall.colour * 0.6)
-
-
-def _office(wall: _Wall, storeys: int, storey: float, bays: int, bay: float) -> None:
-    for level in range(storeys):
-        top = wall.height - (level + 1) * storey
-        for column in range(bays):
-            wall.glass(column * bay + 0.08, top + 0.5, bay - 0.16, storey - 0.6)
+    wall.ledge(top - 0.1, 0.12, 0.07, (1.12, 0.6))
 
 
 def draw_facade(rng: np.random.Generator) -> Facade:
     """Draw one kind of building from a generator."""
-    colour = np.array(_WALLS[int(rng.integers(len(_WALLS)))], np.float64) + rng.normal(0, 7, 3)
-    accent = np.array(_ACCENTS[int(rng.integers(len(_ACCENTS)))], np.float64)
-    accent = accent + rng.normal(0, 8, 3)
+    colour = pick(rng, _WALLS) + rng.normal(0, 7, 3)
+    accent = pick(rng, _ACCENTS) + rng.normal(0, 8, 3)
     storeys = int(rng.choice([2, 3, 4, 5, 6], p=[0.28, 0.27, 0.22, 0.15, 0.08]))
-    storey, bay = float(rng.uniform(2.9, 3.4)), float(rng.uniform(2.3, 3.2))
+    storey, bay = rng.uniform(2.9, 3.4), rng.uniform(2.3, 3.2)
     bays = int(rng.integers(3, 5))
     wall = _Wall(rng, bays * bay, storeys * storey, colour)
     if colour[0] - colour[2] > 60 or rng.random() < 0.15:
         wall.bricks()
     if storeys > 3 and rng.random() < 0.3:
-        _office(wall, storeys, storey, bays, bay)
+        for level, column in product(range(storeys), range(bays)):
+            top = wall.height - (level + 1) * storey
+            wall.glass(column * bay + 0.08, top + 0.5, bay - 0.16, storey - 0.6)
     else:
         _upper_storeys(wall, storeys, storey, bays, bay, accent)
         _ground_storey(wall, storey, bays, bay, accent)
-    wall.rectangle(0, 0, wall.width, 0.3, wall.colour * 1.1)
-    wall.rectangle(0, 0.3, wall.width, 0.1, wall.colour * 0.6)
+    wall.ledge(0.0, 0.3, 0.1, (1.1, 0.6))
 
     side = _Wall(rng, 8.0, storeys * storey, colour * 0.97)
     if rng.random() < 0.5:
         for level in range(storeys):
             side.window(3.4, level * storey + 0.8, 1.0, 1.2, np.array([226, 224, 218]))
+    r, g, b = colour.tolist()
     return Facade(
         front=wall.texture(Material.BUILDING),
         side=side.texture(Material.BUILDING),
         width=wall.width,
         height=wall.height,
-        wall=colour,
+        wall=(r, g, b),
         storeys=storeys,
     )

@@ -12,7 +12,7 @@ import numpy as np
 from tdnet_offline.street.camera import Pose
 from tdnet_offline.street.canvas import FIXED_BITS, NEAR, Canvas, clip_near
 from tdnet_offline.street.light import Light
-from tdnet_offline.street.placer import PlacedPanel
+from tdnet_offline.street.model import Panel
 
 _SMALL = 160
 """Canvas pixels under which an opaque panel is painted in one colour."""
@@ -43,13 +43,13 @@ class ReadyPanel:
 
 
 def ready_panels(
-    canvas: Canvas, pose: Pose, light: Light, panels: Sequence[PlacedPanel]
+    canvas: Canvas, pose: Pose, light: Light, panels: Sequence[Panel]
 ) -> dict[int, ReadyPanel]:
     """Return the panels that the camera sees, by their index in the sequence."""
     if not panels:
         return {}
     corner, across, down = _edges(pose, panels)
-    cutout = np.array([panel.cutout for panel in panels])
+    cutout = np.array([panel.texture.cutout for panel in panels])
     points = np.stack([corner, corner + across, corner + across + down, corner + down], axis=1)
     depth = points[..., 2]
     crossing = depth.min(axis=1) < NEAR
@@ -81,7 +81,7 @@ def ready_panels(
         outline = outlines[index]
         if crossing[index]:
             outline = canvas.project(clip_near(points[index]))
-        texture = _level(panels[index].levels, float(areas[place]))
+        texture = _level(panels[index].texture.levels, float(areas[place]))
         rows, columns = texture.shape[:2]
         # Texture coordinates count from pixel centres: half a pixel less than from the edge.
         to_texture = to_unit[place]
@@ -145,7 +145,7 @@ def _warp(
     return warped if first else cv2.LUT(warped, panel.table)
 
 
-def _edges(pose: Pose, panels: Sequence[PlacedPanel]) -> tuple[np.ndarray, ...]:
+def _edges(pose: Pose, panels: Sequence[Panel]) -> tuple[np.ndarray, ...]:
     """Return corners, top edges and left edges of panels, (N, 3) each, in the camera's frame."""
     origin = np.array([panel.origin for panel in panels]) - pose.position
     across = np.array([panel.across for panel in panels])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import atan, cos, sin
 
 import cv2
@@ -12,26 +12,12 @@ import numpy as np
 from tdnet_offline.street.camera import turn as rotate
 from tdnet_offline.street.layout import CentreLine
 from tdnet_offline.street.light import Light
-from tdnet_offline.street.model import Model
+from tdnet_offline.street.model import Model, Panel, Shapes
 
 
 @dataclass(frozen=True)
-class PlacedPanel:
-    """A panel in the world, with its brightness; fields as in ``model.Panel``."""
-
-    origin: np.ndarray
-    across: np.ndarray
-    down: np.ndarray
-    brightness: float
-    levels: tuple[np.ndarray, ...]
-    cutout: bool
-    order: int
-    billboard: bool
-
-
-@dataclass(frozen=True)
-class PlacedModel:
-    """A model in world coordinates with shaded colours; arrays as in ``model.Model``.
+class PlacedModel(Shapes):
+    """A model in world coordinates with shaded colours.
 
     Attributes:
         normals: (P, 3) float32 unit normals, zero where painted from both sides.
@@ -39,15 +25,7 @@ class PlacedModel:
         shadow: (N, 2) float32 world metres, the outline of its shadow; None: no shadow.
     """
 
-    polygons: np.ndarray
     normals: np.ndarray
-    polygon_paint: np.ndarray
-    polygon_order: np.ndarray
-    capsules: np.ndarray
-    radii: np.ndarray
-    capsule_paint: np.ndarray
-    capsule_order: np.ndarray
-    panels: tuple[PlacedPanel, ...]
     box: tuple[float, float, float, float]
     shadow: np.ndarray | None
 
@@ -57,11 +35,9 @@ class Placer:
 
     def __init__(self, centre_line: CentreLine, light: Light) -> None:
         """Create a placer for a street and its light."""
-        self._centre_line = centre_line
-        self._light = light
-        self._rod_light = 0.5 * float(
-            light.shade(np.array([0.0, -1.0, 0.0])) + light.shade(np.array([0.0, 0.0, 1.0]))
-        )
+        self._centre_line, self._light = centre_line, light
+        upright = light.shade(np.array([0.0, -1.0, 0.0])) + light.shade(np.array([0.0, 0.0, 1.0]))
+        self._rod_light = 0.5 * float(upright)
 
     def place(
         self,
@@ -83,8 +59,7 @@ class Placer:
             bend: whether every point follows the street's bends, for long things
                 that are part of it; else the thing stays rigid.
         """
-        slope = 0.0 if bend else atan(self._centre_line.slope(along))
-        angle = turn - slope
+        angle = turn - (0.0 if bend else atan(self._centre_line.slope(along)))
         c, s = cos(angle), sin(angle)
         rotation = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], np.float32)
         base = 0.0 if bend else self._centre_line.offset(along)
@@ -104,7 +79,7 @@ class Placer:
         c, s = cos(turn), sin(turn)
         corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
         turned = corners @ np.array([[c, -s], [s, c]]).T + (lateral, along)
-        low, high = turned.min(axis=0), turned.max(axis=0)
+        (left, near), (right, far) = turned.min(axis=0).tolist(), turned.max(axis=0).tolist()
         ground = move(np.column_stack([corners, np.zeros(4)]).astype(np.float32))[:, :2]
         return PlacedModel(
             polygons=polygons,
@@ -115,8 +90,8 @@ class Placer:
             radii=model.radii,
             capsule_paint=rods,
             capsule_order=model.capsule_order,
-            panels=self._panels(model, move, rotation),
-            box=(float(low[0]), float(high[0]), float(low[1]), float(high[1])),
+            panels=tuple(self._panel(panel, move, rotation) for panel in model.panels),
+            box=(left, right, near, far),
             shadow=self._shadow(ground, model.height),
         )
 
@@ -127,9 +102,7 @@ class Placer:
         if not len(model.polygons):
             return model.polygons, model.polygons[:, 0], model.polygon_paint
         polygons = move(model.polygons)
-        ax, ay, az = (polygons[:, 1] - polygons[:, 0]).T
-        bx, by, bz = (polygons[:, 2] - polygons[:, 0]).T
-        normals = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
+        normals = np.cross(polygons[:, 1] - polygons[:, 0], polygons[:, 2] - polygons[:, 0])
         lengths = np.sqrt((normals * normals).sum(axis=1, keepdims=True))
         normals /= np.maximum(lengths, 1e-9)
         paint = model.polygon_paint.copy()
@@ -137,40 +110,30 @@ class Placer:
         normals[model.two_sided] = 0.0
         return polygons, normals, paint
 
-    def _panels(
-        self, model: Model, move: Callable[[np.ndarray], np.ndarray], rotation: np.ndarray
-    ) -> tuple[PlacedPanel, ...]:
-        placed = []
-        for panel in model.panels:
-            origin = move(panel.origin.astype(np.float32)[None])[0]
-            if panel.billboard:
-                across, brightness = panel.across, self._rod_light
-            else:
-                corner = (panel.origin + panel.across).astype(np.float32)
-                across = (move(corner[None])[0] - origin).astype(np.float64)
-                normal = np.cross(panel.down @ rotation.T, across)
-                normal /= np.linalg.norm(normal)
-                brightness = float(self._light.shade(normal))
-            placed.append(
-                PlacedPanel(
-                    origin=origin.astype(np.float64),
-                    across=across,
-                    down=panel.down @ rotation.T.astype(np.float64),
-                    brightness=brightness,
-                    levels=panel.texture.levels,
-                    cutout=panel.texture.cutout,
-                    order=panel.order,
-                    billboard=panel.billboard,
-                )
-            )
-        return tuple(placed)
+    def _panel(
+        self, panel: Panel, move: Callable[[np.ndarray], np.ndarray], rotation: np.ndarray
+    ) -> Panel:
+        origin = move(panel.origin.astype(np.float32)[None])[0]
+        if panel.billboard:
+            across, brightness = panel.across, self._rod_light
+        else:
+            corner = (panel.origin + panel.across).astype(np.float32)
+            across = (move(corner[None])[0] - origin).astype(np.float64)
+            normal = np.cross(panel.down @ rotation.T, across)
+            brightness = float(self._light.shade(normal / np.linalg.norm(normal)))
+        return replace(
+            panel,
+            origin=origin.astype(np.float64),
+            across=across,
+            down=panel.down @ rotation.T.astype(np.float64),
+            brightness=brightness,
+        )
 
     def _shadow(self, ground: np.ndarray, height: float) -> np.ndarray | None:
         if height <= 0.0:
             return None
-        sun = self._light.sun
         if self._light.sunshine < 0.1:
-            return ground.astype(np.float32)
+            return ground
+        sun = self._light.sun
         throw = np.asarray(-sun[:2] / sun[2] * height, np.float32)
-        both = np.concatenate([ground, ground + throw]).astype(np.float32)
-        return cv2.convexHull(both)[:, 0]
+        return cv2.convexHull(np.concatenate([ground, ground + throw]))[:, 0]

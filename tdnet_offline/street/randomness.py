@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import cv2
 import numpy as np
+
+Choice = TypeVar("Choice")
 
 
 def generator(seed: int, *key: int) -> np.random.Generator:
@@ -11,6 +16,11 @@ def generator(seed: int, *key: int) -> np.random.Generator:
     # Zigzag: keys count blocks and lanes, which may be negative; a SeedSequence takes none.
     words = [2 * part if part >= 0 else -2 * part - 1 for part in (seed, *key)]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
+
+
+def pick(rng: np.random.Generator, choices: Sequence[Choice]) -> Choice:
+    """Draw one of the choices, all equally likely."""
+    return choices[int(rng.integers(len(choices)))]
 
 
 def smooth_noise(

@@ -23,9 +23,9 @@ POSE = Pose(np.array([0.0, 0.0, 1.5]), look(0.0, 0.0), 0.0, 0.0)
 
 
 def block(material: Material, width: float = 2.0, height: float = 2.0) -> Model:
-    build = ModelBuilder()
+    build = ModelBuilder(material)
     half = width / 2
-    build.box((-half, -0.5, 0.0), (half, 0.5, height), (120.0, 120.0, 120.0), material)
+    build.box((-half, -0.5, 0.0), (half, 0.5, height), (120.0, 120.0, 120.0))
     return build.build((-half, half, -0.5, 0.5), height)
 
 
@@ -55,8 +55,8 @@ def test_the_near_hides_the_far(near_first: bool) -> None:
 @pytest.mark.parametrize("sign", [-1, 1], ids=["left", "right"])
 def test_side_by_side_the_inner_hides_the_outer(sign: int) -> None:
     """A long wall beside the street, and a car before it whose middle is farther away."""
-    build = ModelBuilder()
-    build.box((-0.2, 0.0, 0.0), (0.2, 60.0, 5.0), (99.0, 99.0, 99.0), Material.WALL)
+    build = ModelBuilder(Material.WALL)
+    build.box((-0.2, 0.0, 0.0), (0.2, 60.0, 5.0), (99.0, 99.0, 99.0))
     wall = build.build((-0.2, 0.2, 0.0, 60.0))
     labels = paint((block(Material.CAR), sign * 3.0, 25.0), (wall, sign * 5.0, 4.0))
     assert labels[pixel_of(sign * 3.0, 24.5, 1.0)] == 13
@@ -106,8 +106,8 @@ def test_what_is_behind_the_camera_is_not_painted() -> None:
 
 
 def test_what_reaches_past_the_camera_is_cut_off_there() -> None:
-    build = ModelBuilder()
-    build.box((2.0, -20.0, 0.0), (3.0, 20.0, 3.0), (99.0, 99.0, 99.0), Material.WALL)
+    build = ModelBuilder(Material.WALL)
+    build.box((2.0, -20.0, 0.0), (3.0, 20.0, 3.0), (99.0, 99.0, 99.0))
     labels = paint((build.build((2.0, 3.0, -20.0, 20.0)), 0.0, 0.0))
     assert labels[pixel_of(2.0, 10.0, 1.5)] == 3
     assert labels[50, 199] == 3  # the picture's right edge, where the wall is closest
@@ -136,7 +136,7 @@ def test_the_coarse_copies_of_a_cutout_keep_its_outline() -> None:
 def test_a_cutout_shows_what_is_behind_its_holes() -> None:
     pixels = np.zeros((32, 32, 4), np.uint8)
     pixels[:, :16] = (10, 200, 30, Material.VEGETATION)
-    build = ModelBuilder()
+    build = ModelBuilder(Material.VEGETATION)
     build.billboard((0.0, 0.0, 0.0), 4.0, 3.0, cutout_texture(pixels))
     bush = build.build((-0.1, 0.1, -0.1, 0.1))
     labels = paint((bush, 0.0, 10.0), (block(Material.BUS, 8.0, 4.0), 0.0, 20.0))
