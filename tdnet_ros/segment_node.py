@@ -20,11 +20,13 @@ from std_srvs.srv import Trigger
 from tdnet.continuity import ResetReason
 from tdnet.errors import TdnetError
 from tdnet_ros import node_parameters
-from tdnet_ros.camera.active_session import ActiveSession, outlasting_problems
+from tdnet_ros.camera.active_session import (
+    ActiveSession,
+    InferenceThread,
+    outlasting_problems,
+)
 from tdnet_ros.camera.camera import Camera
-from tdnet_ros.camera.frame_trace import FrameTrace
 from tdnet_ros.camera.outputs import ClassOutputs
-from tdnet_ros.camera.worker_threads import InferenceThread
 from tdnet_ros.diagnostics.diagnostics import Diagnostics
 from tdnet_ros.diagnostics.snapshot import NodeSnapshot
 from tdnet_ros.model.active_model import ActiveModel
@@ -71,7 +73,7 @@ class SegmentNode(LifecycleNode):
         self._class_outputs: ClassOutputs | None = None
         self._session: ActiveSession | None = None
         # The inference thread of the activation before, if it outlasted that one.
-        self._outlasting: InferenceThread[FrameTrace] | None = None
+        self._outlasting: InferenceThread | None = None
         # Before any thread of the node works on a frame: on a CPU it sets the number to one.
         self._threads = torch.get_num_threads()
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 
+import torch
 from rclpy.lifecycle import LifecycleNode
 
 from tdnet.mailbox import Mailbox
@@ -12,13 +14,67 @@ from tdnet_ros.camera.deafness import DeafnessWatch
 from tdnet_ros.camera.frame_trace import FrameTrace
 from tdnet_ros.camera.pipeline import DeviceWatch, FramePipeline
 from tdnet_ros.camera.subscription import CameraSubscription
-from tdnet_ros.camera.worker_threads import InferenceThread
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.process import Start
 from tdnet_ros.rclpy_tools.node_log import LogThrottle, describe
 
 # Seconds that a deactivation waits for the frame at work; Nav2's manager waits 5 s for an answer.
 JOIN_SECONDS = 2.0
+
+
+class InferenceThread(threading.Thread):
+    """Takes frames from the mailbox and works on them, one at a time, until it is closed.
+
+    Args:
+        mailbox: where the frames wait.
+        work: called with each frame.
+        report: called with an exception of the work, or of an action between two frames; the
+            thread goes on with the next frame.
+        threads: PyTorch's number of threads.
+        after: the thread of the activation before, if it is still at work; it must end first,
+            since a model segments for one thread at a time.
+    """
+
+    def __init__(
+        self,
+        mailbox: Mailbox[FrameTrace],
+        work: Callable[[FrameTrace], None],
+        report: Callable[[Exception], None],
+        threads: int,
+        after: InferenceThread | None = None,
+    ) -> None:
+        # A daemon, so that an inference that never ends cannot keep the process from ending.
+        super().__init__(name="inference", daemon=True)
+        self._mailbox = mailbox
+        self._work = work
+        self._report = report
+        self._threads = threads
+        self._after = after
+        self.start()
+
+    def run(self) -> None:
+        """Work until the mailbox is closed."""
+        torch.set_num_threads(self._threads)
+        if self._after is not None:
+            self._after.join()
+            self._after = None
+        while True:
+            try:
+                if not self._take():
+                    return
+            except Exception as error:
+                self._report(error)
+
+    def _take(self) -> bool:
+        """Work on the next frame; return false once the mailbox is closed.
+
+        Keeps no frame during the wait for the next one: it refers to its model.
+        """
+        taken = self._mailbox.take()
+        if taken is None:
+            return False
+        self._work(taken[1])
+        return True
 
 
 class ActiveSession:
@@ -45,7 +101,7 @@ class ActiveSession:
         device: DeviceWatch,
         threads: int,
         start: Start,
-        after: InferenceThread[FrameTrace] | None = None,
+        after: InferenceThread | None = None,
     ) -> None:
         self._cameras = cameras
         self._settings = model.settings
@@ -92,7 +148,7 @@ class ActiveSession:
 
         self._mailbox.before_next(change)
 
-    def stop(self) -> InferenceThread[FrameTrace] | None:
+    def stop(self) -> InferenceThread | None:
         """Receive no more frames, publish nothing more, and wait for the frame at work.
 
         Returns:
@@ -108,7 +164,7 @@ class ActiveSession:
             camera.release()
         for problem in outlasting_problems(self._thread):
             self._logger.error(problem)
-        return self._thread if self._thread.at_work else None
+        return self._thread if self._thread.is_alive() else None
 
     def _report(self, error: Exception) -> None:
         text = f"in the inference thread: {describe(error)}"
@@ -120,9 +176,9 @@ class ActiveSession:
             subscription.destroy()
 
 
-def outlasting_problems(thread: InferenceThread[FrameTrace] | None) -> tuple[str, ...]:
+def outlasting_problems(thread: InferenceThread | None) -> tuple[str, ...]:
     """Return the problems of the inference thread after a deactivation."""
-    if thread is None or not thread.at_work:
+    if thread is None or not thread.is_alive():
         return ()
     return (
         f"{JOIN_SECONDS:g} s after the deactivation the network is still at work on a frame, "

@@ -12,42 +12,24 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
-from vision_msgs.msg import LabelInfo
+from std_msgs.msg import ColorRGBA, Header
+from vision_msgs.msg import LabelInfo, VisionClass
 
 from tdnet_ros.camera.frame_trace import FrameTrace, RequestedOutputs
 from tdnet_ros.camera.status import status_message
 from tdnet_ros.model.active_model import ActiveModel
-from tdnet_ros.model.class_messages import class_map_message, label_info_message
-from tdnet_ros.msg import ClassMap, SegmentationStatus
+from tdnet_ros.msg import ClassMap, SegmentationClass, SegmentationStatus
 from tdnet_ros.rclpy_tools.qos_events import QosIncidents
 
 JPEG_QUALITY = 90
 # Label images are flat areas: a higher level takes several times as long for little.
 PNG_LEVEL = 1
-# Builds a message with a header from a frame, or from the model where the topic is latched.
+# Builds a message with a header from an image, from a frame, or from a model where it is latched.
 Build = Callable[[Header, Any], Any]
-
-
-def frame_qos() -> QoSProfile:
-    """Return the QoS of a frame's outputs.
-
-    Reliable serves subscribers of both kinds: RViz requests reliable, Nav2 best effort.
-    """
-    return QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-
-
-def class_qos() -> QoSProfile:
-    """Return the QoS of a class topic: a late subscriber gets the last message."""
-    return QoSProfile(
-        depth=1,
-        reliability=ReliabilityPolicy.RELIABLE,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL,
-    )
 
 
 class Phase(Enum):
@@ -70,18 +52,16 @@ class Output:
     Attributes:
         topic: below the node's name and the camera's.
         message_type: of the topic.
-        new_qos: returns the QoS of a publisher; a new one, since overrides change it in place.
         phase: when it is published.
-        new_build: returns the function that builds one publisher's messages from `image`.
         image: of `SegmentationResult`, computed only if a topic needs it; empty: none.
+        build: builds the message; None: an `ImageMessage` of each publisher.
     """
 
     topic: str
     message_type: type[Any]
-    new_qos: Callable[[], QoSProfile]
     phase: Phase
-    new_build: Callable[[str], Build]
     image: str = ""
+    build: Build | None = None
 
 
 class ImageMessage:
@@ -142,34 +122,50 @@ def _compressed(header: Header, format: str, encoded: np.ndarray) -> CompressedI
     return message
 
 
-def _raw(image: str) -> Build:
-    message = ImageMessage()
-    return lambda header, frame: message.fill(header, getattr(frame.result, image))
+def label_info_message(header: Header, model: ActiveModel) -> LabelInfo:
+    """Return the names of a model's classes, as Nav2 reads them.
+
+    The threshold is the class probability below which a pixel is unlabelled, 0 to 1.
+    """
+    return LabelInfo(
+        header=header,
+        class_map=[
+            VisionClass(class_id=entry.id, class_name=entry.name)
+            for entry in model.segmenter.class_map.classes
+        ],
+        threshold=model.settings.confidence_threshold,
+    )
 
 
-def _png(image: str) -> Build:
-    return lambda header, frame: png_message(header, getattr(frame.result, image))
+def class_map_message(header: Header, model: ActiveModel) -> ClassMap:
+    """Return a model's classes; hidden are those of the class map and those of the parameter."""
+    class_map = model.segmenter.class_map
+    hidden_classes = model.settings.overlay.hidden_classes
+    classes = []
+    for entry in class_map.classes:
+        red, green, blue = (value / 255 for value in entry.color)
+        classes.append(
+            SegmentationClass(
+                id=entry.id,
+                name=entry.name,
+                color=ColorRGBA(r=red, g=green, b=blue, a=1.0),
+                hidden=entry.hidden or entry.name in hidden_classes,
+            )
+        )
+    return ClassMap(header=header, name=class_map.name, classes=classes)
 
 
-def _jpeg(image: str) -> Build:
-    return lambda header, frame: jpeg_message(header, getattr(frame.result, image))
-
-
-def _with(build: Build) -> Callable[[str], Build]:
-    return lambda image: build
-
-
-LABELS = Output("labels", Image, frame_qos, Phase.DIRECT, _raw, "labels")
+LABELS = Output("labels", Image, Phase.DIRECT, "labels")
 OUTPUTS = (
     LABELS,
-    Output("confidence", Image, frame_qos, Phase.DIRECT, _raw, "confidence"),
-    Output("overlay", Image, frame_qos, Phase.DIRECT, _raw, "overlay"),
-    Output("labels/compressed", CompressedImage, frame_qos, Phase.ENCODED, _png, "labels"),
-    Output("confidence/compressed", CompressedImage, frame_qos, Phase.ENCODED, _png, "confidence"),
-    Output("overlay/compressed", CompressedImage, frame_qos, Phase.ENCODED, _jpeg, "overlay"),
-    Output("status", SegmentationStatus, frame_qos, Phase.COUNTED, _with(status_message)),
-    Output("label_info", LabelInfo, class_qos, Phase.LATCHED, _with(label_info_message)),
-    Output("class_map", ClassMap, class_qos, Phase.LATCHED, _with(class_map_message)),
+    Output("confidence", Image, Phase.DIRECT, "confidence"),
+    Output("overlay", Image, Phase.DIRECT, "overlay"),
+    Output("labels/compressed", CompressedImage, Phase.ENCODED, "labels", png_message),
+    Output("confidence/compressed", CompressedImage, Phase.ENCODED, "confidence", png_message),
+    Output("overlay/compressed", CompressedImage, Phase.ENCODED, "overlay", jpeg_message),
+    Output("status", SegmentationStatus, Phase.COUNTED, build=status_message),
+    Output("label_info", LabelInfo, Phase.LATCHED, build=label_info_message),
+    Output("class_map", ClassMap, Phase.LATCHED, build=class_map_message),
 )
 """Every output topic; those of a frame are published by phase, in this order."""
 
@@ -177,39 +173,65 @@ OUTPUTS = (
 class _Topic:
     """A publisher and the function that builds its messages."""
 
-    def __init__(self, output: Output, publisher: LifecyclePublisher) -> None:
+    def __init__(
+        self,
+        node: LifecycleNode,
+        prefix: str,
+        output: Output,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        latched = output.phase is Phase.LATCHED
+        qos = QoSProfile(
+            depth=1 if latched else 5,
+            # Serves subscribers of both kinds: RViz requests reliable, Nav2 best effort.
+            reliability=ReliabilityPolicy.RELIABLE,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        )
         self.output = output
-        self.publisher = publisher
-        self.build = output.new_build(output.image)
+        self.build: Build = output.build or ImageMessage().fill
+        self.publisher = node.create_lifecycle_publisher(
+            output.message_type, f"{prefix}/{output.topic}", qos, **options
+        )
 
 
-class CameraOutputs:
+class _Outputs:
+    """Output topics of a node; silent until it is active."""
+
+    def __init__(self, node: LifecycleNode, topics: list[_Topic]) -> None:
+        self._node = node
+        self._topics = topics
+
+    def destroy(self) -> None:
+        """Remove the topics."""
+        for topic in self._topics:
+            self._node.destroy_lifecycle_publisher(topic.publisher)
+        self._topics.clear()
+
+
+class CameraOutputs(_Outputs):
     """The output topics of one camera; a frame is published on the requested ones only.
 
     Args:
-        node: owner of the publishers; they are silent until it is active.
+        node: owner of the publishers.
         prefix: of the topics, such as ``~`` or ``~/front``.
         incidents: collects subscribers with an incompatible QoS.
     """
 
     def __init__(self, node: LifecycleNode, prefix: str, incidents: QosIncidents) -> None:
-        self._node = node
-        self._topics = [
+        topics = [
             _Topic(
+                node,
+                prefix,
                 output,
-                node.create_lifecycle_publisher(
-                    output.message_type,
-                    f"{prefix}/{output.topic}",
-                    output.new_qos(),
-                    event_callbacks=incidents.publisher_callbacks(
-                        node.resolve_topic_name(f"{prefix}/{output.topic}")
-                    ),
-                    qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                event_callbacks=incidents.publisher_callbacks(
+                    node.resolve_topic_name(f"{prefix}/{output.topic}")
                 ),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
             for output in OUTPUTS
             if output.phase is not Phase.LATCHED
         ]
+        super().__init__(node, topics)
         self._requested = RequestedOutputs()
 
     def requested(self) -> RequestedOutputs:
@@ -234,48 +256,24 @@ class CameraOutputs:
             output = topic.output
             if output.phase is phase and output.topic in frame.requested.topics:
                 began = time.perf_counter()
-                message = topic.build(frame.header, frame)
+                content = getattr(frame.result, output.image) if output.image else frame
+                message = topic.build(frame.header, content)
                 frame.message_seconds += time.perf_counter() - began
                 topic.publisher.publish(message)
                 frame.published = time.perf_counter()
                 if output is LABELS:
                     frame.labels_published = frame.published
 
-    def destroy(self) -> None:
-        """Remove the topics."""
-        for topic in self._topics:
-            self._node.destroy_lifecycle_publisher(topic.publisher)
-        self._topics.clear()
 
-
-class ClassOutputs:
-    """The latched topics of the classes.
-
-    Args:
-        node: owner of the publishers.
-    """
+class ClassOutputs(_Outputs):
+    """The latched topics of the classes."""
 
     def __init__(self, node: LifecycleNode) -> None:
-        self._node = node
-        self._topics = [
-            _Topic(
-                output,
-                node.create_lifecycle_publisher(
-                    output.message_type, f"~/{output.topic}", output.new_qos()
-                ),
-            )
-            for output in OUTPUTS
-            if output.phase is Phase.LATCHED
-        ]
+        topics = [_Topic(node, "~", each) for each in OUTPUTS if each.phase is Phase.LATCHED]
+        super().__init__(node, topics)
 
     def publish(self, model: ActiveModel) -> None:
         """Publish the classes of the next frames."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
         for topic in self._topics:
             topic.publisher.publish(topic.build(header, model))
-
-    def destroy(self) -> None:
-        """Remove the topics."""
-        for topic in self._topics:
-            self._node.destroy_lifecycle_publisher(topic.publisher)
-        self._topics.clear()

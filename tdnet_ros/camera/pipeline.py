@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from functools import partial
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 from rclpy.lifecycle import LifecycleNode
@@ -17,7 +17,6 @@ from tdnet_ros.camera.camera import Camera
 from tdnet_ros.camera.conversion import image_from_message
 from tdnet_ros.camera.frame_trace import FrameTrace, Stage, age_ms, stamp_ns
 from tdnet_ros.camera.outputs import Phase
-from tdnet_ros.camera.worker_threads import EncoderThread
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.rclpy_tools.node_log import describe
 
@@ -60,12 +59,14 @@ class FramePipeline:
         self._logger = node.get_logger()
         self._publishing = threading.Lock()
         self._closed = threading.Event()
-        self._encoder = EncoderThread("encoding")
-        self._encoding: Camera | None = None
+        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="encoding")
+        # Starts the thread: no frame waits for one that cannot be started.
+        self._encoding: Future[None] = self._encoder.submit(lambda: None)
+        self._encoding_camera: Camera | None = None
 
     def use(self, model: ActiveModel) -> None:
         """Segment the next frame with another model; between two frames only."""
-        self._encoder.wait()
+        wait([self._encoding])
         if model.segmenter is not self._model.segmenter:
             self._first_of_model = set(self._cameras)
             for camera in self._cameras.values():
@@ -76,7 +77,7 @@ class FramePipeline:
         """Publish nothing more, including the frame at work; blocks during a publication."""
         with self._publishing:
             self._closed.set()
-        self._encoder.close()
+        self._encoder.shutdown()
 
     def process(self, frame: FrameTrace) -> None:
         """Segment one frame and publish its outputs.
@@ -112,11 +113,12 @@ class FramePipeline:
                 camera.refuse(frame.counter, f"{Stage.PUBLICATION.value}, {describe(error)}")
                 return
             if frame.requested.encoded:
-                self._encoder.start(partial(self._finish, camera, frame))
-                self._encoding = camera
+                wait([self._encoding])
+                self._encoding = self._encoder.submit(self._finish, camera, frame)
+                self._encoding_camera = camera
             else:
-                if self._encoding is camera:
-                    self._encoder.wait()  # status messages keep frame order
+                if self._encoding_camera is camera:
+                    wait([self._encoding])  # status messages keep frame order
                 self._finish(camera, frame)
 
     def _finish(self, camera: Camera, frame: FrameTrace) -> None:

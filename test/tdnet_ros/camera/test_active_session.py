@@ -1,4 +1,4 @@
-"""The inference thread outlives its errors; the encoder thread keeps the order of its jobs."""
+"""The inference thread outlives its errors and keeps no frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from support.ros_graph import wait_for
 
 from tdnet.mailbox import Mailbox
-from tdnet_ros.camera.worker_threads import EncoderThread, InferenceThread
+from tdnet_ros.camera.active_session import InferenceThread
 
 TIMEOUT = 20.0
 
@@ -56,7 +56,7 @@ def test_it_waits_for_the_one_before_and_ends_its_own_wait_in_time() -> None:
     assert began.wait(TIMEOUT)
     first.close()
     before.join(0.1)
-    assert before.at_work
+    assert before.is_alive()
     after = InferenceThread(second, done.put, pytest.fail, 1, before)
     second.put("front", 2)
     after.join(0.1)
@@ -65,8 +65,8 @@ def test_it_waits_for_the_one_before_and_ends_its_own_wait_in_time() -> None:
     assert [done.get(timeout=TIMEOUT) for _ in range(2)] == [1, 2]
     second.close()
     after.join(TIMEOUT)
-    assert not before.at_work
-    assert not after.at_work
+    assert not before.is_alive()
+    assert not after.is_alive()
 
 
 class Frame:
@@ -98,77 +98,3 @@ def test_it_has_all_threads_whenever_it_starts(three_threads: None) -> None:
     assert seen.get(timeout=TIMEOUT) == 3
     mailbox.close()
     thread.join(TIMEOUT)
-
-
-@pytest.fixture
-def done() -> list[str]:
-    return []
-
-
-def test_jobs_run_in_their_own_thread_and_in_order(done: list[str]) -> None:
-    encoder, go_on = EncoderThread("encoding"), threading.Event()
-    names: list[str] = []
-
-    def first() -> None:
-        assert go_on.wait(20)
-        names.append(threading.current_thread().name)
-        done.append("first")
-
-    encoder.start(first)
-    assert done == []  # it waits for what follows: started is not done
-    threading.Timer(0.05, go_on.set).start()
-    encoder.start(lambda: done.append("second"))
-    assert done[0] == "first"  # handing over the second has waited
-    encoder.wait()
-    assert done == ["first", "second"]
-    assert names[0].startswith("encoding")
-    encoder.close()
-
-
-def test_the_end_waits_for_the_job_at_work(done: list[str]) -> None:
-    encoder, go_on = EncoderThread("encoding"), threading.Event()
-
-    def slow() -> None:
-        assert go_on.wait(20)
-        done.append("slow")
-
-    encoder.start(slow)
-    threading.Timer(0.05, go_on.set).start()
-    encoder.close()
-    assert done == ["slow"]
-    assert not any(thread.name.startswith("encoding") for thread in threading.enumerate())
-
-
-def test_without_a_job_nothing_waits() -> None:
-    before = threading.active_count()
-    encoder = EncoderThread("encoding")
-    encoder.wait()
-    encoder.close()
-    assert threading.active_count() == before
-
-
-def test_a_job_that_fails_keeps_none_after_it(done: list[str]) -> None:
-    encoder = EncoderThread("encoding")
-    encoder.start(lambda: done.pop())
-    encoder.start(lambda: done.append("second"))
-    encoder.start(lambda: done.append("third"))
-    encoder.wait()
-    assert done == ["second", "third"]
-    encoder.close()
-
-
-def test_no_job_waits_for_a_thread_that_cannot_be_started(
-    monkeypatch: pytest.MonkeyPatch, done: list[str]
-) -> None:
-    encoder = EncoderThread("encoding")
-
-    def fail(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", fail)
-    encoder.start(lambda: done.append("done"))
-    encoder.wait()
-    assert done == ["done"]
-    encoder.close()
-    with pytest.raises(RuntimeError, match="start new thread"):
-        EncoderThread("another")
