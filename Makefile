@@ -11,7 +11,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 IN_ENVIRONMENT := set +u; . tools/environment/activate; set -u;
-# One ROS domain per run, so that two runs on a machine or in a network do not connect.
+# One ROS domain per run, so that two runs on a machine or in a network do not connect. The tests
+# enter one themselves.
 ISOLATED := ROS_DOMAIN_ID=$$((1 + $$$$ % 100))
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 ifeq ($(ROS_DISTRO),humble) # has no discovery range
@@ -31,7 +32,7 @@ demo: setup
 	  $(if $(RATE),--rate '$(RATE)')
 
 test: setup
-	@$(IN_ENVIRONMENT) $(ISOLATED) python -m pytest $(ARGS)
+	@$(IN_ENVIRONMENT) python -m pytest $(ARGS)
 
 soak: setup
 	@$(IN_ENVIRONMENT) $(ISOLATED) python -m tools.soak --output soak-output \

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 import torch
 from support.extras import exporting_package
+from support.ros_domain import enter_free_domain
 
 from tools.harness.shared_memory import remove_orphans
+
+if TYPE_CHECKING:
+    from support.ros_graph import RosGraph
 
 # The time of an example depends more on the machine than on the code.
 hypothesis.settings.register_profile("tdnet", deadline=None, print_blob=True)
@@ -21,7 +27,8 @@ EXPORT_SIZE = (65, 129)
 
 
 def pytest_sessionstart() -> None:
-    """Free the shared memory that killed processes of earlier runs left behind."""
+    """Enter a ROS domain; free the shared memory that killed processes of earlier runs left."""
+    enter_free_domain()
     remove_orphans()
 
 
@@ -33,6 +40,26 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def ros() -> Iterator[None]:
+    """ROS, in the domain of this run."""
+    import rclpy
+
+    rclpy.init(args=[])
+    yield
+    rclpy.shutdown()
+
+
+@pytest.fixture
+def graph(ros: None) -> Iterator[RosGraph]:
+    """A graph without the node under test."""
+    from support.ros_graph import RosGraph
+
+    graph = RosGraph()
+    yield graph
+    graph.close()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tdnet.version import __version__
+from tools.harness.child_process import end_with_parent
 
 ROOT = Path(__file__).parents[1]
 
@@ -130,6 +131,7 @@ def test_a_signal_ends_the_installed_node_from_its_first_moment(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=end_with_parent,
     )
     status = Path(f"/proc/{process.pid}/status")
     end = time.monotonic() + 60

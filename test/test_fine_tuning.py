@@ -13,7 +13,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +33,7 @@ from tdnet_offline.training.recipe import load_recipe
 
 pytest.importorskip("rclpy", reason="the page ends on the running node: run `make test`")
 
-import rclpy
 from sensor_msgs.msg import Image
-from support.ros_domain import enter_free_domain
 from support.ros_graph import LATCHED, RosGraph, image_message, pixels_of, wait_for
 
 import tdnet_ros.msg
@@ -54,20 +51,6 @@ OLD = [entry.name for entry in ClassMap.load("cityscapes").classes]
 NEW = ["road", "sidewalk", "person", "vehicle", "background"]
 TRAIN = "tdnet train fine-tune data.train=folder:garden"
 RUNS = ("before", "after")
-
-
-@pytest.fixture
-def graph() -> Iterator[RosGraph]:
-    """Start a graph in a domain of its own."""
-    initialised = rclpy.ok()
-    if not initialised:
-        enter_free_domain()
-        rclpy.init(args=[])
-    graph = RosGraph()
-    yield graph
-    graph.close()
-    if not initialised:
-        rclpy.shutdown()
 
 
 def steps() -> list[tuple[str, str]]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tools.harness.ros_environment import with_profile
 from tools.harness.shared_memory import remove_orphans
+
+ROOT = Path(__file__).parents[1]
 
 
 def segment(folder: Path, name: str, age: float) -> Path:
@@ -35,6 +40,49 @@ def test_only_segments_of_dead_processes_are_removed(tmp_path: Path) -> None:
     assert not dead.exists()
     assert not older.exists()
     assert all(path.exists() for path in kept)
+
+
+# A run of the tests or of a tool that starts a process in each of the two ways, and is killed.
+STARTER = """
+import sys
+from pathlib import Path
+from support.node_process import start_node
+from tools.harness.child_process import ChildProcess
+node = start_node()
+child = ["-c", "import os; print(os.getpid(), flush=True); input()"]
+ChildProcess(child, Path(sys.argv[1]), lambda pid: print(node.pid, pid, flush=True))
+input()
+"""
+
+
+def test_processes_end_with_the_killed_run_that_started_them(tmp_path: Path) -> None:
+    paths = [*map(str, (ROOT, ROOT / "test")), os.environ.get("PYTHONPATH", "")]
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(tmp_path / "log")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert starter.stdout is not None
+    pids = starter.stdout.readline().split()
+    assert len(pids) == 2
+    assert all(Path("/proc", pid).exists() for pid in pids)
+    starter.kill()
+    starter.communicate()
+    end = time.monotonic() + 20
+    while any(is_running(pid) for pid in pids):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def is_running(pid: str) -> bool:
+    """Whether a process runs; one that its parent has not waited for yet does not."""
+    try:
+        state = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
 
 
 def test_environment_with_and_without_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:

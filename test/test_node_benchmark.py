@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.ros_domain import enter_free_domain
 
 from tdnet_offline.evaluation.metrics import Percentiles
 from tdnet_ros.msg import SegmentationStatus
+from tools.harness.child_process import end_with_parent
 from tools.node_benchmark.__main__ import main
 from tools.node_benchmark.frame_record import INFERENCE, STAGES, FrameRecord
 from tools.node_benchmark.node_run import Process, summarize
@@ -81,7 +81,6 @@ def test_runs_are_summed_up_and_shown() -> None:
 
 
 def test_a_real_node_is_measured(tmp_path: Path) -> None:
-    enter_free_domain()
     arguments = ["--output", str(tmp_path), "--sizes", "96x64", "--frames", "4", "--rate", "10"]
     done = subprocess.run(
         [sys.executable, "-m", "tools.node_benchmark", *arguments],
@@ -89,6 +88,7 @@ def test_a_real_node_is_measured(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
+        preexec_fn=end_with_parent,
     )
     assert done.returncode == 0, done.stderr
     assert "Stages, ms" in done.stdout

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-import rclpy
 import torch
 from sensor_msgs.msg import CompressedImage, Image
 from support.media import compressed_message, drive, raw_message, write_bag, written
-from support.ros_domain import enter_free_domain
 from support.ros_graph import RosGraph, pixels_of, wait_for
 
 from tdnet import ClassMap, create_model, save_weights
@@ -29,20 +26,6 @@ RESETS = {0: "activated", 6: "stamp went back", 9: "gap"}
 SLOW_SECONDS = (*(2.0 * index for index in range(8)), 44.0, 46.0)
 SLOW_RESETS = {0: "activated", 1: "gap", 2: "gap", 3: "gap", 8: "gap"}
 SIZES = {"even": (48, 64), "odd": (47, 61)}
-
-
-@pytest.fixture
-def graph() -> Iterator[RosGraph]:
-    """Start a graph in a domain of its own."""
-    initialised = rclpy.ok()
-    if not initialised:
-        enter_free_domain()
-        rclpy.init(args=[])
-    graph = RosGraph()
-    yield graph
-    graph.close()
-    if not initialised:
-        rclpy.shutdown()
 
 
 @pytest.fixture(scope="module")

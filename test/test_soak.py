@@ -20,7 +20,6 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from support.html_page import HtmlPage
-from support.ros_domain import enter_free_domain
 from support.ros_graph import image_message, wait_for
 
 from tdnet import SegmenterSettings
@@ -28,6 +27,7 @@ from tdnet._util.process_usage import ProcessUsage
 from tdnet_offline.evaluation.metrics import Percentiles
 from tdnet_offline.street import StreetDrive
 from tdnet_ros.msg import SegmentationStatus
+from tools.harness.child_process import end_with_parent
 from tools.harness.node_view import FrameCounts
 from tools.harness.numbered_frames import draw_frames, frame_number, numbered_stamp
 from tools.soak.auditor import Auditor
@@ -43,11 +43,6 @@ ROOT = Path(__file__).parent.parent
 TIMEOUT = 240
 
 
-@pytest.fixture(scope="module", autouse=True)
-def domain() -> None:
-    enter_free_domain()
-
-
 def start_soak(output: Path, minutes: float) -> subprocess.Popen[str]:
     command = [
         sys.executable,
@@ -58,13 +53,14 @@ def start_soak(output: Path, minutes: float) -> subprocess.Popen[str]:
         "--minutes",
         str(minutes),
     ]
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
+
+    def prepare() -> None:
+        end_with_parent()
         # A process in the background of a shell ignores Ctrl-C, and its children inherit this.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=prepare
     )
 
 

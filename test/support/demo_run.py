@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tdnet_offline.bags import open_bag
+from tools.harness.child_process import end_with_parent
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 600
@@ -64,10 +65,9 @@ class DemoRun:
 
 
 def run_demo(output: Path, *arguments: str | Path) -> DemoRun:
-    """Run the demo in a domain of its own."""
-    environment = {**os.environ, "ROS_DOMAIN_ID": str(1 + (os.getpid() + 37) % 100)}
-    paths = (str(ROOT), environment.get("PYTHONPATH", ""))
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    """Run the demo with these arguments."""
+    paths = (str(ROOT), os.environ.get("PYTHONPATH", ""))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(
         [sys.executable, "-m", "tools.demo", "--output", str(output), *map(str, arguments)],
         cwd=output.parent,
@@ -75,6 +75,7 @@ def run_demo(output: Path, *arguments: str | Path) -> DemoRun:
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
+        preexec_fn=end_with_parent,
     )
     option = str(arguments[0]).removeprefix("--") if arguments else ""
     source = option if option in ("bag", "images", "video") else "street"

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+from tools.harness.child_process import end_with_parent
+
 NodeProcess = subprocess.Popen[str]
 
 
@@ -17,6 +19,7 @@ def start_node(*arguments: str) -> NodeProcess:
         stderr=subprocess.STDOUT,
         text=True,
         env=os.environ,
+        preexec_fn=end_with_parent,
     )
 
 

@@ -1,4 +1,4 @@
-"""A small model, and a ROS graph that no other run on the machine sees."""
+"""A small model, and the node with it in the graph of a test or as a process."""
 
 from __future__ import annotations
 
@@ -6,24 +6,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-import rclpy
 import torch
 from support.node_process import NodeProcess, start_node
-from support.ros_domain import enter_free_domain
 from support.ros_graph import RosGraph, wait_for
 
 from tdnet import ClassMap, SegmenterSettings, StreamingSegmenter, create_model, save_weights
 
 INPUT_SIZE = (65, 129)
-
-
-@pytest.fixture(scope="session")
-def ros() -> Iterator[None]:
-    """ROS, in a domain of this run."""
-    enter_free_domain()
-    rclpy.init(args=[])
-    yield
-    rclpy.shutdown()
 
 
 @pytest.fixture
@@ -71,14 +60,6 @@ def start_process(ros: None) -> Iterator[Callable[..., NodeProcess]]:
     for process in processes:
         process.kill()
         process.communicate()
-
-
-@pytest.fixture
-def graph(ros: None) -> Iterator[RosGraph]:
-    """A graph without the node under test."""
-    graph = RosGraph()
-    yield graph
-    graph.close()
 
 
 @pytest.fixture

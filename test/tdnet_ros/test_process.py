@@ -23,6 +23,7 @@ from support.node_process import NodeProcess, lines_until, parameters
 from support.ros_graph import Listener, RosGraph, image_message
 
 from tdnet import ClassMap, create_model, save_weights
+from tools.harness.child_process import end_with_parent
 
 Start = Callable[..., NodeProcess]
 # Of a network that needs seconds for its warm-up, or most of one for a frame, on a CPU.
@@ -88,12 +89,17 @@ def test_a_signal_ends_what_would_take_minutes(
     ros: None, seconds: str, number: signal.Signals
 ) -> None:
     """Whatever cannot be interrupted: a callback of the executor, a thread that still works."""
+
+    def prepare() -> None:
+        end_with_parent()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
     process = subprocess.Popen(
         [sys.executable, "-c", BUSY, seconds],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=prepare,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "busy\n"

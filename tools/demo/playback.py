@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tools.demo.camera_bag import CameraBag
+from tools.harness.child_process import end_with_parent
 
 
 class Sent(NamedTuple):
@@ -38,6 +39,7 @@ class Playback:
                 stderr=errors,
                 text=True,
                 start_new_session=True,
+                preexec_fn=end_with_parent,
             )
         self._reading = threading.Thread(target=self._read, name="player", daemon=True)
         self._reading.start()

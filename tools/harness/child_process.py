@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import subprocess
 import sys
 import threading
@@ -10,6 +12,18 @@ from contextlib import suppress
 from pathlib import Path
 
 STOP_SECONDS = 10.0
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_prctl = ctypes.CDLL(None).prctl
+
+
+def end_with_parent() -> None:
+    """Kill this process when the thread that started it ends; for `preexec_fn` of `Popen`.
+
+    A program that was killed stops nothing: without this, a node that it started stays in the ROS
+    domain and answers the next program that uses it.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class ChildProcess:
@@ -39,6 +53,7 @@ class ChildProcess:
                 text=True,
                 env=environment,
                 start_new_session=True,
+                preexec_fn=end_with_parent,
             )
         self._on_line = on_line
         self._reader = threading.Thread(target=self._read, name=arguments[-1], daemon=True)

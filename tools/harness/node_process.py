@@ -9,7 +9,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-STOP_SECONDS = 10.0
+from tools.harness.child_process import STOP_SECONDS, end_with_parent
+
 _LOG_LINE = re.compile(r"\[(?:ERROR|FATAL)\] \[[\d.]+\] \[[^\]]+\]: (.*)")
 
 
@@ -41,6 +42,7 @@ class NodeProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=end_with_parent,
                 env=environment,
             )
 

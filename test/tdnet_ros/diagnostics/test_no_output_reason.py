@@ -25,6 +25,7 @@ from support.ros_graph import (
 
 from tdnet_ros.diagnostics.issues import SETTLED_AFTER
 from tdnet_ros.msg import SegmentationStatus
+from tools.harness.child_process import end_with_parent
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 CAMERA, MODEL = "tdnet: camera", "tdnet: model"
@@ -180,7 +181,8 @@ def driver(ros: None) -> Iterator[Callable[[], None]]:
 
     def start() -> None:
         environment = {name: value for name, value in os.environ.items() if name not in unset}
-        started.append(subprocess.Popen([sys.executable, "-c", DRIVER], env=environment))
+        command = [sys.executable, "-c", DRIVER]
+        started.append(subprocess.Popen(command, env=environment, preexec_fn=end_with_parent))
 
     yield start
     for process in started:

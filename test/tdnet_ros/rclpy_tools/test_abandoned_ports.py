@@ -19,6 +19,7 @@ from tdnet_ros.rclpy_tools.abandoned_ports import (
     avoid_abandoned_ports,
     remove_dead_ports,
 )
+from tools.harness.child_process import end_with_parent
 
 on_shared_memory = pytest.mark.skipif(
     "fastrtps" not in get_rmw_implementation_identifier() or not SHARED_MEMORY.is_dir(),
@@ -55,7 +56,12 @@ def start(participants: list[subprocess.Popen[str]], how: str) -> tuple[set[str]
     """Start a participant; the locks of all ports before, and of its own."""
     command = [sys.executable, "-c", PARTICIPANT, how]
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+        preexec_fn=end_with_parent,
     )
     participants.append(process)
     assert process.stdout is not None
