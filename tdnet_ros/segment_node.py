@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 
@@ -66,7 +67,7 @@ class SegmentNode(LifecycleNode):
         overrides = parameter_overrides or list(self._process.parameters)
         super().__init__(name, context=self._process.context, parameter_overrides=overrides)
         self._log_handler = RosLogHandler(self.get_logger())
-        self._log_handler.attach()
+        logging.getLogger("tdnet").addHandler(self._log_handler)
         self._finalized = False
         self._failure = ""
         self._cameras: dict[str, Camera] = {}
@@ -184,7 +185,7 @@ class SegmentNode(LifecycleNode):
     def destroy_node(self) -> None:
         """Stop the inference and remove the node."""
         self._deactivate()
-        self._log_handler.detach()
+        logging.getLogger("tdnet").removeHandler(self._log_handler)
         super().destroy_node()
         # rclpy does not destroy it, and it would keep the node in the graph until the middleware
         # notices the end of the process: 20 s with Fast DDS.

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tdnet._util.process_usage import memory_of
+from tdnet._util.process_usage import usage_of
 from tdnet.frames.postprocess import OutputOptions
 from tdnet.segmenter import StreamingSegmenter
 from tdnet.settings import SegmenterSettings
@@ -239,7 +239,7 @@ def _memory_use(device: torch.device, libraries: int) -> MemoryUse:
 
 def _host_memory() -> tuple[int, int]:
     """Resident memory of this process and its peak, in bytes."""
-    memory = memory_of()
+    memory = usage_of()
     if memory is None:
         raise OSError("/proc/self/status has no memory fields")
     return int(memory.resident_mib * 2**20), int(memory.peak_mib * 2**20)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 
+import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 
+from tdnet._util.process_usage import usage_of
 from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros.camera.camera import Camera
 from tdnet_ros.camera.frame_statistics import Percentiles
@@ -23,8 +25,8 @@ from tdnet_ros.diagnostics.issues import Issue, IssueLog, Severity, summarize
 from tdnet_ros.diagnostics.snapshot import CameraHistory, CameraSnapshot, NodeSnapshot
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.rclpy_tools.node_log import LogThrottle
-from tdnet_ros.rclpy_tools.process_memory import MEBIBYTE, device_memory, resident_mebibytes
 
+MEBIBYTE = 1024 * 1024
 Values = Iterator[tuple[str, object]]
 
 
@@ -127,9 +129,9 @@ def model_values(node: NodeSnapshot) -> Values:
     if node.start.renewals:
         yield "renewals", node.start.renewals
         yield "renewal reason", node.start.reason
-    host = resident_mebibytes()
-    if host is not None:
-        yield "host memory MiB", f"{host:.0f}"
+    process = usage_of()
+    if process is not None:
+        yield "host memory MiB", f"{process.resident_mib:.0f}"
     if node.model is None:
         return
     segmenter = node.model.segmenter
@@ -140,11 +142,14 @@ def model_values(node: NodeSnapshot) -> Values:
     yield "runtime", segmenter.runtime
     yield "input size", "{} x {}".format(*segmenter.input_size)
     yield "memory of a camera MiB", f"{segmenter.memory_bytes / MEBIBYTE:.2f}"
-    device = device_memory(segmenter.device)
-    if device is not None:
-        yield "device memory allocated MiB", f"{device.allocated:.0f}"
-        yield "device memory reserved MiB", f"{device.reserved:.0f}"
-        yield "device memory total MiB", f"{device.total:.0f}"
+    device = segmenter.device
+    if device.type == "cuda":
+        for kind, count in (
+            ("allocated", torch.cuda.memory_allocated(device)),
+            ("reserved", torch.cuda.memory_reserved(device)),
+            ("total", torch.cuda.get_device_properties(device).total_memory),
+        ):
+            yield f"device memory {kind} MiB", f"{count / MEBIBYTE:.0f}"
     yield "weights", node.model.built_from.weights or f"packaged: {PACKAGED_PURPOSE}"
 
 

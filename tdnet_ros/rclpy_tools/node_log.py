@@ -15,7 +15,6 @@ from tdnet.errors import TdnetError
 PERIOD = 10.0
 MAX_TEXTS = 20
 MAX_LENGTH = 500
-LIBRARY = "tdnet"
 
 _NUMBER = re.compile(r"\d+")
 
@@ -75,11 +74,3 @@ class RosLogHandler(logging.Handler):
             self._logger.error(text)
         else:
             self._logger.warning(text)
-
-    def attach(self) -> None:
-        """Start to receive records of the library."""
-        logging.getLogger(LIBRARY).addHandler(self)
-
-    def detach(self) -> None:
-        """Receive no more records."""
-        logging.getLogger(LIBRARY).removeHandler(self)

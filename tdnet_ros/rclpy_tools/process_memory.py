@@ -1,4 +1,4 @@
-"""Memory of the process, in RAM and on the device."""
+"""Memory that the process returns to the system, or never takes from it."""
 
 from __future__ import annotations
 
@@ -6,46 +6,9 @@ import contextlib
 import ctypes
 import gc
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 import torch
-
-from tdnet._util.process_usage import memory_of
-
-MEBIBYTE = 1024 * 1024
-
-
-def resident_mebibytes() -> float | None:
-    """Return the resident memory of the process; None if the system does not report it."""
-    memory = memory_of()
-    return None if memory is None else memory.resident_mib
-
-
-@dataclass(frozen=True)
-class DeviceMemory:
-    """Memory of a CUDA device, in MiB.
-
-    Attributes:
-        allocated: by tensors of the process.
-        reserved: by the process, for present and future tensors.
-        total: of the device.
-    """
-
-    allocated: float
-    reserved: float
-    total: float
-
-
-def device_memory(device: torch.device) -> DeviceMemory | None:
-    """Return the memory of a device; None for the CPU."""
-    if device.type != "cuda":
-        return None
-    return DeviceMemory(
-        torch.cuda.memory_allocated(device) / MEBIBYTE,
-        torch.cuda.memory_reserved(device) / MEBIBYTE,
-        torch.cuda.get_device_properties(device).total_memory / MEBIBYTE,
-    )
 
 
 def release_memory() -> None:

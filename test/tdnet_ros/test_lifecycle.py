@@ -18,7 +18,7 @@ from support.lifecycle import frames_arriving, listen_to_transitions, living_mod
 from support.ros_graph import RosGraph, diagnostic_values, wait_for
 
 from tdnet import StreamingSegmenter
-from tdnet_ros.rclpy_tools.process_memory import resident_mebibytes
+from tdnet._util.process_usage import usage_of
 
 # By their numbers, as Nav2's lifecycle manager asks for them.
 IDS = {
@@ -136,7 +136,7 @@ def test_ten_times_through_all_states_while_frames_arrive(
             assert graph.transition("cleanup")
             assert graph.state() == "unconfigured"
             labels.close()
-            used.append(resident_mebibytes())
+            used.append(usage_of().resident_mib)
     for output in outputs:
         topic = f"/tdnet/{output}"
         wait_for(lambda t=topic: not graph.user.count_publishers(t), f"no {topic}")

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from tdnet._util.process_usage import memory_of, usage_of
+from tdnet._util.process_usage import usage_of
 
 
 def test_resident_memory_and_its_peak_follow_an_allocation() -> None:
@@ -17,12 +17,12 @@ def test_resident_memory_and_its_peak_follow_an_allocation() -> None:
     program = """
 import json
 import numpy as np
-from tdnet._util.process_usage import memory_of
-before = memory_of()
+from tdnet._util.process_usage import usage_of
+before = usage_of()
 block = np.ones(64 << 20, np.uint8)
-held = memory_of()
+held = usage_of()
 del block
-after = memory_of()
+after = usage_of()
 print(json.dumps([before.resident_mib, *(x for m in (held, after)
     for x in (m.resident_mib, m.peak_mib))]))
 """
@@ -63,5 +63,4 @@ def test_threads_files_and_processor_time_are_those_of_the_process() -> None:
 def test_a_process_that_has_ended_has_none() -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
-    assert memory_of(child.pid) is None
     assert usage_of(child.pid) is None

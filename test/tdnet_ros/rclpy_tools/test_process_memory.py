@@ -1,4 +1,4 @@
-"""Memory of the process, in RAM and on the device."""
+"""Heaps of the process."""
 
 from __future__ import annotations
 
@@ -6,39 +6,7 @@ import platform
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-import torch
-
-from tdnet_ros.rclpy_tools.process_memory import device_memory, resident_mebibytes
-
-
-def test_host_memory_grows_with_what_is_used() -> None:
-    before = resident_mebibytes()
-    used = np.ones(64 * 1024 * 1024, np.uint8)
-    after = resident_mebibytes()
-    assert before is not None
-    assert after is not None
-    assert after - before == pytest.approx(64, abs=16)
-    del used
-
-
-def test_the_cpu_has_no_device_memory() -> None:
-    assert device_memory(torch.device("cpu")) is None
-
-
-@pytest.mark.cuda
-def test_device_memory_grows_with_what_is_allocated() -> None:
-    device = torch.device("cuda")
-    before = device_memory(device)
-    used = torch.ones(64 * 1024 * 1024, dtype=torch.uint8, device=device)
-    after = device_memory(device)
-    assert before is not None
-    assert after is not None
-    assert after.allocated - before.allocated == pytest.approx(64, abs=2)
-    assert after.allocated <= after.reserved < after.total
-    del used
-
 
 MANY_THREADS = """
 import ctypes, threading
