@@ -11,7 +11,9 @@ from tdnet_offline.evaluation.result import numbers_text
 from tdnet_offline.writers.atomic_files import replacing
 
 FORMAT = "tdnet benchmark"
-VERSION = 2
+VERSION = 3
+PACKAGED, RANDOM = "packaged", "random"
+"""Names of weights that are not a file of the user."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class BenchmarkSetting:
 
     Attributes:
         variant: name of the network.
-        weights: ``packaged``, ``random``, or the name of a file.
+        weights: `PACKAGED`, `RANDOM`, or the name of a file.
         input_size: height and width of the network input.
         camera_size: height and width of the frames, and of the labels.
         device: such as ``cpu``.
@@ -52,15 +54,7 @@ class BenchmarkSetting:
 
 @dataclass(frozen=True)
 class ColdStart:
-    """Seconds from the start of a new process to its first labels.
-
-    Attributes:
-        libraries: start of Python, imports.
-        model: the network is created, its weights are read and moved to the device.
-        warm_up: every sub-network runs once.
-        first_frame: the first camera frame becomes labels.
-        total: sum of the four.
-    """
+    """Seconds of each part from the start of a new process to its first labels, and their sum."""
 
     libraries: float
     model: float
@@ -71,36 +65,19 @@ class ColdStart:
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """Memory in bytes; device memory is None on the CPU.
-
-    Attributes:
-        host_libraries: resident before the network is built.
-        host_steady: resident while frames are segmented.
-        host_peak: peak so far, loading and warm-up included.
-        device_steady: of tensors, between two frames.
-        device_peak: of tensors, peak so far.
-        device_reserved: reserved by the allocator of PyTorch.
-    """
+    """Memory in bytes; device memory is None on the CPU."""
 
     host_libraries: int
     host_steady: int
     host_peak: int
-    device_steady: int | None
-    device_peak: int | None
-    device_reserved: int | None
+    device_steady: int | None = None
+    device_peak: int | None = None
+    device_reserved: int | None = None
 
 
 @dataclass(frozen=True)
 class OperatorCounts:
-    """Operations of a frame; the maximum over one frame of each sub-network.
-
-    Attributes:
-        operators: PyTorch operators that Python launches and that compute or copy. Views,
-            replayed CUDA graphs and kernels of this project are not counted.
-        bytes_allocated: of new tensors.
-        transfers: copies between host and device.
-        synchronisations: blocking copies from the device, and single values read by Python.
-    """
+    """Operations of a frame; the maximum over one frame of each sub-network."""
 
     operators: int
     bytes_allocated: int
@@ -110,14 +87,7 @@ class OperatorCounts:
 
 @dataclass(frozen=True)
 class OperatorCost:
-    """An operator of the profile; on CUDA a kernel or a copy.
-
-    Attributes:
-        name: name in PyTorch's profiler.
-        calls: calls per frame.
-        milliseconds: time per frame, called operators excluded.
-        share: share of the time of all operators, 0 to 1.
-    """
+    """An operator of the profile, on CUDA a kernel or a copy; calls and time are per frame."""
 
     name: str
     calls: float
@@ -130,21 +100,14 @@ class BenchmarkRun:
     """The measurements of one setting.
 
     Attributes:
-        setting: what was measured.
         threads: threads of PyTorch on the host.
-        cold_start: start of the measuring process.
         frame_to_labels_ms: call of `step` to labels on the host, memory full.
-        stages_ms: its stages.
-        after_ms: `commit_memory`: work for the next frame, after the labels are out.
+        after_ms: `commit_memory`, after the labels are out.
         latencies_ms: frame to labels of every frame, in order.
-        frames_per_second: sustained rate of consecutive frames, `commit_memory` included.
-        memory: memory on host and device.
         counts: operations of `step`.
         counts_after: operations of `commit_memory`.
         multiply_adds: multiply-adds of a frame.
         peak_multiply_adds: multiply-adds per second of a matrix product in the same precision.
-        floor_ms: time of the multiply-adds of a frame at that peak.
-        times_floor: median frame to labels, divided by the floor.
         operators: slowest operators; empty without a profile.
     """
 
@@ -168,12 +131,7 @@ class BenchmarkRun:
 
 @dataclass(frozen=True)
 class FailedRun:
-    """A setting that could not be measured.
-
-    Attributes:
-        setting: the setting.
-        reason: one line.
-    """
+    """A setting that could not be measured, and the reason in one line."""
 
     setting: BenchmarkSetting
     reason: str
@@ -181,38 +139,20 @@ class FailedRun:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The effect of a precision on the labels.
+    """The effect of a precision on the labels; shares of 0 to 1.
 
     Attributes:
-        variant: name of the network.
-        weights: ``packaged``, ``random``, or the name of a file.
-        input_size: height and width of the network input.
-        device: such as ``cpu``.
-        precision: such as ``bfloat16``.
         source: source of the frames.
-        frames: number of frames.
-        label_agreement: share of pixels with the same label as in float32.
-        mean_iou: 0 to 1; None without ground truth or with random weights.
-        mean_iou_float32: mean IoU of float32 in PyTorch.
-        runtime: runtime of the network, such as ``torch``.
+        label_agreement: share of pixels with the same label as in float32 in PyTorch.
+        mean_iou: None without ground truth or with random weights.
     """
 
-    variant: str
-    weights: str
-    input_size: tuple[int, int]
-    device: str
-    precision: str
+    setting: BenchmarkSetting
     source: str
     frames: int
     label_agreement: float
     mean_iou: float | None
     mean_iou_float32: float | None
-    runtime: str = "torch"
-
-    @property
-    def numbers(self) -> str:
-        """Precision, and the runtime unless it is PyTorch."""
-        return numbers_text(self.precision, self.runtime)
 
 
 @dataclass(frozen=True)

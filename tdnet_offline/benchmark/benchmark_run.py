@@ -9,21 +9,15 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from tdnet.errors import DeviceError, TdnetError, first_line, one_line
-from tdnet.settings import SegmenterSettings
 from tdnet_offline import provenance
-from tdnet_offline.benchmark.accuracy import (
-    STREET,
-    Video,
-    first_frames,
-    measure_accuracy,
-    videos_of,
-)
+from tdnet_offline.benchmark.accuracy import STREET, measure_accuracy
 from tdnet_offline.benchmark.benchmark_result import (
     Accuracy,
     Benchmark,
@@ -31,16 +25,11 @@ from tdnet_offline.benchmark.benchmark_result import (
     BenchmarkSetting,
     FailedRun,
 )
-from tdnet_offline.benchmark.camera_frames import (
-    Frames,
-    default_camera_size,
-    read_frames,
-    street_frames,
-)
+from tdnet_offline.benchmark.camera_frames import default_camera_size, read_frames, street_frames
 from tdnet_offline.benchmark.cases import TORCH, BenchmarkCase, Size
 from tdnet_offline.benchmark.measurement import Job, measure
-from tdnet_offline.benchmark.weights import RANDOM, exported_folder, find_weights
-from tdnet_offline.datasets import Dataset, open_dataset
+from tdnet_offline.benchmark.weights import exported_folder, find_weights
+from tdnet_offline.datasets import open_dataset
 
 _SPLIT = "val"
 
@@ -87,11 +76,14 @@ def run_benchmark(
         OSError: a profile cannot be written.
     """
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    source = options.accuracy or options.images or STREET
     with tempfile.TemporaryDirectory(prefix="tdnet-benchmark-") as folder:
         progress("preparing frames and weights")
-        inputs = _Inputs(options, Path(folder))
-        jobs, unprepared = inputs.jobs(cases)
-        dataset = inputs.labelled()
+        prepared = [_prepare(case, options, Path(folder)) for case in cases]
+        jobs = [job for ready, _ in prepared for job in ready]
+        unprepared = tuple(failure for _, failures in prepared for failure in failures)
+        unlabelled = options.accuracy is None or (options.images and not options.accuracy)
+        dataset = None if unlabelled else open_dataset(source, _SPLIT)
 
         def on_start(job: Job) -> None:
             setting, number = job.setting, jobs.index(job) + 1
@@ -105,12 +97,13 @@ def run_benchmark(
         accuracy: list[Accuracy] = []
         if options.accuracy is not None:
             progress("accuracy")
-            for case in cases:
+            measured = [job for job in jobs if job.setting in {run.setting for run in runs}]
+            for _, group in groupby(measured, _network):
+                same = list(group)
                 try:
-                    accuracy += inputs.accuracy(case.without_failed(failed), dataset)
+                    accuracy += measure_accuracy(same, source=source, dataset=dataset)
                 except TdnetError as error:
-                    setting = inputs.setting(case, case.precisions[0])
-                    failed += (FailedRun(setting, f"accuracy: {error}"),)
+                    failed += (FailedRun(same[0].setting, f"accuracy: {error}"),)
     return Benchmark(
         hardware=provenance.hardware(),
         versions=provenance.versions(),
@@ -139,21 +132,17 @@ def run_jobs(
     for job in jobs:
         on_start(job)
         try:
-            runs.append(_in_new_process(job))
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                runs.append(pool.submit(_measure, job, time.monotonic()).result())
+        except BrokenProcessPool:
+            reason = (
+                "the measuring process was killed from outside, perhaps for lack of memory; "
+                "a smaller input size or another variant may help"
+            )
+            failed.append(FailedRun(job.setting, reason))
         except TdnetError as error:
             failed.append(FailedRun(job.setting, str(error)))
     return tuple(runs), tuple(failed)
-
-
-def _in_new_process(job: Job) -> BenchmarkRun:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        try:
-            return pool.submit(_measure, job, time.monotonic()).result()
-        except BrokenProcessPool as error:
-            raise DeviceError(
-                "the measuring process was killed from outside, perhaps for lack of memory; "
-                "a smaller input size or another variant may help"
-            ) from error
 
 
 def _measure(job: Job, started: float) -> BenchmarkRun:
@@ -161,110 +150,57 @@ def _measure(job: Job, started: float) -> BenchmarkRun:
         return measure(job, started)
     except OSError:
         raise
-    # Some errors cannot be unpickled from their message alone, and the errors that PyTorch and
-    # NumPy raise for lack of memory have no common base.
-    except TdnetError as error:
-        raise DeviceError(str(error)) from None
+    # Some errors cannot be unpickled from their message alone.
     except Exception as error:
-        raise DeviceError(f"{type(error).__name__}: {one_line(first_line(error))}") from None
+        raise DeviceError(_reason(error)) from None
 
 
-class _Inputs:
-    """Frames, weights and exported graphs as files, created on first use."""
+def _reason(error: Exception) -> str:
+    """Describe any error: those of PyTorch, NumPy and the exporter have no common base."""
+    if isinstance(error, TdnetError):
+        return str(error)
+    return f"{type(error).__name__}: {one_line(first_line(error))}"
 
-    def __init__(self, options: BenchmarkOptions, folder: Path) -> None:
-        self._options = options
-        self._folder = folder
-        self._frames: dict[Size | None, Frames] = {}
 
-    def jobs(self, cases: Sequence[BenchmarkCase]) -> tuple[list[Job], list[FailedRun]]:
-        """Return a job for each precision, and the settings whose export failed."""
-        jobs, failed = [], []
-        for case in cases:
-            for precision in case.precisions:
-                job = self._job(case, precision)
-                try:
-                    folder = self._exported(case, precision, job.weights)
-                except OSError:
-                    raise
-                except TdnetError as error:
-                    failed.append(FailedRun(job.setting, f"export: {error}"))
-                except Exception as error:  # the exporter's errors have no common base
-                    reason = f"{type(error).__name__}: {one_line(first_line(error))}"
-                    failed.append(FailedRun(job.setting, f"export: {reason}"))
-                else:
-                    jobs.append(replace(job, exported=folder))
-        return jobs, failed
+def _network(job: Job) -> tuple[object, ...]:
+    setting = job.setting
+    return setting.variant, setting.input_size, setting.device
 
-    def setting(self, case: BenchmarkCase, precision: str) -> BenchmarkSetting:
-        """Return the setting of a case in a precision."""
-        height, width = self._frames_for(case).shape[1:3]
-        return BenchmarkSetting(
-            case.variant,
-            self._weights(case)[1],
-            case.input_size,
-            (height, width),
-            case.device,
-            precision,
-            case.runtime,
-        )
 
-    def labelled(self) -> Dataset | None:
-        """Open the data set of the accuracy; None if there is none."""
-        source = self._options.accuracy
-        if source is None or (not source and self._options.images):
-            return None
-        return open_dataset(source or STREET, _SPLIT)
-
-    def accuracy(self, case: BenchmarkCase, dataset: Dataset | None) -> list[Accuracy]:
-        """Compare the precisions of a case."""
-        weights, name = self._weights(case)
-        videos: Iterable[Video] = [[(image, None) for image in self._frames_for(case)]]
-        if dataset is not None:
-            # Labels from random weights are unrelated to the ground truth.
-            videos = [first_frames(dataset)] if name == RANDOM else videos_of(dataset)
-        folders = {p: self._exported(case, p, weights) for p in case.precisions}
-        return measure_accuracy(
-            SegmenterSettings(
-                case.variant,
-                str(weights),
-                device=case.device,
-                input_size=case.input_size,
-                runtime=case.runtime,
-            ),
-            case.precisions,
-            videos,
+def _prepare(
+    case: BenchmarkCase, options: BenchmarkOptions, folder: Path
+) -> tuple[list[Job], list[FailedRun]]:
+    """Return a job for each precision of a case, and the precisions that cannot be exported."""
+    size = options.camera_size
+    if options.images is None:
+        size = size or default_camera_size(case.input_size)
+    path = folder / f"frames-{size}.npy"
+    if not path.exists():
+        own = options.images
+        frames = street_frames(size) if size and not own else read_frames(own, options.topic, size)
+        np.save(path, frames)
+    frames = np.load(path)
+    weights, name = find_weights(case.variant, options.weights, case.input_size, frames, folder)
+    jobs, failed = [], []
+    for precision in case.precisions:
+        setting = BenchmarkSetting(
+            variant=case.variant,
             weights=name,
-            source=self._options.accuracy or self._options.images or STREET,
-            dataset=dataset,
-            exported={p: folder for p, folder in folders.items() if folder is not None},
+            input_size=case.input_size,
+            camera_size=frames.shape[1:3],
+            device=case.device,
+            precision=precision,
+            runtime=case.runtime,
         )
-
-    def _job(self, case: BenchmarkCase, precision: str) -> Job:
-        setting = self.setting(case, precision)
-        height, width = setting.camera_size
-        path = self._folder / f"{height}x{width}.npy"
-        if not path.exists():
-            np.save(path, self._frames_for(case))
-        weights, _ = self._weights(case)
-        return Job(setting, weights, path, self._options.num_frames, self._options.profile)
-
-    def _frames_for(self, case: BenchmarkCase) -> Frames:
-        given, size = self._options.images, self._options.camera_size
-        if given is None:
-            size = size or default_camera_size(case.input_size)
-            if size not in self._frames:
-                self._frames[size] = street_frames(size)
-        elif size not in self._frames:
-            self._frames[size] = read_frames(given, self._options.topic, size)
-        return self._frames[size]
-
-    def _exported(self, case: BenchmarkCase, precision: str, weights: Path) -> Path | None:
-        if case.runtime == TORCH:
-            return None
-        return exported_folder(case, precision, weights, self._folder)
-
-    def _weights(self, case: BenchmarkCase) -> tuple[Path, str]:
-        frames = self._frames_for(case)
-        given = self._options.weights
-        return find_weights(case.variant, given, case.input_size, frames, self._folder)
+        job = Job(setting, weights, path, options.num_frames, options.profile)
+        try:
+            if case.runtime != TORCH:
+                exported = exported_folder(case, precision, weights, folder)
+                job = replace(job, exported=exported)
+        except OSError:
+            raise
+        except Exception as error:
+            failed.append(FailedRun(setting, f"export: {_reason(error)}"))
+        else:
+            jobs.append(job)
+    return jobs, failed

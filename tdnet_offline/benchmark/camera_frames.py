@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +14,8 @@ Frames = npt.NDArray[np.uint8]
 
 STREET_SEED = 1_000_000
 DISTINCT = 8
-"""Number of different frames; played forwards and backwards, so that the view never jumps."""
-_SMALL = (480, 640)
-_LARGE = (1024, 2048)
-_SIDES = (32, 4096)
+"""Number of different frames."""
+_SMALL, _LARGE = (480, 640), (1024, 2048)
 
 
 def default_camera_size(input_size: tuple[int, int]) -> tuple[int, int]:
@@ -27,30 +23,10 @@ def default_camera_size(input_size: tuple[int, int]) -> tuple[int, int]:
     return _SMALL if input_size[0] * input_size[1] <= _SMALL[0] * _SMALL[1] else _LARGE
 
 
-def street_frames(size: tuple[int, int]) -> Frames:
-    """Render consecutive frames of the street.
-
-    Args:
-        size: height and width of the camera.
-
-    Returns:
-        (DISTINCT, H, W, 3) uint8 RGB.
-    """
-    drive = StreetDrive(STREET_SEED, size)
-    return np.stack([drive.frame(index).image for index in range(DISTINCT)])
-
-
-def check_camera_size(size: tuple[int, int]) -> None:
-    """Check the camera size.
-
-    Raises:
-        InputError: a side is out of range.
-    """
-    if not all(_SIDES[0] <= side <= _SIDES[1] for side in size):
-        raise InputError(
-            f"camera size {size[0]} x {size[1]}; allowed are sides of {_SIDES[0]} to {_SIDES[1]} "
-            "pixels"
-        )
+def street_frames(size: tuple[int, int], seed: int = STREET_SEED, count: int = DISTINCT) -> Frames:
+    """Render consecutive frames (count, H, W, 3) uint8 RGB of a street, of a size (H, W)."""
+    drive = StreetDrive(seed, size)
+    return np.stack([drive.frame(index).image for index in range(count)])
 
 
 def read_frames(source: str, topic: str | None, size: tuple[int, int] | None) -> Frames:
@@ -84,12 +60,3 @@ def read_frames(source: str, topic: str | None, size: tuple[int, int] | None) ->
     if not frames:
         raise InputError(f"{source}: no frame can be read")
     return np.stack(frames)
-
-
-def to_and_fro(frames: Frames) -> Iterator[npt.NDArray[np.uint8]]:
-    """Yield frames endlessly: forwards, backwards, and again."""
-    there = list(range(len(frames)))
-    order = there + there[-2:0:-1]
-    while True:
-        for index in order:
-            yield frames[index]

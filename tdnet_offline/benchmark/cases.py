@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tdnet._util.device import resolve_device, resolve_precision
 from tdnet.backends import RUNTIMES
 from tdnet.backends.onnx.export_folder import exported_backend
 from tdnet.errors import DeviceError, InputError, UnknownNameError
 from tdnet.variants import get_variant
-from tdnet_offline.benchmark.benchmark_result import FailedRun
 from tdnet_offline.export.onnx_export import check_packages
 from tdnet_offline.operations import count_operations
 
@@ -38,16 +37,6 @@ class BenchmarkCase:
     device: str
     precisions: tuple[str, ...]
     runtime: str = TORCH
-
-    def without_failed(self, failed: Sequence[FailedRun]) -> BenchmarkCase:
-        """Return the case without the precisions that failed."""
-        here = (self.variant, self.input_size, self.device, self.runtime)
-        lost = {
-            one.precision
-            for one in (run.setting for run in failed)
-            if (one.variant, one.input_size, one.device, one.runtime) == here
-        }
-        return replace(self, precisions=tuple(p for p in self.precisions if p not in lost))
 
 
 def plan(

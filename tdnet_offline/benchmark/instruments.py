@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.benchmark import Timer
 
 from tdnet_offline.benchmark.benchmark_result import OperatorCost, OperatorCounts
 from tdnet_offline.writers.atomic_files import replacing
@@ -25,7 +26,6 @@ _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 _READS_A_VALUE = torch.ops.aten._local_scalar_dense.default
 _MATRIX_SIDES = {"cpu": (256, 512, 1024, 2048), "cuda": (2048, 4096, 8192)}
 _MATRIX_SECONDS = 0.3
-_MATRIX_REPEATS = 3
 
 
 class OperatorCounter(TorchDispatchMode):
@@ -83,25 +83,19 @@ def count(action: Callable[[], object]) -> OperatorCounts:
 
 def largest(counts: Sequence[OperatorCounts]) -> OperatorCounts:
     """Return the largest value of each count; at least one is required."""
-    return OperatorCounts(
-        max(each.operators for each in counts),
-        max(each.bytes_allocated for each in counts),
-        max(each.transfers for each in counts),
-        max(each.synchronisations for each in counts),
-    )
+    return OperatorCounts(*np.max([astuple(each) for each in counts], axis=0).tolist())
 
 
 def profile_frames(
-    frame: Callable[[], object], frames: int, device: torch.device, directory: Path, name: str
+    frame: Callable[[], object], frames: int, device: torch.device, path: Path
 ) -> tuple[OperatorCost, ...]:
-    """Profile some frames; write ``NAME.trace.json`` for chrome://tracing, and ``NAME.txt``.
+    """Profile some frames; write ``PATH.trace.json`` for chrome://tracing, and ``PATH.txt``.
 
     Args:
         frame: segments the next frame.
         frames: number of frames.
         device: device of the network.
-        directory: folder of the files.
-        name: prefix of the file names.
+        path: of the files, without their suffixes.
 
     Returns:
         The slowest operators (on CUDA: kernels and copies), slowest first.
@@ -114,29 +108,25 @@ def profile_frames(
     with profile(activities=activities) as profiler:
         for _ in range(frames):
             frame()
-    with replacing(directory / f"{name}.trace.json") as temporary:
+    with replacing(path.with_name(f"{path.name}.trace.json")) as temporary:
         profiler.export_chrome_trace(str(temporary))
     averages = profiler.key_averages()
-    order = "self_cuda_time_total" if cuda else "self_cpu_time_total"
-    with replacing(directory / f"{name}.txt") as temporary:
-        temporary.write_text(
-            averages.table(sort_by=order, row_limit=_PROFILE_ROWS, max_name_column_width=70),
-            encoding="utf-8",
-        )
-
-    def microseconds(event: torch.autograd.profiler_util.FunctionEventAvg) -> float:
-        return float(event.self_device_time_total if cuda else event.self_cpu_time_total)
+    time_of = "self_device_time_total" if cuda else "self_cpu_time_total"
+    table = averages.table(sort_by=time_of, row_limit=_PROFILE_ROWS, max_name_column_width=70)
+    with replacing(path.with_name(f"{path.name}.txt")) as temporary:
+        temporary.write_text(table, encoding="utf-8")
 
     # Kernels of a replayed graph belong to no operator, so on CUDA the kernels are counted.
     counted = [event for event in averages if not cuda or event.device_type.name == "CUDA"]
-    whole = sum(map(microseconds, counted)) or 1.0
-    slowest = sorted(counted, key=microseconds, reverse=True)[:SLOWEST_OPERATORS]
+    microseconds = {event: float(getattr(event, time_of)) for event in counted}
+    whole = sum(microseconds.values()) or 1.0
+    slowest = sorted(counted, key=microseconds.__getitem__, reverse=True)[:SLOWEST_OPERATORS]
     return tuple(
         OperatorCost(
-            event.key,
-            event.count / frames,
-            microseconds(event) / frames / 1e3,
-            microseconds(event) / whole,
+            name=event.key,
+            calls=event.count / frames,
+            milliseconds=microseconds[event] / frames / 1e3,
+            share=microseconds[event] / whole,
         )
         for event in slowest
     )
@@ -152,45 +142,26 @@ def peak_multiply_adds(device: torch.device, precision: str) -> float:
         device: device to measure.
         precision: number format, such as ``"bfloat16"``.
     """
-    dtype = getattr(torch, precision)
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_tf32
+    matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
     best = 0.0
-    with _tf32_as_in_convolutions():
+    try:
         for side in _MATRIX_SIDES[device.type]:
-            a = torch.randn(side, side, device=device).to(dtype)
-            out = torch.empty_like(a)
-            seconds = _product_seconds(a, out, 1)  # the first use of a shape loads kernels
+            a = torch.randn(side, side, device=device).to(getattr(torch, precision))
+            timer = Timer(
+                "torch.mm(a, a, out=out)",
+                globals={"a": a, "out": torch.empty_like(a), "torch": torch},
+                num_threads=torch.get_num_threads(),
+            )
+            seconds = min(timer.blocked_autorange(min_run_time=_MATRIX_SECONDS).times)
+            best = max(best, side**3 / seconds)
             # A slow format shows in a small product; larger ones would take minutes.
             if seconds > _MATRIX_SECONDS:
-                best = max(best, side**3 / seconds)
                 break
-            times = max(1, min(100, int(_MATRIX_SECONDS / _MATRIX_REPEATS / max(seconds, 1e-6))))
-            fastest = min(_product_seconds(a, out, times) for _ in range(_MATRIX_REPEATS))
-            best = max(best, side**3 * times / fastest)
-    return best
-
-
-def _product_seconds(a: Tensor, out: Tensor, times: int) -> float:
-    _synchronize(a.device)
-    begin = time.perf_counter()
-    for _ in range(times):
-        torch.mm(a, a, out=out)
-    _synchronize(a.device)
-    return time.perf_counter() - begin
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-@contextmanager
-def _tf32_as_in_convolutions() -> Iterator[None]:
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
-    try:
-        yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        matmul.allow_tf32 = before
+    return best
 
 
 def _tensors(values: object) -> list[Tensor]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -16,24 +14,22 @@ from tdnet.frames.preprocess import Preprocessor
 from tdnet.network import SegmentationNetwork, TDNet, create_model
 from tdnet.settings import DEFAULT_CLASS_MAP, SegmenterSettings
 from tdnet.variants import Variant, get_variant
-from tdnet_offline.benchmark.camera_frames import default_camera_size
+from tdnet_offline.benchmark.benchmark_result import PACKAGED, RANDOM
+from tdnet_offline.benchmark.camera_frames import Frames, default_camera_size, street_frames
 from tdnet_offline.benchmark.cases import INT8, BenchmarkCase
-from tdnet_offline.export.int8 import Image
 from tdnet_offline.export.onnx_export import INT8_TENSORRT, export_network
-from tdnet_offline.street.drive import StreetDrive
 
-PACKAGED, RANDOM = "packaged", "random"
 _SEED = 0
 _SIZE = (129, 257)
-# A street that no accuracy is measured on.
-_CALIBRATION_SEED, _CALIBRATION_FRAMES = 7, 16
+_CALIBRATION = 7, 16
+"""Seed and frames of a street that no accuracy is measured on."""
 
 
 def find_weights(
     variant: str,
     given: Path | None,
     size: tuple[int, int],
-    frames: npt.NDArray[np.uint8],
+    frames: Frames,
     to: Path,
 ) -> tuple[Path, str]:
     """Return a weights file, and its name in the results.
@@ -60,9 +56,7 @@ def find_weights(
     return path, RANDOM
 
 
-def random_network(
-    variant: Variant, size: tuple[int, int], frames: npt.NDArray[np.uint8]
-) -> SegmentationNetwork:
+def random_network(variant: Variant, size: tuple[int, int], frames: Frames) -> SegmentationNetwork:
     """Create a network of random weights whose norms fit frames.
 
     Otherwise, deep networks with random weights leave the range of float16; trained ones do not.
@@ -82,12 +76,8 @@ def random_network(
     model = create_model(variant, input_size=size)
     own, fitted = model.state_dict(), small.state_dict()
     # Layer norms differ in size, and have no effect in both.
-    model.load_state_dict(
-        {
-            name: fitted[name] if fitted[name].shape == own[name].shape else own[name]
-            for name in own
-        }
-    )
+    fitting = {name: value for name, value in fitted.items() if value.shape == own[name].shape}
+    model.load_state_dict(own | fitting)
     return model
 
 
@@ -110,13 +100,14 @@ def exported_folder(case: BenchmarkCase, precision: str, weights: Path, to: Path
     folder = to / f"{case.variant}-{height}x{width}-{wanted}"
     if not folder.exists():
         settings = SegmenterSettings(case.variant, str(weights), input_size=case.input_size)
-        frames = _calibration(case) if precision == INT8 else None
+        camera = default_camera_size(case.input_size)
+        frames = street_frames(camera, *_CALIBRATION) if precision == INT8 else None
         export_network(settings, folder, wanted, frames)
     return folder
 
 
 @torch.no_grad()
-def _fit_norms(model: SegmentationNetwork, frames: npt.NDArray[np.uint8]) -> None:
+def _fit_norms(model: SegmentationNetwork, frames: Frames) -> None:
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()
@@ -131,14 +122,9 @@ def _fit_norms(model: SegmentationNetwork, frames: npt.NDArray[np.uint8]) -> Non
     model.eval()
 
 
-def _clips(frames: npt.NDArray[np.uint8], length: int, size: tuple[int, int]) -> Tensor:
+def _clips(frames: Frames, length: int, size: tuple[int, int]) -> Tensor:
     """Return two clips (2, length, 3, H, W): one value is not enough to fit a norm."""
     preprocess = Preprocessor(size, torch.device("cpu"), torch.float32)
     chosen = [frames[index % len(frames)] for index in range(length + 1)]
     images = torch.cat([preprocess(torch.from_numpy(image)) for image in chosen])
     return torch.stack([images[:-1], images[1:]])
-
-
-def _calibration(case: BenchmarkCase) -> list[Image]:
-    drive = StreetDrive(_CALIBRATION_SEED, default_camera_size(case.input_size))
-    return [drive.frame(index).image for index in range(_CALIBRATION_FRAMES)]

@@ -1,13 +1,21 @@
-"""Tables of an evaluation: a measure in each column, with a value of every run in each cell."""
+"""The tables of all pages, which a terminal can print too, and how their numbers are formatted."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+from rich import box
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from tdnet.errors import one_line
 
 NOTHING = "\N{EN DASH}"
 """Text of a missing value."""
+_MAX_NAME = 60
+"""Characters of a name on a terminal."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +38,20 @@ def percent(share: float) -> str:
     return f"{share:.1%}"
 
 
-def milliseconds(value: float) -> str:
-    """Format a time with about three digits."""
-    return f"{digits(value)} ms"
+def points(difference: float) -> str:
+    """Format a difference of two shares in points, which are 0.01 each."""
+    return f"{100 * difference:.1f} points"
 
 
 def digits(value: float) -> str:
     """Format a number with about three digits."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+    decimals = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:,.{decimals}f}"
+
+
+def milliseconds(value: float) -> str:
+    """Format a time with about three digits."""
+    return f"{digits(value)} ms"
 
 
 def whole(value: float) -> str:
@@ -50,13 +64,16 @@ def number_of(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-SCORE = Measure(percent, lambda points: f"{100 * points:.1f} points", better=1)
+def size_text(size: tuple[int, int]) -> str:
+    """Format a height and a width."""
+    return "{} x {}".format(*size)
+
+
+SCORE = Measure(percent, points, better=1)
 GAIN = Measure(
-    lambda points: f"{100 * points:+.1f} points".replace("-", "\N{MINUS SIGN}"),
-    lambda points: f"{100 * points:.1f} points",
-    better=1,
+    lambda gain: f"{100 * gain:+.1f} points".replace("-", "\N{MINUS SIGN}"), points, better=1
 )
-SHARE = Measure(percent, lambda points: f"{100 * points:.1f} points", better=0)
+SHARE = Measure(percent, points, better=0)
 TIME = Measure(milliseconds, milliseconds, better=-1)
 BARE_TIME = Measure(digits, digits, better=-1)
 NUMBER = Measure(whole, whole, better=0)
@@ -74,9 +91,9 @@ class Cell:
     """
 
     text: str
-    share: float | None
-    best: bool
-    change: str
+    share: float | None = None
+    best: bool = False
+    change: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +102,7 @@ class Row:
 
     Attributes:
         name: heading of the row.
-        groups: a group for each measure, with a cell for each run.
+        groups: cells of each column.
         color: CSS colour of the swatch before the name; empty: no swatch.
         note: explanation of the name.
     """
@@ -98,10 +115,34 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows, and the titles of the measures."""
+    """A table.
+
+    Attributes:
+        titles: headings of the columns.
+        rows: its rows.
+        head: heading of the column of names.
+    """
 
     titles: tuple[str, ...]
     rows: tuple[Row, ...]
+    head: str = ""
+
+    def rich(self) -> RichTable:
+        """Return the table for a terminal, which does not act upon the names in it."""
+        table = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        table.add_column(Text(one_line(self.head, _MAX_NAME)))
+        for title in self.titles:
+            table.add_column(Text(one_line(title, _MAX_NAME)), justify="right")
+        for row in self.rows:
+            name = " ".join(part for part in (row.name, row.note) if part)
+            cells = ("\n".join(cell.text for cell in group) for group in row.groups)
+            table.add_row(Text(one_line(name, _MAX_NAME)), *map(Text, cells))
+        return table
+
+
+def text_row(name: str, texts: Iterable[str], note: str = "") -> Row:
+    """Return a row with one text in each column."""
+    return Row(name, tuple((Cell(text),) for text in texts), note=note)
 
 
 def make_cells(
@@ -114,29 +155,24 @@ def make_cells(
         measure: the measure.
         drawn: whether to draw a bar; values are shares from 0 to 1.
     """
-    known = [value for value in values if value is not None and not math.isnan(value)]
+    numbers = [math.nan if value is None else value for value in values]
+    known = [value for value in numbers if not math.isnan(value)]
     differ = len({measure.written(value) for value in known}) > 1
     best = max((measure.better * value for value in known), default=0.0)
-    cells = []
-    for index, value in enumerate(values):
-        if value is None or math.isnan(value):
-            cells.append(Cell(NOTHING, None, False, ""))
-            continue
-        first = values[0]
-        change = "" if index == 0 or first is None else _change(value, first, measure)
-        cells.append(
-            Cell(
-                text=measure.written(value),
-                share=value if drawn else None,
-                best=bool(measure.better) and differ and measure.better * value == best,
-                change=change,
-            )
+    return tuple(
+        Cell(NOTHING)
+        if math.isnan(value)
+        else Cell(
+            text=measure.written(value),
+            share=value if drawn else None,
+            best=bool(measure.better) and differ and measure.better * value == best,
+            change=_change(value - numbers[0], measure),
         )
-    return tuple(cells)
+        for value in numbers
+    )
 
 
-def _change(value: float, first: float, measure: Measure) -> str:
-    difference = value - first
+def _change(difference: float, measure: Measure) -> str:
     if math.isnan(difference) or measure.changed(abs(difference)) == measure.changed(0.0):
         return ""
     sign = "+" if difference > 0 else "\N{MINUS SIGN}"

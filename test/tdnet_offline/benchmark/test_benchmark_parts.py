@@ -18,17 +18,16 @@ from support.media import drive, folder_of, write_image
 from tdnet import SegmenterSettings, get_variant
 from tdnet.errors import DeviceError, InputError, MissingPackageError, UnknownNameError
 from tdnet.variants import Backbone
-from tdnet_offline.benchmark.accuracy import first_frames, measure_accuracy, videos_of
-from tdnet_offline.benchmark.benchmark_result import BenchmarkSetting, FailedRun
+from tdnet_offline.benchmark.accuracy import measure_accuracy
+from tdnet_offline.benchmark.benchmark_result import BenchmarkSetting
 from tdnet_offline.benchmark.benchmark_run import run_jobs
 from tdnet_offline.benchmark.camera_frames import (
     default_camera_size,
     read_frames,
     street_frames,
-    to_and_fro,
 )
-from tdnet_offline.benchmark.cases import BenchmarkCase, plan
-from tdnet_offline.benchmark.measurement import Job
+from tdnet_offline.benchmark.cases import plan
+from tdnet_offline.benchmark.measurement import Job, to_and_fro
 from tdnet_offline.benchmark.weights import find_weights, random_network
 from tdnet_offline.datasets import open_dataset
 from tdnet_offline.evaluation.metrics import mean_iou, total_confusion
@@ -84,19 +83,6 @@ def test_a_runtime_that_cannot_run_here_is_refused(monkeypatch: pytest.MonkeyPat
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(MissingPackageError, match=f"package {package}:"):
             plan(["psp18-nano"], [], ["cpu"], [], ["torch", "onnxruntime"])
-
-
-def test_what_failed_in_one_runtime_is_left_to_the_others() -> None:
-    def failed(precision: str, runtime: str, device: str = "cpu") -> FailedRun:
-        setting = BenchmarkSetting("psp18-nano", "mine", SIZE, SIZE, device, precision, runtime)
-        return FailedRun(setting, "for want of memory")
-
-    case = BenchmarkCase("psp18-nano", SIZE, "cpu", ("float32", "int8"), "onnxruntime")
-    others = [failed("float32", "torch"), failed("int8", "onnxruntime", "cuda")]
-    assert case.without_failed(others) == case
-    assert case.without_failed([*others, failed("int8", "onnxruntime")]) == replace(
-        case, precisions=("float32",)
-    )
 
 
 def test_the_street_moves_on_and_cameras_fit_the_network() -> None:
@@ -183,17 +169,18 @@ def test_a_run_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
     assert failed[0].setting == setting
 
 
-def test_accuracy_scores_as_the_evaluation_does(weights: Path) -> None:
+def test_accuracy_scores_as_the_evaluation_does(weights: Path, tmp_path: Path) -> None:
     dataset = open_dataset("street:1000009@72x128,frames=5")
-    settings = SegmenterSettings("td4-psp18-nano", str(weights), device="cpu", precision="float32")
-    words = {"source": "street", "dataset": dataset}
-    exact, _ = measure_accuracy(
-        settings, ["bfloat16"], videos_of(dataset), weights="small", **words
+    setting = BenchmarkSetting("td4-psp18-nano", "small", SIZE, (72, 128), "cpu", "bfloat16")
+    job = Job(setting, weights, tmp_path)
+    exact, quick = measure_accuracy([job], source="street", dataset=dataset)
+    settings = SegmenterSettings(
+        "td4-psp18-nano", str(weights), device="cpu", precision="float32", input_size=SIZE
     )
     expected = evaluate(dataset, settings.build())
+    assert (exact.setting.precision, quick.setting) == ("float32", setting)
     assert exact.mean_iou == pytest.approx(mean_iou(total_confusion(expected)))
     assert exact.frames == 5
-    (random,) = measure_accuracy(
-        settings, ["float32"], [first_frames(dataset)], weights="random", **words
-    )
+    unscored = replace(job, setting=replace(setting, weights="random", precision="float32"))
+    (random,) = measure_accuracy([unscored], source="street", dataset=dataset)
     assert (random.mean_iou, random.label_agreement) == (None, 1.0)

@@ -19,6 +19,7 @@ from tdnet_offline.evaluation.result import Evaluation
 from tdnet_offline.evaluation.runner import Mode, evaluate
 from tdnet_offline.report import write_report
 from tdnet_offline.report.curves import MAX_POINTS
+from tdnet_offline.report.table import digits
 
 STREET = "street:1000123-1000124@90x160,frames=9"
 HOSTILE = "</script><script>alert('x')</script><b>&amp;"
@@ -65,10 +66,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
-def three_digits(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
-
-
 def decoded(values: dict[str, str] | list[float]) -> np.ndarray:
     """Numbers of a figure as plotly writes them."""
     if isinstance(values, list):
@@ -86,8 +83,8 @@ def test_head_has_the_metrics(page: HtmlPage, street: Evaluation) -> None:
     assert tile(page, "boundary F-score") == percent(metrics.mean_boundary_f(street.boundary))
     kept = np.trace(street.consistency) / street.consistency.sum()
     assert tile(page, "temporal consistency") == percent(kept)
-    assert tile(page, "median latency") == f"{three_digits(np.median(times))} ms"
-    assert tile(page, "p95 latency") == f"{three_digits(np.percentile(times, 95))} ms"
+    assert tile(page, "median latency") == f"{digits(np.median(times))} ms"
+    assert tile(page, "p95 latency") == f"{digits(np.percentile(times, 95))} ms"
     assert tile(page, "frames segmented") == "18"
     assert f"ground truth: {percent(metrics.agreement(street.truth_consistency))}" in page.text
 
@@ -132,7 +129,7 @@ def test_latency_table_has_the_percentiles(page: HtmlPage, street: Evaluation) -
     rows = {row[0]: row[1:] for row in page.tables["Latency"][1:]}
     for stage in ("network", "total"):
         times = [record.stages_ms[stage] for record in street.frames]
-        assert rows[stage] == [three_digits(v) for v in np.percentile(times, (50, 95, 99))]
+        assert rows[stage] == [digits(v) for v in np.percentile(times, (50, 95, 99))]
     assert list(rows)[-1] == "total"
 
 
