@@ -25,7 +25,7 @@ from tdnet_offline.benchmark.benchmark_result import (
     BenchmarkSetting,
     FailedRun,
 )
-from tdnet_offline.benchmark.camera_frames import default_camera_size, read_frames, street_frames
+from tdnet_offline.benchmark.camera_frames import default_camera_size, read_frames
 from tdnet_offline.benchmark.cases import TORCH, BenchmarkCase, Size
 from tdnet_offline.benchmark.measurement import Job, measure
 from tdnet_offline.benchmark.weights import exported_folder, find_weights
@@ -176,9 +176,7 @@ def _prepare(
         size = size or default_camera_size(case.input_size)
     path = folder / f"frames-{size}.npy"
     if not path.exists():
-        own = options.images
-        frames = street_frames(size) if size and not own else read_frames(own, options.topic, size)
-        np.save(path, frames)
+        np.save(path, read_frames(options.images, options.topic, size))
     frames = np.load(path)
     weights, name = find_weights(case.variant, options.weights, case.input_size, frames, folder)
     jobs, failed = [], []

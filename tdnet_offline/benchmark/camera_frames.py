@@ -29,13 +29,16 @@ def street_frames(size: tuple[int, int], seed: int = STREET_SEED, count: int = D
     return np.stack([drive.frame(index).image for index in range(count)])
 
 
-def read_frames(source: str, topic: str | None, size: tuple[int, int] | None) -> Frames:
+def read_frames(
+    source: str | None, topic: str | None, size: tuple[int, int] | None = None
+) -> Frames:
     """Read the first frames of a folder of images, a video or a bag.
 
     Args:
-        source: its path.
+        source: its path; None: a synthetic street.
         topic: image topic of the bag; None if it has only one.
-        size: height and width of the returned frames; None: not resized.
+        size: height and width of the returned frames; None: not resized, or for the street the
+            larger default.
 
     Returns:
         (F, H, W, 3) uint8 RGB, F being at most `DISTINCT`.
@@ -43,6 +46,8 @@ def read_frames(source: str, topic: str | None, size: tuple[int, int] | None) ->
     Raises:
         InputError: no frame can be read, or the frames differ in size.
     """
+    if source is None:
+        return street_frames(size or _LARGE)
     frames: list[npt.NDArray[np.uint8]] = []
     for item in open_source(source, topic):
         if isinstance(item, RefusedFrame):
