@@ -58,6 +58,15 @@ def test_merged_classes_take_what_is_left_out_from_the_first() -> None:
     assert len(class_map.classes) == 17
 
 
+def test_merged_classes_of_the_network_stay_merged() -> None:
+    text = "name: own\nnetwork: camvid-from-cityscapes\nrest: {}\nclasses:\n  - {{name: {}}}\n"
+    class_map = read(text.format("keep", "vehicle, from: [car, road]"))
+    assert class_map.class_by_name("vehicle").sources == (13, 14, 15, 16, 0)
+    assert "car" not in [entry.name for entry in class_map.classes]
+    (tree,) = read(text.format("unlabelled", "tree")).classes
+    assert tree.sources == (8, 9)
+
+
 def test_rest_can_become_unlabelled() -> None:
     text = on_cityscapes("{name: ground, id: 1, color: [9, 9, 9], from: [road, terrain]}")
     class_map = read(text.replace("keep", "unlabelled"))
