@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -49,21 +48,6 @@ class BlendTables:
         return BlendTables(_STEPS - weight, tint.astype(np.uint8), untouched)
 
 
-class Blender(Protocol):
-    """Blends colours over an image; all implementations return the same bytes."""
-
-    def blend(self, image: Tensor, labels: Tensor) -> Array:
-        """Blend one image.
-
-        Args:
-            image: (H, W, 3) uint8 RGB, contiguous, on the blender's device.
-            labels: (H, W) uint8 class ids on the same device.
-
-        Returns:
-            (H, W, 3) uint8 RGB, a new array.
-        """
-
-
 class CpuBlender:
     """Blends on the CPU by table look-ups of OpenCV.
 
@@ -76,7 +60,15 @@ class CpuBlender:
         self._untouched = tables.untouched
 
     def blend(self, image: Tensor, labels: Tensor) -> Array:
-        """Blend one image; see `Blender.blend`."""
+        """Blend one image.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, contiguous.
+            labels: (H, W) uint8 class ids on the same device.
+
+        Returns:
+            (H, W, 3) uint8 RGB, a new array.
+        """
         pixels, ids = image.numpy(), labels.contiguous().numpy()
         blended = cv2.add(cv2.applyColorMap(ids, self._tint), cv2.LUT(pixels, self._kept))
         restored = cv2.copyTo(pixels, cv2.LUT(ids, self._untouched), blended)
@@ -92,7 +84,7 @@ class DeviceBlender:
         self._untouched = torch.from_numpy(tables.untouched[:, None].repeat(3, 1)).to(device)
 
     def blend(self, image: Tensor, labels: Tensor) -> Array:
-        """Blend one image; see `Blender.blend`."""
+        """Blend one image; see `CpuBlender.blend`, whose bytes it returns."""
         index = labels.flatten().to(torch.int32)
         kept = image.to(torch.int16).mul_(self._keep).floor_divide_(_STEPS).to(torch.uint8)
         restored = self._untouched.index_select(0, index).view(image.shape)
@@ -100,8 +92,3 @@ class DeviceBlender:
         tint = self._tint.index_select(0, index).view(image.shape)
         array: Array = kept.add_(restored).add_(tint).cpu().numpy()
         return array
-
-
-def create_blender(tables: BlendTables, device: torch.device) -> Blender:
-    """Create the blender for images on a device."""
-    return CpuBlender(tables) if device.type == "cpu" else DeviceBlender(tables, device)

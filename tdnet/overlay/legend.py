@@ -63,57 +63,29 @@ def legend_image(class_map: ClassMap, class_ids: Iterable[int], text_height: int
         UnknownNameError: the map has no such id.
     """
     entries = _entries(class_map, class_ids)
-    grid = _Grid(text_height, len(entries), 1, _text_width(entries, text_height))
-    picture = np.empty((*grid.size, 3), np.uint8)
-    picture[...] = _PANEL_COLOR
-    _draw_panel(grid, entries).draw_on(picture, margin=0)
+    layout = _Layout(text_height, len(entries), 1, _text_width(entries, text_height))
+    picture = np.full((layout.height, layout.width, 3), _PANEL_COLOR, np.uint8)
+    _draw_panel(layout, entries).draw_on(picture, margin=0)
     return picture
 
 
-@dataclass(frozen=True)
-class _Grid:
-    """Positions of the entries of a legend; lengths in pixels."""
+class _Layout:
+    """Positions of the entries, which fill columns one after another; lengths in pixels."""
 
-    text_height: int
-    count: int
-    columns: int
-    text_width: int
-
-    @property
-    def line(self) -> int:
-        return round(1.8 * self.text_height)
-
-    @property
-    def padding(self) -> int:
-        return self.text_height
-
-    @property
-    def swatch(self) -> tuple[int, int]:
-        return round(1.6 * self.text_height), round(1.2 * self.text_height)
-
-    @property
-    def text_offset(self) -> int:
-        return self.swatch[0] + round(0.7 * self.text_height)
-
-    @property
-    def column(self) -> int:
-        return self.text_offset + self.text_width + round(1.5 * self.text_height)
-
-    @property
-    def rows(self) -> int:
-        return -(-self.count // self.columns)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the panel."""
-        last = self.text_offset + self.text_width
-        return (
-            2 * self.padding + (self.rows - 1) * self.line + self.swatch[1],
-            2 * self.padding + (self.columns - 1) * self.column + last,
-        )
+    def __init__(self, text_height: int, count: int, columns: int, text_width: int) -> None:
+        self.text_height = self.padding = text_height
+        self.text_width = text_width
+        self.line = round(1.8 * text_height)
+        self.swatch = round(1.6 * text_height), round(1.2 * text_height)
+        self.text_offset = self.swatch[0] + round(0.7 * text_height)
+        self.column = self.text_offset + text_width + round(1.5 * text_height)
+        self.rows = -(-count // columns)
+        self.height = 2 * self.padding + (self.rows - 1) * self.line + self.swatch[1]
+        last = self.text_offset + text_width
+        self.width = 2 * self.padding + (columns - 1) * self.column + last
 
     def corner(self, index: int) -> tuple[int, int]:
-        """Return left and top of the swatch of an entry; columns are filled one after another."""
+        """Return left and top of the swatch of an entry."""
         column, row = divmod(index, self.rows)
         return self.padding + column * self.column, self.padding + row * self.line
 
@@ -149,63 +121,42 @@ def _drawable(name: str) -> str:
 def _panel(height: int, width: int, entries: tuple[Entry, ...]) -> _Panel | None:
     """Return the legend for an image size; None if there is no room or no entry."""
     text = max(_MIN_TEXT, round(min(height, width) * _TEXT_SHARE))
-    single = _Grid(text, 1, 1, 0)
-    spare = int(_MAX_HEIGHT_SHARE * height) - single.size[0]
+    single = _Layout(text, 1, 1, 0)
+    spare = int(_MAX_HEIGHT_SHARE * height) - single.height
     if not entries or spare < 0:
         return None
     columns = -(-len(entries) // (spare // single.line + 1))
-    bare = _Grid(text, len(entries), columns, 0)
-    room = (int(_MAX_WIDTH_SHARE * width) - bare.size[1]) // columns
+    bare = _Layout(text, len(entries), columns, 0)
+    room = (int(_MAX_WIDTH_SHARE * width) - bare.width) // columns
     if room < 4 * text:
         return None
     text_width = min(room, _text_width(entries, text))
-    return _draw_panel(_Grid(text, len(entries), columns, text_width), entries)
+    return _draw_panel(_Layout(text, len(entries), columns, text_width), entries)
 
 
-def _draw_panel(grid: _Grid, entries: tuple[Entry, ...]) -> _Panel:
-    n = _supersampling(grid.text_height)
-    height, width = grid.size
-    paper = [np.full((height * n, width * n), value, np.uint8) for value in _PANEL_COLOR]
-    color = np.asarray(cv2.merge(paper), np.uint8)
-    cover = np.zeros((height * n, width * n), np.uint8)
-    _rounded(cover, (0, 0), (width * n, height * n), grid.padding * n // 2, _PANEL_OPACITY)
-    scale, thickness = _font(grid.text_height)
+def _draw_panel(layout: _Layout, entries: tuple[Entry, ...]) -> _Panel:
+    n = _supersampling(layout.text_height)
+    color = np.full((layout.height * n, layout.width * n, 3), _PANEL_COLOR, np.uint8)
+    cover = np.full((layout.height * n, layout.width * n), _PANEL_OPACITY, np.uint8)
+    scale, thickness = _font(layout.text_height)
+    width, height = (side * n for side in layout.swatch)
     for index, (name, rgb) in enumerate(entries):
-        left, top = (value * n for value in grid.corner(index))
-        swatch_width, swatch_height = (value * n for value in grid.swatch)
-        radius = grid.text_height * n // 4
-        _rounded(cover, (left, top), (swatch_width, swatch_height), radius, 255)
-        _rounded(color, (left, top), (swatch_width, swatch_height), radius, _SWATCH_BORDER)
-        inner = (swatch_width - 2 * n, swatch_height - 2 * n)
-        _rounded(color, (left + n, top + n), inner, radius - n, rgb)
-        baseline = top + (swatch_height + grid.text_height * n) // 2
-        origin = (left + grid.text_offset * n, baseline)
-        shown = _shortened(name, grid.text_width, grid.text_height)
+        left, top = (place * n for place in layout.corner(index))
+        right, bottom = left + width - 1, top + height - 1
+        cv2.rectangle(cover, (left, top), (right, bottom), 255, -1)
+        cv2.rectangle(color, (left, top), (right, bottom), _SWATCH_BORDER, -1)
+        cv2.rectangle(color, (left + n, top + n), (right - n, bottom - n), rgb, -1)
+        origin = left + layout.text_offset * n, top + (height + layout.text_height * n) // 2
+        shown = _shortened(name, layout.text_width, layout.text_height)
         cv2.putText(color, shown, origin, _FONT, scale, _TEXT_COLOR, thickness, cv2.LINE_AA)
         cv2.putText(cover, shown, origin, _FONT, scale, 255, thickness, cv2.LINE_AA)
-    solid = cv2.resize(color, (width, height), interpolation=cv2.INTER_AREA)
-    opacity = cv2.merge([cv2.resize(cover, (width, height), interpolation=cv2.INTER_AREA)] * 3)
+    size = layout.width, layout.height
+    solid = cv2.resize(color, size, interpolation=cv2.INTER_AREA)
+    opacity = cv2.merge([cv2.resize(cover, size, interpolation=cv2.INTER_AREA)] * 3)
     return _Panel(
         np.asarray(cv2.multiply(solid, opacity, scale=1 / 255), np.uint8),
         np.asarray(255 - opacity, np.uint8),
     )
-
-
-def _rounded(
-    canvas: Image,
-    corner: tuple[int, int],
-    size: tuple[int, int],
-    radius: int,
-    color: int | tuple[int, int, int],
-) -> None:
-    """Fill a rectangle with rounded corners."""
-    radius = max(radius, 0)
-    left, top = corner[0] + radius, corner[1] + radius
-    right, bottom = corner[0] + size[0] - 1 - radius, corner[1] + size[1] - 1 - radius
-    cv2.rectangle(canvas, (left, top - radius), (right, bottom + radius), color, -1)
-    cv2.rectangle(canvas, (left - radius, top), (right + radius, bottom), color, -1)
-    for center in ((left, top), (right, top), (left, bottom), (right, bottom)):
-        cv2.circle(canvas, center, radius, color, -1)
 
 
 def _supersampling(text_height: int) -> int:

@@ -12,7 +12,7 @@ from torch import Tensor
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
 from tdnet.overlay import DEFAULT_ALPHA
-from tdnet.overlay.blending import BlendTables, create_blender
+from tdnet.overlay.blending import BlendTables, CpuBlender, DeviceBlender
 from tdnet.overlay.legend import draw_legend
 
 _COUNTED_PIXELS = 1 << 17
@@ -65,7 +65,10 @@ class OverlayRenderer:
 
         self._device = torch.empty(0, device=device).device
         self.tables = BlendTables.create(class_map.color_table, visible, alpha)
-        self._blender = create_blender(self.tables, self._device)
+        on_cpu = self._device.type == "cpu"
+        self._blender: CpuBlender | DeviceBlender = (
+            CpuBlender(self.tables) if on_cpu else DeviceBlender(self.tables, self._device)
+        )
 
     def render(self, image: Tensor, labels: Tensor) -> npt.NDArray[np.uint8]:
         """Draw one frame.

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tdnet.overlay.blending import Blender, BlendTables, CpuBlender, DeviceBlender
+from tdnet.overlay.blending import BlendTables, CpuBlender, DeviceBlender
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 Array = npt.NDArray[np.uint8]
@@ -26,7 +26,7 @@ def random_tables(steps: int, seed: int) -> tuple[BlendTables, Array, npt.NDArra
     return BlendTables.create(colors, visible, steps / 128), colors, visible
 
 
-def blend(blender: Blender, image: Array, labels: Array, device: str) -> Array:
+def blend(blender: CpuBlender | DeviceBlender, image: Array, labels: Array, device: str) -> Array:
     return blender.blend(torch.from_numpy(image).to(device), torch.from_numpy(labels).to(device))
 
 
