@@ -28,12 +28,16 @@ from tdnet_offline.report.table import (
     whole,
 )
 
-_MEASURES: dict[str, Callable[[BenchmarkRun], str]] = {
+_Measures = dict[str, Callable[[BenchmarkRun], str]]
+
+_SPEED: _Measures = {
     "frame to labels, ms": lambda run: _three(run.frame_to_labels_ms),
     "after the labels, ms": lambda run: digits(run.after_ms.p50),
     "frames/s": lambda run: digits(run.frames_per_second),
     "arithmetic floor, ms": lambda run: digits(run.floor_ms),
     "times the floor": lambda run: digits(run.times_floor),
+}
+_COST: _Measures = {
     "cold start, s": lambda run: digits(run.cold_start.total),
     "cold start: libraries, s": lambda run: digits(run.cold_start.libraries),
     "cold start: model, s": lambda run: digits(run.cold_start.model),
@@ -56,13 +60,15 @@ def print_benchmark(benchmark: Benchmark, console: Console) -> None:
     """Print runs, accuracy, profiles and failures."""
     _print(console, f"{benchmark.hardware}; {benchmark.frames}")
     for title, note, runs in run_groups(benchmark):
-        _print(console, f"\n{title} · {note}")
+        console.print()
+        _print(console, f"{title} · {note}")
         console.print(measures_table(runs).rich())
     if benchmark.accuracy:
         console.print("", accuracy_table(benchmark.accuracy).rich(), sep="\n")
     for run in benchmark.runs:
         if run.operators:
-            _print(console, f"\n{setting_text(run.setting)}")
+            console.print()
+            _print(console, setting_text(run.setting))
             console.print(operators_table(run).rich())
     for failure in benchmark.failed:
         _print(console, f"not measured: {setting_text(failure.setting)}: {failure.reason}")
@@ -88,7 +94,7 @@ def summary_table(runs: Sequence[BenchmarkRun]) -> Table:
     rows = (
         text_row(
             f"{run.setting.variant}, {run.setting.numbers}",
-            (digits(run.frame_to_labels_ms.p50), *(_MEASURES[name](run) for name in _SUMMARY[1:])),
+            (digits(run.frame_to_labels_ms.p50), *(_SPEED[name](run) for name in _SUMMARY[1:])),
             note=f"{size_text(run.setting.input_size)} on {run.setting.device}",
         )
         for run in runs
@@ -99,8 +105,11 @@ def summary_table(runs: Sequence[BenchmarkRun]) -> Table:
 def measures_table(runs: Sequence[BenchmarkRun]) -> Table:
     """Return all measures, a column for each run; measures that no run has are left out."""
     stages = dict.fromkeys(stage for run in runs for stage in run.stages_ms)
-    measured = {name: [text(run) for run in runs] for name, text in _MEASURES.items()}
-    measured |= {f"{name}, ms": [_three(run.stages_ms[name]) for run in runs] for name in stages}
+    measured = {
+        **{name: [text(run) for run in runs] for name, text in _SPEED.items()},
+        **{f"{name}, ms": [_three(run.stages_ms[name]) for run in runs] for name in stages},
+        **{name: [text(run) for run in runs] for name, text in _COST.items()},
+    }
     rows = (text_row(name, texts) for name, texts in measured.items() if {*texts} != {NOTHING})
     titles = tuple(run.setting.numbers for run in runs)
     return Table(titles, tuple(rows), "p50 / p95 / p99, or the median")

@@ -22,13 +22,7 @@ _NO_CLASS = "no label"
 
 @dataclass(frozen=True)
 class Confusion:
-    """The confusion matrix of a run.
-
-    Attributes:
-        run: the run.
-        figure: the matrix.
-        most: the confusions of most pixels, a line each.
-    """
+    """The confusion matrix of a run, and a line for each of the confusions of most pixels."""
 
     run: EvaluationRun
     figure: go.Figure
@@ -52,22 +46,17 @@ def make_confusion(run: EvaluationRun) -> Confusion | None:
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:_LISTED]
-    most = []
-    for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True):
-        if wrong[row, column]:
-            share = wrong[row, column] / counts[row].sum()
-            most.append(f"{names[row]} labelled as {titles[column]}: {share:.1%} of its pixels")
+    most = (
+        f"{names[row]} labelled as {titles[column]}: "
+        f"{wrong[row, column] / counts[row].sum():.1%} of its pixels"
+        for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True)
+        if wrong[row, column]
+    )
     return Confusion(run, figure, tuple(most))
 
 
 def _matrix(rows: Sequence[str], columns: Sequence[str], counts: Counts) -> go.Figure:
-    """Draw a confusion matrix; each row shows shares of its pixels.
-
-    Args:
-        rows: names of the ground truth classes.
-        columns: names of the predicted classes.
-        counts: (rows, columns) pixels; no row is zero.
-    """
+    """Draw a confusion matrix (rows, columns) of pixels; a row shows shares of its pixels."""
     shares = counts / counts.sum(1, keepdims=True)
     percent = np.round(100 * shares).astype(int)
     figure = go.Figure(
@@ -76,7 +65,7 @@ def _matrix(rows: Sequence[str], columns: Sequence[str], counts: Counts) -> go.F
             y=shown(rows),
             z=shares.astype(np.float32),
             customdata=counts,
-            text=[[str(value) if value else "" for value in row] for row in percent],
+            text=np.where(percent, percent.astype(str), ""),
             hovertemplate="<b>%{y}</b> labelled as <b>%{x}</b><br>%{z:.2%} of its pixels"
             "<br>%{customdata:,} pixels<extra></extra>",
             zmin=0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -15,18 +16,10 @@ from tdnet_offline.report.table import number_of, percent
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture; `source` is an address that contains the data."""
-
-    name: str
-    source: str
-
-
-@dataclass(frozen=True)
 class GalleryFrame:
-    """One frame: its pictures, score and name."""
+    """One frame: address of each picture by its name, which contains the data; score and name."""
 
-    pictures: tuple[Picture, ...]
+    pictures: Mapping[str, str]
     score: str
     caption: str
 
@@ -40,21 +33,18 @@ class Gallery:
     frames: tuple[GalleryFrame, ...]
 
 
-def make_gallery(run: EvaluationRun) -> Gallery | None:
-    """Embed the worst frames of a run; None if it has none."""
-    worst = run.evaluation.worst
-    if not worst:
-        return None
-    return Gallery(run, _legend(run), tuple(_frame(frame) for frame in worst))
+def make_gallery(run: EvaluationRun) -> Gallery:
+    """Embed the worst frames of a run."""
+    return Gallery(run, _legend(run), tuple(map(_frame, run.evaluation.worst)))
 
 
 def _frame(frame: WorstFrame) -> GalleryFrame:
     record = frame.record
-    pictures = (
-        Picture("image", data_url(frame.image, "image/jpeg")),
-        Picture("ground truth", data_url(frame.truth, "image/png")),
-        Picture("prediction", data_url(frame.prediction, "image/png")),
-    )
+    pictures = {
+        "image": data_url(frame.image, "image/jpeg"),
+        "ground truth": data_url(frame.truth, "image/png"),
+        "prediction": data_url(frame.prediction, "image/png"),
+    }
     score = "" if record.mean_iou is None else f"mean IoU {percent(record.mean_iou)}"
     memory = number_of(record.memory_frames, "memory frame")
     caption = f"{record.video}, frame {record.name}, path {record.path}, {memory}"
@@ -68,7 +58,7 @@ def _legend(run: EvaluationRun) -> tuple[tuple[str, str], ...]:
             picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
             if picture is not None:
                 colors = np.unique(picture.reshape(-1, 3)[:, ::-1], axis=0)
-                shown.update(tuple(color) for color in colors.tolist())
+                shown.update(map(tuple, colors.tolist()))
     setting = run.evaluation.setting
     return tuple(
         (name, css_color(setting.class_colors[class_id]))

@@ -19,9 +19,7 @@ TOTAL = "total"
 _PERCENTILES = ("p50", "p95", "p99")
 # The first frames can be so slow that they would compress the axis.
 _SHOWN_PERCENTILE = 99.5
-_MAX_BINS = 48
-
-Values = npt.NDArray[np.float64]
+_BINS = 40
 
 
 @dataclass(frozen=True)
@@ -36,90 +34,75 @@ class LatencySection:
 
 def make_latency(runs: Sequence[EvaluationRun]) -> LatencySection | None:
     """Summarise the times of the frames; None if none was segmented."""
-    stages = [metrics.stage_percentiles(run.evaluation) for run in runs]
-    names = [n for n in dict.fromkeys(n for found in stages for n in found) if n != TOTAL]
     times = [
-        (run.name, run.color, np.array(totals, np.float64))
+        np.array([r.stages_ms[TOTAL] for r in run.evaluation.frames if TOTAL in r.stages_ms])
         for run in runs
-        if (totals := [r.stages_ms[TOTAL] for r in run.evaluation.frames if TOTAL in r.stages_ms])
     ]
-    if not times:
+    measured = np.concatenate(times)
+    if not len(measured):
         return None
-    end = max(float(np.percentile(values, _SHOWN_PERCENTILE)) for _, _, values in times)
+    end = max(float(np.percentile(values, _SHOWN_PERCENTILE)) for values in times if len(values))
     note = "From image to labels. The bars show medians."
-    beyond = sum(int((values > end).sum()) for _, _, values in times)
+    beyond = int((measured > end).sum())
     if beyond:
-        slowest = max(float(values.max()) for _, _, values in times)
         note += (
             f" Beyond the right edge of the histogram: {number_of(beyond, 'frame')}, up to "
-            f"{milliseconds(slowest)}."
+            f"{milliseconds(float(measured.max()))}."
         )
-    return LatencySection(
-        table=_table(runs, names, stages),
-        stages=stage_figure(
-            [
-                (
-                    "" if len(runs) == 1 else run.name,
-                    {n: found[n].p50 for n in names if n in found},
-                )
-                for run, found in zip(runs, stages, strict=True)
-            ]
-        ),
-        histogram=_histogram(times, end),
-        note=note,
-    )
+    stages = [metrics.stage_percentiles(run.evaluation) for run in runs]
+    bars = [
+        (
+            run.name if len(runs) > 1 else "",
+            {name: percentiles.p50 for name, percentiles in found.items() if name != TOTAL},
+        )
+        for run, found in zip(runs, stages, strict=True)
+    ]
+    histogram = _histogram(runs, times, float(measured.min()), end)
+    return LatencySection(_table(runs, stages), stage_figure(bars), histogram, note)
 
 
 def _table(
-    runs: Sequence[EvaluationRun],
-    names: Sequence[str],
-    stages: Sequence[dict[str, metrics.Percentiles]],
+    runs: Sequence[EvaluationRun], stages: Sequence[dict[str, metrics.Percentiles]]
 ) -> Table:
+    names = [name for name in dict.fromkeys(n for found in stages for n in found) if name != TOTAL]
     rows = [_row(name, [found.get(name) for found in stages], stage_color(name)) for name in names]
     rows.append(_row(TOTAL, [found.get(TOTAL) for found in stages]))
     ages = [metrics.age_percentiles(run.evaluation) for run in runs]
     if any(ages):
         rows.append(_row("age", ages, note="time from when the frame was due to its labels"))
-    return Table(tuple(f"{which}, ms" for which in _PERCENTILES), tuple(rows))
+    return Table(tuple(f"{which}, ms" for which in _PERCENTILES), tuple(rows), "stage")
 
 
 def _row(
     name: str, found: Sequence[metrics.Percentiles | None], color: str = "", note: str = ""
 ) -> Row:
-    groups = [
-        make_cells([None if p is None else getattr(p, which) for p in found], BARE_TIME)
+    groups = (
+        make_cells([getattr(each, which, None) for each in found], BARE_TIME)
         for which in _PERCENTILES
-    ]
+    )
     return Row(name, tuple(groups), color, note)
 
 
-def _histogram(runs: Sequence[tuple[str, str, Values]], slowest_shown: float) -> go.Figure:
-    """Draw the distribution of the times of frames.
-
-    Args:
-        runs: name and colour of a run, and milliseconds of its frames; at least one.
-        slowest_shown: end of the axis in milliseconds.
-    """
-    fastest = min(float(times.min()) for _, _, times in runs)
-    bins = min(_MAX_BINS, 4 + round(2 * min(len(times) for _, _, times in runs) ** 0.5))
-    edges = np.linspace(min(fastest, slowest_shown * 0.99), slowest_shown, bins + 1)
+def _histogram(
+    runs: Sequence[EvaluationRun],
+    times: Sequence[npt.NDArray[np.float64]],
+    fastest: float,
+    slowest_shown: float,
+) -> go.Figure:
+    """Draw the distribution of the milliseconds of the frames of each run."""
+    start = min(fastest, slowest_shown * 0.99)
     figure = go.Figure()
-    for name, color, times in runs:
-        counts, _ = np.histogram(times, edges)
-        shares = counts / len(times)
-        figure.add_trace(
-            go.Bar(
-                x=np.round((edges[1:] + edges[:-1]) / 2, 4),
-                y=np.round(shares, 5),
-                customdata=np.round(np.stack([edges[:-1], edges[1:]], 1), 3),
-                width=float(edges[1] - edges[0]),
-                name=escape(name),
-                marker={"color": color, "opacity": 1.0 if len(runs) == 1 else 0.55},
-                hovertemplate="%{customdata[0]:.1f} to %{customdata[1]:.1f} ms<br>"
-                f"<b>%{{y:.1%}}</b> of the frames<extra>{escape(name)}</extra>",
-            )
+    for run, values in zip(runs, times, strict=True):
+        figure.add_histogram(
+            x=values[values <= slowest_shown].astype(np.float32),
+            xbins={"start": start, "end": slowest_shown, "size": (slowest_shown - start) / _BINS},
+            histnorm="probability",
+            name=escape(run.name),
+            marker={"color": run.color, "opacity": 1.0 if len(runs) == 1 else 0.55},
+            hovertemplate=f"%{{x}} ms<br><b>%{{y:.1%}}</b> of the frames"
+            f"<extra>{escape(run.name)}</extra>",
         )
-    figure.update_xaxes(title=axis_title("milliseconds"), range=[edges[0], edges[-1]])
+    figure.update_xaxes(title=axis_title("milliseconds"))
     figure.update_yaxes(title=axis_title("frames"), tickformat=".0%", rangemode="tozero")
     figure.update_layout(barmode="overlay", bargap=0)
     return laid_out(figure, height=280)

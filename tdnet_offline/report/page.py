@@ -17,12 +17,16 @@ from tdnet_offline.writers.atomic_files import replacing
 _HERE = Path(__file__).parent
 
 
-def render(template: Path, **values: object) -> str:
-    """Render a page with its style, plotly, and the script that draws the figures.
+def write_page(path: Path, template: Path, **values: object) -> None:
+    """Write a page with its style, plotly, and the script that draws the figures.
 
     Args:
+        path: the HTML file.
         template: jinja2 template that extends ``base.html``; it may import ``macros.html``.
         values: values of the template, `title` and `subtitle` among them.
+
+    Raises:
+        OSError: it cannot be written; an existing file stays as it was.
     """
     plotly, script = get_plotlyjs(), _text("page.js")
     environment = jinja2.Environment(
@@ -31,7 +35,7 @@ def render(template: Path, **values: object) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.globals["embedded"] = _embedded
-    return environment.get_template(template.name).render(
+    page = environment.get_template(template.name).render(
         policy=_policy(plotly, script),
         style=Markup(_text("page.css")),
         plotly=Markup(plotly),
@@ -39,15 +43,6 @@ def render(template: Path, **values: object) -> str:
         version=__version__,
         **values,
     )
-
-
-def write_page(path: Path, template: Path, **values: object) -> None:
-    """Render a page into a file; see `render`.
-
-    Raises:
-        OSError: it cannot be written; an existing file stays as it was.
-    """
-    page = render(template, **values)
     with replacing(path) as temporary:
         # File names from a source may contain surrogates, which UTF-8 cannot encode.
         temporary.write_text(page, encoding="utf-8", errors="replace")

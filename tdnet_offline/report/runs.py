@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tdnet_offline.evaluation.result import Evaluation, Setting
+from tdnet_offline.evaluation.result import PACKAGED, Evaluation, Setting
 from tdnet_offline.report.figures import run_color
+from tdnet_offline.report.table import size_text
 
 _HASH_CHARS = 8
 
@@ -28,11 +29,7 @@ class EvaluationRun:
 
 
 def name_runs(evaluations: Sequence[Evaluation]) -> list[EvaluationRun]:
-    """Name evaluations by the settings that differ, and assign colours.
-
-    Args:
-        evaluations: one or more, in the order of the report.
-    """
+    """Name one or more evaluations by the settings that differ, and assign colours."""
     described = [_describe(evaluation.setting) for evaluation in evaluations]
     differing = [i for i, values in enumerate(zip(*described, strict=True)) if len({*values}) > 1]
     names = [" · ".join(parts[i] for i in differing or (0,)) for parts in described]
@@ -45,21 +42,16 @@ def name_runs(evaluations: Sequence[Evaluation]) -> list[EvaluationRun]:
     return runs
 
 
-_MEMORY = {"full": "full memory", "none": "no memory", "foreign": "foreign memory"}
-
-
 def _describe(setting: Setting) -> tuple[str, ...]:
-    height, width = setting.input_size
-    packaged = setting.weights == "packaged"
-    weights = "packaged weights" if packaged else setting.weights
+    weights = "packaged weights" if setting.weights == PACKAGED else setting.weights
     return (
         setting.variant,
         f"{weights} {setting.weights_sha256[:_HASH_CHARS]}".rstrip(),
         f"{setting.source} {setting.split}".rstrip(),
         setting.mode,
-        _MEMORY.get(setting.memory, setting.memory),
+        f"{setting.memory.replace('none', 'no')} memory",
         "no damage" if setting.damage == "none" else setting.seeded_damage,
-        f"{height} x {width}",
+        size_text(setting.input_size),
         setting.numbers,
         setting.device,
         setting.hardware,

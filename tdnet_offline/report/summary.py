@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from tdnet_offline.evaluation import metrics
-from tdnet_offline.evaluation.result import Counts, Evaluation, Setting
+from tdnet_offline.evaluation.result import Counts, Evaluation, WithheldMemory
 from tdnet_offline.report.runs import EvaluationRun
 from tdnet_offline.report.table import (
     GAIN,
@@ -22,113 +23,52 @@ from tdnet_offline.report.table import (
     make_cells,
     number_of,
     percent,
+    size_text,
 )
-
-Value = Callable[[Evaluation], float | None]
 
 _SHOWN_HASH = 16
 
 
 def summary_table(runs: Sequence[EvaluationRun]) -> Table:
-    """Return the main numbers of each run; numbers that no run has are left out."""
+    """Return the main numbers, a column for each run; numbers that no run has are left out."""
     rows = []
-    for name, value, measure, note in _quantities(runs):
-        values = [value(run.evaluation) for run in runs]
+    for quantity in _QUANTITIES:
+        values = [quantity.value(run.evaluation) for run in runs]
         if any(found is not None and not math.isnan(found) for found in values):
-            rows.append(Row(name, (make_cells(values, measure),), note=note))
-    return Table(("",), tuple(rows))
+            notes = {quantity.note(run.evaluation) for run in runs}
+            note = notes.pop() if len(notes) == 1 else ""
+            cells = make_cells(values, quantity.measure)
+            rows.append(Row(quantity.name, tuple((cell,) for cell in cells), note=note))
+    return Table(tuple(run.name for run in runs), tuple(rows))
 
 
 def withheld_lines(runs: Sequence[EvaluationRun]) -> list[tuple[EvaluationRun, str]]:
     """Return a line about the memory's worth for each run that measured it."""
-    lines = []
-    for run in runs:
-        found = run.evaluation.withheld_memory
-        if found is not None:
-            frames = number_of(found.frames, "labelled frame")
-            worth = GAIN.written(metrics.memory_gain(found))
-            changed = percent(metrics.changed_share(found))
-            lines.append(
-                (
-                    run,
-                    f"{frames} with a full memory, segmented with it and without: the memory is "
-                    f"worth {worth} ({_withheld(run.evaluation)}), and changes {changed} of the "
-                    "labels.",
-                )
-            )
-    return lines
+    return [
+        (
+            run,
+            f"{number_of(found.frames, 'labelled frame')} with a full memory, segmented with it "
+            f"and without: the memory is worth {GAIN.written(metrics.memory_gain(found))} "
+            f"({_withheld(run.evaluation)}), and changes {percent(metrics.changed_share(found))} "
+            "of the labels.",
+        )
+        for run in runs
+        if (found := run.evaluation.withheld_memory) is not None
+    ]
 
 
 def setting_rows(runs: Sequence[EvaluationRun]) -> list[tuple[str, list[str]]]:
     """Return the settings with a value for each run; empty rows are left out."""
     described = [_described(run.evaluation) for run in runs]
-    names = {name: None for rows in described for name in rows}
-    found = [(name, [rows.get(name, "") for rows in described]) for name in names]
+    found = [(name, [rows[name] for rows in described]) for name in described[0]]
     return [(name, values) for name, values in found if any(values)]
 
 
-def _quantities(runs: Sequence[EvaluationRun]) -> list[tuple[str, Value, Measure, str]]:
-    return [
-        (
-            "mean IoU",
-            lambda e: metrics.mean_iou(metrics.total_confusion(e)),
-            SCORE,
-            _common([_classes(run.evaluation) for run in runs]),
-        ),
-        (
-            "mean IoU of the newest labels",
-            lambda e: None if e.available is None else metrics.mean_iou(e.available),
-            SCORE,
-            "dropped frames use the labels before them",
-        ),
-        (
-            "pixel accuracy",
-            lambda e: metrics.pixel_accuracy(metrics.total_confusion(e)),
-            SCORE,
-            "",
-        ),
-        ("boundary F-score", lambda e: metrics.mean_boundary_f(e.boundary), SCORE, ""),
-        (
-            "temporal consistency",
-            lambda e: metrics.agreement(e.consistency),
-            SCORE,
-            _common([_ceiling(run.evaluation, metrics.agreement) for run in runs]),
-        ),
-        (
-            "temporal consistency, mean IoU",
-            lambda e: metrics.mean_consistency(e.consistency),
-            SCORE,
-            _common([_ceiling(run.evaluation, metrics.mean_consistency) for run in runs]),
-        ),
-        (
-            "worth of the memory",
-            lambda e: e.withheld_memory and metrics.memory_gain(e.withheld_memory),
-            GAIN,
-            _common([_withheld(run.evaluation) for run in runs]),
-        ),
-        (
-            "labels that the memory changes",
-            lambda e: e.withheld_memory and metrics.changed_share(e.withheld_memory),
-            SHARE,
-            "",
-        ),
-        ("median latency", lambda e: _latency(e, "p50"), TIME, ""),
-        ("p95 latency", lambda e: _latency(e, "p95"), TIME, ""),
-        ("p95 age", _age, TIME, "from due frame to labels"),
-        ("frames segmented", lambda e: len(e.frames), NUMBER, ""),
-        (
-            "frames dropped",
-            lambda e: sum(e.dropped.values()) or None,
-            NUMBER,
-            _common([f"{metrics.drop_share(run.evaluation):.0%} of all" for run in runs]),
-        ),
-        ("frames refused", lambda e: sum(e.refused.values()) or None, NUMBER, ""),
-    ]
-
-
-def _common(notes: Sequence[str]) -> str:
-    """Return the note that all runs share; empty if they differ."""
-    return notes[0] if len({*notes}) == 1 else ""
+class _Quantity(NamedTuple):
+    name: str
+    value: Callable[[Evaluation], float | None]
+    measure: Measure
+    note: Callable[[Evaluation], str] = lambda _: ""
 
 
 def _classes(evaluation: Evaluation) -> str:
@@ -136,11 +76,15 @@ def _classes(evaluation: Evaluation) -> str:
     return f"of {np.isfinite(scores).sum()} classes"
 
 
-def _ceiling(evaluation: Evaluation, score: Callable[[Counts], float]) -> str:
-    """Return the consistency of the ground truth."""
-    ground_truth = evaluation.truth_consistency
-    reached = math.nan if ground_truth is None else score(ground_truth)
-    return "" if math.isnan(reached) else f"ground truth: {percent(reached)}"
+def _ceiling(score: Callable[[Counts], float]) -> Callable[[Evaluation], str]:
+    """Return a note on the consistency of the ground truth."""
+
+    def note(evaluation: Evaluation) -> str:
+        ground_truth = evaluation.truth_consistency
+        reached = math.nan if ground_truth is None else score(ground_truth)
+        return "" if math.isnan(reached) else f"ground truth: {percent(reached)}"
+
+    return note
 
 
 def _withheld(evaluation: Evaluation) -> str:
@@ -152,19 +96,73 @@ def _withheld(evaluation: Evaluation) -> str:
     return f"mean IoU {percent(used)}, without memory {percent(withheld)}"
 
 
-def _latency(evaluation: Evaluation, which: str) -> float | None:
-    total = metrics.stage_percentiles(evaluation).get("total")
-    return None if total is None else float(getattr(total, which))
+def _of_withheld(
+    score: Callable[[WithheldMemory], float],
+) -> Callable[[Evaluation], float | None]:
+    return lambda e: None if e.withheld_memory is None else score(e.withheld_memory)
 
 
-def _age(evaluation: Evaluation) -> float | None:
-    ages = metrics.age_percentiles(evaluation)
-    return None if ages is None else ages.p95
+def _latency(which: str) -> Callable[[Evaluation], float | None]:
+    return lambda e: getattr(metrics.stage_percentiles(e).get("total"), which, None)
+
+
+_QUANTITIES = (
+    _Quantity("mean IoU", lambda e: metrics.mean_iou(metrics.total_confusion(e)), SCORE, _classes),
+    _Quantity(
+        "mean IoU of the newest labels",
+        lambda e: None if e.available is None else metrics.mean_iou(e.available),
+        SCORE,
+        lambda _: "dropped frames use the labels before them",
+    ),
+    _Quantity(
+        "pixel accuracy", lambda e: metrics.pixel_accuracy(metrics.total_confusion(e)), SCORE
+    ),
+    _Quantity("boundary F-score", lambda e: metrics.mean_boundary_f(e.boundary), SCORE),
+    _Quantity(
+        "temporal consistency",
+        lambda e: metrics.agreement(e.consistency),
+        SCORE,
+        _ceiling(metrics.agreement),
+    ),
+    _Quantity(
+        "temporal consistency, mean IoU",
+        lambda e: metrics.mean_consistency(e.consistency),
+        SCORE,
+        _ceiling(metrics.mean_consistency),
+    ),
+    _Quantity(
+        "worth of the memory",
+        _of_withheld(metrics.memory_gain),
+        GAIN,
+        _withheld,
+    ),
+    _Quantity(
+        "labels that the memory changes",
+        _of_withheld(metrics.changed_share),
+        SHARE,
+    ),
+    _Quantity("median latency", _latency("p50"), TIME),
+    _Quantity("p95 latency", _latency("p95"), TIME),
+    _Quantity(
+        "p95 age",
+        lambda e: getattr(metrics.age_percentiles(e), "p95", None),
+        TIME,
+        lambda _: "from due frame to labels",
+    ),
+    _Quantity("frames segmented", lambda e: len(e.frames), NUMBER),
+    _Quantity(
+        "frames dropped",
+        lambda e: sum(e.dropped.values()) or None,
+        NUMBER,
+        lambda e: f"{metrics.drop_share(e):.0%} of all",
+    ),
+    _Quantity("frames refused", lambda e: sum(e.refused.values()) or None, NUMBER),
+)
 
 
 def _described(evaluation: Evaluation) -> dict[str, str]:
-    setting = evaluation.setting
-    height, width = setting.input_size
+    setting, waited = evaluation.setting, evaluation.waited_seconds
+    digest = setting.weights_sha256
     return {
         "source": setting.source,
         "split": setting.split,
@@ -173,8 +171,8 @@ def _described(evaluation: Evaluation) -> dict[str, str]:
         "damage": setting.seeded_damage,
         "network": setting.variant,
         "weights": setting.weights,
-        "SHA-256 of the weights": _shortened(setting),
-        "network input": f"{height} x {width} (height x width)",
+        "SHA-256 of the weights": f"{digest[:_SHOWN_HASH]}…" if digest else "",
+        "network input": f"{size_text(setting.input_size)} (height x width)",
         "device": setting.device,
         "precision": setting.numbers,
         "hardware": setting.hardware,
@@ -183,11 +181,5 @@ def _described(evaluation: Evaluation) -> dict[str, str]:
         "started": setting.started,
         "took": f"{evaluation.seconds:.0f} s",
         "processes": str(setting.processes),
-        "waited for the source": f"{evaluation.waited_seconds:.1f} s"
-        if evaluation.waited_seconds
-        else "",
+        "waited for the source": f"{waited:.1f} s" if waited else "",
     }
-
-
-def _shortened(setting: Setting) -> str:
-    return f"{setting.weights_sha256[:_SHOWN_HASH]}…" if setting.weights_sha256 else ""

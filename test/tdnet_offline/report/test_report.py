@@ -18,7 +18,6 @@ from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.result import Evaluation
 from tdnet_offline.evaluation.runner import Mode, evaluate
 from tdnet_offline.report import write_report
-from tdnet_offline.report.curves import MAX_POINTS
 from tdnet_offline.report.table import digits
 
 STREET = "street:1000123-1000124@90x160,frames=9"
@@ -154,7 +153,9 @@ def test_figures_show_what_was_counted(page: HtmlPage, street: Evaluation) -> No
         for name, found in medians.items()
         if name != "total"
     }
-    assert decoded(latency["data"][0]["y"]).sum() >= 17 / 18 - 1e-3
+    totals = [record.stages_ms["total"] for record in street.frames]
+    shown = decoded(latency["data"][0]["x"])
+    assert shown == pytest.approx([t for t in totals if t <= np.percentile(totals, 99.5)])
 
 
 def test_nothing_is_loaded(page: HtmlPage, street: Evaluation) -> None:
@@ -324,24 +325,20 @@ def test_classes_that_never_occur_are_left_out(street: Evaluation, tmp_path: Pat
     assert "unicorn" not in matrix["x"]
 
 
-def test_many_frames_stay_small(street: Evaluation, tmp_path: Path) -> None:
+def test_many_frames_are_all_drawn(street: Evaluation, tmp_path: Path) -> None:
     records = [
         replace(record, index=cycle * 9 + record.index, name=f"{cycle}_{record.name}")
         for cycle in range(700)
         for record in street.frames[:9]
     ]
-    records[4321] = replace(records[4321], mean_iou=0.012)  # one that must not be averaged away
+    records[4321] = replace(records[4321], mean_iou=0.012)
     many = replace(street, frames=tuple(records))
     short, long = (write_report(tmp_path / n, [e]) for n, e in (("s", street), ("l", many)))
-    assert long.stat().st_size - short.stat().st_size < 100_000
+    assert long.stat().st_size - short.stat().st_size < 150 * len(records)
     page = HtmlPage(long)
-    band, line = page.figures[1]["data"]
-    assert len(decoded(line["x"])) <= MAX_POINTS
-    assert decoded(band["y"]).min() == pytest.approx(0.012)
-    assert decoded(line["y"]).mean() == pytest.approx(
-        np.mean([record.mean_iou for record in records]), abs=2e-3
-    )
-    assert "The line is the mean of 7 frames" in page.text
+    (line,) = page.figures[1]["data"]
+    expected = [record.mean_iou for record in records]
+    assert decoded(line["y"]) == pytest.approx(expected, abs=1e-5)
     assert "the memory was emptied 699 times" in page.text
 
 
