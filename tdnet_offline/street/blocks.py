@@ -10,11 +10,18 @@ from tdnet_offline.street.buildings import barrier, building
 from tdnet_offline.street.catalogue import Catalogue
 from tdnet_offline.street.cycles import bicycle, draw_paint, motorcycle
 from tdnet_offline.street.ground import GroundColours
-from tdnet_offline.street.layout import BLOCK_LENGTH, CROSSING_LENGTH, KERB_HEIGHT, Layout
+from tdnet_offline.street.layout import (
+    BLOCK_LENGTH,
+    CROSSING_LENGTH,
+    KERB_HEIGHT,
+    Character,
+    Layout,
+)
 from tdnet_offline.street.markings import block_joints, block_markings
+from tdnet_offline.street.model import Model
 from tdnet_offline.street.people import draw_look, walker
 from tdnet_offline.street.placer import PlacedModel, Placer
-from tdnet_offline.street.randomness import generator
+from tdnet_offline.street.randomness import generator, pick
 from tdnet_offline.street.roadside import (
     draw_bench,
     draw_bin,
@@ -29,34 +36,6 @@ from tdnet_offline.street.vehicles import draw_bus, draw_car, draw_truck
 
 
 @dataclass(frozen=True)
-class Character:
-    """How crowded and how green a street is; shares of 0 to 1."""
-
-    buildings: float
-    trees: float
-    parked: float
-    signs: float
-    crowd: float
-    traffic: float
-    barrier_kind: tuple[float, float, float]
-
-
-def draw_character(seed: int) -> Character:
-    """Draw a street's character from the seed."""
-    rng = generator(seed, 89)
-    kinds = rng.dirichlet((2.0, 2.0, 0.9))
-    return Character(
-        buildings=float(rng.uniform(0.55, 1.0)),
-        trees=float(rng.uniform(0.1, 0.85)),
-        parked=float(rng.uniform(0.12, 0.8)),
-        signs=float(rng.uniform(0.3, 0.9)),
-        crowd=float(rng.uniform(0.1, 0.5)),
-        traffic=float(rng.uniform(0.3, 0.85)),
-        barrier_kind=(float(kinds[0]), float(kinds[1]), float(kinds[2])),
-    )
-
-
-@dataclass(frozen=True)
 class Block:
     """One block: models that stand on it, markings, and the joints of paving slabs."""
 
@@ -65,190 +44,165 @@ class Block:
     joints: PlacedModel
 
 
+@dataclass(frozen=True)
 class BlockMaker:
     """Lays out the blocks of one street; every block depends on the seed and its number only."""
 
-    def __init__(
-        self,
-        seed: int,
-        layout: Layout,
-        catalogue: Catalogue,
-        colours: GroundColours,
-        character: Character,
-        placer: Placer,
-    ) -> None:
-        """Create the maker from the parts that the street's seed has drawn."""
-        self._seed, self._layout, self._catalogue = seed, layout, catalogue
-        self._colours, self._character, self._placer = colours, character, placer
+    seed: int
+    layout: Layout
+    catalogue: Catalogue
+    colours: GroundColours
+    character: Character
+    placer: Placer
 
     def make(self, block: int) -> Block:
         """Return block number ``block``, from ``block * BLOCK_LENGTH`` metres on."""
-        start = block * BLOCK_LENGTH
-        markings = block_markings(
-            generator(self._seed, 97, block), self._layout, self._colours, block
-        )
-        joints = block_joints(self._layout, self._colours, block)
+        start, crossing = block * BLOCK_LENGTH, self.layout.is_crossing(block)
+        rng = generator(self.seed, 97, block)
+        markings = block_markings(rng, self.layout, self.colours, block)
+        joints = block_joints(self.layout, self.colours, block)
         placed: list[PlacedModel] = []
         for sign in (-1, 1):
-            rng = generator(self._seed, 103, block, sign)
-            free = CROSSING_LENGTH if self._layout.is_crossing(block) else 0.0
-            self._lots(rng, sign, start + free, start + BLOCK_LENGTH, placed)
-            self._roadside(rng, sign, start + free, start + BLOCK_LENGTH, placed)
-            self._parking(rng, sign, start + free, start + BLOCK_LENGTH, placed)
-            if free:
-                self._corner(rng, sign, start, placed)
+            rng = generator(self.seed, 103, block, sign)
+            free = CROSSING_LENGTH if crossing else 0.0
+            side = _BlockSide(self, rng, sign, start + free, start + BLOCK_LENGTH, placed)
+            side.add_lots()
+            side.add_roadside()
+            side.add_parking()
+            if crossing:
+                side.add_corner(start)
         return Block(
             tuple(placed),
-            self._placer.place(markings, 0.0, start, bend=True),
-            self._placer.place(joints, 0.0, start, bend=True),
+            self.placer.place(markings, 0.0, start, bend=True),
+            self.placer.place(joints, 0.0, start, bend=True),
         )
 
-    def _lots(
+
+@dataclass(frozen=True)
+class _BlockSide:
+    """One side of a block, -1 left or 1 right, that is filled from ``start`` to ``end``."""
+
+    street: BlockMaker
+    rng: np.random.Generator
+    sign: int
+    start: float
+    end: float
+    placed: list[PlacedModel]
+
+    def _place(
         self,
-        rng: np.random.Generator,
-        sign: int,
-        start: float,
-        end: float,
-        placed: list[PlacedModel],
+        model: Model,
+        distance: float,
+        along: float,
+        turn: float = 0.0,
+        *,
+        height: float = KERB_HEIGHT,
+        bend: bool = False,
     ) -> None:
+        """Place a model at a distance from the centre line; the rest as in `Placer.place`."""
+        place = self.street.placer.place
+        self.placed.append(place(model, self.sign * distance, along, height, turn, bend))
+
+    def add_lots(self) -> None:
         """Fill the building line with houses, and with gardens between and before them."""
-        layout, catalogue = self._layout, self._catalogue
-        line, garden = layout.building_line(sign), layout.sidewalk_end(sign)
-        along = start
-        while along < end - 5.0:
-            length = min(float(rng.uniform(11.0, 24.0)), end - along)
-            if end - along - length < 7.0:
-                length = end - along
-            built = rng.random() < self._character.buildings
+        rng, layout = self.rng, self.street.layout
+        along = self.start
+        while along < self.end - 5.0:
+            length = min(rng.uniform(11.0, 24.0), self.end - along)
+            if self.end - along - length < 7.0:
+                length = self.end - along
+            built = rng.random() < self.street.character.buildings
             if built:
-                facade = catalogue.facades[int(rng.integers(len(catalogue.facades)))]
+                facade = pick(rng, self.street.catalogue.facades)
                 gap = float(rng.choice([0.0, 3.0], p=[0.7, 0.3]))
-                model = building(rng, facade, sign, length - gap)
-                placed.append(
-                    self._placer.place(model, sign * line, along, KERB_HEIGHT, bend=True)
-                )
-            if not built or layout.side(sign).setback:
-                self._garden(rng, sign, garden, along, length, built, placed)
+                model = building(rng, facade, self.sign, length - gap)
+                self._place(model, layout.building_line(self.sign), along, bend=True)
+            if not built or layout.side(self.sign).setback:
+                self._add_garden(along, length, built)
             along += length
 
-    def _garden(
-        self,
-        rng: np.random.Generator,
-        sign: int,
-        front: float,
-        along: float,
-        length: float,
-        built: bool,
-        placed: list[PlacedModel],
-    ) -> None:
-        catalogue = self._catalogue
-        depth = self._layout.building_line(sign) - front
+    def _add_garden(self, along: float, length: float, built: bool) -> None:
+        rng, layout, catalogue = self.rng, self.street.layout, self.street.catalogue
+        front = layout.sidewalk_end(self.sign)
         if rng.random() < (0.8 if built else 0.95):
-            kind = int(rng.choice(3, p=self._character.barrier_kind))
+            kind = int(rng.choice(3, p=self.street.character.barrier_kind))
             choice = int(rng.integers(2))
             texture = (catalogue.walls[choice], catalogue.fences[choice], catalogue.hedge)[kind]
             low = built and rng.random() < 0.7
-            height = float(rng.uniform(0.8, 1.2) if low else rng.uniform(1.5, 2.2))
-            model = barrier(texture, sign, length - 0.05, height, (0.3, 0.0, 0.8)[kind])
-            at = sign * (front + 0.1)
-            placed.append(self._placer.place(model, at, along, KERB_HEIGHT, bend=True))
+            height = rng.uniform(0.8, 1.2) if low else rng.uniform(1.5, 2.2)
+            model = barrier(texture, self.sign, length - 0.05, height, (0.3, 0.0, 0.8)[kind])
+            self._place(model, front + 0.1, along, bend=True)
+        depth = layout.building_line(self.sign) - front
         room = depth if built else depth + 12.0
         count = int(rng.integers(0, 3) if built else rng.integers(2, 7))
         if room < 2.5:
             return
         for _ in range(count):
-            lateral = sign * (front + float(rng.uniform(1.6, room - 0.5)))
-            place = along + float(rng.uniform(0.5, length - 0.5))
+            distance, ahead = front + rng.uniform(1.6, room - 0.5), rng.uniform(0.5, length - 0.5)
             bush = built or rng.random() < 0.25
             model = draw_bush(rng, catalogue) if bush else draw_tree(rng, catalogue, 1.1)
-            placed.append(self._placer.place(model, lateral, place, KERB_HEIGHT))
+            self._place(model, distance, along + ahead)
 
-    def _roadside(
-        self,
-        rng: np.random.Generator,
-        sign: int,
-        start: float,
-        end: float,
-        placed: list[PlacedModel],
-    ) -> None:
+    def add_roadside(self) -> None:
         """Line the kerb with trees, lamps, signs, bins, benches and cycles."""
-        layout, character = self._layout, self._character
-        verge = max(layout.side(sign).verge, 1.0)
-        lateral = layout.kerb(sign) + 0.5 * verge
-        spacing = float(rng.uniform(6.5, 9.0))
-        for index, along in enumerate(np.arange(start + 3.0, end - 1.5, spacing).tolist()):
-            at = sign * (lateral + float(rng.uniform(-0.15, 0.15)))
+        rng, layout, character = self.rng, self.street.layout, self.street.character
+        distance = layout.kerb(self.sign) + 0.5 * max(layout.side(self.sign).verge, 1.0)
+        places = np.arange(self.start + 3.0, self.end - 1.5, rng.uniform(6.5, 9.0))
+        for index, along in enumerate(places.tolist()):
+            at = distance + rng.uniform(-0.15, 0.15)
             if index % 4 == 1:
-                pole = rng.random() < 0.75
-                model = draw_street_lamp(rng, -sign) if pole else draw_utility_pole(rng)
+                lamp = rng.random() < 0.75
+                model = draw_street_lamp(rng, -self.sign) if lamp else draw_utility_pole(rng)
             elif rng.random() < character.trees:
-                model = draw_tree(rng, self._catalogue, 0.85)
+                model = draw_tree(rng, self.street.catalogue, 0.85)
             elif rng.random() < character.signs:
                 model = draw_sign_post(rng)
             else:
                 model = draw_bin(rng) if rng.random() < 0.5 else draw_bench(rng)
-            placed.append(self._placer.place(model, at, along, KERB_HEIGHT))
+            self._place(model, at, along)
             if rng.random() < 0.2:
-                turn = float(rng.normal(np.pi / 2, 0.3))
-                cycles = range(int(rng.integers(1, 4)))
+                turn, cycles = rng.normal(np.pi / 2, 0.3), int(rng.integers(1, 4))
                 motor = rng.random() < 0.25
-                for number in cycles:
+                for number in range(cycles):
                     paint = draw_paint(rng)
                     model = motorcycle(paint, None) if motor else bicycle(paint, None, 0.0)
-                    place = along + 1.8 + number * 0.9
-                    placed.append(self._placer.place(model, at, place, KERB_HEIGHT, turn))
+                    self._place(model, at, along + 1.8 + number * 0.9, turn)
             if rng.random() < character.crowd * 0.5:
-                inner = layout.sidewalk_end(sign) - 0.5
                 model = walker(draw_look(rng), 0.3, standing=True)
-                place, turn = along + float(rng.uniform(-2, 2)), float(rng.uniform(0, 6))
-                placed.append(self._placer.place(model, sign * inner, place, KERB_HEIGHT, turn))
+                place, turn = along + rng.uniform(-2, 2), rng.uniform(0, 6)
+                self._place(model, layout.sidewalk_end(self.sign) - 0.5, place, turn)
 
-    def _parking(
-        self,
-        rng: np.random.Generator,
-        sign: int,
-        start: float,
-        end: float,
-        placed: list[PlacedModel],
-    ) -> None:
-        layout = self._layout
+    def add_parking(self) -> None:
+        """Fill the parking lane with cars, some trucks and motorcycles."""
+        rng, sign, layout = self.rng, self.sign, self.street.layout
         if not layout.side(sign).parking:
             return
-        lateral = sign * (layout.carriageway + layout.side(sign).parking / 2)
-        along = start + 3.4
-        while along < end - 3.0:
+        distance = layout.carriageway + layout.side(sign).parking / 2
+        along, parked = self.start + 3.4, self.street.character.parked
+        while along < self.end - 3.0:
             kind = rng.random()
-            if kind < self._character.parked:
-                large = rng.random() < 0.07 and along + 8.0 < end - 3.0
+            if kind < parked:
+                large = rng.random() < 0.07 and along + 8.0 < self.end - 3.0
+                draw = draw_car
                 if large:
-                    model = draw_truck(rng) if rng.random() < 0.7 else draw_bus(rng)
+                    draw = draw_truck if rng.random() < 0.7 else draw_bus
                     along += 3.0
-                else:
-                    model = draw_car(rng)
-                turn = (0.0 if sign > 0 else np.pi) + float(rng.normal(0, 0.02))
-                shift = float(rng.normal(0, 0.08))
-                placed.append(self._placer.place(model, lateral + shift, along, 0.0, turn))
+                model = draw(rng)
+                turn = (0.0 if sign > 0 else np.pi) + rng.normal(0, 0.02)
+                self._place(model, distance + sign * rng.normal(0, 0.08), along, turn, height=0.0)
                 along += 4.0 if large else 0.0
-            elif kind < self._character.parked + 0.03:
+            elif kind < parked + 0.03:
                 for offset in (-1.2, 0.0, 1.2):
                     model = motorcycle(draw_paint(rng), None)
-                    place = along + offset
-                    placed.append(self._placer.place(model, lateral, place, 0.0, sign * 1.4))
+                    self._place(model, distance, along + offset, sign * 1.4, height=0.0)
             along += 6.0
 
-    def _corner(
-        self, rng: np.random.Generator, sign: int, start: float, placed: list[PlacedModel]
-    ) -> None:
-        """Put traffic lights at a crossing, and a wall of houses along the street that crosses."""
-        lateral = sign * (self._layout.kerb(sign) + 0.6)
-        state = int(
-            generator(self._seed, 107, round(start)).choice([0, 1, 2], p=[0.25, 0.1, 0.65])
-        )
-        mast = bool(rng.random() < 0.4)
+    def add_corner(self, start: float) -> None:
+        """Put traffic lights and a sign at the crossing that begins at ``start`` metres."""
+        distance = self.street.layout.kerb(self.sign) + 0.6
+        lights = generator(self.street.seed, 107, round(start))
+        state = int(lights.choice(3, p=[0.25, 0.1, 0.65]))
+        mast = self.rng.random() < 0.4
         for along in (start - 0.8, start + CROSSING_LENGTH - 0.5):
-            light = traffic_light(state, -sign, mast)
-            placed.append(self._placer.place(light, lateral, along, KERB_HEIGHT))
-        sign_post = draw_sign_post(rng)
-        placed.append(
-            self._placer.place(sign_post, lateral + sign * 0.9, start - 4.0, KERB_HEIGHT)
-        )
+            self._place(traffic_light(state, -self.sign, mast), distance, along)
+        self._place(draw_sign_post(self.rng), distance + 0.9, start - 4.0)

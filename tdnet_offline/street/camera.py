@@ -77,13 +77,13 @@ class CameraPath:
         """Draw the camera and its motion from the seed; ``size`` is (H, W) in pixels."""
         rng = generator(seed, 101)
         self._layout = layout
-        self.intrinsics = Intrinsics(size[0], size[1], float(size[1] * rng.uniform(0.72, 1.02)))
-        self._start = float(rng.uniform(0.0, 400.0))
-        self._speed = float(rng.uniform(6.5, 10.0))
-        self._height = float(rng.uniform(1.35, 2.1))
-        self._pitch = float(rng.uniform(-0.01, 0.05))
-        self._yaw = float(rng.normal(0.0, 0.01))
-        self._lane = layout.own_lane + float(rng.uniform(-0.25, 0.25))
+        self.intrinsics = Intrinsics(size[0], size[1], size[1] * rng.uniform(0.72, 1.02))
+        self._start = rng.uniform(0.0, 400.0)
+        self._speed = rng.uniform(6.5, 10.0)
+        self._height = rng.uniform(1.35, 2.1)
+        self._pitch = rng.uniform(-0.01, 0.05)
+        self._yaw = rng.normal(0.0, 0.01)
+        self._lane = layout.own_lane + rng.uniform(-0.25, 0.25)
         self._periods = rng.uniform((7.0, 5.0, 9.0, 1.1, 3.5), (14.0, 9.0, 17.0, 1.7, 6.0))
         self._phases = rng.uniform(0.0, tau, 5)
 
@@ -92,9 +92,8 @@ class CameraPath:
 
     def along(self, time: float) -> float:
         """Return the metres along the street at ``time`` seconds; it always grows."""
-        return self._start + self._speed * (
-            time + 0.18 * self._periods[0] / tau * self._wave(0, time)
-        )
+        wave = 0.18 * self._periods[0] / tau * self._wave(0, time)
+        return self._start + self._speed * (time + wave)
 
     def time_at(self, along: float) -> float:
         """Return the time in seconds at which the camera passes ``along`` metres."""
@@ -108,13 +107,8 @@ class CameraPath:
         along = self.along(time)
         lateral = self._lane + 0.22 * self._wave(1, time)
         street = self._layout.centre_line
-        position = np.array(
-            [
-                lateral + street.offset(along),
-                along,
-                self._height + 0.012 * self._wave(3, time),
-            ]
-        )
+        height = self._height + 0.012 * self._wave(3, time)
+        position = np.array([lateral + street.offset(along), along, height])
         heading = float(np.arctan(street.slope(along + 4.0)))
         yaw = heading + self._yaw + 0.02 * self._wave(2, time)
         pitch = self._pitch + 0.003 * self._wave(3, time) + 0.003 * self._wave(4, time)

@@ -29,11 +29,10 @@ class Canvas:
     def __init__(self, intrinsics: Intrinsics) -> None:
         """Make an empty canvas for a camera."""
         self.height, self.width = SCALE * intrinsics.height, SCALE * intrinsics.width
+        self.focal = SCALE * intrinsics.focal
+        self.matrix = Intrinsics(self.height, self.width, self.focal).matrix()
         self.pixels = np.zeros((self.height, self.width, 4), np.uint8)
-        focal = SCALE * intrinsics.focal
-        x, y = (SCALE * c + 0.5 for c in intrinsics.centre)
-        self.matrix = np.array([[focal, 0.0, x], [0.0, focal, y], [0.0, 0.0, 1.0]])
-        self.focal = focal
+        self._camera_size = (intrinsics.width, intrinsics.height)
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Return (..., 2) canvas coordinates of camera points in front of ``NEAR``."""
@@ -65,15 +64,13 @@ class Canvas:
 
     def image(self) -> np.ndarray:
         """Return the (H, W, 3) uint8 RGB camera picture."""
-        size = (self.width // SCALE, self.height // SCALE)
-        small = cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(self.pixels, self._camera_size, interpolation=cv2.INTER_AREA)
         return cv2.cvtColor(small, cv2.COLOR_RGBA2RGB)
 
     def ground(self) -> np.ndarray:
         """Return (H, W) uint8: how much of a camera pixel is ground, 255 for all."""
-        size = (self.width // SCALE, self.height // SCALE)
         ground = cv2.LUT(cv2.extractChannel(self.pixels, 3), GROUND_OF_MATERIAL)
-        return cv2.resize(ground, size, interpolation=cv2.INTER_AREA)
+        return cv2.resize(ground, self._camera_size, interpolation=cv2.INTER_AREA)
 
     def labels(self) -> np.ndarray:
         """Return (H, W) uint8 train ids: what most of each camera pixel shows."""

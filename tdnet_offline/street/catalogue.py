@@ -9,11 +9,16 @@ import numpy as np
 
 from tdnet_offline.street.facades import Facade, draw_facade
 from tdnet_offline.street.materials import Material
-from tdnet_offline.street.randomness import generator, smooth_noise
+from tdnet_offline.street.model import Colour, palette
+from tdnet_offline.street.randomness import generator, pick, smooth_noise
 from tdnet_offline.street.texture import Texture, cutout_texture, opaque_texture
 
-_GREENS = ((74, 104, 44), (88, 112, 52), (58, 90, 48), (104, 118, 54), (66, 96, 66))
-_AUTUMN = ((164, 112, 44), (150, 84, 40), (142, 124, 50))
+_GREENS = palette("4a682c 587034 3a5a30 687636 426042")
+_AUTUMN = palette("a4702c 965428 8e7c32")
+_CONIFER = palette("345034")
+_BRICKS = palette("a4604a 989288 b0aea8")
+_WOODS = palette("966e4a c4beb2 70543e")
+_IRONS = palette("34423a 3a3c42 282c32")
 _BARRIER_SIZE = (56, 128)
 
 
@@ -35,22 +40,24 @@ def draw_catalogue(seed: int) -> Catalogue:
     autumn = bool(generator(seed, 53).random() < 0.2)
     return Catalogue(
         facades=tuple(draw_facade(generator(seed, 59, index)) for index in range(7)),
-        crowns=tuple(draw_crown(generator(seed, 61, index), autumn) for index in range(4)),
-        conifer=draw_conifer(generator(seed, 67)),
-        bushes=tuple(draw_bush(generator(seed, 71, index), autumn) for index in range(2)),
-        hedge=draw_hedge(generator(seed, 73), autumn),
-        walls=tuple(draw_wall(generator(seed, 79, index)) for index in range(2)),
-        fences=tuple(draw_fence(generator(seed, 83, index)) for index in range(2)),
+        crowns=tuple(_draw_crown(generator(seed, 61, index), autumn) for index in range(4)),
+        conifer=_draw_conifer(generator(seed, 67)),
+        bushes=tuple(_draw_bush(generator(seed, 71, index), autumn) for index in range(2)),
+        hedge=_draw_hedge(generator(seed, 73), autumn),
+        walls=tuple(_draw_wall(generator(seed, 79, index)) for index in range(2)),
+        fences=tuple(_draw_fence(generator(seed, 83, index)) for index in range(2)),
     )
 
 
-def leaf_colour(rng: np.random.Generator, autumn: bool) -> np.ndarray:
-    """Return RGB of the leaves of one kind of plant."""
-    choices = _AUTUMN if autumn and rng.random() < 0.6 else _GREENS
-    return np.array(choices[int(rng.integers(len(choices)))], np.float64) + rng.normal(0, 6, 3)
+def _leaf_colour(
+    rng: np.random.Generator, autumn: bool, greens: tuple[Colour, ...] = _GREENS
+) -> np.ndarray:
+    """Draw the RGB of the leaves of one kind of plant."""
+    choices = _AUTUMN if autumn and rng.random() < 0.6 else greens
+    return np.array(pick(rng, choices)) + rng.normal(0, 6, 3)
 
 
-def _tufts(
+def _paint_tufts(
     pixels: np.ndarray,
     rng: np.random.Generator,
     centres: np.ndarray,
@@ -61,82 +68,77 @@ def _tufts(
     height = pixels.shape[0]
     order = np.argsort(-centres[:, 1] + rng.normal(0, radius * 1.5, len(centres)), kind="stable")
     for x, y in centres[order].tolist():
-        light = 0.62 + 0.55 * (1 - y / height) + float(rng.normal(0, 0.1))
+        light = 0.62 + 0.55 * (1 - y / height) + rng.normal(0, 0.1)
         for _ in range(5):
             offset = rng.normal(0, radius * 0.55, 2)
-            paint = np.clip(colour * light * float(rng.uniform(0.8, 1.22)), 0, 255)
+            paint = np.clip(colour * light * rng.uniform(0.8, 1.22), 0, 255)
             at = (round(x + offset[0]), round(y + offset[1] - radius * 0.2))
-            size = max(1, round(radius * float(rng.uniform(0.25, 0.6))))
+            size = max(1, round(radius * rng.uniform(0.25, 0.6)))
             cv2.circle(pixels, at, size, (*paint.tolist(), float(Material.VEGETATION)), -1)
 
 
-def _cluster(
-    rng: np.random.Generator, size: int, lobes: list[tuple[float, float, float, float]], count: int
-) -> np.ndarray:
-    """Return (N, 2) points spread over ellipses (x, y, radius x, radius y), all in 0 to 1."""
+def _draw_plant(
+    rng: np.random.Generator,
+    size: int,
+    lobes: list[tuple[float, float, float, float]],
+    count: int,
+    margin: int,
+    tuft: float,
+    autumn: bool,
+    greens: tuple[Colour, ...] = _GREENS,
+) -> Texture:
+    """Draw a plant of tufts spread over ellipses (x, y, radius x, radius y), all in 0 to 1."""
     points = []
     area = np.array([lobe[2] * lobe[3] for lobe in lobes])
-    for lobe, share in zip(lobes, area / area.sum(), strict=True):
-        number = max(4, round(count * float(share)))
+    for lobe, share in zip(lobes, (area / area.sum()).tolist(), strict=True):
+        number = max(4, round(count * share))
         turn, out = rng.uniform(0, 2 * np.pi, number), np.sqrt(rng.random(number))
         x = lobe[0] + lobe[2] * out * np.cos(turn)
         points.append(np.stack([x, lobe[1] + lobe[3] * out * np.sin(turn)], axis=1))
-    return np.concatenate(points) * size
-
-
-def draw_crown(rng: np.random.Generator, autumn: bool) -> Texture:
-    """Draw the crown of a broad-leaved tree."""
-    size = 224
+    centres = np.clip(np.concatenate(points) * size, margin, size - 1 - margin)
     pixels = np.zeros((size, size, 4), np.uint8)
+    _paint_tufts(pixels, rng, centres, size * tuft, _leaf_colour(rng, autumn, greens))
+    return cutout_texture(pixels)
+
+
+def _draw_crown(rng: np.random.Generator, autumn: bool) -> Texture:
+    """Draw the crown of a broad-leaved tree."""
     lobes = [(0.5, 0.5, 0.3, 0.33)]
     for _ in range(int(rng.integers(4, 8))):
         turn, out = rng.uniform(0, 2 * np.pi), rng.uniform(0.18, 0.3)
-        radius = float(rng.uniform(0.1, 0.19))
-        x = 0.5 + out * np.cos(turn)
+        radius, x = rng.uniform(0.1, 0.19), 0.5 + out * np.cos(turn)
         lobes.append((x, 0.48 + 0.9 * out * np.sin(turn), radius, radius * 0.85))
-    points = np.clip(_cluster(rng, size, lobes, int(rng.integers(340, 560))), 8, size - 9)
-    _tufts(pixels, rng, points, size * 0.036, leaf_colour(rng, autumn))
-    return cutout_texture(pixels)
+    return _draw_plant(rng, 224, lobes, int(rng.integers(340, 560)), 8, 0.036, autumn)
 
 
-def draw_conifer(rng: np.random.Generator) -> Texture:
+def _draw_conifer(rng: np.random.Generator) -> Texture:
     """Draw a pointed tree with branches in layers."""
-    size = 224
-    pixels = np.zeros((size, size, 4), np.uint8)
-    lobes = []
-    for level in np.linspace(0.08, 0.92, 11):
-        lobes.append((0.5, float(level), 0.04 + 0.34 * float(level), 0.045))
-    points = np.clip(_cluster(rng, size, lobes, 300), 6, size - 7)
-    _tufts(pixels, rng, points, size * 0.03, np.array([52, 80, 52]) + rng.normal(0, 6, 3))
-    return cutout_texture(pixels)
+    levels = np.linspace(0.08, 0.92, 11).tolist()
+    lobes = [(0.5, level, 0.04 + 0.34 * level, 0.045) for level in levels]
+    return _draw_plant(rng, 224, lobes, 300, 6, 0.03, autumn=False, greens=_CONIFER)
 
 
-def draw_bush(rng: np.random.Generator, autumn: bool) -> Texture:
+def _draw_bush(rng: np.random.Generator, autumn: bool) -> Texture:
     """Draw a bush that is wider than high."""
-    size = 128
-    pixels = np.zeros((size, size, 4), np.uint8)
-    lobes = [(float(rng.uniform(0.25, 0.75)), 0.6, 0.22, 0.3) for _ in range(4)]
-    lobes.append((0.5, 0.8, 0.4, 0.18))
-    points = np.clip(_cluster(rng, size, lobes, 150), 5, size - 6)
-    _tufts(pixels, rng, points, size * 0.06, leaf_colour(rng, autumn))
-    return cutout_texture(pixels)
+    lobes = [(rng.uniform(0.25, 0.75), 0.6, 0.22, 0.3) for _ in range(4)]
+    return _draw_plant(rng, 128, [*lobes, (0.5, 0.8, 0.4, 0.18)], 150, 5, 0.06, autumn)
 
 
-def draw_hedge(rng: np.random.Generator, autumn: bool) -> Texture:
+def _draw_hedge(rng: np.random.Generator, autumn: bool) -> Texture:
     """Draw the flank of a trimmed hedge; it repeats along the street."""
     height, width = 48, 192
     pixels = np.zeros((height, width, 4), np.uint8)
-    colour = leaf_colour(rng, autumn)
+    colour = _leaf_colour(rng, autumn)
     pixels[..., :3] = colour * 0.6
     points = rng.uniform((0, 0), (width, height), (420, 2))
-    _tufts(pixels, rng, points, 5.0, colour * 0.95)
+    _paint_tufts(pixels, rng, points, 5.0, colour * 0.95)
     return opaque_texture(pixels[..., :3].astype(np.float32), Material.VEGETATION)
 
 
-def draw_wall(rng: np.random.Generator) -> Texture:
+def _draw_wall(rng: np.random.Generator) -> Texture:
     """Draw 4 metres of a garden wall: bricks, blocks or smooth concrete under a coping."""
     kind = int(rng.integers(3))
-    base = np.array([(164, 96, 74), (152, 146, 136), (176, 174, 168)][kind], np.float32)
+    base = np.array(_BRICKS[kind], np.float32)
     noise = 8.0 * smooth_noise(rng, _BARRIER_SIZE, 32) + 4.0 * rng.standard_normal(_BARRIER_SIZE)
     pixels = base + rng.normal(0, 8) + noise[..., None]
     height, length = ((5, 14), (12, 22), (57, 64))[kind]
@@ -151,17 +153,16 @@ def draw_wall(rng: np.random.Generator) -> Texture:
     return opaque_texture(pixels, Material.WALL)
 
 
-def draw_fence(rng: np.random.Generator) -> Texture:
+def _draw_fence(rng: np.random.Generator) -> Texture:
     """Draw 4 metres of a fence: wooden boards or iron bars before a dark background."""
     wooden = rng.random() < 0.6
-    woods = [(150, 110, 74), (196, 190, 178), (112, 84, 62)]
-    wood = np.array(woods[int(rng.integers(3))], np.float32)
-    iron = np.array([(52, 66, 58), (58, 60, 66), (40, 44, 50)][int(rng.integers(3))], np.float32)
+    wood = np.array(pick(rng, _WOODS), np.float32)
+    iron = np.array(pick(rng, _IRONS), np.float32)
     pixels = np.empty((*_BARRIER_SIZE, 3), np.float32)
     pixels[:] = wood * 0.4 if wooden else iron * 0.3 + np.array([66, 70, 58])
     step, width = (8, 6) if wooden else (6, 2)
     for column in range(0, _BARRIER_SIZE[1], step):
-        tone = float(rng.uniform(0.88, 1.1)) if wooden else 1.0
+        tone = rng.uniform(0.88, 1.1) if wooden else 1.0
         pixels[2:, column : column + width] = (wood if wooden else iron) * tone
         pixels[2:, column : column + 1] *= 0.8
     for row in (8, 42):

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import pi
+from typing import NamedTuple
 
 from tdnet_offline.street.camera import CameraPath
 from tdnet_offline.street.layout import BLOCK_LENGTH, CROSSING_LENGTH, KERB_HEIGHT, Layout
 from tdnet_offline.street.placer import PlacedModel, Placer
 from tdnet_offline.street.randomness import generator
-from tdnet_offline.street.traffic import (
-    Pedestrian,
-    Traffic,
-    Vehicle,
-    draw_pedestrian,
-    draw_vehicle,
-)
+from tdnet_offline.street.traffic import Member, Traffic, draw_pedestrian, draw_vehicle
 
 _SIGHT = 90.0
+
+
+class _Crosser(NamedTuple):
+    """A person or vehicle on its way across the street.
+
+    Attributes:
+        sign: of the direction, 1 to the right.
+        speed: metres a second; 0: a vehicle that waits at the kerb.
+        start: seconds; a person starts 1.5 m before the kerb, a vehicle is on the centre line.
+            Of a waiting vehicle its place in the queue in metres.
+        along: metres along the street.
+    """
+
+    member: Member
+    sign: int
+    speed: float
+    start: float
+    along: float
 
 
 class Crossings:
@@ -29,6 +42,7 @@ class Crossings:
         """Create the crossings of a street, for a camera path and the traffic along the street."""
         self._seed, self._layout, self._path, self._placer = seed, layout, path, placer
         self._traffic = traffic
+        self._width = layout.kerb(1) + layout.kerb(-1) + 3.0
         self._walkers = lru_cache(maxsize=64)(self._draw_walkers)
         self._vehicles = lru_cache(maxsize=64)(self._draw_vehicles)
 
@@ -38,20 +52,18 @@ class Crossings:
         blocks = [b for b in range(first, first + 3) if self._layout.is_crossing(b)]
         return [model for block in blocks for model in self._crossing(time, block)]
 
-    def _draw_walkers(self, block: int) -> tuple[tuple[Pedestrian, int, float, float, float], ...]:
-        """Return for each: pedestrian, direction, metres a second, start time, metres along."""
+    def _draw_walkers(self, block: int) -> tuple[_Crosser, ...]:
         layout, arrival = self._layout, self._path.time_at(block * BLOCK_LENGTH)
-        width = layout.kerb(1) + layout.kerb(-1) + 3.0
         walkers = []
         for place in range(int(generator(self._seed, 139, block).integers(1, 7))):
             rng = generator(self._seed, 149, block, place)
-            sign, pace = int(rng.choice([-1, 1])), float(rng.uniform(1.2, 1.7))
-            leaves = arrival - 2.2 - width / pace - float(rng.uniform(0.0, 5.0))
-            along = block * BLOCK_LENGTH + float(rng.uniform(0.8, 3.2))
+            sign, pace = int(rng.choice([-1, 1])), rng.uniform(1.2, 1.7)
+            leaves = arrival - 2.2 - self._width / pace - rng.uniform(0.0, 5.0)
+            along = block * BLOCK_LENGTH + rng.uniform(0.8, 3.2)
             person = draw_pedestrian(rng)
-            start = leaves + (layout.kerb(-sign) + 1.5) / pace
-            if not self._endangered(along, sign, pace, start, 5.0):
-                walkers.append((person, sign, pace, leaves, along))
+            at_middle = leaves + (layout.kerb(-sign) + 1.5) / pace
+            if not self._endangered(along, sign, pace, at_middle, 5.0):
+                walkers.append(_Crosser(person, sign, pace, leaves, along))
         return tuple(walkers)
 
     def _endangered(
@@ -72,48 +84,40 @@ class Crossings:
             for early in (-0.9, -0.3, 0.3, 0.9)
         )
 
-    def _draw_vehicles(self, block: int) -> tuple[tuple[Vehicle, int, float, float, float], ...]:
-        """Return for each: vehicle, direction, metres a second, time on the centre line, along.
-
-        A vehicle that would meet the traffic waits at the kerb: its speed is 0, and its time is
-        its place in the queue in metres.
-        """
+    def _draw_vehicles(self, block: int) -> tuple[_Crosser, ...]:
+        """Draw the vehicles of a crossing; one that would meet the traffic waits at the kerb."""
         start = block * BLOCK_LENGTH
         arrival = self._path.time_at(start)
-        vehicles: list[tuple[Vehicle, int, float, float, float]] = []
+        vehicles = []
         for sign, share in ((1, 0.38), (-1, 0.62)):
             rng = generator(self._seed, 151, block, sign)
-            speed, along = float(rng.uniform(6.0, 10.0)), start + CROSSING_LENGTH * share
+            speed, along = rng.uniform(6.0, 10.0), start + CROSSING_LENGTH * share
             queue = 0.0
             for place in range(int(rng.integers(0, 4))):
-                passes = arrival - 3.5 - 3.5 * (2 - place) - float(rng.uniform(0.0, 1.0))
+                passes = arrival - 3.5 - 3.5 * (2 - place) - rng.uniform(0.0, 1.0)
                 vehicle = draw_vehicle(rng)
                 if queue or self._endangered(along, sign, speed, passes, 7.0):
-                    queue += vehicle.shape.footprint[3]
-                    vehicles.append((vehicle, sign, 0.0, queue, along))
-                    queue += vehicle.shape.footprint[3] + 1.5
+                    queue += vehicle.half
+                    vehicles.append(_Crosser(vehicle, sign, 0.0, queue, along))
+                    queue += vehicle.half + 1.5
                 else:
-                    vehicles.append((vehicle, sign, speed, passes, along))
+                    vehicles.append(_Crosser(vehicle, sign, speed, passes, along))
         return tuple(vehicles)
 
     def _crossing(self, time: float, block: int) -> list[PlacedModel]:
         layout, placed = self._layout, []
-        width = layout.kerb(1) + layout.kerb(-1) + 3.0
         for person, sign, pace, leaves, along in self._walkers(block):
             gone = (time - leaves) * pace
-            if not -1.0 < gone < width + 12.0:
-                continue
-            lateral = sign * (gone - layout.kerb(-sign) - 1.5)
-            on_road = -layout.kerb(-1) < lateral < layout.kerb(1)
-            height = 0.0 if on_road else KERB_HEIGHT
-            model = person.model(gone)
-            placed.append(self._placer.place(model, lateral, along, height, -sign * pi / 2))
-        for vehicle, sign, speed, passes, along in self._vehicles(block):
-            if speed:
-                lateral = sign * (time - passes) * speed
-            else:
-                lateral = -sign * (layout.kerb(-sign) + 4.5 + passes)
+            if -1.0 < gone < self._width + 12.0:
+                lateral = sign * (gone - layout.kerb(-sign) - 1.5)
+                on_road = -layout.kerb(-1) < lateral < layout.kerb(1)
+                height, model = 0.0 if on_road else KERB_HEIGHT, person.model(gone)
+                placed.append(self._placer.place(model, lateral, along, height, -sign * pi / 2))
+        for vehicle, sign, speed, start, along in self._vehicles(block):
+            lateral = sign * (time - start) * speed
+            if not speed:
+                lateral = -sign * (layout.kerb(-sign) + 4.5 + start)
             if abs(lateral) < _SIGHT:
-                model = vehicle.shape
+                model = vehicle.model(0.0)
                 placed.append(self._placer.place(model, lateral, along, 0.0, -sign * pi / 2))
         return placed

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from tdnet_offline.street.blocks import Block, BlockMaker, draw_character
+from tdnet_offline.street.blocks import Block, BlockMaker
 from tdnet_offline.street.camera import CameraPath, Intrinsics, Pose
 from tdnet_offline.street.canvas import Canvas
 from tdnet_offline.street.catalogue import draw_catalogue
 from tdnet_offline.street.crossings import Crossings
 from tdnet_offline.street.ground import Ground, draw_ground_colours
-from tdnet_offline.street.layout import BLOCK_LENGTH, draw_layout
+from tdnet_offline.street.layout import BLOCK_LENGTH, draw_character, draw_layout
 from tdnet_offline.street.light import Sensor, draw_light
 from tdnet_offline.street.painter import Painter
 from tdnet_offline.street.placer import PlacedModel, Placer
@@ -61,16 +61,14 @@ class StreetDrive:
         self._light = draw_light(seed)
         self._path = CameraPath(seed, self._layout, size)
         placer = Placer(self._layout.centre_line, self._light)
-        character = draw_character(seed)
-        colours = draw_ground_colours(seed)
-        catalogue = draw_catalogue(seed)
-        self._maker = BlockMaker(seed, self._layout, catalogue, colours, character, placer)
+        character, colours = draw_character(seed), draw_ground_colours(seed)
+        parts = (self._layout, draw_catalogue(seed), colours, character, placer)
+        self._block = lru_cache(maxsize=_KEPT_BLOCKS)(BlockMaker(seed, *parts).make)
         self._traffic = Traffic(seed, self._layout, character, self._path, placer)
         self._crossings = Crossings(seed, self._layout, self._path, self._traffic, placer)
         self._ground = Ground(seed, self._layout, self._light, colours)
         self._sky = Sky(seed, self._light)
         self._sensor = Sensor(seed, self._light, size)
-        self._blocks: OrderedDict[int, Block] = OrderedDict()
 
     @property
     def intrinsics(self) -> Intrinsics:
@@ -115,15 +113,6 @@ class StreetDrive:
         first = int((along - 20.0) // BLOCK_LENGTH)
         last = int((along + _REACH) // BLOCK_LENGTH)
         return [self._block(number) for number in range(first, last + 1)]
-
-    def _block(self, number: int) -> Block:
-        block = self._blocks.get(number)
-        if block is None:
-            block = self._maker.make(number)
-            self._blocks[number] = block
-            while len(self._blocks) > _KEPT_BLOCKS:
-                self._blocks.popitem(last=False)
-        return block
 
     def _in_sight(self, model: PlacedModel, along: float) -> bool:
         start, end = model.box[2], model.box[3]

@@ -11,32 +11,34 @@ from tdnet_offline.street.randomness import generator
 
 BLOCK_LENGTH = 64.0
 """Metres of street that are laid out at a time."""
+CROSSING_LENGTH = 15.0
+"""Metres of a block that a crossing street takes."""
 KERB_HEIGHT = 0.13
 """Metres by which the sidewalk lies above the road."""
 
 
 @dataclass(frozen=True)
 class CentreLine:
-    """The street's gentle bends: x offset of the centre line, a sum of two waves."""
+    """The street's gentle bends: x offset of the centre line, a sum of waves.
 
-    amplitudes: tuple[float, float]
-    lengths: tuple[float, float]
-    phases: tuple[float, float]
+    Attributes:
+        waves: amplitude and length in metres and phase in radians of each.
+    """
+
+    waves: tuple[tuple[float, float, float], ...]
 
     def offset(self, along: float) -> float:
         """Return the metres by which the street lies to the right at ``along`` metres."""
-        waves = zip(self.amplitudes, self.lengths, self.phases, strict=True)
-        return sum(a * sin(tau * along / length + phase) for a, length, phase in waves)
+        return sum(a * sin(tau * along / length + phase) for a, length, phase in self.waves)
 
     def slope(self, along: float) -> float:
         """Return the sideways metres per metre at ``along``."""
-        waves = zip(self.amplitudes, self.lengths, self.phases, strict=True)
-        return sum(a * tau / length * cos(tau * along / length + p) for a, length, p in waves)
+        return sum(a * tau / length * cos(tau * along / length + p) for a, length, p in self.waves)
 
     def offsets(self, along: np.ndarray) -> np.ndarray:
         """Return ``offset`` of every element of an array of metres."""
         result = np.zeros_like(along)
-        for a, length, phase in zip(self.amplitudes, self.lengths, self.phases, strict=True):
+        for a, length, phase in self.waves:
             result += a * np.sin(tau / length * along + phase)
         return result
 
@@ -45,8 +47,8 @@ class CentreLine:
 class Side:
     """Widths beside the road on one side, from the kerb outwards, in metres."""
 
-    parking: float
     verge: float
+    parking: float
     green_verge: bool
     sidewalk: float
     setback: float
@@ -104,17 +106,12 @@ class Layout:
         return (block - self.crossing_phase) % self.crossing_every == 0
 
 
-CROSSING_LENGTH = 15.0
-"""Metres of a block that a crossing street takes."""
-
-
 def _side(rng: np.random.Generator) -> Side:
-    verge = float(rng.choice([0.0, 1.6, 2.4], p=[0.25, 0.35, 0.4]))
     return Side(
+        verge=float(rng.choice([0.0, 1.6, 2.4], p=[0.25, 0.35, 0.4])),
         parking=float(rng.choice([0.0, 2.3], p=[0.5, 0.5])),
-        verge=verge,
-        green_verge=bool(rng.random() < 0.7),
-        sidewalk=float(rng.uniform(2.2, 4.2)),
+        green_verge=rng.random() < 0.7,
+        sidewalk=rng.uniform(2.2, 4.2),
         setback=float(rng.choice([0.0, 3.0, 6.0], p=[0.3, 0.35, 0.35])),
     )
 
@@ -122,19 +119,42 @@ def _side(rng: np.random.Generator) -> Side:
 def draw_layout(seed: int) -> Layout:
     """Draw a street's plan from the seed."""
     rng = generator(seed, 7)
-    centre_line = CentreLine(
-        amplitudes=(float(rng.uniform(0.0, 7.0)), float(rng.uniform(0.0, 1.5))),
-        lengths=(float(rng.uniform(350.0, 600.0)), float(rng.uniform(140.0, 220.0))),
-        phases=(float(rng.uniform(0.0, tau)), float(rng.uniform(0.0, tau))),
-    )
+    amplitudes = rng.uniform(0.0, 7.0), rng.uniform(0.0, 1.5)
+    lengths = rng.uniform(350.0, 600.0), rng.uniform(140.0, 220.0)
+    phases = rng.uniform(0.0, tau), rng.uniform(0.0, tau)
     every = int(rng.integers(2, 4))
     return Layout(
-        centre_line=centre_line,
+        centre_line=CentreLine(tuple(zip(amplitudes, lengths, phases, strict=True))),
         lanes=int(rng.choice([1, 2], p=[0.7, 0.3])),
-        lane_width=float(rng.uniform(3.1, 3.6)),
+        lane_width=rng.uniform(3.1, 3.6),
         median=float(rng.choice([0.0, 6.6], p=[0.68, 0.32])),
         left=_side(rng),
         right=_side(rng),
         crossing_every=every,
         crossing_phase=int(rng.integers(every)),
     )
+
+
+@dataclass(frozen=True)
+class Character:
+    """How crowded and how green a street is; shares of 0 to 1.
+
+    Attributes:
+        barrier_kind: (3,) of the gardens with a wall, a fence and a hedge.
+    """
+
+    barrier_kind: np.ndarray
+    buildings: float
+    trees: float
+    parked: float
+    signs: float
+    crowd: float
+    traffic: float
+
+
+def draw_character(seed: int) -> Character:
+    """Draw a street's character from the seed."""
+    rng = generator(seed, 89)
+    kinds = rng.dirichlet((2.0, 2.0, 0.9))
+    ranges = ((0.55, 1.0), (0.1, 0.85), (0.12, 0.8), (0.3, 0.9), (0.1, 0.5), (0.3, 0.85))
+    return Character(kinds, *(rng.uniform(*limits) for limits in ranges))

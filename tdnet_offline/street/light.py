@@ -10,6 +10,13 @@ import numpy as np
 from tdnet_offline.street.randomness import generator
 
 _MARGIN = 64
+_DAYS = {
+    "clear": (0.48, 0.66, (74, 124, 196), (206, 222, 238), 0.12, (252, 252, 255)),
+    "cloudy": (0.36, 0.72, (92, 136, 196), (214, 222, 232), 0.55, (240, 242, 248)),
+    "overcast": (0.04, 0.92, (168, 178, 190), (206, 211, 216), 1.0, (196, 202, 210)),
+    "evening": (0.52, 0.68, (96, 122, 176), (244, 214, 178), 0.3, (255, 226, 196)),
+}
+"""Sunshine, ambient light, zenith, haze, cloud cover and colour of the clouds."""
 
 
 @dataclass(frozen=True)
@@ -56,40 +63,29 @@ class Light:
 def draw_light(seed: int) -> Light:
     """Draw the day from the seed: clear, cloudy, overcast or a low warm sun."""
     rng = generator(seed, 11)
-    kind = rng.choice(["clear", "cloudy", "overcast", "evening"], p=[0.35, 0.3, 0.2, 0.15])
+    kind = str(rng.choice(list(_DAYS), p=[0.35, 0.3, 0.2, 0.15]))
     azimuth = rng.uniform(0.0, 2 * np.pi)
     elevation = np.radians(rng.uniform(14, 24) if kind == "evening" else rng.uniform(30, 62))
-    sun = np.array(
-        [
-            np.sin(azimuth) * np.cos(elevation),
-            np.cos(azimuth) * np.cos(elevation),
-            np.sin(elevation),
-        ]
-    )
-    looks = {
-        "clear": (0.48, 0.66, (74, 124, 196), (206, 222, 238), 0.12, (252, 252, 255)),
-        "cloudy": (0.36, 0.72, (92, 136, 196), (214, 222, 232), 0.55, (240, 242, 248)),
-        "overcast": (0.04, 0.92, (168, 178, 190), (206, 211, 216), 1.0, (196, 202, 210)),
-        "evening": (0.52, 0.68, (96, 122, 176), (244, 214, 178), 0.3, (255, 226, 196)),
-    }
-    sunshine, ambient, zenith, haze, cover, cloud = looks[str(kind)]
+    level = np.array([np.sin(azimuth), np.cos(azimuth)]) * np.cos(elevation)
+    sun = np.array([*level, np.sin(elevation)])
+    sunshine, ambient, zenith, haze, cover, cloud = _DAYS[kind]
     warm = 0.06 if kind == "evening" else 0.0
     jitter = rng.normal(0.0, 5.0, 3)
     return Light(
         sun=sun,
-        sunshine=sunshine * float(rng.uniform(0.85, 1.1)),
-        ambient=ambient * float(rng.uniform(0.94, 1.06)),
+        sunshine=sunshine * rng.uniform(0.85, 1.1),
+        ambient=ambient * rng.uniform(0.94, 1.06),
         tint=np.array([1.0 + warm, 1.0, 1.0 - 1.4 * warm]),
         haze_colour=np.clip(np.array(haze) + jitter, 0, 255),
         haze_length=float(rng.uniform(170, 320) if kind == "overcast" else rng.uniform(260, 700)),
         zenith=np.clip(np.array(zenith) + 1.5 * jitter, 0, 255),
-        cloud_cover=cover * float(rng.uniform(0.75, 1.2)),
+        cloud_cover=cover * rng.uniform(0.75, 1.2),
         cloud_colour=np.array(cloud, np.float64),
-        exposure=float(rng.uniform(0.9, 1.12)),
-        warmth=float(rng.normal(0.0, 0.03)),
-        contrast=float(rng.uniform(0.94, 1.1)),
-        noise=float(rng.uniform(1.2, 3.6)),
-        blur=float(rng.uniform(0.25, 0.6)),
+        exposure=rng.uniform(0.9, 1.12),
+        warmth=rng.normal(0.0, 0.03),
+        contrast=rng.uniform(0.94, 1.1),
+        noise=rng.uniform(1.2, 3.6),
+        blur=rng.uniform(0.25, 0.6),
     )
 
 

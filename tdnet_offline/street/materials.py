@@ -10,76 +10,49 @@ from tdnet.class_map.classes import UNLABELLED
 
 
 class Material(IntEnum):
-    """Kinds of surface; the canvas stores the value beside the colour."""
+    """Kinds of surface, each with a Cityscapes train id; the canvas stores the value.
+
+    Attributes:
+        train_id: 255 for none.
+    """
+
+    train_id: int
+
+    def __new__(cls, value: int, train_id: int = UNLABELLED) -> Material:
+        """Create a member from its value and train id."""
+        member = int.__new__(cls, value)
+        member._value_, member.train_id = value, train_id
+        return member
 
     NOTHING = 0
-    ROAD = 1
-    MARKING = 2
-    SIDEWALK = 3
-    KERB = 4
-    TERRAIN = 5
-    BUILDING = 6
-    WALL = 7
-    FENCE = 8
-    POLE = 9
-    TRAFFIC_LIGHT = 10
-    TRAFFIC_SIGN = 11
-    VEGETATION = 12
-    SKY = 13
-    PERSON = 14
-    RIDER = 15
-    CAR = 16
-    TRUCK = 17
-    BUS = 18
-    TRAIN = 19
-    MOTORCYCLE = 20
-    BICYCLE = 21
+    ROAD = 1, 0
+    MARKING = 2, 0
+    SIDEWALK = 3, 1
+    KERB = 4, 1
+    TERRAIN = 5, 9
+    BUILDING = 6, 2
+    WALL = 7, 3
+    FENCE = 8, 4
+    POLE = 9, 5
+    TRAFFIC_LIGHT = 10, 6
+    TRAFFIC_SIGN = 11, 7
+    VEGETATION = 12, 8
+    SKY = 13, 10
+    PERSON = 14, 11
+    RIDER = 15, 12
+    CAR = 16, 13
+    TRUCK = 17, 14
+    BUS = 18, 15
+    TRAIN = 19, 16
+    MOTORCYCLE = 20, 17
+    BICYCLE = 21, 18
     STREET_FURNITURE = 22
 
 
-_TRAIN_IDS = {
-    Material.ROAD: 0,
-    Material.MARKING: 0,
-    Material.SIDEWALK: 1,
-    Material.KERB: 1,
-    Material.BUILDING: 2,
-    Material.WALL: 3,
-    Material.FENCE: 4,
-    Material.POLE: 5,
-    Material.TRAFFIC_LIGHT: 6,
-    Material.TRAFFIC_SIGN: 7,
-    Material.VEGETATION: 8,
-    Material.TERRAIN: 9,
-    Material.SKY: 10,
-    Material.PERSON: 11,
-    Material.RIDER: 12,
-    Material.CAR: 13,
-    Material.TRUCK: 14,
-    Material.BUS: 15,
-    Material.TRAIN: 16,
-    Material.MOTORCYCLE: 17,
-    Material.BICYCLE: 18,
-}
-
-# Materials that lie flat on the ground, with its grain, shadows and haze.
-_GROUND = {
-    Material.ROAD: 255,
-    Material.MARKING: 255,
-    Material.SIDEWALK: 255,
-    Material.KERB: 255,
-    Material.TERRAIN: 255,
-}
-
-
-def _table(values: dict[Material, int], default: int) -> np.ndarray:
-    table = np.full(256, default, np.uint8)
-    for material, value in values.items():
-        table[material] = value
-    return table
-
-
-TRAIN_ID_OF_MATERIAL = _table(_TRAIN_IDS, UNLABELLED)
+TRAIN_ID_OF_MATERIAL = np.full(256, UNLABELLED, np.uint8)
 """(256,) uint8: material to Cityscapes train id, 255 for none."""
+TRAIN_ID_OF_MATERIAL[list(Material)] = [material.train_id for material in Material]
 
-GROUND_OF_MATERIAL = _table(_GROUND, 0)
+GROUND_OF_MATERIAL = np.zeros(256, np.uint8)
 """(256,) uint8: 255 for materials that lie flat on the ground, else 0."""
+GROUND_OF_MATERIAL[Material.ROAD : Material.TERRAIN + 1] = 255

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, floor, pi, sin
+from math import ceil, floor, inf, pi, sin
 
 import numpy as np
 
-from tdnet_offline.street.blocks import Character
 from tdnet_offline.street.camera import CameraPath
 from tdnet_offline.street.cycles import bicycle, draw_paint, motorcycle
-from tdnet_offline.street.layout import KERB_HEIGHT, Layout
-from tdnet_offline.street.model import Colour, Model
-from tdnet_offline.street.people import Look, draw_look, walker
+from tdnet_offline.street.layout import KERB_HEIGHT, Character, Layout
+from tdnet_offline.street.model import Model
+from tdnet_offline.street.people import draw_look, walker
 from tdnet_offline.street.placer import PlacedModel, Placer
 from tdnet_offline.street.randomness import generator
 from tdnet_offline.street.vehicles import draw_bus, draw_car, draw_tram, draw_truck
@@ -24,62 +23,44 @@ _PERSON_REACH = 80.0
 
 
 @dataclass(frozen=True)
-class Pedestrian:
-    """A person on foot; ``phase`` is the start of a step in radians."""
+class Member:
+    """A pedestrian, a cyclist or a vehicle.
 
-    look: Look
-    phase: float
+    Attributes:
+        model: returns the model after a number of metres.
+        half: metres from its middle to its front.
+    """
 
-    def model(self, gone: float) -> Model:
-        """Return the person after ``gone`` metres."""
-        return walker(self.look, self.phase + 2 * pi * abs(gone) / (0.86 * self.look.height))
-
-
-@dataclass(frozen=True)
-class Cyclist:
-    """A person on a bicycle; ``phase`` is the start of the pedals in radians."""
-
-    look: Look
-    phase: float
-    paint: Colour
-
-    def model(self, gone: float) -> Model:
-        """Return bicycle and rider after ``gone`` metres."""
-        return bicycle(self.paint, self.look, self.phase + 1.2 * abs(gone))
+    model: Callable[[float], Model]
+    half: float = 1.0
 
 
-@dataclass(frozen=True)
-class Vehicle:
-    """A rigid vehicle."""
-
-    shape: Model
-
-    def model(self, gone: float) -> Model:
-        """Return the vehicle, which looks the same after any ``gone`` metres."""
-        return self.shape
-
-
-Member = Pedestrian | Cyclist | Vehicle
-
-
-def draw_pedestrian(rng: np.random.Generator) -> Pedestrian:
+def draw_pedestrian(rng: np.random.Generator) -> Member:
     """Draw a person on foot."""
-    return Pedestrian(draw_look(rng), float(rng.uniform(0.0, 2 * pi)))
+    look, phase = draw_look(rng), rng.uniform(0.0, 2 * pi)
+    return Member(lambda gone: walker(look, phase + 2 * pi * abs(gone) / (0.86 * look.height)))
 
 
-def draw_cyclist(rng: np.random.Generator) -> Cyclist:
+def draw_cyclist(rng: np.random.Generator) -> Member:
     """Draw a person on a bicycle."""
-    return Cyclist(draw_look(rng), float(rng.uniform(0.0, 2 * pi)), draw_paint(rng))
+    look, phase, paint = draw_look(rng), rng.uniform(0.0, 2 * pi), draw_paint(rng)
+    return Member(lambda gone: bicycle(paint, look, phase + 1.2 * abs(gone)))
 
 
-def draw_vehicle(rng: np.random.Generator) -> Vehicle:
+def _rigid(shape: Model) -> Member:
+    return Member(lambda _gone: shape, shape.footprint[3])
+
+
+def draw_vehicle(rng: np.random.Generator) -> Member:
     """Draw a car, truck, bus or motorcycle."""
     kind = str(rng.choice(["car", "truck", "bus", "motorcycle"], p=[0.64, 0.13, 0.12, 0.11]))
-    if kind == "car":
-        return Vehicle(draw_car(rng))
     if kind == "motorcycle":
-        return Vehicle(motorcycle(draw_paint(rng), draw_look(rng)))
-    return Vehicle(draw_truck(rng) if kind == "truck" else draw_bus(rng))
+        return _rigid(motorcycle(draw_paint(rng), draw_look(rng)))
+    return _rigid({"car": draw_car, "truck": draw_truck, "bus": draw_bus}[kind](rng))
+
+
+def _draw_tram(rng: np.random.Generator) -> Member:
+    return _rigid(draw_tram(rng))
 
 
 @dataclass(frozen=True)
@@ -110,40 +91,26 @@ class Stream:
 def _draw_streams(seed: int, layout: Layout, character: Character) -> tuple[Stream, ...]:
     rng = generator(seed, 109)
     streams = []
-    oncoming = -float(rng.uniform(7.0, 11.0))
+    oncoming = -rng.uniform(7.0, 11.0)
     for lane in range(layout.lanes):
         at, speed = layout.lane_centre(lane), oncoming * (1.0 - 0.15 * lane)
         streams.append(Stream(-at, speed, 17.0, character.traffic * 0.75, draw_vehicle))
     for lane in range(layout.lanes - 1):
-        at, speed = layout.lane_centre(lane), float(rng.uniform(9.0, 13.0))
+        at, speed = layout.lane_centre(lane), rng.uniform(9.0, 13.0)
         streams.append(Stream(at, speed, 19.0, character.traffic * 0.7, draw_vehicle))
     if layout.median:
         for sign, low, high in ((-1, 7.0, 10.0), (1, 12.0, 15.0)):
-            speed = sign * float(rng.uniform(low, high))
+            speed = sign * rng.uniform(low, high)
             streams.append(Stream(sign * 1.65, speed, 80.0, 0.55, _draw_tram, wander=0.0))
     for sign in (-1, 1):
-        speed, density = sign * float(rng.uniform(3.8, 5.2)), float(rng.uniform(0.1, 0.5))
+        speed, density = sign * rng.uniform(3.8, 5.2), rng.uniform(0.1, 0.5)
         edge = sign * (layout.carriageway - 0.55)
         streams.append(Stream(edge, speed, 21.0, density, draw_cyclist, _PERSON_REACH))
         for share, way in ((0.3, 1), (0.65, -1)):
             at = sign * (layout.sidewalk_start(sign) + share * layout.side(sign).sidewalk)
-            streams.append(
-                Stream(
-                    at,
-                    way * float(rng.uniform(1.1, 1.6)),
-                    5.0,
-                    character.crowd,
-                    draw_pedestrian,
-                    _PERSON_REACH,
-                    0.3,
-                    KERB_HEIGHT,
-                )
-            )
+            line = (at, way * rng.uniform(1.1, 1.6), 5.0, character.crowd, draw_pedestrian)
+            streams.append(Stream(*line, _PERSON_REACH, wander=0.3, height=KERB_HEIGHT))
     return tuple(streams)
-
-
-def _draw_tram(rng: np.random.Generator) -> Vehicle:
-    return Vehicle(draw_tram(rng))
 
 
 class Traffic:
@@ -152,14 +119,14 @@ class Traffic:
     def __init__(
         self, seed: int, layout: Layout, character: Character, path: CameraPath, placer: Placer
     ) -> None:
-        """Draw the streams from the seed."""
-        self._seed, self._layout, self._path, self._placer = seed, layout, path, placer
+        """Draw the traffic of a street from the seed, for a camera that takes a path."""
+        self._seed, self._path, self._placer = seed, path, placer
+        self._own_lane = layout.own_lane
         self._streams = _draw_streams(seed, layout, character)
         self._member = lru_cache(maxsize=2048)(self._draw_member)
         rng = generator(seed, 137)
         self._leader = draw_vehicle(rng) if rng.random() < 0.65 else None
-        self._gap = float(rng.uniform(14.0, 32.0))
-        self._gap_period = float(rng.uniform(12.0, 25.0))
+        self._gap, self._gap_period = rng.uniform(14.0, 32.0), rng.uniform(12.0, 25.0)
 
     def _draw_member(self, number: int, place: int) -> tuple[Member, float, float] | None:
         """Return the member at a place of a stream, and its offsets ahead and aside in metres."""
@@ -170,6 +137,22 @@ class Traffic:
         ahead, aside = rng.uniform(-1.0, 1.0, 2).tolist()
         return stream.draw(rng), 0.12 * stream.slot * ahead, stream.wander * aside
 
+    def _members(
+        self, number: int, time: float, low: float, high: float
+    ) -> Iterator[tuple[Member, float, float]]:
+        """Yield the members of a stream whose slots are in a range of the street.
+
+        Each with its metres along the street, and right of the centre line.
+        """
+        stream = self._streams[number]
+        moved = stream.speed * time
+        first, last = ceil((low - moved) / stream.slot), floor((high - moved) / stream.slot)
+        for place in range(first, last + 1):
+            taken = self._member(number, place)
+            if taken is not None:
+                member, ahead, aside = taken
+                yield member, place * stream.slot + moved + ahead, stream.lateral + aside
+
     def meets(self, along: float, lateral: float, time: float, spare: float) -> bool:
         """Return whether a vehicle or cyclist is near a place of the road at a time.
 
@@ -179,57 +162,41 @@ class Traffic:
             time: seconds.
             spare: metres that must be free before and behind it, beside its own length.
         """
-        if self._leader is not None and abs(lateral - self._layout.own_lane) < 2.0:
-            gap = self._leader_along(time) - along
-            if abs(gap) < spare + self._leader.shape.footprint[3]:
+        if self._leader is not None and abs(lateral - self._own_lane) < 2.0:
+            gap = abs(self._leader_along(time) - along)
+            if gap < spare + self._leader.half:
                 return True
         for number, stream in enumerate(self._streams):
             if stream.draw is draw_pedestrian or abs(stream.lateral - lateral) > 2.0:
                 continue
-            moved = stream.speed * time
             reach = spare + stream.slot
-            first = ceil((along - reach - moved) / stream.slot)
-            last = floor((along + reach - moved) / stream.slot)
-            for place in range(first, last + 1):
-                taken = self._member(number, place)
-                if taken is None:
-                    continue
-                member, ahead, _ = taken
-                half = member.shape.footprint[3] if isinstance(member, Vehicle) else 1.0
-                if abs(place * stream.slot + moved + ahead - along) < spare + half:
+            for member, at, _ in self._members(number, time, along - reach, along + reach):
+                if abs(at - along) < spare + member.half:
                     return True
         return False
 
     def lanes(self) -> list[float]:
         """Return the lateral metres of all lines of vehicles or cyclists."""
         lines = [s.lateral for s in self._streams if s.draw is not draw_pedestrian]
-        return [*lines, self._layout.own_lane]
+        return [*lines, self._own_lane]
 
     def _leader_along(self, time: float) -> float:
         if self._leader is None:
-            return float("inf")
+            return inf
         swing = 0.2 * self._gap * sin(2 * pi * time / self._gap_period)
-        return self._path.along(time) + self._gap + swing + self._leader.shape.footprint[3]
+        return self._path.along(time) + self._gap + swing + self._leader.half
 
     def models(self, time: float) -> list[PlacedModel]:
         """Return all models that move along the street in sight, at ``time`` seconds."""
         here = self._path.along(time)
         placed: list[PlacedModel] = []
         for number, stream in enumerate(self._streams):
-            moved = stream.speed * time
-            first = ceil((here - 16.0 - moved) / stream.slot)
-            last = floor((here + stream.reach - moved) / stream.slot)
-            for place in range(first, last + 1):
-                taken = self._member(number, place)
-                if taken is None:
-                    continue
-                member, ahead, aside = taken
-                along = place * stream.slot + moved + ahead
-                turn = 0.0 if stream.speed > 0 else pi
-                lateral = stream.lateral + aside
+            turn = 0.0 if stream.speed > 0 else pi
+            members = self._members(number, time, here - 16.0, here + stream.reach)
+            for member, along, lateral in members:
                 model = member.model(along)
                 placed.append(self._placer.place(model, lateral, along, stream.height, turn))
         if self._leader is not None:
             along = self._leader_along(time)
-            placed.append(self._placer.place(self._leader.shape, self._layout.own_lane, along))
+            placed.append(self._placer.place(self._leader.model(0.0), self._own_lane, along))
         return placed

@@ -17,7 +17,7 @@ from tdnet_offline.street.painter import Painter, painting_order
 from tdnet_offline.street.placer import Placer
 from tdnet_offline.street.texture import cutout_texture
 
-STRAIGHT = CentreLine((0.0,), (100.0,), (0.0,))
+STRAIGHT = CentreLine(((0.0, 100.0, 0.0),))
 CAMERA = Intrinsics(100, 200, 150.0)
 POSE = Pose(np.array([0.0, 0.0, 1.5]), look(0.0, 0.0), 0.0, 0.0)
 
