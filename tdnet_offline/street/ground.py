@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -59,60 +59,49 @@ class Ground:
     def paint(self, canvas: Canvas, pose: Pose) -> None:
         """Paint the surfaces without haze and shadow; ``shade`` adds both."""
         colours, layout = self._colours, self._layout
-        self._strip(canvas, pose, -900.0, 900.0, 0.0, colours.grass, Material.TERRAIN)
+        grass, road = (colours.grass, Material.TERRAIN), (colours.road, Material.ROAD)
+        paved, yard = (colours.sidewalk, Material.SIDEWALK), (colours.yard, Material.TERRAIN)
+        kerb, kerb_face = (colours.kerb, Material.KERB), (colours.kerb * 0.72, Material.KERB)
+        self._strip(canvas, pose, (-900.0, 0.0), (900.0, 0.0), grass)
         widest = max(layout.kerb(1), layout.kerb(-1))
-        self._strip(canvas, pose, -widest, widest, 0.0, colours.road, Material.ROAD)
+        self._strip(canvas, pose, (-widest, 0.0), (widest, 0.0), road)
         for sign in (-1, 1):
-            side = layout.side(sign)
-            kerb, start = layout.kerb(sign), layout.sidewalk_start(sign)
+            edge, start = layout.kerb(sign), layout.sidewalk_start(sign)
             end, line = layout.sidewalk_end(sign), layout.building_line(sign)
-            verge = (colours.grass, Material.TERRAIN)
-            paved = (colours.sidewalk, Material.SIDEWALK)
-            yard = (colours.yard, Material.TERRAIN)
-            self._kerb_face(canvas, pose, sign * kerb)
+            foot, top = (sign * edge, 0.0), (sign * edge, KERB_HEIGHT)
+            self._strip(canvas, pose, foot, top, kerb_face)
             # The camera looks across the kerb from the road, so each strip hides the one before.
-            for near, far, (colour, material) in (
+            for near, far, surface in (
                 (line, 200.0, yard),
-                (end, line, verge),
+                (end, line, grass),
                 (start, end, paved),
-                (kerb + 0.16, start, verge if side.green_verge else paved),
-                (kerb, kerb + 0.16, (colours.kerb, Material.KERB)),
+                (edge + 0.16, start, grass if layout.side(sign).green_verge else paved),
+                (edge, edge + 0.16, kerb),
             ):
                 if far > near:
-                    self._strip(
-                        canvas, pose, sign * near, sign * far, KERB_HEIGHT, colour, material
-                    )
-
-    def _level_paint(self, colour: np.ndarray, material: Material) -> tuple[int, ...]:
-        lit = colour * float(self._light.shade(np.array([0.0, 0.0, 1.0]))) * self._light.tint
-        return (*np.clip(np.rint(lit), 0, 255).astype(int).tolist(), int(material))
+                    low, high = (sign * near, KERB_HEIGHT), (sign * far, KERB_HEIGHT)
+                    self._strip(canvas, pose, low, high, surface)
 
     def _strip(
         self,
         canvas: Canvas,
         pose: Pose,
-        left: float,
-        right: float,
-        height: float,
-        colour: np.ndarray,
-        material: Material,
+        first: tuple[float, float],
+        second: tuple[float, float],
+        surface: tuple[np.ndarray, Material],
     ) -> None:
+        """Paint a strip along the street between two lines, (lateral, height) in metres."""
         along = pose.along + _REACH
         centre = self._layout.centre_line.offsets(along)
         sides = [
             np.stack([centre + lateral, along, np.full_like(along, height)], axis=1)
-            for lateral in (left, right)
+            for lateral, height in (first, second)
         ]
         outline = pose.to_camera(np.concatenate([sides[0], sides[1][::-1]]))
-        canvas.fill_camera(outline, self._level_paint(colour, material))
-
-    def _kerb_face(self, canvas: Canvas, pose: Pose, lateral: float) -> None:
-        along = pose.along + _REACH
-        centre = self._layout.centre_line.offsets(along) + lateral
-        foot = np.stack([centre, along, np.zeros_like(along)], axis=1)
-        top = foot + np.array([0.0, 0.0, KERB_HEIGHT])
-        outline = pose.to_camera(np.concatenate([foot, top[::-1]]))
-        canvas.fill_camera(outline, self._level_paint(self._colours.kerb * 0.72, Material.KERB))
+        colour, material = surface
+        lit = colour * float(self._light.shade(np.array([0.0, 0.0, 1.0]))) * self._light.tint
+        paint = np.clip(np.rint(lit), 0, 255).astype(int).tolist()
+        canvas.fill_camera(outline, (*paint, int(material)))
 
     def shade(
         self,
@@ -120,7 +109,7 @@ class Ground:
         coverage: np.ndarray,
         pose: Pose,
         intrinsics: Intrinsics,
-        shadows: Iterable[np.ndarray],
+        shadows: Sequence[np.ndarray],
     ) -> None:
         """Lay grain, shadows and haze over the ground's pixels, in place.
 
@@ -138,21 +127,19 @@ class Ground:
         if first >= intrinsics.height:
             return
         distance = (pose.position[2] / slope[first:]).astype(np.float32)
-        size = (intrinsics.width, intrinsics.height - first)
+        view = _View(pose, intrinsics, first)
 
         # Metres of ground under one picture row; the grain fades where it is finer than that.
         footprint = distance**2 / (intrinsics.focal * pose.position[2])
         fade = np.clip(1.4 / (footprint * _FINE), 0.0, 1.0).astype(np.float32)
-        light = 1.0 + 0.055 * self._texture(
-            self._patches, _COARSE, pose, intrinsics, first, size, coarse=True
-        )
+        # Patches are smooth: half the resolution suffices.
+        patches = cv2.resize(view.lay(self._patches, _COARSE, step=2), view.size)
+        light = 1.0 + 0.055 * patches
         # Near rows only: farther off the grain is finer than a pixel.
         near = int(np.searchsorted(fade, 0.06))
-        grain = self._texture(
-            self._grain, _FINE, pose, intrinsics, first + near, (size[0], size[1] - near)
-        )
+        grain = _View(pose, intrinsics, first + near).lay(self._grain, _FINE)
         light[near:] += (0.045 * fade[near:])[:, None] * grain
-        light *= self._shadow_map(pose, intrinsics, first, size, shadows)
+        light *= self._shadow_map(view, shadows)
         haze = self._light.haze(distance)[:, None].astype(np.float32)
         cover = coverage[first:].astype(np.float32) * np.float32(1 / 255)
         veil = cover * haze
@@ -161,84 +148,62 @@ class Ground:
         veils = cv2.merge([veil * np.float32(c) for c in self._light.haze_colour])
         image[first:] = cv2.add(lit, veils, dtype=cv2.CV_8U)
 
-    def _to_picture(
-        self, scale: float, pose: Pose, intrinsics: Intrinsics, first: int
-    ) -> np.ndarray:
-        """Return the homography from ground texture to picture pixels from row ``first`` on."""
-        x, y, z = pose.position
-        # Positions are taken modulo the tile, to keep the numbers small along the street.
-        tile = _TILE / scale
-        base = np.array([x - x % tile, y - y % tile, 0.0])
-        ground = np.stack(
-            [
-                pose.rotation[:, 0] / scale,
-                pose.rotation[:, 1] / scale,
-                pose.rotation @ (base - (x, y, z)),
-            ],
-            axis=1,
-        )
-        matrix = intrinsics.matrix()
-        matrix[1, 2] -= first
-        return matrix @ ground
-
-    def _texture(
-        self,
-        tile: np.ndarray,
-        scale: float,
-        pose: Pose,
-        intrinsics: Intrinsics,
-        first: int,
-        size: tuple[int, int],
-        coarse: bool = False,
-    ) -> np.ndarray:
-        """Return (H, W) float32 of a repeating texture that lies on the ground.
-
-        ``coarse``: computed at half the resolution, for smooth textures.
-        """
-        step = 2 if coarse else 1
-        sparse = np.array([[step, 0.0, 0.0], [0.0, step, 0.0], [0.0, 0.0, 1.0]])
-        back = np.linalg.inv(self._to_picture(scale, pose, intrinsics, first)) @ sparse
-        texture = cv2.warpPerspective(
-            tile,
-            back,
-            (-(-size[0] // step), -(-size[1] // step)),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_WRAP,
-        )
-        return cv2.resize(texture, size) if coarse else texture
-
-    def _shadow_map(
-        self,
-        pose: Pose,
-        intrinsics: Intrinsics,
-        first: int,
-        size: tuple[int, int],
-        shadows: Iterable[np.ndarray],
-    ) -> np.ndarray:
-        mask = np.full((size[1], size[0]), 255, np.uint8)
+    def _shadow_map(self, view: _View, shadows: Sequence[np.ndarray]) -> np.ndarray:
+        mask = np.full(view.size[::-1], 255, np.uint8)
         dark = int(255 * min(self._light.shadow, 0.72))
-        outlines = list(shadows)
-        if not outlines:
-            return mask.astype(np.float32) * np.float32(1 / 255)
-        ends = np.cumsum([len(outline) for outline in outlines])
-        flat = np.concatenate(outlines).astype(np.float64)
-        camera = pose.to_camera(np.column_stack([flat, np.zeros(len(flat))]))
-        starts = np.concatenate([[0], ends[:-1]])
-        nearest = np.minimum.reduceat(camera[:, 2], starts)
-        farthest = np.maximum.reduceat(camera[:, 2], starts)
-        at = self._pixels(camera, intrinsics, first)
+        flat = np.concatenate([np.empty((0, 2)), *shadows])
+        camera = view.pose.to_camera(np.column_stack([flat, np.zeros(len(flat))]))
+        pixels, depth = view.pixels(camera), camera[:, 2]
+        bounds = np.cumsum([0, *(len(outline) for outline in shadows)])
+        nearest = np.minimum.reduceat(depth, bounds[:-1])
+        farthest = np.maximum.reduceat(depth, bounds[:-1])
         for index in np.flatnonzero((farthest > NEAR) & (nearest < _SHADOW_REACH)).tolist():
-            part = slice(int(starts[index]), int(ends[index]))
-            if nearest[index] >= NEAR:
-                corners = at[part]
-            else:
-                corners = self._pixels(clip_near(camera[part]), intrinsics, first)
+            corners = pixels[bounds[index] : bounds[index + 1]]
+            if nearest[index] < NEAR:
+                part = camera[bounds[index] : bounds[index + 1]]
+                corners = view.pixels(clip_near(part))
             cv2.fillConvexPoly(mask, corners, dark, cv2.LINE_8, 3)
         return cv2.blur(mask, (3, 3)).astype(np.float32) * np.float32(1 / 255)
 
-    @staticmethod
-    def _pixels(camera: np.ndarray, intrinsics: Intrinsics, first: int) -> np.ndarray:
-        """Return camera points as eighths of picture pixels below row ``first``."""
+
+@dataclass(frozen=True)
+class _View:
+    """The part of a camera's picture below row ``first``."""
+
+    pose: Pose
+    intrinsics: Intrinsics
+    first: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.intrinsics.width, self.intrinsics.height - self.first
+
+    def pixels(self, camera: np.ndarray) -> np.ndarray:
+        """Return (N, 3) camera points as (N, 2) eighths of pixels."""
         depth = np.maximum(camera[:, 2:], 1e-3)
-        at = camera[:, :2] / depth * intrinsics.focal + intrinsics.centre - (0, first)
+        at = camera[:, :2] / depth * self.intrinsics.focal
+        at = at + self.intrinsics.centre - (0, self.first)
         return np.rint(np.clip(at, -1e5, 1e5) * 8).astype(np.int32)
+
+    def lay(self, tile: np.ndarray, scale: float, step: int = 1) -> np.ndarray:
+        """Return (H, W) float32 of a repeating texture that lies on the ground.
+
+        Args:
+            tile: the texture.
+            scale: its pixels per metre.
+            step: picture pixels per pixel of the result.
+        """
+        x, y, z = self.pose.position
+        # Positions are taken modulo the tile, to keep the numbers small along the street.
+        period = _TILE / scale
+        base = np.array([x - x % period, y - y % period, 0.0])
+        rotation = self.pose.rotation
+        origin = rotation @ (base - (x, y, z))
+        ground = np.stack([rotation[:, 0] / scale, rotation[:, 1] / scale, origin], axis=1)
+        matrix = self.intrinsics.matrix()
+        matrix[1, 2] -= self.first
+        back = np.linalg.inv(matrix @ ground) @ np.diag((step, step, 1.0))
+        size = (-(-self.size[0] // step), -(-self.size[1] // step))
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpPerspective(tile, back, size, flags=flags, borderMode=cv2.BORDER_WRAP)

@@ -102,7 +102,10 @@ class Placer:
         if not len(model.polygons):
             return model.polygons, model.polygons[:, 0], model.polygon_paint
         polygons = move(model.polygons)
-        normals = np.cross(polygons[:, 1] - polygons[:, 0], polygons[:, 2] - polygons[:, 0])
+        ax, ay, az = (polygons[:, 1] - polygons[:, 0]).T
+        bx, by, bz = (polygons[:, 2] - polygons[:, 0]).T
+        # Several times faster than np.cross for so few vectors.
+        normals = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
         lengths = np.sqrt((normals * normals).sum(axis=1, keepdims=True))
         normals /= np.maximum(lengths, 1e-9)
         paint = model.polygon_paint.copy()
