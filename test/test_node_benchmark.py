@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tdnet_offline.evaluation.metrics import Percentiles
+from tdnet._util.percentiles import Percentiles
 from tdnet_ros.msg import SegmentationStatus
 from tools.harness.child_process import end_with_parent
 from tools.node_benchmark.__main__ import main

@@ -23,8 +23,8 @@ from support.html_page import HtmlPage
 from support.ros_graph import image_message, wait_for
 
 from tdnet import SegmenterSettings
+from tdnet._util.percentiles import Percentiles
 from tdnet._util.process_usage import ProcessUsage
-from tdnet_offline.evaluation.metrics import Percentiles
 from tdnet_offline.street import StreetDrive
 from tdnet_ros.msg import SegmentationStatus
 from tools.harness.child_process import end_with_parent

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tdnet_offline.evaluation.metrics import Percentiles
+from tdnet._util.percentiles import Percentiles
 from tdnet_offline.evaluation.result import numbers_text
 from tdnet_offline.writers.atomic_files import replacing
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
+from tdnet._util.percentiles import Percentiles
 from tdnet.errors import one_line
 from tdnet_offline.benchmark.benchmark_result import (
     PACKAGED,
@@ -17,7 +18,6 @@ from tdnet_offline.benchmark.benchmark_result import (
     BenchmarkRun,
     BenchmarkSetting,
 )
-from tdnet_offline.evaluation.metrics import Percentiles
 from tdnet_offline.report.table import (
     NOTHING,
     Table,

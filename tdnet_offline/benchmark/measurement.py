@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from tdnet._util.percentiles import percentiles
 from tdnet._util.process_usage import usage_of
 from tdnet.frames.postprocess import OutputOptions
 from tdnet.segmenter import StreamingSegmenter
@@ -30,7 +31,6 @@ from tdnet_offline.benchmark.instruments import (
     peak_multiply_adds,
     profile_frames,
 )
-from tdnet_offline.evaluation.metrics import percentiles
 from tdnet_offline.operations import count_operations
 
 SECONDS = 8.0

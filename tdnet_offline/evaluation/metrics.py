@@ -5,30 +5,21 @@ A score is a share, 0 to 1, or NaN if nothing was counted; docs/evaluation.md de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
+from tdnet._util.percentiles import Percentiles, percentiles
 from tdnet_offline.evaluation.result import Counts, Evaluation, WithheldMemory
 
 Scores = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Percentiles:
-    """Median, 95th and 99th percentile, linearly interpolated, and the number of values."""
-
-    p50: float
-    p95: float
-    p99: float
-    count: int
-
-
 def total_confusion(evaluation: Evaluation) -> Counts:
     """Sum the confusions of all paths and memory fills: (K, K + 1)."""
-    return _sum(evaluation.confusions.values(), len(evaluation.setting.class_names))
+    size = len(evaluation.setting.class_names)
+    return sum(evaluation.confusions.values(), np.zeros((size, size + 1), np.int64))
 
 
 def confusion_by_path(evaluation: Evaluation) -> dict[int, Counts]:
@@ -142,13 +133,6 @@ def drop_share(evaluation: Evaluation) -> float:
     return float(_share(dropped, dropped + len(evaluation.frames)))
 
 
-def percentiles(values: Iterable[float]) -> Percentiles:
-    """Return the percentiles of one or more values."""
-    found = list(values)
-    p50, p95, p99 = np.percentile(found, (50, 95, 99))
-    return Percentiles(float(p50), float(p95), float(p99), len(found))
-
-
 def by_class(evaluation: Evaluation, scores: Scores) -> Mapping[str, float]:
     """Return (K,) scores by class name, in ascending order of class id."""
     names = [name for _, name in sorted(evaluation.setting.class_names.items())]
@@ -160,10 +144,6 @@ def _grouped(evaluation: Evaluation, key: int) -> dict[int, Counts]:
     for keys, counts in evaluation.confusions.items():
         groups[keys[key]] = groups.get(keys[key], 0) + counts
     return dict(sorted(groups.items()))
-
-
-def _sum(confusions: Iterable[Counts], size: int) -> Counts:
-    return sum(confusions, np.zeros((size, size + 1), np.int64))
 
 
 def _share(part: npt.ArrayLike, whole: npt.ArrayLike) -> Scores:

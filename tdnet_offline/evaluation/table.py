@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Sequence
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from tdnet._util.percentiles import Percentiles
 from tdnet.errors import one_line
 from tdnet_offline.evaluation import metrics
-from tdnet_offline.evaluation.metrics import Percentiles
 from tdnet_offline.evaluation.result import Counts, Evaluation, WithheldMemory
 
 MAX_NAME = 40
@@ -20,18 +20,9 @@ NOTHING = "-"
 
 
 def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> None:
-    """Print evaluations, a column each: summary, IoU by class, time by stage.
-
-    Args:
-        evaluations: one or more.
-        console: to print to.
-    """
-    console.print(_tables(evaluations))
-
-
-def _tables(evaluations: Sequence[Evaluation]) -> RenderableType:
+    """Print one or more evaluations, a column each: summary, IoU by class, time by stage."""
     tables = [_summary(evaluations), _classes(evaluations), _stages(evaluations)]
-    return Group(*(table for table in tables if table.row_count))
+    console.print(Group(*(table for table in tables if table.row_count)))
 
 
 def _summary(evaluations: Sequence[Evaluation]) -> Table:
@@ -45,19 +36,15 @@ def _summary(evaluations: Sequence[Evaluation]) -> Table:
     withheld = [run.withheld_memory for run in evaluations]
     for name, value in _WITHHELD.items():
         _add(table, name, [NOTHING if one is None else value(one) for one in withheld])
-    groups: list[tuple[str, Callable[[Evaluation], dict[int, Counts]]]] = [
-        ("path", metrics.confusion_by_path),
-        ("memory frames", metrics.confusion_by_memory),
-    ]
-    for name, grouped in groups:
+    groups = {
+        "path": [metrics.confusion_by_path(run) for run in evaluations],
+        "memory frames": [metrics.confusion_by_memory(run) for run in evaluations],
+    }
+    for name, counts in groups.items():
         table.add_section()
-        counts = [grouped(run) for run in evaluations]
-        for key in sorted({key for groups in counts for key in groups}):
-            _add(
-                table,
-                f"mIoU, {name} {key}",
-                [_percent(metrics.mean_iou(g[key])) if key in g else NOTHING for g in counts],
-            )
+        for key in sorted({key for group in counts for key in group}):
+            scores = [_if_known(metrics.mean_iou, group.get(key)) for group in counts]
+            _add(table, f"mIoU, {name} {key}", [_percent(score) for score in scores])
     return table
 
 
@@ -92,12 +79,8 @@ def _table(title: str, evaluations: Sequence[Evaluation]) -> Table:
 def _add(table: Table, name: str, values: Sequence[str]) -> None:
     """Add a row, unless no run has a value."""
     if any(value != NOTHING for value in values):
-        table.add_row(_text(name), *(_text(value) for value in values))
-
-
-def _text(words: str) -> Text:
-    """Escape a text that may come from anywhere, so that no terminal acts upon it."""
-    return Text(one_line(words, MAX_NAME))
+        # The texts may come from anywhere: no terminal must act upon them.
+        table.add_row(*(Text(one_line(text, MAX_NAME)) for text in (name, *values)))
 
 
 def _percent(share: float) -> str:
@@ -112,37 +95,12 @@ def _milliseconds(found: Percentiles | None) -> str:
     return f"{found.p50:.1f} / {found.p95:.1f} / {found.p99:.1f}" if found else NOTHING
 
 
-def _size(evaluation: Evaluation) -> str:
-    height, width = evaluation.setting.input_size
-    return f"{height} x {width}"
+def _labelled(evaluation: Evaluation) -> int:
+    return sum(record.pixel_accuracy is not None for record in evaluation.frames)
 
 
-def _frames(evaluation: Evaluation) -> str:
-    labelled = sum(record.pixel_accuracy is not None for record in evaluation.frames)
-    return f"{len(evaluation.frames)}, {labelled} labelled"
-
-
-def _consistency(evaluation: Evaluation) -> float:
-    return metrics.mean_consistency(evaluation.consistency)
-
-
-def _truth_consistency(evaluation: Evaluation) -> float:
-    counts = evaluation.truth_consistency
-    return math.nan if counts is None else metrics.mean_consistency(counts)
-
-
-def _available(evaluation: Evaluation) -> float:
-    counts = evaluation.available
-    return math.nan if counts is None else metrics.mean_iou(counts)
-
-
-def _waited(evaluation: Evaluation) -> str:
-    paced = evaluation.available is not None
-    return f"{evaluation.waited_seconds:.1f} s" if paced else NOTHING
-
-
-def _dropped(evaluation: Evaluation) -> float:
-    return metrics.drop_share(evaluation) if evaluation.available is not None else math.nan
+def _if_known(score: Callable[[Counts], float], counts: Counts | None) -> float:
+    return math.nan if counts is None else score(counts)
 
 
 _SETTING: dict[str, Callable[[Evaluation], str]] = {
@@ -152,11 +110,13 @@ _SETTING: dict[str, Callable[[Evaluation], str]] = {
     "damage": lambda run: run.setting.seeded_damage,
     "variant": lambda run: run.setting.variant,
     "weights": lambda run: run.setting.weights,
-    "input size": _size,
+    "input size": lambda run: "{} x {}".format(*run.setting.input_size),
     "device": lambda run: f"{run.setting.device}, {run.setting.numbers}",
-    "frames": _frames,
+    "frames": lambda run: f"{len(run.frames)}, {_labelled(run)} labelled",
     "refused": lambda run: str(sum(run.refused.values())),
-    "clock waited": _waited,
+    "clock waited": lambda run: (
+        NOTHING if run.available is None else f"{run.waited_seconds:.1f} s"
+    ),
 }
 _WITHHELD: dict[str, Callable[[WithheldMemory], str]] = {
     "frames with labels and full memory": lambda found: str(found.frames),
@@ -170,8 +130,10 @@ _SCORES: dict[str, Callable[[Evaluation], float]] = {
     "pixel accuracy": lambda run: metrics.pixel_accuracy(metrics.total_confusion(run)),
     "boundary F-score": lambda run: metrics.mean_boundary_f(run.boundary),
     "temporal consistency": lambda run: metrics.agreement(run.consistency),
-    "temporal consistency (mIoU)": _consistency,
-    "that of the true labels (mIoU)": _truth_consistency,
-    "dropped": _dropped,
-    "mIoU of the newest labels": _available,
+    "temporal consistency (mIoU)": lambda run: metrics.mean_consistency(run.consistency),
+    "that of the true labels (mIoU)": lambda run: _if_known(
+        metrics.mean_consistency, run.truth_consistency
+    ),
+    "dropped": lambda run: math.nan if run.available is None else metrics.drop_share(run),
+    "mIoU of the newest labels": lambda run: _if_known(metrics.mean_iou, run.available),
 }

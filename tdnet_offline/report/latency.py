@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
+from tdnet._util.percentiles import Percentiles
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.report.figures import axis_title, laid_out, stage_color, stage_figure
 from tdnet_offline.report.runs import EvaluationRun
@@ -62,7 +63,7 @@ def make_latency(runs: Sequence[EvaluationRun]) -> LatencySection | None:
 
 
 def _table(
-    runs: Sequence[EvaluationRun], stages: Sequence[dict[str, metrics.Percentiles]]
+    runs: Sequence[EvaluationRun], stages: Sequence[dict[str, Percentiles]]
 ) -> Table:
     names = [name for name in dict.fromkeys(n for found in stages for n in found) if name != TOTAL]
     rows = [_row(name, [found.get(name) for found in stages], stage_color(name)) for name in names]
@@ -74,7 +75,7 @@ def _table(
 
 
 def _row(
-    name: str, found: Sequence[metrics.Percentiles | None], color: str = "", note: str = ""
+    name: str, found: Sequence[Percentiles | None], color: str = "", note: str = ""
 ) -> Row:
     groups = (
         make_cells([getattr(each, which, None) for each in found], BARE_TIME)

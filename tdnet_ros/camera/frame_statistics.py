@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 
+from tdnet._util.percentiles import Percentiles, percentiles
 from tdnet_ros.camera.frame_trace import STAGES, FrameTrace
 
 # Frames that the percentiles are taken over.
 FRAMES = 200
 _AGE = len(STAGES)
 _PUBLISHED = _AGE + 1
-
-
-class Percentiles(NamedTuple):
-    """The values that 50, 95 and 99 percent of the frames stay below, in milliseconds."""
-
-    p50: float
-    p95: float
-    p99: float
 
 
 class FrameStatistics:
@@ -63,8 +55,7 @@ class FrameStatistics:
         rows = self._newest()
         if not len(rows):
             return {}
-        columns = np.percentile(rows[:, :_AGE], (50, 95, 99), axis=0).T.tolist()
-        return {stage: Percentiles(*column) for stage, column in zip(STAGES, columns, strict=True)}
+        return {stage: percentiles(rows[:, i]) for i, stage in enumerate(STAGES)}
 
     def age(self, since: float = 0.0) -> Percentiles | None:
         """Return the percentiles of the age; None if no frame has one.
@@ -75,7 +66,7 @@ class FrameStatistics:
         rows = self._newest()
         ages = rows[rows[:, _PUBLISHED] >= since, _AGE]
         ages = ages[~np.isnan(ages)]
-        return Percentiles(*np.percentile(ages, (50, 95, 99)).tolist()) if len(ages) else None
+        return percentiles(ages) if len(ages) else None
 
     def _newest(self) -> np.ndarray:
         with self._lock:

@@ -10,10 +10,10 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 
+from tdnet._util.percentiles import Percentiles
 from tdnet._util.process_usage import usage_of
 from tdnet.settings import PACKAGED_PURPOSE
 from tdnet_ros.camera.camera import Camera
-from tdnet_ros.camera.frame_statistics import Percentiles
 from tdnet_ros.diagnostics.checks import (
     CAMERA_CHECKS,
     NEXT_STEP,

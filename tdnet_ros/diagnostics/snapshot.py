@@ -9,9 +9,9 @@ from operator import sub
 
 from rclpy.lifecycle import LifecycleNode
 
+from tdnet._util.percentiles import Percentiles
 from tdnet.continuity import ResetReason
 from tdnet_ros.camera.camera import Camera, UnfilledMemory
-from tdnet_ros.camera.frame_statistics import Percentiles
 from tdnet_ros.camera.frame_trace import FrameCounts
 from tdnet_ros.diagnostics.input_topic import publisher_types
 from tdnet_ros.model.active_model import ActiveModel

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
+from tdnet._util.percentiles import Percentiles
 from tdnet_offline.evaluation import metrics
-from tdnet_offline.evaluation.metrics import Percentiles
 from tdnet_offline.report.figures import (
     Line,
     latency_figure,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tdnet_offline.evaluation.metrics import Percentiles, percentiles
+from tdnet._util.percentiles import Percentiles, percentiles
 from tools.demo.recording import STAGES, FrameStatus
 from tools.demo.session import Session
 

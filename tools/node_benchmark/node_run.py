@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tdnet_offline.evaluation.metrics import Percentiles, percentiles
+from tdnet._util.percentiles import Percentiles, percentiles
 from tools.node_benchmark.frame_record import STAGES, FrameRecord
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tdnet_offline.evaluation.metrics import Percentiles
+from tdnet._util.percentiles import Percentiles
 from tools.node_benchmark.frame_record import STAGES
 from tools.node_benchmark.node_run import NodeRun
 from tools.soak.soak_tables import TextTable

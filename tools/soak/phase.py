@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tdnet_offline.evaluation.metrics import Percentiles, percentiles
+from tdnet._util.percentiles import Percentiles, percentiles
 from tools.harness.node_view import FrameCounts
 
 STEADY, STAMPS_BACK = "steady", "stamps back"

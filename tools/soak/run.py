@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tdnet import SegmenterSettings
+from tdnet._util.percentiles import Percentiles, percentiles
 from tdnet._util.process_usage import ProcessUsage, usage_of
-from tdnet_offline.evaluation.metrics import Percentiles, percentiles
 from tools.harness import ToolError
 from tools.harness.camera import CameraProcess
 from tools.harness.node_view import FrameCounts

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from tdnet_offline.evaluation.metrics import Percentiles
+from tdnet._util.percentiles import Percentiles
 from tools.harness.node_view import FrameCounts
 from tools.soak.phase import Phase
 from tools.soak.run import RunSample

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tdnet_offline.evaluation.metrics import Percentiles, percentiles
+from tdnet._util.percentiles import Percentiles, percentiles
 from tools.harness import ToolError, ros_environment
 from tools.harness.camera import TOPIC, CameraProcess
 from tools.harness.numbered_frames import draw_frames

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tdnet._util.percentiles import Percentiles
 from tdnet_ros.camera.camera import UnfilledMemory
-from tdnet_ros.camera.frame_statistics import Percentiles
 from tdnet_ros.camera.frame_trace import FrameCounts
 from tdnet_ros.diagnostics.checks import (
     CAMERA_CHECKS,
@@ -42,7 +42,7 @@ QOS = "the publisher of /image offers an incompatible QoS (DURABILITY)"
 
 
 def age(milliseconds: float) -> Percentiles:
-    return Percentiles(milliseconds, milliseconds, milliseconds)
+    return Percentiles(milliseconds, milliseconds, milliseconds, 1)
 
 
 WORKING = CameraSnapshot(
