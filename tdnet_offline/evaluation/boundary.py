@@ -50,12 +50,8 @@ def boundary_counts(ground_truth: Labels, labels: Labels, axis: ClassAxis) -> Co
         if class_id in present:
             true = true_edges & (ground_truth == class_id)
             predicted = own_edges & (labels == class_id)
-            counts[place] = (
-                np.count_nonzero(predicted),
-                _near(predicted, true, reach),
-                np.count_nonzero(true),
-                _near(true, predicted, reach),
-            )
+            near = _near(predicted, true, reach), _near(true, predicted, reach)
+            counts[place] = np.sum(predicted), near[0], np.sum(true), near[1]
     return counts
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from tdnet.errors import InputError, UnknownNameError
+from tdnet.errors import InputError
 from tdnet.frames.postprocess import OutputOptions
 from tdnet.network.temporal_memory import MemoryAccess
 from tdnet.segmenter import SegmentationResult, Stream
@@ -18,7 +17,6 @@ from tdnet_offline.datasets.video import Dataset, LabelledVideo
 from tdnet_offline.evaluation.confusion import Labels
 from tdnet_offline.evaluation.video_frames import VideoFrame, VideoFrames
 from tdnet_offline.frames import Frame, RefusedFrame
-from tdnet_offline.prediction import step
 
 MemoryMode = Literal["full", "none", "foreign"]
 """A frame's own past, no past, or the past of another video."""
@@ -32,26 +30,19 @@ def check_memory_mode(memory: MemoryMode, variant: Variant, dataset: Dataset) ->
     """Check that a network and a data set allow a control.
 
     Raises:
-        UnknownNameError: unknown control.
         InputError: the network has no memory, or there is no other video for its memory.
     """
-    if memory not in get_args(MemoryMode):
-        raise UnknownNameError("memory", memory, get_args(MemoryMode))
-    if memory == "full":
-        return
-    if variant.memory_capacity == 0:
+    if memory != "full" and variant.memory_capacity == 0:
         raise InputError(
             f"memory {memory}: {variant.name} has no memory with these weights; allowed is full"
         )
-    if memory == "none":
-        return
     lengths = [video.num_frames for video in dataset.videos if video.num_frames]
-    if len(lengths) < 2:
+    if memory == "foreign" and len(lengths) < 2:
         raise InputError(
             f"memory foreign needs another video, and the source has {len(lengths)} with frames; "
             "give two or more bags, or a data set of several videos"
         )
-    if max(lengths) < 2:
+    if memory == "foreign" and max(lengths) < 2:
         raise InputError(
             "memory foreign: every video of the source is a single frame, so no frame has a past; "
             "give a source with videos of several frames"
@@ -82,7 +73,10 @@ class ForeignMemory:
     def __call__(self, stream: Stream, frame: Frame, options: OutputOptions) -> SegmentationResult:
         """Segment the next frame; see `tdnet_offline.prediction.FrameStep`."""
         result = stream.step(frame.image, options, _READ_ONLY)
-        stream.step(_of_size(next(self._frames).image, frame.image.shape[:2]), options)
+        image, size = next(self._frames).image, frame.image.shape[:2]
+        if image.shape[:2] != size:  # a stream has one size
+            image = np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA))
+        stream.step(image, options)
         return result
 
 
@@ -107,7 +101,7 @@ class WithholdingStep:
         self.labels = None
         if frame.index in self._labelled and stream.memory_frames == self._capacity:
             self.labels = stream.step(frame.image, options, _NEITHER).labels
-        return step(stream, frame, options)
+        return stream.step(frame.image, options)
 
 
 def other_video(videos: Sequence[LabelledVideo], number: int) -> LabelledVideo:
@@ -133,10 +127,3 @@ def _readable(frames: VideoFrames) -> Iterator[VideoFrame]:
         f"memory foreign: no frame of {frames.description} can be read, so it leaves no memory; "
         "leave this source out"
     )
-
-
-def _of_size(image: npt.NDArray[np.uint8], size: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """Resize an image to (H, W) if it has another size: a stream has one size."""
-    if image.shape[:2] == size:
-        return image
-    return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -15,7 +14,6 @@ from tdnet.errors import InputError
 from tdnet.frames.postprocess import OutputOptions
 from tdnet.mailbox import Mailbox
 from tdnet.segmenter import StreamingSegmenter
-from tdnet_offline.evaluation.confusion import Labels
 from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
 from tdnet_offline.prediction import FrameStep, step
 
@@ -45,8 +43,7 @@ class PacedRun:
     Attributes:
         due: arrival of each readable frame, in seconds since the first one.
         segmented: the frames that were not superseded.
-        waited: seconds for which the clock stood still because reading the source took longer
-            than the camera that recorded it.
+        waited: seconds for which the clock stood still for a source slower than its camera.
     """
 
     due: dict[int, float]
@@ -60,7 +57,7 @@ class _Schedule:
     def __init__(self) -> None:
         self.waited = 0.0
         self._start = self._due = time.monotonic()
-        self._stamp: int | None = None
+        self._last: Frame | None = None
         self._step = 0.0
         self._frames = 0
         self._has_pace = False
@@ -71,13 +68,17 @@ class _Schedule:
         Raises:
             InputError: the frame has no stamp, or the stamps of many frames never increase.
         """
-        stamp_ns = _stamp(frame)
+        if frame.stamp_ns is None:
+            raise InputError(
+                f"{frame.name} has no stamp, so there is no pace to keep; give a bag, or evaluate "
+                "every frame"
+            )
         self._frames += 1
         now = time.monotonic()
-        if self._stamp is None:
+        if self._last is None or self._last.stamp_ns is None:
             self._start = self._due = now
         else:
-            elapsed = (stamp_ns - self._stamp) / 1e9
+            elapsed = (frame.stamp_ns - self._last.stamp_ns) / 1e9
             self._has_pace |= elapsed > 0
             # A stamp that goes back, as in a bag that loops, has no duration.
             self._step = min(elapsed, MAX_WAIT) if elapsed >= 0 else self._step
@@ -86,21 +87,21 @@ class _Schedule:
             self.waited += late
             self._due = due + late
             time.sleep(max(0.0, due - now))
-        self._stamp = stamp_ns
+        self._last = frame
         if self._frames > MAX_TIMELESS:
-            self.check(frame)
+            self.check()
         return self._due - self._start
 
-    def check(self, last: Frame) -> None:
+    def check(self) -> None:
         """Check that the stamps of several frames have increased.
 
         Raises:
             InputError: no stamp was later than that of the frame before it.
         """
-        if self._frames > 1 and not self._has_pace:
+        if self._last is not None and self._frames > 1 and not self._has_pace:
             raise InputError(
-                f"{last.name}: up to here no frame has a later stamp than the one before it, so "
-                "there is no pace to keep; evaluate every frame"
+                f"{self._last.name}: up to here no frame has a later stamp than the one before "
+                "it, so there is no pace to keep; evaluate every frame"
             )
 
     def now(self) -> float:
@@ -160,56 +161,18 @@ def run_paced(
         segmented[outcome[0]] = outcome[1]
 
     dropped = 0
-    last: Frame | None = None
     try:
         for number, frame in enumerate(source):
             if not isinstance(frame, RefusedFrame):
                 due[number] = schedule.wait_for(frame)
-                last = frame
                 dropped += mailbox.put("", (number, frame)) is not None
             while not outcomes.empty():
                 collect()
             on_frame()
-        if last is not None:
-            schedule.check(last)
+        schedule.check()
         while len(segmented) < len(due) - dropped:
             collect()
     finally:
         mailbox.close()
         thread.join()
     return PacedRun(due, segmented, schedule.waited)
-
-
-def _stamp(frame: Frame) -> int:
-    if frame.stamp_ns is None:
-        raise InputError(
-            f"{frame.name} has no stamp, so there is no pace to keep; give a bag, or evaluate "
-            "every frame"
-        )
-    return frame.stamp_ns
-
-
-class NewestLabels:
-    """The labels of one paced video by the time from which they were available.
-
-    Labels are added in the order of their frames, queries come in the order of time. A query
-    discards labels older than its result: queried at every frame, a few labels are held.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: deque[tuple[float, Labels]] = deque()
-        self._newest: Labels | None = None
-
-    def __len__(self) -> int:
-        """Return the number of labels that are held."""
-        return len(self._waiting) + (self._newest is not None)
-
-    def add(self, moment: float, labels: Labels) -> None:
-        """Add labels (H, W) and the time in seconds from which they were available."""
-        self._waiting.append((moment, labels))
-
-    def at(self, moment: float) -> Labels | None:
-        """Return the newest labels at a time; None if there were none yet."""
-        while self._waiting and self._waiting[0][0] <= moment:
-            self._newest = self._waiting.popleft()[1]
-        return self._newest

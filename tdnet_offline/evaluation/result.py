@@ -45,7 +45,7 @@ _Picture = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FrameRecord:
     """One frame of a video.
 
@@ -72,9 +72,9 @@ class FrameRecord:
     path: _Byte
     memory_frames: _Byte
     reset_reason: str | None
-    pixel_accuracy: _Share
-    mean_iou: _Share
-    consistency: _Share
+    pixel_accuracy: _Share = None
+    mean_iou: _Share = None
+    consistency: _Share = None
     stages_ms: Mapping[str, _Time]
     age_ms: _Time | None = None
 
@@ -180,13 +180,8 @@ class WithheldMemory:
 
     def __add__(self, other: WithheldMemory) -> WithheldMemory:
         """Add the counts of other frames."""
-        return WithheldMemory(
-            self.frames + other.frames,
-            self.used + other.used,
-            self.withheld + other.withheld,
-            self.pixels + other.pixels,
-            self.changed + other.changed,
-        )
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return WithheldMemory(*(one + another for one, another in pairs))
 
 
 @dataclass(frozen=True)
@@ -255,14 +250,7 @@ class Evaluation:
 
 
 def comparison_warning(settings: Sequence[Setting]) -> str:
-    """Return why scores of evaluations must not be compared.
-
-    Args:
-        settings: of the evaluations, at least one.
-
-    Returns:
-        One sentence on different sources or classes; empty if all have the same.
-    """
+    """Return why scores must not be compared: different sources or classes; empty if not."""
     sources = dict.fromkeys(f"{item.source} {item.split}".rstrip() for item in settings)
     classes = {tuple(sorted(item.class_names.items())) for item in settings}
     different = [

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from tdnet._util.regular_files import sha256
 from tdnet.backends.onnx.description import DESCRIPTION_NAME
 from tdnet.checkpoints.weights import packaged_weights
 from tdnet.continuity import DEFAULT_MAX_GAP
-from tdnet.errors import InputError
 from tdnet.segmenter import StreamingSegmenter
 from tdnet_offline import provenance
 from tdnet_offline.damage import NO_DAMAGE, Damage
@@ -80,17 +79,17 @@ def evaluate(
     Raises:
         InputError: class map and network do not fit each other or the data set; labels are
             damaged; a paced frame has no stamp, or all stamps are equal; network or data set do
-            not allow the memory; the seed is below 0.
+            not allow the memory.
         DeviceError: the device failed.
         OSError: the video cannot cache what it renders.
         ReportedElsewhere: another process had an error.
     """
     check_same_classes(segmenter.class_map, dataset.class_map)
     check_memory_mode(memory, segmenter.variant, dataset)
-    if seed < 0:
-        raise InputError(f"seed is {seed}; allowed are whole numbers from 0")
-    setting = replace(
-        _setting(dataset, segmenter, weights),
+    setting = _setting(
+        dataset,
+        segmenter,
+        weights,
         mode=mode,
         processes=shard.processes,
         memory=memory,
@@ -103,11 +102,11 @@ def evaluate(
     # An error ends this process at once: the others may run for hours before they gather.
     for number in shard.share([video.num_frames for video in dataset.videos]):
         first = number % segmenter.variant.paths if stagger else 0
-        run = VideoRun(dataset.videos, number, first, segmenter, options)
+        run = VideoRun(dataset.videos, number, first, segmenter, options, scorer)
         if mode == "paced":
-            run.score_paced(scorer)
+            run.score_paced()
         else:
-            run.score_every_frame(scorer)
+            run.score_every_frame()
     part = scorer.evaluation(setting, time.monotonic() - started)
     names = [video.name for video in dataset.videos]
     return merge(shard.gather(part), names, worst)
@@ -127,48 +126,49 @@ def merge(parts: Sequence[Evaluation], videos: Sequence[str], worst: int) -> Eva
     place = {name: number for number, name in enumerate(videos)}
     records = [record for part in parts for record in part.frames]
     keys = sorted({key for part in parts for key in part.confusions})
+
+    def by_video(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+        counts = {name: count for part in parts for name, count in part.items()}
+        return {name: counts[name] for name in videos if name in counts}
+
     return replace(
         parts[0],
         confusions={
-            key: _sum([part.confusions[key] for part in parts if key in part.confusions])
+            key: reduce(add, [part.confusions[key] for part in parts if key in part.confusions])
             for key in keys
         },
-        boundary=_sum([part.boundary for part in parts]),
-        consistency=_sum([part.consistency for part in parts]),
-        truth_consistency=_total([part.truth_consistency for part in parts]),
+        boundary=reduce(add, [part.boundary for part in parts]),
+        consistency=reduce(add, [part.consistency for part in parts]),
+        truth_consistency=_total(part.truth_consistency for part in parts),
         frames=tuple(sorted(records, key=lambda record: (place[record.video], record.index))),
-        dropped=_by_video([part.dropped for part in parts], place),
-        refused=_by_video([part.refused for part in parts], place),
+        dropped=by_video(part.dropped for part in parts),
+        refused=by_video(part.refused for part in parts),
         seconds=max(part.seconds for part in parts),
         worst=tuple(worst_of([frame for part in parts for frame in part.worst], worst)),
-        available=_total([part.available for part in parts]),
+        available=_total(part.available for part in parts),
         waited_seconds=sum(part.waited_seconds for part in parts),
-        withheld_memory=_total([part.withheld_memory for part in parts]),
+        withheld_memory=_total(part.withheld_memory for part in parts),
     )
 
 
-def _total(parts: Sequence[_Summand | None]) -> _Summand | None:
+def _total(parts: Iterable[_Summand | None]) -> _Summand | None:
+    """Add up the counts that were measured; None if none were."""
     measured = [part for part in parts if part is not None]
-    return _sum(measured) if measured else None
+    return reduce(add, measured) if measured else None
 
 
-def _sum(parts: Sequence[_Summand]) -> _Summand:
-    return reduce(add, parts)
-
-
-def _by_video(parts: Sequence[Mapping[str, int]], place: Mapping[str, int]) -> dict[str, int]:
-    together = {name: count for part in parts for name, count in part.items()}
-    return {name: together[name] for name in sorted(together, key=place.__getitem__)}
-
-
-def _setting(dataset: Dataset, segmenter: StreamingSegmenter, weights: str) -> Setting:
-    """Describe network, source and machine, with every frame in one process."""
+def _setting(
+    dataset: Dataset,
+    segmenter: StreamingSegmenter,
+    weights: str,
+    **options: Any,  # noqa: ANN401
+) -> Setting:
+    """Describe network, source and machine, beside the options of the run."""
     given = Path(weights) / DESCRIPTION_NAME if Path(weights).is_dir() else weights
     path = given if weights else packaged_weights(segmenter.variant.name)
     return Setting(
         source=source_name(dataset),
         split=dataset.split,
-        mode="every-frame",
         variant=segmenter.variant.name,
         weights=Path(weights).name if weights else PACKAGED,
         weights_sha256=sha256(Path(path)) if path else "",
@@ -181,6 +181,6 @@ def _setting(dataset: Dataset, segmenter: StreamingSegmenter, weights: str) -> S
         versions=provenance.versions(),
         git_commit=provenance.git_commit(),
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        processes=1,
         runtime=segmenter.runtime,
+        **options,
     )

@@ -16,13 +16,12 @@ from tdnet.errors import InputError, TdnetError
 
 Item = TypeVar("Item")
 
+_PATIENCE = timedelta(days=30)
+"""Processes wait for the slowest one; torchrun ends all of them if one dies."""
+
 
 class ReportedElsewhere(TdnetError):
     """An error that ends this process, and that another process reports to the user."""
-
-
-_PATIENCE = timedelta(days=30)
-"""Processes wait for the slowest one; torchrun ends all of them if one dies."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,9 @@ class Shard:
     processes: int = 1
 
     def share(self, sizes: Sequence[int]) -> list[int]:
-        """Return this process' share of pieces of work, ascending.
+        """Return this process' share of pieces of work of these sizes, ascending.
 
         Every piece is in the share of one process; the shares are about equally large.
-
-        Args:
-            sizes: work of each piece.
         """
         loads = [0] * self.processes
         own = []
@@ -85,9 +81,6 @@ class Shard:
             InputError: another process had an error, and this is the first one.
             ReportedElsewhere: a process had an error, and this is not the first one.
         """
-        if self.processes == 1:
-            yield
-            return
         error: Exception | None = None
         try:
             yield
@@ -116,10 +109,7 @@ def join_processes() -> Iterator[Shard]:
         InputError: torchrun's variables are set, but the other processes cannot be reached.
     """
     world = os.environ.get("WORLD_SIZE", "1")
-    if not world.isdecimal():
-        raise InputError(f"WORLD_SIZE is {world!r}; start with torchrun, or unset it")
-    processes = int(world)
-    if processes <= 1:
+    if world == "1":
         yield ALONE
         return
     if torch.cuda.is_available():
@@ -130,10 +120,10 @@ def join_processes() -> Iterator[Shard]:
         dist.init_process_group("gloo", timeout=_PATIENCE)
     except (ValueError, RuntimeError) as error:
         raise InputError(
-            f"WORLD_SIZE is {processes}, but the other processes cannot be reached ({error}); "
+            f"WORLD_SIZE is {world}, but the other processes cannot be reached ({error}); "
             "start with torchrun, or unset it"
         ) from error
     try:
-        yield Shard(dist.get_rank(), processes)
+        yield Shard(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tdnet.class_map.model import ClassMap
@@ -71,31 +71,27 @@ def pool(datasets: Sequence[Dataset]) -> Dataset:
         return datasets[0]
     for other in datasets[1:]:
         check_same_classes(datasets[0].class_map, other.class_map)
-    times = Counter(video.name for dataset in datasets for video in dataset.videos)
-    videos: dict[str, LabelledVideo] = {}
+    pairs = [(dataset, video) for dataset in datasets for video in dataset.videos]
+    times = Counter(video.name for _, video in pairs)
+    videos: list[LabelledVideo] = []
     owners: dict[tuple[object, ...], Dataset] = {}
-    for dataset in datasets:
-        for video in dataset.videos:
-            name = video.name
-            for identity in _identities(dataset, video, is_unique=times[name] == 1):
-                other = owners.setdefault(identity, dataset)
-                if other is not dataset:
-                    raise InputError(
-                        f"video {name} is given twice, by {source_name(other)} and by "
-                        f"{source_name(dataset)}; give each one once"
-                    )
-            if times[name] > 1:
-                name = f"{source_name(dataset)}/{name}"
-                video = _RenamedVideo(name, video)
-            if name in videos:
-                raise InputError(f"{source_name(dataset)} is given twice; give each source once")
-            videos[name] = video
+    for dataset, video in pairs:
+        identity = _identity(dataset, video, times[video.name])
+        if identity in owners:
+            raise InputError(
+                f"video {video.name} is given twice, by {source_name(owners[identity])} and by "
+                f"{source_name(dataset)}; give each one once"
+            )
+        owners[identity] = dataset
+        if times[video.name] > 1:
+            video = _RenamedVideo(f"{source_name(dataset)}/{video.name}", video)
+        videos.append(video)
     return Dataset(
         name=", ".join(source_name(dataset) for dataset in datasets),
         root="",
         split=" ".join(dict.fromkeys(d.split for d in datasets if d.split)),
         class_map=datasets[0].class_map,
-        videos=tuple(videos.values()),
+        videos=tuple(videos),
     )
 
 
@@ -129,15 +125,10 @@ class _RenamedVideo(VideoView):
         self.name = name
 
 
-def _identities(
-    dataset: Dataset, video: LabelledVideo, is_unique: bool
-) -> Iterator[tuple[object, ...]]:
-    """Yield properties of only this video, under any name of its source."""
-    if dataset.name == "street":
-        if not is_unique:  # a unique name needs no rendering
-            yield "street", video.name, video.frame_rate, video.frame(0).image.shape
-        return
-    if dataset.root and Path(dataset.root).exists():
-        yield "source", Path(dataset.root).resolve(), video.name
-    if video.num_frames:
-        yield from (("file", path.resolve()) for path in video.files(0))
+def _identity(dataset: Dataset, video: LabelledVideo, times: int) -> tuple[object, ...]:
+    """Return what only this video has, whatever the name of its source."""
+    root = Path(dataset.root)
+    if dataset.name != "street":
+        return video.name, str(root.resolve()) if root.exists() else source_name(dataset)
+    # A name that occurs once needs no rendering.
+    return (video.name, video.frame_rate, video.frame(0).image.shape if times > 1 else None)

@@ -49,8 +49,9 @@ class VideoFrames(FrameSource):
         damage: Damage = NO_DAMAGE,
         seed: int = 0,
     ) -> None:
+        digest = hashlib.sha256(video.name.encode("utf-8", "surrogatepass")).digest()
         self._video, self._indices, self._on_refused = video, indices, on_refused
-        self._damage, self._seed = damage, (seed, stable_hash(video.name))
+        self._damage, self._seed = damage, (seed, int.from_bytes(digest[:8], "big"))
         self.description = video.name
         self.num_frames = len(indices)
         self.frame_rate = video.frame_rate
@@ -69,17 +70,5 @@ class VideoFrames(FrameSource):
                 self._on_refused(refused)
                 yield refused
                 continue
-            yield VideoFrame(
-                frame.name,
-                frame.stamp_ns,
-                frame.frame_id,
-                self._damage.apply(frame.image, *self._seed, index),
-                index=index,
-                undamaged=frame.image,
-            )
-
-
-def stable_hash(name: str) -> int:
-    """Map a name to a number from 0, the same in every process and on every machine."""
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big")
+            image = self._damage.apply(frame.image, *self._seed, index)
+            yield VideoFrame(frame.name, frame.stamp_ns, frame.frame_id, image, index, frame.image)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
+from tdnet._util.stage_clock import StageTimes
 from tdnet.continuity import ContinuityPolicy
 from tdnet.frames.postprocess import OutputOptions
 from tdnet.segmenter import StreamingSegmenter
@@ -18,10 +20,11 @@ from tdnet_offline.evaluation.memory_control import (
     other_video,
     step_without_memory,
 )
-from tdnet_offline.evaluation.paced_run import NewestLabels, PacedRun, run_paced
-from tdnet_offline.evaluation.scorer import Prediction, Scorer, stages_ms
+from tdnet_offline.evaluation.paced_run import run_paced
+from tdnet_offline.evaluation.result import FrameRecord
+from tdnet_offline.evaluation.scorer import Scorer
 from tdnet_offline.evaluation.video_frames import VideoFrame, VideoFrames
-from tdnet_offline.frames import Frame, RefusedFrame
+from tdnet_offline.frames import RefusedFrame
 from tdnet_offline.prediction import FrameStep, SegmentedFrame, segment_frames, step
 
 _OPTIONS = OutputOptions(confidence=False)
@@ -41,7 +44,7 @@ class RunOptions:
 
 
 class VideoRun:
-    """One video through the network.
+    """One video through the network, to a scorer.
 
     Args:
         videos: of the data set.
@@ -49,6 +52,7 @@ class VideoRun:
         first: index of the first frame, unless a labelled frame is earlier.
         segmenter: the network.
         options: of the run.
+        scorer: to add the frames to.
     """
 
     def __init__(
@@ -58,89 +62,116 @@ class VideoRun:
         first: int,
         segmenter: StreamingSegmenter,
         options: RunOptions,
+        scorer: Scorer,
     ) -> None:
         self._video = video = videos[number]
         first = min([first, video.num_frames, *video.labelled[:1]])
         self._indices = range(first, video.num_frames)
         self._labelled = frozenset(video.labelled)
-        self._segmenter = segmenter
-        self._options = options
+        self._segmenter, self._options, self._scorer = segmenter, options, scorer
         self._other = other_video(videos, number) if options.memory == "foreign" else None
 
-    def score_every_frame(self, scorer: Scorer) -> None:
+    def score_every_frame(self) -> None:
         """Segment and score all frames in order."""
-        scorer.start(self._video.name)
-        for index, item in self._segmented(self._indices):
+        self._scorer.start(self._video.name)
+        for index, item, without_memory in self._segmented(self._indices):
             if isinstance(item, RefusedFrame):
-                scorer.refuse()
+                self._scorer.refuse(self._video.name)
             else:
-                prediction = item.prediction(stages_ms(item.segmented.result.times))
-                scorer.add(index, item.camera_frame, prediction, self._ground_truth(index))
+                self._score(item, self._ground_truth(index), without_memory)
             self._options.on_frame()
-        self._count_end(scorer)
+        self._count_end()
 
-    def score_paced(self, scorer: Scorer) -> None:
+    def score_paced(self) -> None:
         """Score the frames segmented in real time, and the newest labels at each due frame."""
-        paced = self._play()
-        refused = len(self._indices) - len(paced.due)
-        scorer.start(self._video.name, len(paced.due) - len(paced.segmented), paced.waited)
-        for _ in range(refused):
-            scorer.refuse()
-        indices = [self._indices[number] for number in sorted(paced.segmented)]
-        again = self._segmented(indices)
-        newest = NewestLabels()
-        for number, index in enumerate(self._indices):
-            ground_truth = self._ground_truth(index) if number in paced.due else None
-            seen = newest.at(paced.due[number]) if number in paced.due else None
-            if seen is not None and ground_truth is not None:
-                scorer.newest(seen, ground_truth)
-            if number in paced.segmented:
-                frame = paced.segmented[number]
-                _, item = next(again)
-                if isinstance(item, RefusedFrame):
-                    scorer.refuse()
-                else:
-                    age = (frame.done - paced.due[number]) * 1e3
-                    prediction = item.prediction(stages_ms(frame.times), age)
-                    scorer.add(index, item.camera_frame, prediction, ground_truth)
-                    newest.add(frame.done, prediction.labels)
-            self._options.on_frame()
-        self._count_end(scorer)
-
-    def _count_end(self, scorer: Scorer) -> None:
-        """Count the frames behind the damage of a recording as one refused frame."""
-        if self._video.damage is not None:
-            self._options.on_refused(
-                RefusedFrame(f"the end of {self._video.name}", self._video.damage)
-            )
-            scorer.refuse()
-
-    def _play(self) -> PacedRun:
         # Timing does not depend on the content of the memory: foreign is timed like full.
-        without = self._options.memory == "none"
-        return run_paced(
+        paced = run_paced(
             self._source(self._video, self._indices, self._options.on_refused),
             self._segmenter,
             _OPTIONS,
             ContinuityPolicy(self._options.max_gap),
             self._options.on_frame,
-            step_without_memory if without else step,
+            step_without_memory if self._options.memory == "none" else step,
         )
+        self._scorer.start(
+            self._video.name,
+            dropped=len(paced.due) - len(paced.segmented),
+            refused=len(self._indices) - len(paced.due),
+            waited=paced.waited,
+        )
+        again = self._segmented([self._indices[number] for number in sorted(paced.segmented)])
+        coming: deque[tuple[float, Labels]] = deque()
+        newest: Labels | None = None
+        for number, index in enumerate(self._indices):
+            due = paced.due.get(number)
+            if due is not None:
+                ground_truth = self._ground_truth(index)
+                while coming and coming[0][0] <= due:
+                    newest = coming.popleft()[1]
+                if newest is not None and ground_truth is not None:
+                    self._scorer.newest(newest, ground_truth)
+                if number in paced.segmented:
+                    frame = paced.segmented[number]
+                    _, item, without_memory = next(again)
+                    if isinstance(item, RefusedFrame):
+                        self._scorer.refuse(self._video.name)
+                    else:
+                        age = (frame.done - due) * 1e3
+                        self._score(item, ground_truth, without_memory, frame.times, age)
+                        coming.append((frame.done, item.result.labels))
+            self._options.on_frame()
+        self._count_end()
+
+    def _score(
+        self,
+        segmented: SegmentedFrame,
+        ground_truth: Labels | None,
+        without_memory: Labels | None,
+        times: StageTimes | None = None,
+        age_ms: float | None = None,
+    ) -> None:
+        frame, result, reason = segmented.frame, segmented.result, segmented.reset_reason
+        assert isinstance(frame, VideoFrame)
+        times = times or result.times
+        stages = ("preprocess", "network", "postprocess", "download", "total")
+        record = FrameRecord(
+            video=self._video.name,
+            index=frame.index,
+            name=frame.name,
+            stamp_ns=frame.stamp_ns,
+            path=result.path,
+            memory_frames=result.memory_frames,
+            reset_reason=reason and reason.value,
+            stages_ms={stage: getattr(times, stage) for stage in stages},
+            age_ms=age_ms,
+        )
+        self._scorer.add(
+            record,
+            result.labels,
+            ground_truth,
+            frame.undamaged,
+            shown=frame.image,
+            labels_without_memory=without_memory,
+        )
+
+    def _count_end(self) -> None:
+        """Count the frames behind the damage of a recording as one refused frame."""
+        name, damage = self._video.name, self._video.damage
+        if damage is not None:
+            self._options.on_refused(RefusedFrame(f"the end of {name}", damage))
+            self._scorer.refuse(name)
 
     def _segmented(
         self, indices: Sequence[int]
-    ) -> Iterator[tuple[int, _ScoredFrame | RefusedFrame]]:
+    ) -> Iterator[tuple[int, SegmentedFrame | RefusedFrame, Labels | None]]:
+        """Yield index, segmented frame, and its labels without memory if they were computed."""
         source = self._source(self._video, indices, self._options.on_refused)
         policy = ContinuityPolicy(self._options.max_gap)
         frame_step = self._frame_step(indices)
         frames = segment_frames(source, self._segmenter, _OPTIONS, policy, frame_step)
         for index, item in zip(indices, frames, strict=True):
-            if isinstance(item, RefusedFrame):
-                yield index, item
-            elif isinstance(frame_step, WithholdingStep):
-                yield index, _ScoredFrame(item, frame_step.labels)
-            else:
-                yield index, _ScoredFrame(item)
+            withheld = frame_step.labels if isinstance(frame_step, WithholdingStep) else None
+            yield index, item, withheld
 
     def _frame_step(self, indices: Sequence[int]) -> FrameStep:
         """Return the step for the memory that frames are segmented with."""
@@ -164,35 +195,3 @@ class VideoRun:
 
     def _ground_truth(self, index: int) -> Labels | None:
         return self._video.labels(index) if index in self._labelled else None
-
-
-@dataclass(frozen=True)
-class _ScoredFrame:
-    """A segmented frame of the video.
-
-    Attributes:
-        segmented: with its memory.
-        without_memory: labels without its memory; None if not computed.
-    """
-
-    segmented: SegmentedFrame
-    without_memory: Labels | None = None
-
-    @property
-    def camera_frame(self) -> Frame:
-        """The undamaged frame."""
-        frame = self.segmented.frame
-        return replace(frame, image=frame.undamaged) if isinstance(frame, VideoFrame) else frame
-
-    def prediction(self, times: Mapping[str, float], age_ms: float | None = None) -> Prediction:
-        result = self.segmented.result
-        return Prediction(
-            labels=result.labels,
-            path=result.path,
-            memory_frames=result.memory_frames,
-            reset_reason=self.segmented.reset_reason,
-            stages_ms=dict(times),
-            age_ms=age_ms,
-            image=self.segmented.frame.image,
-            labels_without_memory=self.without_memory,
-        )

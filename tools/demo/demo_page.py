@@ -19,7 +19,7 @@ from tdnet_offline.report.figures import (
     stage_figure,
 )
 from tdnet_offline.report.page import data_url, write_page
-from tools.demo.evaluation import class_iou
+from tools.demo.evaluation import iou_by_id
 from tools.demo.session import NodeUnderTest
 from tools.demo.source_report import SourceReport
 
@@ -84,7 +84,7 @@ def write_demo_page(output: Path, node: NodeUnderTest, reports: Sequence[SourceR
         node: The node that segmented the sources.
         reports: Results of the sources, at least one; shown side by side.
     """
-    scored = next((report for report in reports if class_iou(report.evaluation)), None)
+    scored = next((report for report in reports if iou_by_id(report.evaluation)), None)
     model = reports[0].session.model
     write_page(
         output / "index.html",
@@ -168,7 +168,7 @@ def _tiles(report: SourceReport) -> list[tuple[str, str]]:
 
 def _classes(reports: Sequence[SourceReport], scored: SourceReport | None) -> list[ClassRow]:
     """Return the classes in any labels, and those with a score."""
-    scores = class_iou(scored.evaluation) if scored else {}
+    scores = iou_by_id(scored.evaluation) if scored else {}
     shown = {i for report in reports for i in report.present} | set(scores)
     class_map = reports[0].class_map
     rows = []

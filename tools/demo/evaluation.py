@@ -12,16 +12,14 @@ from typing import Generic, TypeVar
 from tdnet import ClassMap, SegmenterSettings
 from tdnet._util.regular_files import sha256
 from tdnet.checkpoints.weights import packaged_weights
-from tdnet.continuity import ResetReason
 from tdnet_offline import provenance
 from tdnet_offline.evaluation import metrics
-from tdnet_offline.evaluation.confusion import Labels
-from tdnet_offline.evaluation.result import PACKAGED, Evaluation, Setting
-from tdnet_offline.evaluation.scorer import Prediction, Scorer, UnseenFrame
+from tdnet_offline.evaluation.result import PACKAGED, Evaluation, FrameRecord, Setting
+from tdnet_offline.evaluation.scorer import Scorer
 from tdnet_offline.frames import Frame
 from tools.demo.measures import FrameTotals
 from tools.demo.recorder import LABELS
-from tools.demo.recording import FrameStatus, Recording
+from tools.demo.recording import Recording
 from tools.demo.session import NodeUnderTest, Session
 from tools.demo.sources import Source
 
@@ -59,19 +57,28 @@ def evaluate_recording(
     labelled = bag.ground_truth() if _has_ground_truth_ids(class_map) else iter(())
     ground_truths = _InOrder(labelled, places)
     scorer = Scorer(class_map)
-    scorer.start(bag.topic, totals.dropped)
-    for _ in range(totals.refused):
-        scorer.refuse()
+    scorer.start(bag.topic, totals.dropped, totals.refused)
     for stamp, given in recorded.images(LABELS):
         place, status = places.get(stamp), statuses.get(stamp)
         if place is None or status is None:
             continue
         # The node decodes more encodings than the offline reader; score the labels anyway.
-        frame = frames.at(place) or UnseenFrame(f"{place:06d}_{stamp}", stamp)
+        frame = frames.at(place)
+        name = frame.name if frame else f"{place:06d}_{stamp}"
         ground_truth = ground_truths.at(place)
         if ground_truth is not None and ground_truth.shape != given.shape:
             ground_truth = None
-        scorer.add(place, frame, _given(given, status), ground_truth)
+        record = FrameRecord(
+            video=bag.topic,
+            index=place,
+            name=name,
+            stamp_ns=stamp,
+            path=status.path,
+            memory_frames=status.memory_frames,
+            reset_reason=status.reset_reason or None,
+            stages_ms={**status.stages, "total": status.total_ms},
+        )
+        scorer.add(record, given, ground_truth, frame.image if frame else None)
         on_frame()
     return scorer.evaluation(
         _setting(source, node, session, class_map), time.monotonic() - started
@@ -103,7 +110,7 @@ def _stamped(frames: Iterator[Frame]) -> Iterator[tuple[int, Frame]]:
             yield frame.stamp_ns, frame
 
 
-def class_iou(evaluation: Evaluation) -> dict[int, float]:
+def iou_by_id(evaluation: Evaluation) -> dict[int, float]:
     """Return the IoU of each class by id; empty without ground truth."""
     ids = sorted(evaluation.setting.class_names)
     scores = metrics.class_iou(metrics.total_confusion(evaluation)).tolist()
@@ -115,16 +122,6 @@ def _has_ground_truth_ids(class_map: ClassMap) -> bool:
     expected = ClassMap.load(GROUND_TRUTH_CLASS_MAP)
     names = [[(entry.id, entry.name) for entry in m.classes] for m in (class_map, expected)]
     return names[0] == names[1]
-
-
-def _given(labels: Labels, status: FrameStatus) -> Prediction:
-    return Prediction(
-        labels=labels,
-        path=status.path,
-        memory_frames=status.memory_frames,
-        reset_reason=ResetReason(status.reset_reason) if status.reset_reason else None,
-        stages_ms={**status.stages, "total": status.total_ms},
-    )
 
 
 def _setting(

@@ -23,7 +23,7 @@ from tdnet_offline.evaluation.result import Counts, Evaluation
 from tdnet_offline.report import write_report
 from tdnet_offline.writers.video import VideoWriter
 from tools.demo.camera_bag import CameraBag
-from tools.demo.evaluation import class_iou, evaluate_recording
+from tools.demo.evaluation import evaluate_recording, iou_by_id
 from tools.demo.measures import Measures, measure
 from tools.demo.pictures import SheetRow, contact_sheet, evenly
 from tools.demo.recorder import OVERLAY
@@ -192,7 +192,7 @@ def _score(evaluation: Evaluation) -> dict[str, Any] | None:
         "pixel_accuracy": metrics.pixel_accuracy(confusion),
         "mean_iou": metrics.mean_iou(confusion),
         "boundary_f": metrics.mean_boundary_f(evaluation.boundary),
-        "class_iou": {names[i]: iou for i, iou in class_iou(evaluation).items()},
+        "class_iou": {names[i]: iou for i, iou in iou_by_id(evaluation).items()},
     }
 
 

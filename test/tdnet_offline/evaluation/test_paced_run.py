@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +18,6 @@ from tdnet_offline.evaluation.confusion import ClassAxis
 from tdnet_offline.evaluation.paced_run import (
     MAX_TIMELESS,
     MAX_WAIT,
-    NewestLabels,
     PacedRun,
     run_paced,
 )
@@ -134,23 +131,6 @@ def test_one_frame_needs_no_pace(segmenter: StreamingSegmenter) -> None:
     assert list(play(segmenter, MemoryVideo("v", drive(1), stamps_ns=[0])).segmented) == [0]
 
 
-def test_no_more_labels_are_held_than_can_be_asked_for(segmenter: StreamingSegmenter) -> None:
-    calls, held = itertools.count(1), list[int]()
-    found: list[NewestLabels] = []
-
-    def look() -> None:
-        if next(calls) > 30:  # each frame was played, and is scored now
-            found[:] = found or [o for o in gc.get_objects() if type(o) is NewestLabels]
-            held.append(max(map(len, found)))
-
-    truth = {0: np.zeros((48, 64), np.uint8)}
-    source = video(30, interval=0.02, labels=truth)
-    evaluation = evaluate(dataset_of(source), segmenter, mode="paced", on_frame=look)
-    assert len(evaluation.frames) > 8
-    assert len(held) == 30
-    assert 0 < max(held) <= 4
-
-
 def test_what_the_network_refuses_ends_the_run(segmenter: StreamingSegmenter) -> None:
     wrong = np.zeros((4, 4), np.uint8)
     with pytest.raises(InputError, match="image"):
@@ -230,21 +210,3 @@ def test_refused_frames_are_neither_dropped_nor_due(segmenter: StreamingSegmente
     assert evaluation.refused == {"v": 1}
     assert len(evaluation.frames) + evaluation.dropped["v"] == 3
     assert 2 not in counted(evaluation)
-
-
-def single(value: int) -> np.ndarray:
-    return np.full((1, 1), value, np.uint8)
-
-
-def test_labels_count_from_the_moment_when_they_are_there() -> None:
-    newest = NewestLabels()
-    assert newest.at(0.0) is None
-    newest.add(0.3, single(1))
-    assert newest.at(0.2) is None
-    assert newest.at(0.3) == 1
-    newest.add(0.6, single(2))
-    newest.add(0.7, single(3))
-    assert newest.at(0.5) == 1
-    assert newest.at(0.65) == 2
-    assert newest.at(9.0) == 3
-    assert newest.at(9.5) == 3

@@ -17,8 +17,9 @@ from tdnet.continuity import ResetReason
 from tdnet.errors import InputError
 from tdnet_offline.datasets import LabelledVideo, open_dataset
 from tdnet_offline.evaluation import metrics
+from tdnet_offline.evaluation.result import FrameRecord
 from tdnet_offline.evaluation.runner import Mode, evaluate
-from tdnet_offline.evaluation.scorer import Prediction, Scorer, UnseenFrame
+from tdnet_offline.evaluation.scorer import Scorer
 from tdnet_offline.evaluation.sources import pool
 from tdnet_offline.frames import Frame, RefusedFrame
 
@@ -123,12 +124,22 @@ def test_consistency_of_the_truth_is_that_of_the_true_labels(
     assert metrics.agreement(counts) == (true[0] == true[1]).mean()
 
 
-def scored(frames: list[Frame | UnseenFrame], labels: list[np.ndarray]) -> Scorer:
+def scored(images: list[np.ndarray | None], labels: list[np.ndarray]) -> Scorer:
     scorer = Scorer(ClassMap.load("cityscapes"))
     scorer.start("v")
     truth = np.zeros_like(labels[0])
-    for index, (frame, given) in enumerate(zip(frames, labels, strict=True)):
-        scorer.add(index, frame, Prediction(given, 0, 0, None, {"total": 1.0}), truth)
+    for index, (image, given) in enumerate(zip(images, labels, strict=True)):
+        record = FrameRecord(
+            video="v",
+            index=index,
+            name=str(index),
+            stamp_ns=index,
+            path=0,
+            memory_frames=0,
+            reset_reason=None,
+            stages_ms={"total": 1.0},
+        )
+        scorer.add(record, given, truth, image)
     return scorer
 
 
@@ -138,8 +149,7 @@ def test_labels_that_come_and_go_are_not_consistent(segmenter: StreamingSegmente
     gone = steady.copy()
     gone[:, 16:] = 255  # three quarters
     setting = evaluate(dataset_of(MemoryVideo("v", [image])), segmenter).setting
-    frames: list[Frame | UnseenFrame] = [Frame(str(i), i, "", image) for i in range(3)]
-    found = scored(frames, [steady, gone, steady]).evaluation(setting, 0.0)
+    found = scored([image] * 3, [steady, gone, steady]).evaluation(setting, 0.0)
     assert metrics.agreement(found.consistency) == 0.25
     assert [frame.consistency for frame in found.frames] == [None, 0.25, 0.25]
 
@@ -150,8 +160,7 @@ def test_labels_of_a_frame_that_cannot_be_decoded_are_scored(
     image = drive(1)[0]
     labels = np.zeros(image.shape[:2], np.uint8)
     setting = evaluate(dataset_of(MemoryVideo("v", [image])), segmenter).setting
-    frames = [Frame("0", 0, "", image), UnseenFrame("1", 1), Frame("2", 2, "", image)]
-    found = scored(frames, [labels] * 3).evaluation(setting, 0.0)
+    found = scored([image, None, image], [labels] * 3).evaluation(setting, 0.0)
     assert metrics.total_confusion(found).sum() == 3 * labels.size
     assert [frame.name for frame in found.frames] == ["0", "1", "2"]
     assert [frame.mean_iou for frame in found.frames] == [1.0] * 3
@@ -250,7 +259,7 @@ def test_videos_of_one_name_are_told_apart() -> None:
     one, other = dataset_of(video), dataset_of(video, root="there")
     names = [video.name for video in pool([one, other]).videos]
     assert names == ["memory:here/v", "memory:there/v"]
-    with pytest.raises(InputError, match="memory:here is given twice"):
+    with pytest.raises(InputError, match="v is given twice, by memory:here and by memory:here"):
         pool([one, one])
 
 

@@ -25,7 +25,17 @@ MAP = ClassMap.load("cityscapes")
 
 
 def record(video: str, index: int, iou: float) -> FrameRecord:
-    return FrameRecord(video, index, f"{video}_{index}", None, 0, 0, None, 0.5, iou, None, {})
+    return FrameRecord(
+        video=video,
+        index=index,
+        name=f"{video}_{index}",
+        stamp_ns=None,
+        path=0,
+        memory_frames=0,
+        reset_reason=None,
+        mean_iou=iou,
+        stages_ms={},
+    )
 
 
 def kept(records: list[FrameRecord], count: int) -> list[tuple[str, int, float | None]]:
