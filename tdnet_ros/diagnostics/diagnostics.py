@@ -190,4 +190,4 @@ def camera_values(camera: CameraSnapshot, model: ActiveModel, busy_ms: float) ->
 
 
 def _percentiles(name: str, found: Percentiles) -> Values:
-    return ((f"{name} {key}", f"{value:.1f}") for key, value in found._asdict().items())
+    return ((f"{name} {key}", f"{getattr(found, key):.1f}") for key in ("p50", "p95", "p99"))
