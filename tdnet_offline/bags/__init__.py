@@ -4,11 +4,10 @@ from tdnet_offline.bags.bag import (
     IMAGE_TYPES,
     REPAIR,
     Bag,
-    BagMessage,
     BagRecord,
+    bag_reason,
     image_topics,
     open_bag,
-    read_messages,
 )
 from tdnet_offline.bags.messages import (
     camera_info_message,
@@ -23,14 +22,13 @@ __all__ = [
     "REPAIR",
     "STORAGES",
     "Bag",
-    "BagMessage",
     "BagRecord",
     "BagWriter",
+    "bag_reason",
     "camera_info_message",
     "compressed_image_message",
     "image_message",
     "image_topics",
     "message_types",
     "open_bag",
-    "read_messages",
 ]

@@ -23,7 +23,6 @@ from tdnet_offline.bags.messages import message_types
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 REPAIR = "`ros2 bag reindex` rebuilds a bag's metadata, `mcap recover` a damaged .mcap file"
-MAX_METADATA_BYTES = 4 << 20
 _STORAGE_SUFFIXES = (".db3", ".mcap")
 _SQLITE_MAGIC = b"SQLite format 3\0"
 
@@ -51,23 +50,6 @@ class BagRecord:
     type: str
     stamp_ns: int
     data: bytes
-
-
-@dataclass(frozen=True)
-class BagMessage:
-    """One decoded message.
-
-    Attributes:
-        topic: its name.
-        type: of the message.
-        stamp_ns: time of recording, nanoseconds since the epoch.
-        message: an object with the message's fields.
-    """
-
-    topic: str
-    type: str
-    stamp_ns: int
-    message: Any
 
 
 class Bag:
@@ -133,8 +115,7 @@ def _open(path: Path, types: Typestore) -> AnyReader:
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     for file in files:
         # A pipe or a device would block.
-        limit = MAX_METADATA_BYTES if file.name == "metadata.yaml" else sys.maxsize
-        problem = None if file.is_dir() else file_problem(file, limit)
+        problem = None if file.is_dir() else file_problem(file, sys.maxsize)
         if problem and problem != EMPTY:
             raise InputError(f"{file}: {problem}; give a bag as it was recorded")
     storage = [file for file in files if file.suffix in _STORAGE_SUFFIXES]
@@ -147,8 +128,8 @@ def _open(path: Path, types: Typestore) -> AnyReader:
         reader.open()
     except Exception as error:  # rosbags passes on the exceptions of its storages
         raise InputError(
-            f"{path}: not a bag that can be read ({_reason(error)}); give a bag's folder or its "
-            f".mcap, .db3 or .bag file; {REPAIR}"
+            f"{path}: not a bag that can be read ({bag_reason(error)}); give a bag's folder or "
+            f"its .mcap, .db3 or .bag file; {REPAIR}"
         ) from error
     return reader
 
@@ -187,50 +168,11 @@ class _Reader(Reader):
     }
 
 
-def image_topics(path: Path) -> dict[str, str]:
-    """Return the topics of a bag that hold images, with their message types.
-
-    Raises:
-        InputError: the bag cannot be read.
-    """
-    with open_bag(path) as bag:
-        return _image_topics(bag)
-
-
-def _image_topics(bag: Bag) -> dict[str, str]:
+def image_topics(bag: Bag) -> dict[str, str]:
+    """Return the topics of a bag that hold images, with their message types."""
     return {name: info.type for name, info in bag.topics.items() if info.type in IMAGE_TYPES}
 
 
-def read_messages(
-    path: Path, topics: Collection[str], types: Typestore | None = None
-) -> Iterator[BagMessage]:
-    """Yield the messages of some topics in the order in which they were recorded.
-
-    Args:
-        path: see `open_bag`.
-        topics: their names.
-        types: see `open_bag`.
-
-    Raises:
-        InputError: the bag is missing, a topic is not in it, or it is damaged; all messages
-            before the damage are yielded first.
-    """
-    with open_bag(path, types) as bag:
-        for topic in topics:
-            if topic not in bag.topics:
-                images = ", ".join(sorted(_image_topics(bag))) or "none"
-                raise InputError(f"{path}: no topic {topic!r}; image topics in this bag: {images}")
-        count = 0
-        try:
-            for record in bag.records(topics):
-                message = bag.decode(record)
-                yield BagMessage(record.topic, record.type, record.stamp_ns, message)
-                count += 1
-        except Exception as error:
-            raise InputError(
-                f"{path}: damaged after {count} messages ({_reason(error)}); {REPAIR}"
-            ) from error
-
-
-def _reason(error: Exception) -> str:
+def bag_reason(error: Exception) -> str:
+    """Return one line about an exception of rosbags."""
     return one_line(str(error) or type(error).__name__)

@@ -12,10 +12,16 @@ import numpy.typing as npt
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
 from tdnet.frames.image_encodings import decode_raw
-from tdnet_offline.bags import IMAGE_TYPES, Bag, open_bag
+from tdnet_offline.bags import Bag, image_topics, open_bag
 from tdnet_offline.datasets.bag_topic import BagTopic, pair_labels, read_headers
 from tdnet_offline.datasets.picture_files import check_ids, decode_labels
-from tdnet_offline.datasets.video import CaptureTime, Dataset, LabelledVideo, find_breaks
+from tdnet_offline.datasets.video import (
+    CaptureTime,
+    Dataset,
+    LabelledVideo,
+    find_breaks,
+    naming,
+)
 from tdnet_offline.frames import Frame, RefusedFrame
 from tdnet_offline.frames.bag_images import COMPRESSED, choose_image_topic, frame_of_message
 from tdnet_offline.frames.source import median_rate
@@ -61,8 +67,7 @@ class BagVideo(LabelledVideo):
 
     def frame(self, index: int) -> Frame:
         """Return frame ``index``; see `LabelledVideo.frame`."""
-        if not 0 <= index < self.num_frames:
-            raise InputError(f"{self.name}: no frame {index}; it has {self.num_frames}")
+        self.check_index(index)
         if self._last is None or self._last[0] != index:
             message, kind = self._images.message(index)
             frame = frame_of_message(f"{index:06d}", message, kind)
@@ -77,15 +82,13 @@ class BagVideo(LabelledVideo):
             raise InputError(f"{self.name}: frame {index} has no labels")
         message, kind = self._labels.message(self._label_numbers[index])
         frame = self.frame(index)
-        try:
+        with naming(f"{self.name}: labels of frame {frame.name}"):
             labels = check_ids(_decode(message, kind), self._class_map)
             if labels.shape != frame.image.shape[:2]:
                 raise InputError(
                     f"{labels.shape[0]} x {labels.shape[1]} for a frame of "
                     f"{frame.image.shape[0]} x {frame.image.shape[1]} (height x width)"
                 )
-        except InputError as error:
-            raise InputError(f"{self.name}: labels of frame {frame.name}: {error}") from error
         return labels
 
 
@@ -155,11 +158,7 @@ def image_topic(path: Path, topic: str | None, label_topic: str | None) -> str:
 def _choose_topic(path: Path, topic: str | None, label_topic: str | None, bag: Bag) -> str:
     if label_topic is not None:
         choose_image_topic(path, label_topic, bag)
-        others = [
-            name
-            for name, info in bag.topics.items()
-            if info.type in IMAGE_TYPES and name != label_topic
-        ]
+        others = sorted(set(image_topics(bag)) - {label_topic})
         if topic is None and len(others) == 1:
             return others[0]
     topic = choose_image_topic(path, topic, bag)

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 
 import cv2
@@ -23,9 +24,9 @@ from tdnet_offline.datasets.picture_files import (
 from tdnet_offline.datasets.video import (
     IGNORED,
     Dataset,
-    LabelledRange,
     MissingFilesError,
     labelled_ranges,
+    naming,
     relabelled,
 )
 from tdnet_offline.frames.image_files import image_files
@@ -39,48 +40,20 @@ STRAY_COLOURS = 0.01
 _SHIFTS = (-2, -1, 0, 1, 2)
 _STEM = re.compile(r"([A-Za-z0-9]+)_f?([0-9]+)")
 _COLOURS = {
-    "sky": {"Sky": (128, 128, 128)},
-    "building": {
-        "Building": (128, 0, 0),
-        "Bridge": (0, 128, 64),
-        "Wall": (64, 192, 0),
-        "Tunnel": (64, 0, 64),
-        "Archway": (192, 0, 128),
-    },
-    "pole": {"Column_Pole": (192, 192, 128), "TrafficCone": (0, 0, 64)},
-    "road": {
-        "Road": (128, 64, 128),
-        "LaneMkgsDriv": (128, 0, 192),
-        "LaneMkgsNonDriv": (192, 0, 64),
-    },
-    "sidewalk": {
-        "Sidewalk": (0, 0, 192),
-        "ParkingBlock": (64, 192, 128),
-        "RoadShoulder": (128, 128, 192),
-    },
-    "tree": {"Tree": (128, 128, 0), "VegetationMisc": (192, 192, 0)},
-    "sign symbol": {
-        "SignSymbol": (192, 128, 128),
-        "Misc_Text": (128, 128, 64),
-        "TrafficLight": (0, 64, 64),
-    },
-    "fence": {"Fence": (64, 64, 128)},
-    "car": {
-        "Car": (64, 0, 128),
-        "SUVPickupTruck": (64, 128, 192),
-        "Truck_Bus": (192, 128, 192),
-        "Train": (192, 64, 128),
-        "OtherMoving": (128, 64, 64),
-    },
-    "pedestrian": {
-        "Pedestrian": (64, 64, 0),
-        "Child": (192, 128, 64),
-        "CartLuggagePram": (64, 0, 192),
-        "Animal": (64, 128, 64),
-    },
-    "bicyclist": {"Bicyclist": (0, 128, 192), "MotorcycleScooter": (192, 0, 192)},
+    "sky": "808080",
+    "building": "800000 008040 40c000 400040 c00080",  # Building Bridge Wall Tunnel Archway
+    "pole": "c0c080 000040",  # Column_Pole TrafficCone
+    "road": "804080 8000c0 c00040",  # Road LaneMkgsDriv LaneMkgsNonDriv
+    "sidewalk": "0000c0 40c080 8080c0",  # Sidewalk ParkingBlock RoadShoulder
+    "tree": "808000 c0c000",  # Tree VegetationMisc
+    "sign symbol": "c08080 808040 004040",  # SignSymbol Misc_Text TrafficLight
+    "fence": "404080",
+    # Car SUVPickupTruck Truck_Bus Train OtherMoving
+    "car": "400080 4080c0 c080c0 c04080 804040",
+    "pedestrian": "404000 c08040 4000c0 408040",  # Pedestrian Child CartLuggagePram Animal
+    "bicyclist": "0080c0 c000c0",  # Bicyclist MotorcycleScooter
 }
-"""The usual 11 classes, each with the colours of its members among the 32 (without Void)."""
+"""The usual 11 classes, each with the RGB colours of its members among the 32 (without Void)."""
 
 
 def split_of(sequence: str, number: int) -> str:
@@ -144,15 +117,17 @@ def _videos(root: Path, sequence: str, labels: Mapping[int, Path]) -> Iterator[F
     }
     known = {**extracted, **stills}
     for part in labelled_ranges(sorted(labels)):
-        for first, last in _runs(part, known):
-            numbers = range(first, last + 1)
+        present = [number for number in part if number in known]
+        # A gap in the numbers ends a video.
+        for _, group in groupby(enumerate(present), key=lambda item: item[1] - item[0]):
+            numbers = [number for _, number in group]
             labelled = [number for number in numbers if number in labels]
             if not labelled:
                 continue
             yield FileVideo(
-                f"{sequence}_{first:06d}",
+                f"{sequence}_{numbers[0]:06d}",
                 [known[number] for number in numbers],
-                {number - first: labels[number] for number in labelled},
+                {number - numbers[0]: labels[number] for number in labelled},
                 read_colours,
                 FRAME_RATE,
                 [
@@ -162,18 +137,6 @@ def _videos(root: Path, sequence: str, labels: Mapping[int, Path]) -> Iterator[F
                     if before not in known
                 ],
             )
-
-
-def _runs(part: LabelledRange, known: Mapping[int, Path]) -> Iterator[tuple[int, int]]:
-    """Yield first and last number of each run of known frames."""
-    first: int | None = None
-    for number in (*part.numbers, part.numbers.stop):
-        there = number in known and number < part.numbers.stop
-        if there and first is None:
-            first = number
-        if not there and first is not None:
-            yield first, number - 1
-            first = None
 
 
 def extracted_frames(root: Path, sequence: str) -> dict[int, Path]:
@@ -204,11 +167,10 @@ def read_colours(path: Path) -> npt.NDArray[np.uint8]:
     class_map = ClassMap.load("camvid")
     ids = {(0, 0, 0): IGNORED}
     for name, members in _COLOURS.items():
-        ids |= dict.fromkeys(members.values(), class_map.class_by_name(name).id)
-    try:
+        for red, green, blue in map(bytes.fromhex, members.split()):
+            ids[red, green, blue] = class_map.class_by_name(name).id
+    with naming(path):
         return ids_of_colours(picture, ids, "CamVid", STRAY_COLOURS)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
 
 
 def check_frame_numbers(root: str) -> tuple[list[str], list[str]]:

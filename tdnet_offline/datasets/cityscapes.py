@@ -20,7 +20,13 @@ from tdnet_offline.cityscapes_layout import (
     SnippetPaths,
 )
 from tdnet_offline.datasets.picture_files import FileVideo, ids_by_table, read_label_picture
-from tdnet_offline.datasets.video import IGNORED, Dataset, MissingFilesError, relabelled
+from tdnet_offline.datasets.video import (
+    IGNORED,
+    Dataset,
+    MissingFilesError,
+    naming,
+    relabelled,
+)
 
 FRAME_RATE = 17.0
 _NAME = re.compile(r"[^_]+_([0-9]{6})_([0-9]{6})_gtFine_labelIds\.png")
@@ -118,7 +124,5 @@ def read_label_ids(path: Path) -> npt.NDArray[np.uint8]:
         raise InputError(f"{path}: a coloured picture; the labels are in *_gtFine_labelIds.png")
     # License plates have id -1, stored as 255.
     known = (np.arange(256) < _LABEL_IDS) | (np.arange(256) == IGNORED)
-    try:
+    with naming(path):
         return ids_by_table(picture, TRAIN_ID_OF_LABEL_ID, known, "Cityscapes")
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import ConcatDataset
 from torch.utils.data import Dataset as TorchDataset
 
 from tdnet.errors import InputError, TdnetError
@@ -94,7 +96,7 @@ class ClipDataset(TorchDataset[Clip]):
         self.left_out = dataset.num_labelled - len(self._items)
         if not self._items:
             raise InputError(_nothing_to_learn(dataset, length, self.spacings[0]))
-        check_learnable(dataset)
+        _check_learnable(dataset)
         for video in dataset.videos:
             if video.damage is not None:
                 logger.warning("%s: %s", video.name, video.damage)
@@ -170,8 +172,8 @@ class ClipDataset(TorchDataset[Clip]):
             )
 
 
-class ClipMixture(TorchDataset[Clip]):
-    """The clips of several data sets, concatenated.
+class ClipMixture(ConcatDataset[Clip]):
+    """The clips of several data sets, concatenated; items as those of `ClipDataset`.
 
     Args:
         parts: with the same class map and size.
@@ -181,26 +183,21 @@ class ClipMixture(TorchDataset[Clip]):
     """
 
     def __init__(self, parts: Sequence[ClipDataset]) -> None:
-        first = parts[0]
-        for part in parts[1:]:
-            _check_alike(first, part)
+        super().__init__(parts)
         self.parts = tuple(parts)
-        self._ends = np.cumsum([len(part) for part in parts])
+        for part in parts[1:]:
+            _check_alike(parts[0], part)
 
     @property
     def counts(self) -> list[int]:
         """Number of clips of each part."""
         return [len(part) for part in self.parts]
 
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
     def __getitem__(self, item: tuple[int, int]) -> Clip:
         """Return a clip; see `ClipDataset`."""
         index, draw = item
-        part = int(np.searchsorted(self._ends, index, side="right"))
-        before = int(self._ends[part - 1]) if part else 0
-        return self.parts[part][index - before, draw]
+        part = bisect_right(self.cumulative_sizes, index)
+        return self.parts[part][index - sum(self.counts[:part]), draw]
 
 
 def _check_alike(first: ClipDataset, other: ClipDataset) -> None:
@@ -219,7 +216,7 @@ def _check_alike(first: ClipDataset, other: ClipDataset) -> None:
         )
 
 
-def check_learnable(dataset: Dataset) -> None:
+def _check_learnable(dataset: Dataset) -> None:
     """Check that the class ids can be the channels of a network.
 
     Raises:

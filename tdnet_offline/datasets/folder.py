@@ -17,11 +17,10 @@ from tdnet_offline.datasets.picture_files import (
     ids_of_colours,
     read_label_picture,
 )
-from tdnet_offline.datasets.video import IGNORED, Dataset, MissingFilesError
+from tdnet_offline.datasets.video import IGNORED, Dataset, MissingFilesError, naming
 from tdnet_offline.frames.image_files import IMAGE_SUFFIXES, image_files, natural_key
 
 CLASS_MAP = "class_map.yaml"
-MAX_LIST_BYTES = 1 << 24
 
 
 def open_folder(root: str, split: str, class_map: ClassMap | None) -> Dataset:
@@ -52,7 +51,7 @@ def open_folder(root: str, split: str, class_map: ClassMap | None) -> Dataset:
     frames = {name: image_files(frames_folder / name) for name in names}
     labels = {name: _labels(labels_folder / name, frames[name]) for name in names}
     if chosen is not None:
-        labels = chosen.of(labels, labels_folder)
+        labels = _choose(chosen, labels, folder / f"{split}.txt", labels_folder)
     videos = [FileVideo(name, frames[name], labels[name], reader) for name in labels]
     return Dataset("folder", root, "" if chosen is None else split, class_map, tuple(videos))
 
@@ -74,12 +73,10 @@ class OwnLabels:
             InputError: it cannot be read, or has ids or colours that are not in the class map.
         """
         picture = read_label_picture(path)
-        try:
+        with naming(path):
             if picture.ndim == 2:
                 return check_ids(picture, self.class_map)
             return ids_of_colours(picture, self._colours(), f"class map {self.class_map.name}")
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
 
     def _colours(self) -> dict[tuple[int, int, int], int]:
         ids = {(0, 0, 0): IGNORED}
@@ -93,33 +90,24 @@ class OwnLabels:
         return ids
 
 
-@dataclass(frozen=True)
-class _SplitList:
-    """Entries of the list of a split."""
-
-    path: Path
-    videos: frozenset[str]
-    frames: frozenset[str]
-
-    def of(
-        self, labels: dict[str, dict[int, Path]], labels_folder: Path
-    ) -> dict[str, dict[int, Path]]:
-        """Return the listed ones of all labels."""
-        for name in sorted(self.videos - set(labels)):
-            raise InputError(f"{self.path}: video {name!r} is not in the frames folder")
-        known = {f"{name}/{path.stem}" for name in labels for path in labels[name].values()}
-        frames = {name if name in known else _without_suffix(name) for name in self.frames}
-        for name in sorted(frames - known):
-            raise InputError(f"{self.path}: {name!r} has no labels in {labels_folder}")
-        single = {
-            name: {i: p for i, p in found.items() if f"{name}/{p.stem}" in frames}
-            for name, found in labels.items()
-        }
-        return {
-            name: labels[name] if name in self.videos else single[name]
-            for name in labels
-            if name in self.videos or single[name]
-        }
+def _choose(
+    names: list[str], labels: dict[str, dict[int, Path]], path: Path, labels_folder: Path
+) -> dict[str, dict[int, Path]]:
+    """Return the labels whose ``VIDEO`` or ``VIDEO/NAME`` is in the list of a split."""
+    videos = {name for name in names if "/" not in name}
+    for name in sorted(videos - set(labels)):
+        raise InputError(f"{path}: video {name!r} is not in the frames folder")
+    known = {f"{name}/{file.stem}" for name in labels for file in labels[name].values()}
+    listed = set(names) - videos
+    frames = {name if name in known else _without_suffix(name) for name in listed}
+    for name in sorted(frames - known):
+        raise InputError(f"{path}: {name!r} has no labels in {labels_folder}")
+    chosen = {}
+    for name, found in labels.items():
+        single = {i: file for i, file in found.items() if f"{name}/{file.stem}" in frames}
+        if name in videos or single:
+            chosen[name] = found if name in videos else single
+    return chosen
 
 
 def _without_suffix(name: str) -> str:
@@ -157,7 +145,7 @@ def _class_map(folder: Path) -> ClassMap:
     return ClassMap.load(path)
 
 
-def _read_list(folder: Path, split: str) -> _SplitList | None:
+def _read_list(folder: Path, split: str) -> list[str] | None:
     path = folder / f"{split}.txt"
     if not path.is_file():
         others = [name for name in SPLITS if (folder / f"{name}.txt").is_file()]
@@ -166,12 +154,8 @@ def _read_list(folder: Path, split: str) -> _SplitList | None:
                 f"{path}: does not exist, but lists for {', '.join(others)} do; write one"
             )
         return None
-    if path.stat().st_size > MAX_LIST_BYTES:
-        raise InputError(f"{path}: more than {MAX_LIST_BYTES >> 20} MiB for a list of names")
     try:
-        words = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not text ({error.reason})") from error
-    lines = frozenset(word.strip() for word in words if word.strip())
-    frames = frozenset(line for line in lines if "/" in line)
-    return _SplitList(path, lines - frames, frames)
+    return [line.strip() for line in lines if line.strip()]

@@ -104,8 +104,7 @@ class NyuVideo(LabelledVideo):
         return np.ascontiguousarray(self._table[labels])
 
     def _at(self, index: int) -> RawFrame:
-        if not 0 <= index < self.num_frames:
-            raise InputError(f"{self.name}: no frame {index}; it has {self.num_frames}")
+        self.check_index(index)
         return self._frames[index]
 
     def _read(self, key: str, row: int) -> npt.NDArray[Any]:
@@ -194,7 +193,6 @@ def _videos(
     frames = [RawFrame(folder / name, times[name], labelled.get(name)) for name in ordered]
     places = [index for index, frame in enumerate(frames) if frame.row is not None]
     for part in labelled_ranges(places):
-        kept = frames[part.first : part.labelled[-1] + 1]
-        first_row = frames[part.labelled[0]].row
-        assert first_row is not None  # it is a labelled frame
+        kept = frames[part.start : part.stop]
+        first_row = next(frame.row for frame in kept if frame.row is not None)
         yield NyuVideo(f"{scene}_{first_row + 1:04d}", kept, mat, table)

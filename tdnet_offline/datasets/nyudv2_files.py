@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,20 +19,17 @@ from tdnet_offline.datasets.video import IGNORED, MissingFilesError
 CLASSES = 894
 """Number of classes in the labelled file, from 1."""
 KEPT_CLASSES = 40
-_PPM = re.compile(rb"P6\s+(?:#[^\n]*\n\s*)*([0-9]{1,5})\s+([0-9]{1,5})\s+255\s")
 _SIZE = _HEIGHT, _WIDTH = 480, 640
 """Size of all pictures."""
-_FOCAL, _CENTRE = (
-    (518.85790117450188, 519.46961112127485),
-    (325.58244941119034, 253.73616633400465),
-)
-_DISTORTION = np.array(
+_CAMERA = np.array(
     [
-        *(0.20796615318809061, -0.58613825163911781),
-        *(0.00072231363135888329, 0.0010479627195765181),
-        0.49856986684705107,
+        [518.85790117450188, 0.0, 325.58244941119034],
+        [0.0, 519.46961112127485, 253.73616633400465],
+        [0.0, 0.0, 1.0],
     ]
 )
+_RADIAL = (0.20796615318809061, -0.58613825163911781, 0.49856986684705107)
+_TANGENTIAL = (0.00072231363135888329, 0.0010479627195765181)
 """Constants of the colour camera, from the data set's toolbox."""
 
 
@@ -115,22 +112,19 @@ def read_ppm(path: Path) -> npt.NDArray[np.uint8]:
     """Read a raw colour picture (480, 640, 3) uint8 RGB.
 
     Raises:
-        InputError: it is missing, cut off, not an 8-bit PPM, or of another size.
+        InputError: it is missing, cut off, not a PPM, or of another size.
     """
-    content = read_bytes(path)
-    match = _PPM.match(content)
-    if match is None:
-        raise InputError(f"{path}: not a PPM of 8 bits")
-    width, height = int(match[1]), int(match[2])
-    if (height, width) != _SIZE:
+    image = None
+    with suppress(cv2.error):
+        image = cv2.imdecode(np.frombuffer(read_bytes(path), np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise InputError(f"{path}: not a PPM that can be decoded; is it cut off?")
+    if image.shape[:2] != _SIZE:
         raise InputError(
-            f"{path}: a PPM of {height} x {width}; raw pictures are {_HEIGHT} x {_WIDTH} "
-            "(height x width)"
+            f"{path}: a picture of {image.shape[0]} x {image.shape[1]}; raw pictures are "
+            f"{_HEIGHT} x {_WIDTH} (height x width)"
         )
-    if len(content) - match.end() < height * width * 3:
-        raise InputError(f"{path}: the PPM is cut off: {len(content)} bytes")
-    pixels = np.frombuffer(content, np.uint8, height * width * 3, match.end())
-    return pixels.reshape(height, width, 3)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def undistorted(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -146,10 +140,8 @@ def undistorted(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 @cache
 def _undistortion() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    camera = np.array(
-        [[_FOCAL[0], 0.0, _CENTRE[0]], [0.0, _FOCAL[1], _CENTRE[1]], [0.0, 0.0, 1.0]]
-    )
+    distortion = np.array([*_RADIAL[:2], *_TANGENTIAL, _RADIAL[2]])
     first, second = cv2.initUndistortRectifyMap(
-        camera, _DISTORTION, np.eye(3), camera, (_WIDTH, _HEIGHT), cv2.CV_32FC1
+        _CAMERA, distortion, np.eye(3), _CAMERA, (_WIDTH, _HEIGHT), cv2.CV_32FC1
     )
     return first, second

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from tdnet._util.regular_files import file_problem
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
-from tdnet.frames.image_encodings import decode_compressed
 from tdnet.frames.image_files import MAX_FILE_BYTES, read_picture
-from tdnet_offline.datasets.video import IGNORED, LabelledVideo
+from tdnet_offline.datasets.video import IGNORED, LabelledVideo, naming
 from tdnet_offline.frames import Frame
+from tdnet_offline.frames.image_files import decode_image_file
 
 LabelReader = Callable[[Path], npt.NDArray[np.uint8]]
 """Reads a label file as (H, W) uint8 ids of the data set's class map, 255 = ignored."""
@@ -85,8 +85,7 @@ class FileVideo(LabelledVideo):
         return [self._frames[index], *([] if labels is None else [labels])]
 
     def _frame_file(self, index: int) -> Path:
-        if not 0 <= index < self.num_frames:
-            raise InputError(f"{self.name}: no frame {index}; it has {self.num_frames}")
+        self.check_index(index)
         return self._frames[index]
 
 
@@ -112,12 +111,8 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
         InputError: it is missing, damaged or neither; names the file.
     """
     content = read_bytes(path)
-    # The content decides, not the suffix.
-    kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
-    try:
-        return decode_compressed(kind, content)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    with naming(path):
+        return decode_image_file(content)
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -127,10 +122,8 @@ def image_size(path: Path) -> tuple[int, int]:
         InputError: it is missing, damaged or neither; names the file.
     """
     content = read_bytes(path)
-    try:
+    with naming(path):
         picture = read_picture(memoryview(content))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
     return picture.height, picture.width
 
 
@@ -145,10 +138,8 @@ def read_label_picture(path: Path) -> npt.NDArray[np.uint8]:
         InputError: it is missing, damaged, not a PNG, or has 16 bits; names the file.
     """
     content = read_bytes(path)
-    try:
+    with naming(path):
         return decode_labels(content)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
 
 
 def decode_labels(content: bytes) -> npt.NDArray[np.uint8]:

@@ -64,8 +64,7 @@ class StreetVideo(LabelledVideo):
 
     def _picture(self, index: int) -> npt.NDArray[np.uint8]:
         """Return (H, W, 4) uint8: red, green, blue, label."""
-        if not 0 <= index < self.num_frames:
-            raise InputError(f"{self.name}: no frame {index}; it has {self.num_frames}")
+        self.check_index(index)
         if self._cache is None:
             return _render(self._drive, index)
         file = self._cache / f"{index:06d}.npy"

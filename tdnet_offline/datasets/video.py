@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -75,6 +76,11 @@ class LabelledVideo(ABC):
         """Return the files of a frame and its labels; empty if they are not files."""
         del index
         return []
+
+    def check_index(self, index: int) -> None:
+        """Raise an InputError if there is no such frame."""
+        if not 0 <= index < self.num_frames:
+            raise InputError(f"{self.name}: no frame {index}; it has {self.num_frames}")
 
     def frames_before(self, index: int) -> int:
         """Return the number of frames before one that show the same view without a break."""
@@ -197,39 +203,29 @@ def find_breaks(frames: Iterable[CaptureTime | None]) -> list[int]:
     return breaks
 
 
-@dataclass(frozen=True)
-class LabelledRange:
-    """A range of frame numbers, some of them labelled.
-
-    Attributes:
-        first: number of the first frame.
-        labelled: numbers of the labelled frames, ascending; the last one ends the range.
-    """
-
-    first: int
-    labelled: tuple[int, ...]
-
-    @property
-    def numbers(self) -> range:
-        """Numbers of all frames."""
-        return range(self.first, self.labelled[-1] + 1)
-
-
-def labelled_ranges(labelled: Sequence[int], first: int = 0) -> Iterator[LabelledRange]:
-    """Yield the ranges of a long recording that its sparse labels need, each with a lead-in.
+def labelled_ranges(labelled: Sequence[int], first: int = 0) -> Iterator[range]:
+    """Yield the frame numbers of a long recording that its sparse labels need, with a lead-in.
 
     Args:
-        labelled: numbers of the labelled frames, ascending.
+        labelled: numbers of the labelled frames, ascending; the last one of a range ends it.
         first: smallest number of a frame.
     """
-    group: list[int] = []
+    last: int | None = None
     for number in labelled:
-        if group and number - group[-1] > LONGEST_GAP:
-            yield LabelledRange(first, tuple(group))
-            first = max(group[-1] + 1, number - LEAD_IN)
-            group = []
-        if not group:
+        if last is not None and number - last > LONGEST_GAP:
+            yield range(first, last + 1)
+            first, last = last + 1, None
+        if last is None:
             first = max(first, number - LEAD_IN)
-        group.append(number)
-    if group:
-        yield LabelledRange(first, tuple(group))
+        last = number
+    if last is not None:
+        yield range(first, last + 1)
+
+
+@contextmanager
+def naming(place: object) -> Iterator[None]:
+    """Put the name of a file or frame before the message of an input error."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error

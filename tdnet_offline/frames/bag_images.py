@@ -10,7 +10,7 @@ from typing import Any
 
 from tdnet.errors import InputError, one_line
 from tdnet.frames.image_encodings import decode_compressed, decode_raw
-from tdnet_offline.bags import IMAGE_TYPES, REPAIR, Bag, open_bag
+from tdnet_offline.bags import REPAIR, Bag, bag_reason, image_topics, open_bag
 from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame, median_rate
 
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
@@ -66,8 +66,7 @@ class BagImages(FrameSource):
 
 def bag_damage(error: Exception) -> str:
     """Return one line about the error that ended the reading of a bag."""
-    reason = one_line(str(error) or type(error).__name__)
-    return f"the bag is damaged, nothing is read after this point ({reason}); {REPAIR}"
+    return f"the bag is damaged, nothing is read after this point ({bag_reason(error)}); {REPAIR}"
 
 
 def frame_of_message(name: str, message: Any, kind: str) -> Frame | RefusedFrame:  # noqa: ANN401
@@ -109,7 +108,7 @@ def choose_image_topic(path: Path, topic: str | None, bag: Bag) -> str:
     Raises:
         InputError: it holds none, or the bag has several image topics; lists them.
     """
-    images = sorted(name for name, info in bag.topics.items() if info.type in IMAGE_TYPES)
+    images = sorted(image_topics(bag))
     listed = ", ".join(images) or "none"
     if topic is None:
         if len(images) == 1:

@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from tdnet._util.regular_files import file_problem
 from tdnet.errors import InputError
 from tdnet.frames.image_encodings import decode_compressed
@@ -35,10 +38,7 @@ class ImageFiles(FrameSource):
         """Yield the images, named as their files without the suffix."""
         for file in self._files:
             try:
-                # The content decides, not the suffix.
-                content = _read(file)
-                kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
-                image = decode_compressed(kind, content)
+                image = decode_image_file(_read(file))
             except (InputError, OSError) as error:
                 yield RefusedFrame(file.name, str(error))
             else:
@@ -50,6 +50,15 @@ def _read(file: Path) -> bytes:
     if problem:
         raise InputError(problem)
     return file.read_bytes()
+
+
+def decode_image_file(content: bytes) -> npt.NDArray[np.uint8]:
+    """Decode a PNG or JPEG as (H, W, 3) uint8 RGB; the content decides, not the suffix.
+
+    Raises:
+        InputError: it is damaged or neither.
+    """
+    return decode_compressed("png" if content.startswith(b"\x89PNG") else "jpeg", content)
 
 
 def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:

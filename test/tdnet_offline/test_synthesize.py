@@ -8,8 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.bag_messages import read_messages
 
-from tdnet_offline.bags import STORAGES, image_topics, read_messages
+from tdnet_offline.bags import STORAGES, image_topics, open_bag
 from tdnet_offline.cityscapes_layout import SNIPPET_FRAMES
 from tdnet_offline.command import main
 from tdnet_offline.commands import synthesize
@@ -53,7 +54,8 @@ def test_topics_can_be_named(tmp_path: Path) -> None:
     out = tmp_path / "bag"
     words = ["--topic", "/front/image", "--label-topic", "/front/truth"]
     assert synthesize_bag(out, *words) == 0
-    assert set(image_topics(out)) == {"/front/image", "/front/truth"}
+    with open_bag(out) as bag:
+        assert set(image_topics(bag)) == {"/front/image", "/front/truth"}
     assert len(list(read_messages(out, ["/front/camera_info"]))) == 3
 
 

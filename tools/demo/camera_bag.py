@@ -54,7 +54,8 @@ class CameraBag:
     """
 
     def __init__(self, path: Path, topic: str | None = None) -> None:
-        images = image_topics(path)
+        with open_bag(path) as bag:
+            images = image_topics(bag)
         self._has_labels = LABEL_TOPIC in images and topic != LABEL_TOPIC
         if topic is None and self._has_labels and len(images) == 2:
             (topic,) = (name for name in images if name != LABEL_TOPIC)

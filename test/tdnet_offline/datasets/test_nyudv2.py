@@ -90,16 +90,15 @@ def test_damaged_raw_frames_are_named(root: Path) -> None:
     video = open_dataset(f"nyudv2:{root}").videos[0]
     with pytest.raises(InputError, match=r"r-1294886363\.400000-3118787622\.ppm: .* cut off"):
         video.frame(3)
-    path.write_bytes(b"P5 3 3 255 " + bytes(9))
-    with pytest.raises(InputError, match=r"not a PPM of 8 bits"):
+    path.write_bytes(b"P6 0 0 255 ")
+    with pytest.raises(InputError, match="not a PPM that can be decoded"):
         video.frame(3)
     pixels = np.random.default_rng(3).integers(0, 256, (480, 640, 3), np.uint8)
     path.write_bytes(b"P6 # a remark\n# and one more\n 640 480\n255\n" + pixels.tobytes())
     np.testing.assert_array_equal(read_ppm(path), pixels)
-    for width, height in ((0, 0), (40000, 1), (480, 640)):
-        path.write_bytes(b"P6 %d %d 255 " % (width, height) + bytes(3 * width * height))
-        with pytest.raises(InputError, match=f"a PPM of {height} x {width}; raw pictures are 480"):
-            video.frame(3)
+    path.write_bytes(b"P6 480 640 255 " + bytes(3 * 480 * 640))
+    with pytest.raises(InputError, match="a picture of 640 x 480; raw pictures are 480 x 640"):
+        video.frame(3)
 
 
 def test_a_pause_of_the_scene_is_a_break(root: Path) -> None:
