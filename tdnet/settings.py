@@ -146,6 +146,7 @@ class SegmenterSettings:
         """
         from tdnet.checkpoints.weights import load_weights
         from tdnet.network import create_model
+        from tdnet.network.layers import SkipInitialisation
 
         variant = get_variant(self.variant)
         checkpoint = checkpoint or self.open_checkpoint()
@@ -153,10 +154,11 @@ class SegmenterSettings:
             class_map = ClassMap.load(self.class_map)
         else:
             class_map = checkpoint.class_map or ClassMap.load(DEFAULT_CLASS_MAP)
-        model = create_model(
-            variant.limited_memory(checkpoint.memory_frames()),
-            num_classes=class_map.num_network_classes,
-            input_size=self.input_size or checkpoint.input_size,
-        )
+        with SkipInitialisation():
+            model = create_model(
+                variant.limited_memory(checkpoint.memory_frames()),
+                num_classes=class_map.num_network_classes,
+                input_size=self.input_size or checkpoint.input_size,
+            )
         load_weights(model, checkpoint)
         return model, class_map

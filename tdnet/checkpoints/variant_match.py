@@ -13,6 +13,7 @@ from tdnet.checkpoints.checkpoint import COUNTER, Checkpoint, is_norm_map
 from tdnet.checkpoints.official_layout import is_unused, official_names
 from tdnet.class_map.model import ClassMap
 from tdnet.network import SegmentationNetwork, create_model
+from tdnet.network.layers import SkipInitialisation
 from tdnet.variants import VARIANTS, Variant
 
 _SHOWN = 4
@@ -114,7 +115,7 @@ def mismatch_message(
 @cache
 def _entries(variant: Variant) -> dict[str, Tensor]:
     """Return the state dict of a variant, without numbers."""
-    with torch.device("meta"):
+    with torch.device("meta"), SkipInitialisation():
         return create_model(variant).state_dict()
 
 

@@ -91,18 +91,12 @@ class PositionChannels(nn.Module):
 
     def __init__(self, size: tuple[int, int], reach: float) -> None:
         super().__init__()
-        height, width = size
-        rows = (torch.arange(height) - height // 2).float()[:, None].expand(size)
-        columns = (torch.arange(width) - width // 2).float()[None].expand(size)
-        weight = reach**-2
-        ones = torch.ones(size)
-        norms = _split(-weight / 2 * (rows.square() + columns.square()))
-        query = (rows, columns, rows, columns, ones, ones, *norms)
-        (row, row_rest), (column, column_rest) = (_split(weight * c) for c in (rows, columns))
-        key = (row, column, row_rest, column_rest, *norms, ones, ones)
-        assert len(query) == len(key) == POSITION_CHANNELS
-        self.register_buffer("_query", torch.stack(query)[None], persistent=False)
-        self.register_buffer("_key", torch.stack(key)[None], persistent=False)
+        device = torch.empty(0).device
+        # On the meta device, these operations import PyTorch's compiler, which takes a second.
+        with torch.device("cpu"):
+            query, key = _position_channels(size, reach)
+        self.register_buffer("_query", query.to(device), persistent=False)
+        self.register_buffer("_key", key.to(device), persistent=False)
 
     def on_query(self, query: Tensor, stride: int = 1) -> Tensor:
         """Append to queries (B, d, h', w') of every stride-th row and column."""
@@ -111,6 +105,21 @@ class PositionChannels(nn.Module):
     def on_key(self, key: Tensor, stride: int = 1) -> Tensor:
         """Append to keys (B, d, h', w') of every stride-th row and column."""
         return _append(key, self.get_buffer("_key"), stride)
+
+
+def _position_channels(size: tuple[int, int], reach: float) -> tuple[Tensor, Tensor]:
+    """Return the channels (1, 8, h, w) of the queries and of the keys."""
+    height, width = size
+    rows = (torch.arange(height) - height // 2).float()[:, None].expand(size)
+    columns = (torch.arange(width) - width // 2).float()[None].expand(size)
+    weight = reach**-2
+    ones = torch.ones(size)
+    norms = _split(-weight / 2 * (rows.square() + columns.square()))
+    query = (rows, columns, rows, columns, ones, ones, *norms)
+    (row, row_rest), (column, column_rest) = (_split(weight * c) for c in (rows, columns))
+    key = (row, column, row_rest, column_rest, *norms, ones, ones)
+    assert len(query) == len(key) == POSITION_CHANNELS
+    return torch.stack(query)[None], torch.stack(key)[None]
 
 
 def _split(numbers: Tensor) -> tuple[Tensor, Tensor]:

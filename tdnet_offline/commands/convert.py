@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> ExitStatus:
     from tdnet.checkpoints.weights import describe_weights, load_weights, save_weights
     from tdnet.class_map.model import ClassMap
     from tdnet.network import create_model
+    from tdnet.network.layers import SkipInitialisation
     from tdnet.variants import DEFAULT_CLASSES, get_variant
 
     if args.output.suffix != SUFFIX:
@@ -59,12 +60,13 @@ def run(args: argparse.Namespace) -> ExitStatus:
             f"{args.input} has {found.num_classes} classes, class map {class_map.name!r} is for "
             f"{class_map.num_network_classes}; choose one that fits"
         )
-    model = create_model(
-        variant.limited_memory(found.memory_frames),
-        # Loading refuses an unknown checkpoint and names the differences.
-        num_classes=found.num_classes or DEFAULT_CLASSES,
-        input_size=size_or_none(args.input_size) or found.input_size,
-    )
+    with SkipInitialisation():
+        model = create_model(
+            variant.limited_memory(found.memory_frames),
+            # Loading refuses an unknown checkpoint and names the differences.
+            num_classes=found.num_classes or DEFAULT_CLASSES,
+            input_size=size_or_none(args.input_size) or found.input_size,
+        )
     info = load_weights(model, checkpoint)
     save_weights(model, args.output, class_map=class_map)
     height, width = model.input_size

@@ -19,6 +19,7 @@ from torch import Tensor
 from tdnet.checkpoints.weights import save_weights
 from tdnet.class_map.model import ClassMap
 from tdnet.network import SegmentationNetwork
+from tdnet.network.layers import SkipInitialisation
 from tdnet.version import __version__
 from tdnet_offline.provenance import git_commit
 from tdnet_offline.training.auxiliary import official_auxiliary_state
@@ -174,7 +175,8 @@ def save_network(
         TrainingError: weights are not finite; the existing file stays.
         WeightsError: the file cannot be written; the existing file stays.
     """
-    network = untied_network(recipe.network, class_map.num_network_classes)
+    with SkipInitialisation():
+        network = untied_network(recipe.network, class_map.num_network_classes)
     network.load_state_dict(module.result.state_dict())
     when = f"iteration {progress.iteration}"
     _check_finite(network, when, "a lower optimisation.learning_rate or a gradient_clip may help")

@@ -15,6 +15,7 @@ from tdnet.checkpoints.weights import describe_weights, load_weights
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet, create_model
+from tdnet.network.layers import SkipInitialisation
 from tdnet.variants import get_variant
 from tdnet_offline.training.pass_through import (
     fit_head,
@@ -156,7 +157,8 @@ def load_single_frame(path: str | Path | Checkpoint) -> SingleFrameNetwork:
             f"{checkpoint.path} holds {info.variant or 'no known network'}; give the weights of a "
             "single-frame network"
         )
-    network = create_model(info.variant, info.num_classes, info.input_size)
+    with SkipInitialisation():
+        network = create_model(info.variant, info.num_classes, info.input_size)
     load_weights(network, checkpoint)
     if not isinstance(network, SingleFrameNetwork):
         raise TypeError(f"{network.variant.name} is no single-frame network")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from tdnet.network import create_model
-from tdnet.network.layers import SpatialLayerNorm
+from tdnet.network.layers import SkipInitialisation, SpatialLayerNorm
 from tdnet.network.tdnet import TDNet
 from tdnet.variants import Variant, get_variant, list_variants
 
@@ -84,3 +84,18 @@ def test_queries_and_keys_learn_from_the_first_step(name: str) -> None:
         for module in getattr(path.encoding, parts).modules():
             if isinstance(module, nn.Conv2d):
                 assert relative_gradient(module) > 1e-3 * reference > 0
+
+
+def test_skipped_initialisation_draws_no_numbers() -> None:
+    before = torch.get_rng_state()
+    with SkipInitialisation():
+        model = create_model("td4-psp18-nano", input_size=SIZE)
+    assert torch.equal(torch.get_rng_state(), before)
+    state, expected = (
+        model.state_dict(),
+        create_model("td4-psp18-nano", input_size=SIZE).state_dict(),
+    )
+    assert {name: item.shape for name, item in state.items()} == {
+        name: item.shape for name, item in expected.items()
+    }
+    assert not torch.equal(torch.get_rng_state(), before)
