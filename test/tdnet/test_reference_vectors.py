@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from support.reference_fill import REFERENCE, official_state
 
 from tdnet.backends.cpu.cpu_backend import prepare_for_cpu
 from tdnet.checkpoints.weights import load_weights
 from tdnet.frames.preprocess import Preprocessor
 from tdnet.network import SegmentationNetwork, TDNet, create_model
-from tdnet.network.layers import resize
+from tdnet.network.layers import SkipInitialisation, resize
 
 LOGITS_TOLERANCE = 5e-5
 FANET_TOLERANCE = 3e-4
@@ -30,11 +32,22 @@ STREAMS = [
 def filled(
     name: str, size: tuple[int, int], folder: Path, keys: str = "", **options: int
 ) -> SegmentationNetwork:
-    model = create_model(name, input_size=size, **options)
-    checkpoint = folder / "filled.pth"
-    torch.save(official_state(name + keys, model.feature_size), checkpoint)
+    with SkipInitialisation():
+        model = create_model(name, input_size=size, **options)
+    checkpoint = folder / "filled.safetensors"
+    save_file(official_state(name + keys, model.feature_size), checkpoint)
     load_weights(model, checkpoint)
     return model
+
+
+@pytest.fixture(scope="module", params=STREAMS)
+def stream(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, np.lib.npyio.NpzFile, SegmentationNetwork]:
+    """Name and vectors of a stream, and its network."""
+    vectors = np.load(REFERENCE / f"{request.param}.npz")
+    name, size = request.param.split(".")[0], vectors["frames"].shape[1:3]
+    return request.param, vectors, filled(name, size, tmp_path_factory.mktemp("filled"))
 
 
 def frames_of(vectors: np.lib.npyio.NpzFile, size: tuple[int, int]) -> torch.Tensor:
@@ -43,17 +56,18 @@ def frames_of(vectors: np.lib.npyio.NpzFile, size: tuple[int, int]) -> torch.Ten
 
 
 @pytest.mark.parametrize("kind", ["plain", "folded", "prepared for the CPU"])
-@pytest.mark.parametrize("stream", STREAMS)
-def test_streaming_reproduces_the_vectors(stream: str, kind: str, tmp_path: Path) -> None:
-    vectors = np.load(REFERENCE / f"{stream}.npz")
+def test_streaming_reproduces_the_vectors(
+    stream: tuple[str, np.lib.npyio.NpzFile, SegmentationNetwork], kind: str
+) -> None:
+    name, vectors, plain = stream
     size = vectors["frames"].shape[1:3]
-    model = filled(stream.split(".")[0], size, tmp_path)
+    model = copy.deepcopy(plain)
     if kind != "plain":
         model.requires_grad_(False).fold()
     if kind == "prepared for the CPU":
         prepare_for_cpu(model, torch.float32)
     memory = model.new_memory()
-    tolerance = FANET_TOLERANCE if stream.startswith("td2-fa18") else LOGITS_TOLERANCE
+    tolerance = FANET_TOLERANCE if name.startswith("td2-fa18") else LOGITS_TOLERANCE
     frames = frames_of(vectors, size)
     first = len(frames) - len(vectors["logits"])  # those before it only fill the memory
     wrong = 0

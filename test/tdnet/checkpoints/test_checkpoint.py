@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from tdnet import create_model, list_variants, save_weights
 from tdnet.checkpoints.checkpoint import MAX_BYTES, MAX_HEADER_BYTES, Checkpoint
 from tdnet.errors import WeightsError
+from tdnet.network.layers import SkipInitialisation
 
 
 def refusal(path: Path) -> str:
@@ -65,7 +66,7 @@ def test_a_header_of_absurd_length_is_not_read(claimed: int, tmp_path: Path) -> 
 
 def test_the_limits_leave_room_for_every_network(tmp_path: Path) -> None:
     for name in list_variants():
-        with torch.device("meta"):
+        with torch.device("meta"), SkipInitialisation():
             state = create_model(name, num_classes=255).state_dict()
         numbers = sum(item.numel() for item in state.values())
         assert numbers * 8 * 3 < MAX_BYTES, name
@@ -124,7 +125,7 @@ def test_arbitrary_bytes_give_one_line(data: bytes, suffix: str, tmp_path: Path)
     assert path.name in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [{}, {"a": 1}, [1, 2], torch.zeros(3)], ids=str)
+@pytest.mark.parametrize("content", [{"a": 1}, [1, 2]], ids=str)
 def test_files_without_a_network_are_refused(content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "other.pth")
     with pytest.raises(WeightsError, match="holds no tensors"):

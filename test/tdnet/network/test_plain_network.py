@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from safetensors.torch import save_file
 from support.media import drive
 from support.plain_network import PlainNetwork, PlainStream
 from support.reference_fill import REFERENCE, fill, official_state
@@ -64,8 +65,8 @@ def filled(variant: Variant, folder: Path) -> SegmentationNetwork:
     state = model.state_dict()
     names = official_names(variant, state) or {name: name for name in state}
     shapes = {names[name]: item.shape for name, item in state.items()}
-    torch.save(fill(shapes), folder / "filled.pth")
-    load_weights(model, folder / "filled.pth")
+    save_file(fill(shapes), folder / "filled.safetensors")
+    load_weights(model, folder / "filled.safetensors")
     return model
 
 

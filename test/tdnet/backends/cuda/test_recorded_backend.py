@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from support.variant_suite import few_channels
 from torch import Tensor
 
 from tdnet import create_model
@@ -24,7 +25,7 @@ NETWORKS = {
     "td4": NANO,
     "td4, one past frame": NANO.limited_memory(1),
     "td4, no past frame": NANO.limited_memory(0),
-    "td2": get_variant("td2-psp50"),
+    "td2": few_channels(get_variant("td2-psp50")),
     "single frame": get_variant("psp18-nano"),
 }
 
