@@ -8,7 +8,7 @@ name (specification, "Files" and the sections on each part).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from tdnet.variants import Backbone, FanetBackbone, Variant
 
@@ -49,8 +49,11 @@ def official_names(variant: Variant, names: Iterable[str]) -> dict[str, str]:
         variant: description of the network.
         names: keys of its state dict.
     """
-    rename = _LAYOUTS.get((type(variant.backbone), variant.paths > 1))
-    return {} if rename is None else {name: rename(variant, name) for name in names}
+    kind, has_memory = type(variant.backbone), variant.paths > 1
+    if kind not in (Backbone, FanetBackbone) or (kind is FanetBackbone and not has_memory):
+        return {}
+    rename = _path_name if has_memory else _single_frame_name
+    return {name: rename(variant, name) for name in names}
 
 
 def official_backbone_names(variant: Variant, names: Iterable[str]) -> dict[str, str]:
@@ -82,30 +85,17 @@ def _single_frame_name(variant: Variant, name: str) -> str:
 def _path_name(variant: Variant, name: str) -> str:
     _, index, part, rest = name.split(".", 3)
     path = int(index) + 1
+    has_fast_attention = isinstance(variant.backbone, FanetBackbone)
     if part == "backbone":
         return f"pretrained{path}.{_backbone_name(variant, rest)}"
+    if part == "pyramid" and has_fast_attention:
+        return _fast_attention_name(path, rest)
     if part == "pyramid":
         return f"psp{path}.{_pyramid_name(rest)}"
+    if part == "head" and has_fast_attention:
+        return f"head{path}.{rest.replace('classifier.', 'conv_out.')}"
     if part == "head":
         return f"head{path}.conv5.{_head_name(rest, conv='0', norm='1', classifier='4')}"
-    return _shared_name(variant, path, part, rest)
-
-
-def _fanet_path_name(variant: Variant, name: str) -> str:
-    _, index, part, rest = name.split(".", 3)
-    path = int(index) + 1
-    if part == "backbone":
-        return f"pretrained{path}.{_backbone_name(variant, rest)}"
-    if part == "pyramid":
-        return _fast_attention_name(path, rest)
-    if part == "head":
-        official = rest.replace("classifier.", "conv_out.")
-        return f"head{path}.{official}"
-    return _shared_name(variant, path, part, rest)
-
-
-def _shared_name(variant: Variant, path: int, part: str, rest: str) -> str:
-    """Name the parts that all families of networks name alike."""
     if part == "encoding":
         return f"enc{path}.{_encoding_name(rest)}"
     if part == "propagation":
@@ -155,11 +145,3 @@ def _head_name(rest: str, *, conv: str, norm: str, classifier: str) -> str:
         return f"{classifier}.{rest.removeprefix('classifier.')}"
     _, kind, parameter = rest.split(".")
     return f"{conv if kind == 'conv' else norm}.{parameter}"
-
-
-_LAYOUTS: dict[tuple[type[Backbone], bool], Callable[[Variant, str], str]] = {
-    (Backbone, False): _single_frame_name,
-    (Backbone, True): _path_name,
-    (FanetBackbone, True): _fanet_path_name,
-}
-"""Function for the official name, by class of the backbone and by whether N > 1."""

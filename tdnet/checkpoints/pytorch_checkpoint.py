@@ -12,7 +12,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -99,19 +98,6 @@ def send_tensors(max_bytes: int) -> None:
         output.write(data)
 
 
-def check_dense(tensors: Mapping[str, Tensor]) -> None:
-    """Check that tensors are plain arrays of real numbers.
-
-    Raises:
-        WeightsError: with the name of the first one that is not.
-    """
-    for name, item in tensors.items():
-        if item.layout != torch.strided or item.is_quantized or item.is_meta or item.is_complex():
-            raise WeightsError(
-                f"{name} is sparse, quantised, complex or without data; save plain dense tensors"
-            )
-
-
 def _tensors(file: BinaryIO, max_bytes: int) -> dict[str, Tensor]:
     with torch.serialization.safe_globals(_placeholders()):
         content = torch.load(file, map_location="cpu", weights_only=True)
@@ -123,7 +109,11 @@ def _tensors(file: BinaryIO, max_bytes: int) -> dict[str, Tensor]:
         for name, item in (states[0] if states else content).items()
         if isinstance(name, str) and isinstance(item, Tensor)
     }
-    check_dense(found)
+    for name, item in found.items():
+        if item.layout != torch.strided or item.is_quantized or item.is_meta or item.is_complex():
+            raise WeightsError(
+                f"{name} is sparse, quantised, complex or without data; save plain dense tensors"
+            )
     size = sum(item.nbytes for item in found.values())
     if size > max_bytes:
         raise WeightsError(f"its tensors have {size} bytes; allowed are {max_bytes}")

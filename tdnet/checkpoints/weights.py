@@ -12,21 +12,21 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tdnet.checkpoints.checkpoint import (
-    COUNTER,
-    Checkpoint,
-    check_floats,
-    is_norm_map,
-    map_size,
-)
+from tdnet.checkpoints.checkpoint import COUNTER, Checkpoint, is_norm_map, map_size
 from tdnet.checkpoints.official_layout import is_unused, official_names
-from tdnet.checkpoints.variant_match import core_shape, match_variant, mismatch_message
+from tdnet.checkpoints.variant_match import (
+    VariantMatch,
+    core_shape,
+    match_variant,
+    mismatch_message,
+)
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork
 from tdnet.network.layers import resize
 
 logger = logging.getLogger("tdnet")
+_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -79,22 +79,10 @@ def describe_weights(path: str | Path | Checkpoint) -> WeightsInfo:
         WeightsError: the file cannot be read, or holds number formats that no network uses.
     """
     checkpoint = _opened(path)
-    layout, variant, num_classes, used = match_variant(checkpoint)
-    for name in sorted(used) if variant else ():
-        check_floats(checkpoint.path, name, checkpoint.tensors[name])
-    return WeightsInfo(
-        path=checkpoint.path,
-        format=checkpoint.format,
-        layout=layout,
-        variant=variant,
-        num_classes=num_classes,
-        input_size=checkpoint.input_size,
-        class_map=checkpoint.class_map,
-        num_parameters=sum(checkpoint.tensors[name].numel() for name in used),
-        ignored=tuple(sorted(set(checkpoint.tensors) - used)),
-        metadata=checkpoint.metadata,
-        memory_frames=checkpoint.memory_frames(),
-    )
+    match = match_variant(checkpoint)
+    for name in sorted(match.used) if match.variant else ():
+        _check_float(checkpoint.path, name, checkpoint.tensors[name])
+    return _info(checkpoint, match)
 
 
 def load_weights(model: SegmentationNetwork, path: str | Path | Checkpoint) -> WeightsInfo:
@@ -114,31 +102,29 @@ def load_weights(model: SegmentationNetwork, path: str | Path | Checkpoint) -> W
             holds numbers that are not floats or not finite; with first differences and remedy.
     """
     checkpoint = _opened(path)
-    own = model.state_dict()
-    layout, entries = _in_our_names(model, checkpoint.tensors)
-    ignored = tuple(sorted(name for name in entries if name not in own and is_unused(name)))
-    fit = _fit(own, {k: v for k, v in entries.items() if k not in ignored}, checkpoint.path)
+    own, tensors = model.state_dict(), checkpoint.tensors
+    layout = "tdnet" if any(name in own for name in tensors) else "official"
+    theirs = {name: name for name in own}
+    if layout == "official":
+        theirs = official_names(model.variant, own)
+    found = {our: tensors[their] for our, their in theirs.items() if their in tensors}
+    fit = _fit(own, found, checkpoint.path)
+    used = frozenset(name for name in theirs.values() if name in tensors)
+    left = [name for name in tensors if name not in used and not is_unused(name)]
+    fit.differences += [f"unexpected {name}" for name in left]
     if fit.differences:
         raise WeightsError(mismatch_message(model, checkpoint, fit.differences))
     _check_reach(model, checkpoint)
-    _check_finite(fit.entries, checkpoint.path)
+    for name, item in fit.entries.items():
+        if not bool(torch.isfinite(item).all()):
+            raise WeightsError(
+                f"{checkpoint.path}: {name} holds NaN or infinity; the file is unusable"
+            )
     model.load_state_dict({**own, **fit.entries})
-    for note in fit.notes:
-        logger.warning(note)
-    return WeightsInfo(
-        path=checkpoint.path,
-        format=checkpoint.format,
-        layout=layout,
-        variant=model.variant.name,
-        num_classes=model.num_classes,
-        input_size=checkpoint.input_size,
-        class_map=checkpoint.class_map,
-        num_parameters=sum(item.numel() for item in fit.entries.values()),
-        ignored=ignored,
-        notes=tuple(fit.notes),
-        metadata=checkpoint.metadata,
-        memory_frames=checkpoint.memory_frames(model.variant.paths),
-    )
+    if fit.note:
+        logger.warning(fit.note)
+    match = VariantMatch(layout, model.variant.name, model.num_classes, used)
+    return _info(checkpoint, match, fit.note, model.variant.paths)
 
 
 def save_weights(
@@ -192,41 +178,59 @@ def save_weights(
         raise WeightsError(f"{path}: cannot be written ({reason})") from error
 
 
+def _info(
+    checkpoint: Checkpoint, match: VariantMatch, note: str = "", paths: int = 1
+) -> WeightsInfo:
+    return WeightsInfo(
+        path=checkpoint.path,
+        format=checkpoint.format,
+        layout=match.layout,
+        variant=match.variant,
+        num_classes=match.num_classes,
+        input_size=checkpoint.input_size,
+        class_map=checkpoint.class_map,
+        num_parameters=sum(checkpoint.tensors[name].numel() for name in match.used),
+        ignored=tuple(sorted(checkpoint.tensors.keys() - match.used)),
+        notes=(note,) if note else (),
+        metadata=checkpoint.metadata,
+        memory_frames=checkpoint.memory_frames(paths),
+    )
+
+
 @dataclass
 class _Fit:
     """Entries of a checkpoint fitted to a network.
 
     Attributes:
         entries: entries that fit, in the shapes of the network.
-        notes: changes that made entries fit, at most one line.
+        note: changes that made entries fit.
         differences: entries that do not fit, one text each.
     """
 
     entries: dict[str, Tensor] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    note: str = ""
     differences: list[str] = field(default_factory=list)
 
 
-def _fit(own: Mapping[str, Tensor], found: dict[str, Tensor], path: Path) -> _Fit:
+def _fit(own: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path) -> _Fit:
     fit = _Fit()
     for name, target in own.items():
-        item = found.pop(name, None)
+        item = found.get(name)
         if item is None:
             if not name.endswith(COUNTER):
                 fit.differences.append(f"missing {name}")
             continue
-        check_floats(path, name, item)
+        _check_float(path, name, item)
         if item.shape != target.shape and is_norm_map(name, target) and is_norm_map(name, item):
             fit.entries[name] = resize(item[None, None].float(), map_size(target))[0, 0]
-            fit.notes = [
+            fit.note = (
                 f"{path}: made for another input size; its layer-norm maps were resized from "
                 "{} x {} to {} x {}, which may cost accuracy".format(*item.shape, *target.shape)
-            ]
+            )
         elif core_shape(item) == core_shape(target):
             fit.entries[name] = item.reshape(target.shape)
         else:
             fit.differences.append(f"{name} is {tuple(item.shape)}, not {tuple(target.shape)}")
-    fit.differences += [f"unexpected {name}" for name in found]
     return fit
 
 
@@ -234,15 +238,14 @@ def _opened(path: str | Path | Checkpoint) -> Checkpoint:
     return path if isinstance(path, Checkpoint) else Checkpoint.open(path)
 
 
-def _in_our_names(
-    model: SegmentationNetwork, tensors: Mapping[str, Tensor]
-) -> tuple[str, dict[str, Tensor]]:
-    """Return the layout of a checkpoint, and its entries by our names."""
-    own = model.state_dict()
-    if any(name in own for name in tensors):
-        return "tdnet", dict(tensors)
-    ours = {theirs: name for name, theirs in official_names(model.variant, own).items()}
-    return "official", {ours.get(name, name): item for name, item in tensors.items()}
+def _check_float(path: Path, name: str, item: Tensor) -> None:
+    """Check that an entry is a float of 16 bits or more: others cannot hold weights."""
+    if item.dtype not in _FLOATS and not name.endswith(COUNTER):
+        given, *allowed = (str(kind).removeprefix("torch.") for kind in (item.dtype, *_FLOATS))
+        raise WeightsError(
+            f"{path}: {name} holds {given}; allowed are {', '.join(allowed)}: save the weights as "
+            "they were before they were converted"
+        )
 
 
 def _check_reach(model: SegmentationNetwork, checkpoint: Checkpoint) -> None:
@@ -253,9 +256,3 @@ def _check_reach(model: SegmentationNetwork, checkpoint: Checkpoint) -> None:
             f"{checkpoint.path} was trained with attention_reach {found}, the model has {own}: "
             f"train with network.attention_reach={own}, or create the model with that reach"
         )
-
-
-def _check_finite(entries: Mapping[str, Tensor], path: Path) -> None:
-    for name, item in entries.items():
-        if not bool(torch.isfinite(item).all()):
-            raise WeightsError(f"{path}: {name} holds NaN or infinity; the file is unusable")

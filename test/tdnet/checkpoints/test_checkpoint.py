@@ -75,12 +75,6 @@ def test_the_limits_leave_room_for_every_network(tmp_path: Path) -> None:
         assert path.stat().st_size < MAX_HEADER_BYTES / 4, name
 
 
-def test_names_cannot_act_upon_the_terminal(tmp_path: Path) -> None:
-    path = tmp_path / "a.safetensors"
-    save_file({"\x1b[2J\nodd": torch.eye(2).to(torch.complex64)}, path)
-    assert r"\x1b[2J odd is sparse, quantised, complex" in refusal(path)
-
-
 def test_a_file_may_be_overwritten_while_its_tensors_are_in_use(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file({"a": torch.ones(1 << 20)}, path)
