@@ -163,11 +163,6 @@ def needs_new_model(names: Iterable[str]) -> bool:
     return any(spec is not None and spec.change is Change.NEW_MODEL for spec in specs)
 
 
-def are_ours(changed: Iterable[Parameter]) -> bool:
-    """Return whether some of the parameters are in the table."""
-    return any(parameter.name in PARAMETERS for parameter in changed)
-
-
 def groups_of_request(names: Sequence[str]) -> list[list[int]]:
     """Group the parameters of one request that are set together: indices of their names.
 
@@ -217,10 +212,6 @@ class SetParametersServices:
 
     They replace rclpy's own, whose callbacks block the executor until they have an answer. These
     wait for it in a coroutine: the executor serves images and other requests meanwhile.
-
-    Args:
-        node: Node whose parameters are set.
-        set_together: Sets parameters, all or none, and returns the result.
     """
 
     def __init__(self, node: Node, set_together: SetTogether) -> None:
@@ -230,17 +221,11 @@ class SetParametersServices:
         for service in list(node.services):
             if service.srv_type in (SetParameters, SetParametersAtomically):
                 node.destroy_service(service)
-        for kind, name, callback in (
-            (SetParameters, "~/set_parameters", self._set),
-            (SetParametersAtomically, "~/set_parameters_atomically", self._set_atomically),
-        ):
-            node.create_service(
-                kind,
-                name,
-                callback,
-                qos_profile=qos_profile_parameters,
-                callback_group=callbacks,
-            )
+        options = {"qos_profile": qos_profile_parameters, "callback_group": callbacks}
+        node.create_service(SetParameters, "~/set_parameters", self._set, **options)
+        node.create_service(
+            SetParametersAtomically, "~/set_parameters_atomically", self._set_atomically, **options
+        )
 
     async def _set(
         self, request: SetParameters.Request, response: SetParameters.Response

@@ -54,10 +54,10 @@ class Start:
 
 
 def run(create_node: Callable[[Start], Node], args: Sequence[str] | None) -> int:
-    """Run a node until SIGINT or SIGTERM.
+    """Create a node once ROS is initialised, and run it until SIGINT or SIGTERM.
 
     Args:
-        create_node: creates the node, once ROS is initialised.
+        create_node: creates the node.
         args: command line with ROS arguments; None: that of the process.
 
     Returns:
@@ -99,11 +99,7 @@ def run(create_node: Callable[[Start], Node], args: Sequence[str] | None) -> int
 
 
 class _RenewableNode:
-    """The node and its successors, one after the other.
-
-    Attributes:
-        exit_status: of the process.
-    """
+    """The node and its successors, one after the other."""
 
     def __init__(
         self,
@@ -234,14 +230,7 @@ class _SpinningNode:
 
 
 def _init(args: Sequence[str] | None) -> str:
-    """Initialise ROS, without a log file if none can be written.
-
-    Returns:
-        The reason for the missing log file; empty: there is one.
-
-    Raises:
-        RuntimeError: ROS cannot start.
-    """
+    """Initialise ROS, without a log file if none can be written; return why, or ""."""
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         return ""

@@ -12,9 +12,10 @@ from tdnet.mailbox import Mailbox
 from tdnet_ros.camera.camera import Camera
 from tdnet_ros.camera.deafness import DeafnessWatch
 from tdnet_ros.camera.frame_trace import FrameTrace
-from tdnet_ros.camera.pipeline import DeviceWatch, FramePipeline
+from tdnet_ros.camera.pipeline import FramePipeline
 from tdnet_ros.camera.subscription import CameraSubscription
 from tdnet_ros.model.active_model import ActiveModel
+from tdnet_ros.model.device_recovery import DeviceRecovery
 from tdnet_ros.process import Start
 from tdnet_ros.rclpy_tools.node_log import LogThrottle, describe
 
@@ -25,11 +26,9 @@ JOIN_SECONDS = 2.0
 class InferenceThread(threading.Thread):
     """Takes frames from the mailbox and works on them, one at a time, until it is closed.
 
+    It goes on after an exception, which it reports.
+
     Args:
-        mailbox: where the frames wait.
-        work: called with each frame.
-        report: called with an exception of the work, or of an action between two frames; the
-            thread goes on with the next frame.
         threads: PyTorch's number of threads.
         after: the thread of the activation before, if it is still at work; it must end first,
             since a model segments for one thread at a time.
@@ -52,8 +51,7 @@ class InferenceThread(threading.Thread):
         self._after = after
         self.start()
 
-    def run(self) -> None:
-        """Work until the mailbox is closed."""
+    def run(self) -> None:  # noqa: D102
         torch.set_num_threads(self._threads)
         if self._after is not None:
             self._after.join()
@@ -81,10 +79,6 @@ class ActiveSession:
     """Receives frames and has them segmented, from activation to deactivation.
 
     Args:
-        node: the active node.
-        cameras: by name.
-        model: for the first frames.
-        device: notified after each frame.
         threads: PyTorch's number of threads.
         start: of the node; a deaf node is renewed.
         after: the inference thread of the activation before, if it is still at work.
@@ -98,7 +92,7 @@ class ActiveSession:
         node: LifecycleNode,
         cameras: Mapping[str, Camera],
         model: ActiveModel,
-        device: DeviceWatch,
+        device: DeviceRecovery,
         threads: int,
         start: Start,
         after: InferenceThread | None = None,

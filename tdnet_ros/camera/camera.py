@@ -42,14 +42,7 @@ class Camera:
         image_transport: ``raw`` or ``compressed``.
 
     Attributes:
-        input_topic: fully qualified topic of its images.
-        outputs: its output topics.
-        incidents: peers with an incompatible QoS.
-        throttle: limits all log lines of this camera.
-        counter: counts its frames by their outcome.
-        loss: estimates frames that did not arrive.
         last_arrival: of the newest frame, seconds of `time.perf_counter`; None: none arrived.
-        statistics: of the published frames.
         deaf: another participant receives its images, and this node does not.
         last_error: why the newest refused frame was refused.
         resets: times that the memory was emptied.
@@ -120,15 +113,7 @@ class Camera:
     def stream_for(
         self, frame: FrameInfo, model: ActiveModel
     ) -> tuple[Stream, ResetReason | None]:
-        """Return the stream of a frame, emptied if the frame may not use its memory.
-
-        Args:
-            frame: stamp, size and frame id, which the memory contract compares.
-            model: of this frame; another one than before opens another stream.
-
-        Returns:
-            The stream, and why its memory was emptied.
-        """
+        """Return the stream of a frame, and why its memory was emptied if it was."""
         segmenter = model.segmenter
         self.use(segmenter)
         with self._lock:

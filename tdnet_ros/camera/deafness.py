@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import rclpy
 from rclpy.clock import Clock, ClockType
@@ -30,15 +30,8 @@ CONFIRMING_CHECKS = 3
 LONGEST_PAUSE_SECONDS = 600.0
 
 
-@dataclass(frozen=True)
-class _Suspicion:
-    """Another participant received images of a camera.
-
-    Attributes:
-        camera: that sent them.
-        last_arrival: at this node, when the other participant subscribed.
-        checks: number of checks since then without an arrival.
-    """
+class _Suspicion(NamedTuple):
+    """Another participant received images of a camera; checks without an arrival since then."""
 
     camera: Camera
     last_arrival: float | None
@@ -54,7 +47,7 @@ class DeafnessWatch:
 
     Args:
         node: the active node.
-        subscriptions: of its cameras.
+        subscriptions: those of its cameras.
         patience: returns the seconds without an image after which a camera is checked; 0: never.
         report: called by the executor with the reason, if the node is deaf.
         renewals: times that the node was replaced before; each doubles the time until the first
@@ -104,11 +97,15 @@ class DeafnessWatch:
             elif (
                 patience
                 and silent > self._due.get(camera.name, first)
-                and not self._is_listening
+                and not (self._listening is not None and self._listening.is_alive())
                 and self._node.count_publishers(camera.input_topic)
             ):
                 self._due[camera.name] = silent + min(silent, LONGEST_PAUSE_SECONDS)
-                self._listen(source)
+                # A daemon: a middleware that blocks cannot keep the process from ending.
+                self._listening = threading.Thread(
+                    target=self._compare, args=(source,), name="deafness", daemon=True
+                )
+                self._listening.start()
 
     def _confirm(self) -> None:
         suspicion = self._suspicion
@@ -118,22 +115,11 @@ class DeafnessWatch:
         if camera.last_arrival != suspicion.last_arrival:
             self._suspicion = None
         elif checks < CONFIRMING_CHECKS:
-            self._suspicion = replace(suspicion, checks=checks)
+            self._suspicion = suspicion._replace(checks=checks)
         else:
             self._suspicion = None
             camera.deaf = True
             self._report(f"another participant receives {camera.input_topic}, this node does not")
-
-    @property
-    def _is_listening(self) -> bool:
-        return self._listening is not None and self._listening.is_alive()
-
-    def _listen(self, source: CameraSubscription) -> None:
-        # A daemon, so that a middleware that blocks cannot keep the process from ending.
-        self._listening = threading.Thread(
-            target=self._compare, args=(source,), name="deafness", daemon=True
-        )
-        self._listening.start()
 
     def _compare(self, source: CameraSubscription) -> None:
         camera = source.camera

@@ -81,7 +81,7 @@ class ImageMessage:
 
         Args:
             header: of the camera's message.
-            image: (H, W) uint8, published as mono8, or (H, W, 3) uint8 RGB, published as rgb8.
+            image: (H, W) uint8 for mono8, or (H, W, 3) uint8 RGB for rgb8.
         """
         if image.shape != self._pixels.shape:
             self._allocate(image.shape)
@@ -209,13 +209,7 @@ class _Outputs:
 
 
 class CameraOutputs(_Outputs):
-    """The output topics of one camera; a frame is published on the requested ones only.
-
-    Args:
-        node: owner of the publishers.
-        prefix: of the topics, such as ``~`` or ``~/front``.
-        incidents: collects subscribers with an incompatible QoS.
-    """
+    """The output topics of one camera, below a prefix such as ``~/front``."""
 
     def __init__(self, node: LifecycleNode, prefix: str, incidents: QosIncidents) -> None:
         topics = [
@@ -247,11 +241,7 @@ class CameraOutputs(_Outputs):
         return self._requested
 
     def publish(self, frame: FrameTrace, phase: Phase) -> None:
-        """Publish the requested outputs of a phase.
-
-        For an encoded output nearly all of the time is spent in OpenCV, without the interpreter's
-        lock.
-        """
+        """Publish the requested outputs of a phase; OpenCV encodes without Python's lock."""
         for topic in self._topics:
             output = topic.output
             if output.phase is phase and output.topic in frame.requested.topics:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Protocol
 
 from rclpy.lifecycle import LifecycleNode
 
@@ -18,17 +17,8 @@ from tdnet_ros.camera.conversion import image_from_message
 from tdnet_ros.camera.frame_trace import FrameTrace, Stage, age_ms, stamp_ns
 from tdnet_ros.camera.outputs import Phase
 from tdnet_ros.model.active_model import ActiveModel
+from tdnet_ros.model.device_recovery import DeviceRecovery
 from tdnet_ros.rclpy_tools.node_log import describe
-
-
-class DeviceWatch(Protocol):
-    """Counts the frames that a device fails on in a row."""
-
-    def worked(self) -> None:
-        """Count a frame that the device segmented."""
-
-    def failed(self, error: DeviceError) -> None:
-        """Count a frame that the device failed on."""
 
 
 class FramePipeline:
@@ -36,12 +26,6 @@ class FramePipeline:
 
     The encoder thread makes PNG and JPEG while the next frame is in the network, for one frame at
     a time. So raw images do not wait for encoding, and all outputs keep frame order.
-
-    Args:
-        node: owner of the clock and the logger.
-        cameras: by name.
-        model: for the first frames.
-        device: notified after each frame.
     """
 
     def __init__(
@@ -49,7 +33,7 @@ class FramePipeline:
         node: LifecycleNode,
         cameras: Mapping[str, Camera],
         model: ActiveModel,
-        device: DeviceWatch,
+        device: DeviceRecovery,
     ) -> None:
         self._cameras = cameras
         self._model = model

@@ -28,12 +28,7 @@ class RateLimit:
         self._period = 0.0
 
     def passes(self, now: float, max_rate: float) -> bool:
-        """Return whether a frame that arrives now passes.
-
-        Args:
-            now: seconds of any steady clock.
-            max_rate: frames a second; 0: no limit.
-        """
+        """Return whether a frame that arrives now passes: seconds; frames a second, 0: all."""
         if max_rate <= 0:
             return True
         period = 1 / max_rate
@@ -49,13 +44,7 @@ class RateLimit:
 
 
 class CameraSubscription:
-    """Receives the images of one camera of an active node.
-
-    Args:
-        node: owner of the subscription.
-        camera: whose images arrive.
-        mailbox: holds the newest frame until the inference thread takes it.
-        settings: of the node.
+    """Receives the images of one camera of an active node, and puts them into the mailbox.
 
     Raises:
         RuntimeError: the subscription cannot be made, for example with an unknown QoS override.

@@ -31,13 +31,7 @@ Values = Iterator[tuple[str, object]]
 
 
 class Diagnostics:
-    """Runs the checks and publishes one diagnostic message a period.
-
-    Args:
-        node: Node that publishes and logs.
-        snapshot: Returns the state of the node.
-        period: Seconds between two messages.
-    """
+    """Runs the checks and publishes one diagnostic message a period, in seconds."""
 
     def __init__(
         self, node: LifecycleNode, snapshot: Callable[[], NodeSnapshot], period: float
@@ -50,8 +44,7 @@ class Diagnostics:
         self._timer = node.create_timer(period, self.publish, clock=self._clock)
         self._activated = time.perf_counter()
         self._log = IssueLog(node.get_logger(), LogThrottle(), self._activated)
-        self._histories: dict[str, CameraHistory] = {}
-        self._camera_logs: dict[str, IssueLog] = {}
+        self._cameras: dict[str, tuple[CameraHistory, IssueLog]] = {}
 
     def set_period(self, period: float) -> None:
         """Change the time between two messages: seconds."""
@@ -61,8 +54,7 @@ class Diagnostics:
 
     def restart(self) -> None:
         """Begin a new activation: discard the histories of the cameras."""
-        self._histories.clear()
-        self._camera_logs.clear()
+        self._cameras.clear()
         self._activated = time.perf_counter()
 
     def publish(self) -> None:
@@ -87,18 +79,18 @@ class Diagnostics:
     ) -> Iterator[DiagnosticStatus]:
         now = time.perf_counter()
         for name, camera in cameras.items():
-            if name not in self._histories:
-                began = self._activated
-                self._histories[name] = CameraHistory(self._node, camera, began)
-                self._camera_logs[name] = IssueLog(self._node.get_logger(), camera.throttle, began)
+            if name not in self._cameras:
+                history = CameraHistory(self._node, camera, self._activated)
+                log = IssueLog(self._node.get_logger(), camera.throttle, self._activated)
+                self._cameras[name] = history, log
         snapshots = {
             name: history.snapshot(model.settings, now)
-            for name, history in self._histories.items()
+            for name, (history, _) in self._cameras.items()
         }
         busy_ms = sum(camera.counts.busy_ms for camera in snapshots.values())
         for name, snapshot in snapshots.items():
             issues = run_checks(CAMERA_CHECKS, snapshot)
-            self._camera_logs[name].update(issues, now)
+            self._cameras[name][1].update(issues, now)
             yield self._status(
                 f"camera {name}" if name else "camera",
                 issues,
@@ -154,13 +146,7 @@ def model_values(node: NodeSnapshot) -> Values:
 
 
 def camera_values(camera: CameraSnapshot, model: ActiveModel, busy_ms: float) -> Values:
-    """Return the values of a camera's status.
-
-    Args:
-        camera: The camera.
-        model: Model that segments its frames.
-        busy_ms: Time of the last seconds that the device worked for all cameras.
-    """
+    """Return the values of a camera's status; `busy_ms` is the sum of all cameras."""
     sums = camera.sums
     yield "frames a second", f"{camera.rate:.2f}"
     yield "frames a second received", f"{camera.received_rate:.2f}"

@@ -23,11 +23,6 @@ def publisher_types(node: Node, topic: str, image_transport: str) -> Mapping[str
 
     If the expected type is not among them, those of the topics with and without the suffix of
     the compressed transport too.
-
-    Args:
-        node: A node of the graph.
-        topic: Fully qualified topic.
-        image_transport: Parameter of the node.
     """
     found = {topic: [info.topic_type for info in node.get_publishers_info_by_topic(topic)]}
     if image_type(image_transport) not in found[topic]:
@@ -43,11 +38,6 @@ def explain_misplaced(
     """Return where the images are and the remedy, in one sentence; empty if there are none.
 
     Publishers of another type are not connected. Without this, they look like lost frames.
-
-    Args:
-        topic: Fully qualified topic without a publisher of the expected type.
-        image_transport: Parameter of the node.
-        types: Result of `publisher_types`.
     """
     found, base = types.get(topic, ()), topic.removesuffix(_SUFFIX)
     is_compressed = image_type(image_transport) == COMPRESSED

@@ -40,12 +40,7 @@ class Issue:
 
 
 def summarize(issues: Sequence[Issue], working: str) -> tuple[Severity, str]:
-    """Return the severity and the message of a status.
-
-    Args:
-        issues: What the checks found.
-        working: Message if nothing is wrong; notes are appended.
-    """
+    """Return severity and message of a status: `working` and notes if nothing is wrong."""
     severity = max((issue.severity for issue in issues), default=Severity.OK)
     shown = [issue.text for issue in issues if issue.severity is not Severity.OK or issue.final]
     return severity, "; ".join(shown or [working, *(issue.text for issue in issues)])
@@ -55,7 +50,6 @@ class IssueLog:
     """Logs an issue once when it has lasted, and again only after it was gone.
 
     Args:
-        logger: Logger of the node.
         throttle: Shared with other log lines about the same camera.
         now: Start of the observation, seconds of a steady clock.
     """

@@ -30,12 +30,9 @@ class NodeSnapshot:
         name: Fully qualified name.
         state: State of the lifecycle: unconfigured, inactive, active or finalized.
         failure: Why the last transition failed; empty: it succeeded.
-        model: Loaded model, if there is one.
-        cameras: Cameras by name; they receive frames only while the node is active.
         problems: Problems of the model, one sentence each.
         loading: Whether the first model is being loaded.
         namesakes: Other nodes of the same full name in the graph.
-        start: Start of the node, with its renewals.
     """
 
     name: str
@@ -54,10 +51,8 @@ class CameraSnapshot:
     """A camera of an active node at one moment, and over the last seconds.
 
     Attributes:
-        input_topic: Topic of its images.
-        publisher_types: Message types published on that topic and on those that users confuse
+        publisher_types: Message types published on its topic and on those that users confuse
             with it, by topic.
-        settings: Parameters in force.
         now_ns: Time of the node's clock; 0 with `use_sim_time` before the first `/clock`.
         sums: Frames since the activation.
         counts: Frames of the last seconds.
@@ -65,17 +60,12 @@ class CameraSnapshot:
         silent_for: Seconds since the newest frame, or since the activation.
         missing: Frames missing among the latest, estimated from their stamps.
         latest: Number of the latest frames.
-        has_subscriber: An output has a subscriber.
         incidents: Peers with an incompatible QoS, a sentence each.
-        last_error: Why the newest refused frame was refused.
-        deaf: Another participant receives its images, and this node does not.
-        unfilled: Gaps that reset the memory since it was full; None: there was none.
-        resets: Times that the memory was emptied.
-        last_reset: Why it was emptied the last time.
-        memory_use: Path and memory frames of the newest published frame; None: there is none.
         latency: Percentiles by stage of the newest published frames.
         age: Percentiles of their age; None if no frame has one.
         recent_age: The same, of the frames of the last seconds only.
+
+    The other fields are those of `Camera` and of its statistics.
     """
 
     input_topic: str
@@ -117,13 +107,7 @@ class CameraSnapshot:
 
 
 class CameraHistory:
-    """Counts of one camera, as far back as the last `SECONDS` reach.
-
-    Args:
-        node: Node of the camera, for graph and clock.
-        camera: A camera.
-        activated: Time of its activation, seconds of `time.perf_counter`.
-    """
+    """Counts of one camera since its activation, as far back as the last `SECONDS` reach."""
 
     def __init__(self, node: LifecycleNode, camera: Camera, activated: float) -> None:
         self._node = node
@@ -132,12 +116,7 @@ class CameraHistory:
         self._counts = deque([(activated, FrameCounts())])
 
     def snapshot(self, settings: NodeSettings, now: float) -> CameraSnapshot:
-        """Return the camera's state; from the executor's thread.
-
-        Args:
-            settings: Parameters in force.
-            now: Seconds of `time.perf_counter`.
-        """
+        """Return the camera's state at a time of `time.perf_counter`."""
         camera, counts, sums = self._camera, self._counts, self._camera.counter.counts
         camera.incidents.recheck(self._node)
         while len(counts) > 1 and counts[1][0] < now - SECONDS:

@@ -60,11 +60,7 @@ class ActiveModel:
         return cls(segmenter, built_from, renderer, settings)
 
     def adapted(self, settings: NodeSettings) -> ActiveModel:
-        """Return the same model with other settings of the node.
-
-        Raises:
-            TdnetError: the settings name a class that the model's class map does not have.
-        """
+        """Return the same model with other settings of the node; raise as `create` does."""
         if settings.overlay == self.settings.overlay:
             return replace(self, settings=settings)
         return ActiveModel.create(self.segmenter, self.built_from, settings)
@@ -85,19 +81,11 @@ class ActiveModel:
     @property
     def classes(self) -> tuple[ClassMap, tuple[str, ...], float]:
         """What the latched class topics publish."""
-        settings = self.settings
-        return (
-            self.segmenter.class_map,
-            settings.overlay.hidden_classes,
-            settings.confidence_threshold,
-        )
+        hidden = self.settings.overlay.hidden_classes
+        return self.segmenter.class_map, hidden, self.settings.confidence_threshold
 
     def options(self, images: Collection[str]) -> OutputOptions:
-        """Return what the segmenter computes for a frame.
-
-        Args:
-            images: fields of `SegmentationResult`; the labels are always computed.
-        """
+        """Return the options of a frame with these images of `SegmentationResult`."""
         return OutputOptions(
             size=self.settings.output_size,
             confidence="confidence" in images,

@@ -30,7 +30,7 @@ class DeviceRecovery:
 
     Args:
         model: the model in use.
-        request: has the executor run `fall_back`; called from the inference thread.
+        request: makes the executor run `fall_back`; called from the inference thread.
     """
 
     def __init__(self, model: ModelSlot, request: Callable[[], None]) -> None:
@@ -77,22 +77,18 @@ class DeviceRecovery:
     def problems(self) -> tuple[str, ...]:
         """Problems of the device now, a sentence each."""
         model = self._model.active
-        with self._lock:
-            found = []
-            if model is not None and model.is_fallback:
-                found.append(
-                    f"device {model.settings.segmenter.device} failed, the CPU replaces it: "
-                    f"{self._last_error}; the device is tried again every {RETRY_SECONDS:.0f} s"
-                )
-            if self._failures:
-                found.append(f"{self._last_error} ({self._failures} frames in a row)")
+        failures, last_error, found = self._failures, self._last_error, []
+        if model is not None and model.is_fallback:
+            found.append(
+                f"device {model.settings.segmenter.device} failed, the CPU replaces it: "
+                f"{last_error}; the device is tried again every {RETRY_SECONDS:.0f} s"
+            )
+        if failures:
+            found.append(f"{last_error} ({failures} frames in a row)")
         return tuple(found)
 
     async def fall_back(self) -> ActiveModel | None:
-        """Move the model to the CPU.
-
-        Returns:
-            The model on the CPU; None if a fallback is no longer due.
+        """Move the model to the CPU; return None if a fallback is no longer due.
 
         Raises:
             ModelLoadError: the CPU cannot hold the model either.

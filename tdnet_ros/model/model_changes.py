@@ -17,7 +17,7 @@ from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.model.device_recovery import RETRY_SECONDS, DeviceRecovery
 from tdnet_ros.model.model_loading import ModelLoader
 from tdnet_ros.model.model_slot import ModelSlot
-from tdnet_ros.parameters import NodeSettings
+from tdnet_ros.parameters import PARAMETERS, NodeSettings
 from tdnet_ros.rclpy_tools.async_lock import AsyncLock
 from tdnet_ros.rclpy_tools.node_log import LogThrottle, describe
 
@@ -33,12 +33,8 @@ class ModelChanges:
         group: a reentrant one, so that requests may overlap.
         threads: PyTorch's number of threads.
         loading: called before a model is loaded beside the one in use.
-        replace: called with the old and the new model once the new one is in use; they may differ
-            in their settings only.
-
-    Attributes:
-        device: counts failures of the device.
-        loading_first: the first model is being loaded.
+        replace: called with the old and the new model, or the same with other settings, once it
+            is in use.
     """
 
     def __init__(
@@ -73,12 +69,7 @@ class ModelChanges:
         return self._slot.active
 
     async def load_first(self, needed: Callable[[], bool], then: Callable[[], None]) -> None:
-        """Load the first model, if it is needed once earlier changes are done.
-
-        Args:
-            needed: whether the node can be configured now.
-            then: the transition that uses the model; always called.
-        """
+        """Load the first model, if it is needed once earlier changes are done; call `then`."""
         async with self._lock:
             if needed():
                 self.loading_first = True
@@ -151,7 +142,7 @@ class ModelChanges:
         self._slot.forget()
 
     def _check(self, changed: list[Parameter]) -> SetParametersResult:
-        if not node_parameters.are_ours(changed):
+        if not any(parameter.name in PARAMETERS for parameter in changed):
             return SetParametersResult(successful=True)
         try:
             self._check_change_allowed(changed)

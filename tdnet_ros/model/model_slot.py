@@ -20,9 +20,6 @@ class ModelSlot:
 
     A change has three steps, as ROS sets parameters: `load` the model in the background,
     `prepare` it when the change is checked, `adopt` it once the change has been made.
-
-    Args:
-        loader: loads models beside the one in use.
     """
 
     def __init__(self, loader: ModelLoader) -> None:
@@ -112,8 +109,7 @@ class ModelSlot:
     async def load_elsewhere(self, settings: SegmenterSettings) -> ActiveModel | None:
         """Load the model in use again with other settings, such as another device, and use it.
 
-        Returns:
-            The model in use; None if another one was adopted meanwhile.
+        Return None if another one was adopted meanwhile.
 
         Raises:
             ModelLoadError: the model cannot be built.
@@ -121,12 +117,9 @@ class ModelSlot:
         before = self.active
         loaded = await self._loader.load(settings)
         now = self.active
-        if (
-            loaded is None
-            or before is None
-            or now is None
-            or now.segmenter is not before.segmenter
-        ):
+        if loaded is None or before is None or now is None:
+            return None
+        if now.segmenter is not before.segmenter:
             return None
         self._loaded = loaded
         self._replace(ActiveModel.create(loaded.segmenter, loaded.settings, now.settings))

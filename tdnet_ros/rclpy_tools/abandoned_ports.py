@@ -75,14 +75,7 @@ def _ports(folder: Path) -> set[Path]:
 
 @dataclass(frozen=True)
 class _HeldPort:
-    """A port whose lock this process holds.
-
-    Attributes:
-        path: of its memory.
-        lock: path of its lock.
-        descriptor: of the lock's open file.
-        is_dead: its process ended without removing the lock.
-    """
+    """A port whose lock this process holds; dead: its process ended without removing the lock."""
 
     path: Path
     lock: Path

@@ -57,11 +57,7 @@ def describe(error: BaseException) -> str:
 
 
 class RosLogHandler(logging.Handler):
-    """Passes records of the library to a node's logger, which also publishes them on /rosout.
-
-    Args:
-        logger: of the node.
-    """
+    """Passes records of the library to a node's logger, which also publishes them on /rosout."""
 
     def __init__(self, logger: RcutilsLogger) -> None:
         super().__init__(logging.WARNING)

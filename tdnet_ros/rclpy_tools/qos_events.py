@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible, qos_policy_name_from_kind
@@ -29,17 +27,18 @@ except ImportError:  # Humble
 DISCOVERY_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class _Incident:
+class _Incident(NamedTuple):
     text: str
     at: float
 
 
 class QosIncidents:
-    """Stores the incompatible peers that the middleware reports, by topic, until they leave."""
+    """Stores the incompatible peers that the middleware reports, by topic, until they leave.
+
+    For the executor's thread only.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._by_topic: dict[str, _Incident] = {}
 
     def subscription_callbacks(
@@ -51,54 +50,41 @@ class QosIncidents:
             topic: fully qualified.
             lose: called with the number of messages that the middleware lost, if it counts them.
         """
-
-        def store(event: Any) -> None:  # noqa: ANN401  its type differs between distributions
-            policy = qos_policy_name_from_kind(event.last_policy_kind)
-            self._store(
-                topic,
-                f"the publisher of {topic} offers an incompatible QoS ({policy}); "
-                f"set qos_overrides.{topic}.subscription to what it offers",
-            )
-
+        text = (
+            f"the publisher of {topic} offers an incompatible QoS (%s); "
+            f"set qos_overrides.{topic}.subscription to what it offers"
+        )
         return _SupportedCallbacks(
-            incompatible_qos=store,
+            incompatible_qos=self._storing(topic, text),
             message_lost=lambda event: lose(event.total_count_change),
         )
 
     def publisher_callbacks(self, topic: str) -> PublisherEventCallbacks:
         """Return callbacks that store subscribers that request more than the node offers."""
-
-        def store(event: Any) -> None:  # noqa: ANN401  its type differs between distributions
-            policy = qos_policy_name_from_kind(event.last_policy_kind)
-            self._store(
-                topic,
-                f"a subscriber of {topic} asks for an incompatible QoS ({policy}); "
-                "ask for volatile durability, reliable or best effort",
-            )
-
-        return PublisherEventCallbacks(incompatible_qos=store)
+        text = (
+            f"a subscriber of {topic} asks for an incompatible QoS (%s); "
+            "ask for volatile durability, reliable or best effort"
+        )
+        return PublisherEventCallbacks(incompatible_qos=self._storing(topic, text))
 
     def recheck(self, node: Node) -> None:
         """Forget the topics that no longer have a peer incompatible with the node's endpoint."""
         latest = time.monotonic() - DISCOVERY_SECONDS
-        with self._lock:
-            old = {topic: seen for topic, seen in self._by_topic.items() if seen.at < latest}
-        for topic, incident in old.items():
-            if _has_incompatible_peer(node, topic):
-                continue
-            with self._lock:
-                if self._by_topic.get(topic) is incident:
-                    del self._by_topic[topic]
+        for topic, incident in list(self._by_topic.items()):
+            if incident.at < latest and not _has_incompatible_peer(node, topic):
+                del self._by_topic[topic]
 
     @property
     def texts(self) -> tuple[str, ...]:
         """One line for each topic with an incompatible peer."""
-        with self._lock:
-            return tuple(incident.text for incident in self._by_topic.values())
+        return tuple(incident.text for incident in self._by_topic.values())
 
-    def _store(self, topic: str, text: str) -> None:
-        with self._lock:
-            self._by_topic[topic] = _Incident(text, time.monotonic())
+    def _storing(self, topic: str, text: str) -> Callable[[Any], None]:
+        def store(event: Any) -> None:  # noqa: ANN401  its type differs between distributions
+            policy = qos_policy_name_from_kind(event.last_policy_kind)
+            self._by_topic[topic] = _Incident(text % policy, time.monotonic())
+
+        return store
 
 
 def _has_incompatible_peer(node: Node, topic: str) -> bool:

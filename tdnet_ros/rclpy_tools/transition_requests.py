@@ -45,16 +45,11 @@ def _serving(
             except RuntimeError:  # RCLError is one
                 response.success = False
 
-        if _configures(request.transition):
+        label, number = request.transition.label, request.transition.id
+        if label == "configure" or (not label and number == Transition.TRANSITION_CONFIGURE):
             await load_first(change)
         else:
             change()
         return response
 
     return serve
-
-
-def _configures(transition: Transition) -> bool:
-    if transition.label:
-        return bool(transition.label == "configure")
-    return bool(transition.id == Transition.TRANSITION_CONFIGURE)
