@@ -13,7 +13,7 @@ import torch
 from support.extras import exporting_package
 from support.ros_domain import enter_free_domain
 
-from tools.harness.shared_memory import remove_orphans
+from tools.harness.ros_environment import remove_orphans
 
 if TYPE_CHECKING:
     from support.ros_graph import RosGraph

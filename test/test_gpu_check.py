@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tools.gpu_check import Step, collect_tests, outcome_of, run, steps
+from tools.gpu_check import Step, outcome_of, run, steps
 
 ROOT = Path(__file__).parents[1]
 
@@ -66,30 +65,6 @@ def test_every_test_for_a_gpu_has_a_step(tmp_path: Path) -> None:
         inherited = "(VariantSuite)" in text
         if path != Path(__file__) and (inherited or "@pytest.mark.cuda" in text):
             assert str(path.relative_to(ROOT)) in commands
-
-
-def test_the_tests_become_one_list(tmp_path: Path) -> None:
-    (tmp_path / "test_three.py").write_text(
-        "import pytest\n"
-        "def test_good(): pass\n"
-        "def test_bad(): assert 1 == 2\n"
-        "def test_left_out(): pytest.skip('no time')\n"
-    )
-    results = tmp_path / "results"
-    results.mkdir()
-    options = ["-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-c", os.devnull]
-    step = Step(
-        "tests-three",
-        ["-m", "pytest", *options, f"--junitxml={results / 'tests-three.xml'}", str(tmp_path)],
-        seconds=120,
-    )
-    assert run(step, results, 120).status == "failed"
-    outcomes = {test["name"].split("::")[1]: test for test in collect_tests(results)}
-    assert outcomes["test_good"]["outcome"] == "passed"
-    assert outcomes["test_bad"]["outcome"] == "failure"
-    assert outcomes["test_left_out"]["message"] == "no time"
-    assert json.dumps(outcomes)
-    assert not list(results.glob("*.xml"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.harness.ros_environment import with_profile
-from tools.harness.shared_memory import remove_orphans
+from tools.harness.ros_environment import remove_orphans, with_profile
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,8 +48,10 @@ from pathlib import Path
 from support.node_process import start_node
 from tools.harness.child_process import ChildProcess
 node = start_node()
-child = ["-c", "import os; print(os.getpid(), flush=True); input()"]
-ChildProcess(child, Path(sys.argv[1]), lambda pid: print(node.pid, pid, flush=True))
+class Child(ChildProcess):
+    def on_line(self, line: str) -> None:
+        print(node.pid, line, flush=True)
+Child(["-c", "import os; print(os.getpid(), flush=True); input()"], Path(sys.argv[1]))
 input()
 """
 

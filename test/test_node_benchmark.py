@@ -13,10 +13,16 @@ import pytest
 from tdnet._util.percentiles import Percentiles
 from tdnet_ros.msg import SegmentationStatus
 from tools.harness.child_process import end_with_parent
+from tools.harness.command_line import rows_of
 from tools.node_benchmark.__main__ import main
-from tools.node_benchmark.frame_record import INFERENCE, STAGES, FrameRecord
-from tools.node_benchmark.node_run import Process, summarize
-from tools.node_benchmark.node_tables import latency_table, rate_table, stage_table
+from tools.node_benchmark.node_run import (
+    INFERENCE,
+    STAGES,
+    FrameRecord,
+    NodeResources,
+    summarize,
+)
+from tools.node_benchmark.node_tables import node_tables
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 400
@@ -55,15 +61,15 @@ def test_stages_add_up() -> None:
 
 
 def test_what_was_not_published_is_seen() -> None:
-    assert record(0).labels_published
-    assert record(0).overlay_drawn
-    assert not record(0, overlay=0.0).overlay_drawn
+    assert record(0).has_outputs(overlay=True)
+    assert not record(0).has_outputs(overlay=False)
+    assert record(0, overlay=0.0).has_outputs(overlay=False)
     status = SegmentationStatus(labels_ms=math.nan)
-    assert not FrameRecord.of(status, 0.0).labels_published
+    assert not FrameRecord.of(status, 0.0).has_outputs(overlay=False)
 
 
 def test_runs_are_summed_up_and_shown() -> None:
-    process = Process(cpu=1.5, resident_mib=400.0, own_mib=250.0, grown_mib=0.3)
+    process = NodeResources(cpu=1.5, resident_mib=400.0, own_mib=250.0, grown_mib=0.3)
     records = [record(number) for number in range(11)]
     runs = [
         summarize((720, 1280), 30.0, records, process, overlay=True, busy=busy)
@@ -73,10 +79,9 @@ def test_runs_are_summed_up_and_shown() -> None:
     assert runs[0].rate == pytest.approx(20.0)
     assert runs[0].labels == Percentiles(30.0, pytest.approx(34.5), pytest.approx(34.9), 11)
     assert runs[0].overhead.p50 == pytest.approx(30 - 19.5)
-    assert rate_table(runs).rows[0][:4] == ("1280 x 720, overlay", "30.0", "20.0", "1.50")
-    (latency,) = latency_table(runs).rows
+    (rate,), (latency,), (stages,) = map(rows_of, node_tables(runs))
+    assert rate[:4] == ("1280 x 720, overlay", "30.0", "20.0", "1.50")
     assert latency[:2] == ("1280 x 720, overlay", "30.0 / 34.5 / 34.9")
-    (stages,) = stage_table(runs).rows
     assert stages[1] == "6.00 / 10.5 / 10.9"
 
 
@@ -117,18 +122,18 @@ def test_a_real_node_is_measured(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--frames", "1"], "--frames has 1; allowed are 2"),
-        (["--rate", "0"], "--rate has 0.0; allowed are 0.5"),
-        (["--sizes", "640x480", "9000x10"], "--sizes has 10; allowed are 32 to 4096"),
-        (["--sizes", "640"], "size '640'; allowed is WIDTHxHEIGHT, as in 640x480"),
+        (["--frames", "1"], "--frames: '1' is not allowed; allowed are 2 to 1000000"),
+        (["--rate", "0"], "--rate: '0' is not allowed; allowed are 0.5 to 1000"),
+        (["--rate", "fast"], "--rate: 'fast' is not allowed; allowed are 0.5 to 1000"),
+        (["--sizes", "640x480", "9000x10"], "'9000x10' is not allowed; allowed is WIDTHxHEIGHT"),
+        (["--sizes", "640"], "'640' is not allowed; allowed is WIDTHxHEIGHT, as in 640x480"),
     ],
 )
 def test_mistakes_end_with_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
-    try:
-        status = main(["--output", str(tmp_path), *arguments])
-    except SystemExit as end:  # argparse, which says how it is used before
-        status = int(str(end))
-    assert status == 2
-    assert says in capsys.readouterr().err.splitlines()[-1]
+    with pytest.raises(SystemExit, match="2"):
+        main(["--output", str(tmp_path), *arguments])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("node-benchmark: ")
+    assert says in line

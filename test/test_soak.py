@@ -28,7 +28,8 @@ from tdnet._util.process_usage import ProcessUsage
 from tdnet_offline.street import StreetDrive
 from tdnet_ros.msg import SegmentationStatus
 from tools.harness.child_process import end_with_parent
-from tools.harness.node_view import FrameCounts
+from tools.harness.command_line import rows_of
+from tools.harness.node_observer import FrameCounts
 from tools.harness.numbered_frames import draw_frames, frame_number, numbered_stamp
 from tools.soak.auditor import Auditor
 from tools.soak.chart import timeline_figure
@@ -36,8 +37,8 @@ from tools.soak.checks import failed_checks
 from tools.soak.phase import STEADY, CountTotal, ObservedOutputs, Phase
 from tools.soak.replay import LabelSample, Replay
 from tools.soak.run import RunRecord, RunSample
-from tools.soak.soak_tables import fault_table
-from tools.soak.transport import FrameStream, measure
+from tools.soak.soak_report import fault_table
+from tools.soak.transport import measure
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 240
@@ -111,7 +112,10 @@ def test_ctrl_c_leaves_a_report(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(["--minutes", "0"], "--minutes is 0.0; allowed"), (["--rate", "-1"], "--rate is -1.0")],
+    [
+        (["--minutes", "0"], "--minutes: '0' is not allowed; allowed are 0.1 to"),
+        (["--rate", "0.1"], "--rate: '0.1' is not allowed; allowed are 0.5 to 1000"),
+    ],
 )
 def test_mistakes_end_with_one_line(tmp_path: Path, arguments: list[str], says: str) -> None:
     command = [sys.executable, "-m", "tools.soak", "--output", str(tmp_path), *arguments]
@@ -124,7 +128,7 @@ def test_mistakes_end_with_one_line(tmp_path: Path, arguments: list[str], says: 
 def test_transport_counts_what_arrives(tmp_path: Path) -> None:
     """The frames are so small and slow that all arrive."""
     draw_frames(tmp_path / "frames.npy")
-    case = measure(tmp_path, FrameStream(20, 20.0, (90, 160)), True, "reliable")
+    case = measure(tmp_path, True, "reliable", frames=20, rate=20.0, size=(90, 160))
     assert (case.sent, case.arrived) == (20, 20)
     assert case.delay is not None
     assert 0 < case.delay.p50 <= case.delay.p95
@@ -345,6 +349,6 @@ def test_fault_table_adds_up() -> None:
         Phase("burst", 9, sent=5, counts=FrameCounts(5, 3, 1, 1), outputs=3),
         Phase(STEADY, 20, sent=2, counts=FrameCounts(2, 2, 0, 0), outputs=2),
     ]
-    rows = {row[0]: row[1:] for row in fault_table(phases).rows}
+    rows = {row[0]: row[1:] for row in rows_of(fault_table(phases))}
     assert rows["burst"][:8] == ("2", "14", "1", "13", "6", "6", "1", "6")
     assert rows["all"][:8] == ("3", "16", "1", "15", "8", "6", "1", "8")

@@ -6,7 +6,6 @@ step whose package is not installed is skipped, and the summary names the packag
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -19,7 +18,6 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 TOTAL_SECONDS = 460
@@ -28,7 +26,6 @@ EXIT_FAILED, EXIT_NO_GPU = 1, 2
 NEEDED = ("torch", "numpy", "cv2", "yaml", "safetensors", "pytest", "hypothesis", "rich")
 # PyTorch for CUDA includes Triton; single tests import the others.
 WANTED = ("triton", "av", "rosbags", "rclpy", "torchmetrics", "scipy", "lightning", "kornia")
-PACKAGES = ("torch", "triton", "numpy", "opencv-python-headless", "safetensors")
 # Files with such tests have the mark, or inherit the suite that has it.
 GPU_TESTS = re.compile("mark.cuda|VariantSuite")
 CITYSCAPES = ["--input-size", "769", "1537", "--camera-size", "1024", "2048"]
@@ -113,14 +110,12 @@ def steps(results: Path) -> list[Step]:
 
 def run(step: Step, results: Path, seconds: float) -> Outcome:
     """Run a step for at most `seconds`, and append its output to the log."""
-    path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}
     began = time.monotonic()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             [sys.executable, *step.command],
             cwd=ROOT,
-            env=environment,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -165,59 +160,15 @@ def outcome_of(code: int | None, log: str) -> tuple[str, str]:
     return "failed", f"status {code}"
 
 
-def collect_tests(results: Path) -> list[dict[str, Any]]:
-    """Return one list of the tests in pytest's files, and remove the files."""
-    tests = []
-    for path in sorted(results.glob("tests-*.xml")):
-        for case in ElementTree.parse(path).iter("testcase"):
-            trouble = next(iter(case), None)
-            outcome = "passed" if trouble is None else trouble.tag
-            tests.append(
-                {
-                    "name": f"{case.get('classname')}::{case.get('name')}",
-                    "outcome": outcome,
-                    "seconds": float(case.get("time", 0)),
-                    "message": "" if trouble is None else trouble.get("message", ""),
-                }
-            )
-        path.unlink()
-    return tests
-
-
 def machine() -> dict[str, Any]:
-    """Return hardware and versions."""
+    """Return hardware, versions and commit."""
     import torch
+    from torch.utils.collect_env import get_env_info
 
-    properties = torch.cuda.get_device_properties(0)
-    versions = {name: _version(name) for name in PACKAGES}
-    return {
-        "gpu": properties.name,
-        "memory_bytes": properties.total_memory,
-        "multiprocessors": properties.multi_processor_count,
-        "capability": f"{properties.major}.{properties.minor}",
-        "driver": _answer("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"),
-        "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
-        "python": sys.version.split()[0],
-        "commit": _answer("git", "describe", "--always", "--dirty", "--abbrev=40"),
-        **versions,
-    }
+    from tdnet_offline.provenance import git_commit
 
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _answer(*command: str) -> str | None:
-    try:
-        return subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=20
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
+    gpu = repr(torch.cuda.get_device_properties(0))
+    return {"gpu": gpu, "commit": git_commit(), **get_env_info()._asdict()}
 
 
 def lacking(names: tuple[str, ...]) -> list[str]:
@@ -245,9 +196,8 @@ def main(results: Path) -> int:
     began, started = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     summary: dict[str, Any] = {"started": started, "machine": machine()}
     summary["not_installed"] = lacking(WANTED)
-    print(json.dumps(summary, indent=1))
+    print(json.dumps(summary, indent=1, default=str))
     outcomes: list[Outcome] = []
-    tests: list[dict[str, Any]] = []
     for step in steps(results):
         left = TOTAL_SECONDS - (time.monotonic() - began)
         if left > 5:
@@ -259,14 +209,9 @@ def main(results: Path) -> int:
         # Written after each step, so that an interrupted run leaves results.
         summary["seconds"] = round(time.monotonic() - began, 1)
         summary["steps"] = [asdict(outcome) for outcome in outcomes]
-        _write(results / "summary.json", summary)
-        tests += collect_tests(results)
-        _write(results / "tests.json", tests)
+        text = json.dumps(summary, indent=1, default=str)
+        (results / "summary.json").write_text(f"{text}\n", encoding="utf-8")
     return EXIT_FAILED if any(outcome.status == "failed" for outcome in outcomes) else 0
-
-
-def _write(path: Path, document: object) -> None:
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the tests and benchmarks that need a GPU in under eight minutes.
-#   tools/gpu_check.sh RESULTS       folder for the results: summary.json, tests.json, benchmark*.json, log.txt
+#   tools/gpu_check.sh RESULTS       folder for the results: summary.json, tests*.xml, benchmark*.json, log.txt
 #   PYTHON=python3                   interpreter; default: that of `make setup`, or else python3
 # Nothing is downloaded: it uses the installed packages, and lists the steps that are skipped for a
 # missing one.
@@ -22,4 +22,5 @@ if [ -z "${PYTHON:-}" ]; then
   fi
 fi
 export ROS_DOMAIN_ID=${ROS_DOMAIN_ID:-$((1 + $$ % 100))}
-exec "$PYTHON" "$root/tools/gpu_check.py" "$1"
+export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
+exec "$PYTHON" -m tools.gpu_check "$1"

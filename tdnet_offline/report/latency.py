@@ -62,9 +62,7 @@ def make_latency(runs: Sequence[EvaluationRun]) -> LatencySection | None:
     return LatencySection(_table(runs, stages), stage_figure(bars), histogram, note)
 
 
-def _table(
-    runs: Sequence[EvaluationRun], stages: Sequence[dict[str, Percentiles]]
-) -> Table:
+def _table(runs: Sequence[EvaluationRun], stages: Sequence[dict[str, Percentiles]]) -> Table:
     names = [name for name in dict.fromkeys(n for found in stages for n in found) if name != TOTAL]
     rows = [_row(name, [found.get(name) for found in stages], stage_color(name)) for name in names]
     rows.append(_row(TOTAL, [found.get(TOTAL) for found in stages]))
@@ -74,9 +72,7 @@ def _table(
     return Table(tuple(f"{which}, ms" for which in _PERCENTILES), tuple(rows), "stage")
 
 
-def _row(
-    name: str, found: Sequence[Percentiles | None], color: str = "", note: str = ""
-) -> Row:
+def _row(name: str, found: Sequence[Percentiles | None], color: str = "", note: str = "") -> Row:
     groups = (
         make_cells([getattr(each, which, None) for each in found], BARE_TIME)
         for which in _PERCENTILES

@@ -112,11 +112,11 @@ def test_damaged_bag_is_played_as_far_as_it_goes(
     [
         (["--bag", "missing"], "missing: no such bag"),
         (["--bag", "{bag}", "--topic", "/rear"], "image topics in this bag: /camera/image_raw"),
-        (["--images", "missing"], "missing: no such folder of images"),
-        (["--video", "missing.mp4"], "missing.mp4: no such video file"),
+        (["--images", "missing"], "missing: no such file or folder"),
+        (["--video", "missing.mp4"], "missing.mp4: no such file or folder"),
         (["--video", "{weights}"], "not a video that FFmpeg can read"),
         (["--topic", "/rear"], "give --bag too"),
-        (["--bag", "{bag}", "--rate", "0"], "allowed are 0.1 to 1000"),
+        (["--bag", "{bag}", "--rate", "0"], "--rate: '0' is not allowed; allowed are 0.1 to 1000"),
         (["--bag", "{bag}", "--variant", "td9"], "valid: td4-psp18,"),
         (["--bag", "{bag}", "--weights", "missing"], "missing: does not exist"),
         (

@@ -10,69 +10,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tdnet import SegmenterSettings
-from tdnet.errors import InputError, TdnetError
-from tdnet_offline.frames import FrameSource, ImageFiles
-from tdnet_offline.frames.video_file import VideoFile
-from tools.demo import DemoError
-from tools.demo.camera_bag import CameraBag
-from tools.demo.console import Console
+from tools.demo import say
 from tools.demo.demo_page import write_demo_page
-from tools.demo.session import NodeUnderTest, run_session
-from tools.demo.source_report import SourceReport, make_report, write_summary
-from tools.demo.sources import (
-    DEFAULT_RATE,
-    HIGHWAY_NOTE,
-    HIGHWAY_TITLE,
-    HIGHWAY_VIDEO,
-    STREET_FRAMES,
-    STREET_NOTE,
-    STREET_TITLE,
-    Source,
-    write_frames,
-    write_street,
-)
-from tools.harness import ros_environment
-from tools.harness.system_info import system_info
+from tools.demo.session import run_session
+from tools.demo.source_report import SourceReport, make_report
+from tools.demo.sources import DEFAULT_RATE, Source, bag_source, frames_source, own_sources
+from tools.harness import ToolError, ros_environment
+from tools.harness.command_line import ToolParser, number
 
-_SOURCE_NAMES = ("street", "highway", "bag", "images", "video")
-_BAG_ENDINGS = {".db3", ".yaml", ".mcap"}
-_RESULTS = (
-    *("overlay.mp4", "contact_sheet.png", "legend.png"),
-    *("evaluation.json", "report.html", "summary.json"),
-)
+# Marks the folders of results, which the next run removes.
+_MARK = ".tdnet-demo"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo.
 
-    Args:
-        arguments: Arguments after the program's name; None: those of the process.
-
     Returns:
         Exit status: 0 success; 1 the page lists the problems; 2 no page, the reason is printed in
         one line; 130 interrupted.
     """
-    args = _parser().parse_args(arguments)
-    try:
-        return _run(args)
-    except KeyboardInterrupt:
-        print("demo: interrupted", file=sys.stderr)
-        return 130
-    except TdnetError as error:
-        print(f"demo: {' '.join(str(error).split())}", file=sys.stderr)
-    except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        print(f"demo: {name}{error.strerror or error}", file=sys.stderr)
-    return 2
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.demo",
-        description="Plays camera images through the segmentation node and shows the results.",
-    )
-    parser.add_argument(
-        "--output", metavar="DIR", type=Path, required=True, help="folder for the results"
+    parser = ToolParser(
+        "demo", "Plays camera images through the segmentation node and shows the results."
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
@@ -86,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--topic", help="image topic of the bag (default: its only one)")
     parser.add_argument(
         "--rate",
-        type=float,
+        type=number(0.1, 1000),
         help="frames a second of images or a video "
         f"(default: {DEFAULT_RATE:g} for images, its own for a video)",
     )
@@ -103,104 +61,66 @@ def _parser() -> argparse.ArgumentParser:
         default=settings.weights,
         help="weights file of the network (default: the packaged ones)",
     )
-    return parser
+    return parser.run(_run, arguments)
 
 
 def _run(args: argparse.Namespace) -> int:
     started = time.monotonic()
     domain = ros_environment.enter()
-    console = Console()
     output: Path = args.output
-    _check(args)
-    output.mkdir(parents=True, exist_ok=True)
-    _remove_earlier_results(output)
-    # The node resolves the path, but relative to the user's folder.
-    weights = str(Path(args.weights).absolute()) if args.weights else ""
-    node = NodeUnderTest(args.variant, weights, system_info())
-    sources = _sources(args, console)
-    console.say(f"watch the node with ROS_DOMAIN_ID={domain}")
-    reports = [_play(source, node, output / source.name, console) for source in sources]
-    write_demo_page(output, node, reports)
-    console.say(f"done in {time.monotonic() - started:.0f} s; open {output / 'index.html'}")
+    if args.topic is not None and args.bag is None:
+        raise ToolError("--topic is of a bag: give --bag too")
+    given = args.bag or args.images or args.video
+    if given is not None and output.resolve() in given.resolve().parents:
+        raise ToolError(f"{given} is in {output}, which is emptied: choose another --output")
+    page = output / "index.html"
+    page.unlink(missing_ok=True)
+    parameters = {"variant": args.variant}
+    if args.weights:
+        # The node resolves the path, but relative to the user's folder.
+        parameters["weights"] = str(Path(args.weights).absolute())
+    sources = _sources(args)
+    say(f"watch the node with ROS_DOMAIN_ID={domain}")
+    reports = [_play(source, parameters, output / source.name) for source in sources]
+    write_demo_page(page, reports)
+    say(f"done in {time.monotonic() - started:.0f} s; open {page}")
     return 1 if any(report.session.problems for report in reports) else 0
 
 
-def _check(args: argparse.Namespace) -> None:
-    if args.topic is not None and args.bag is None:
-        raise DemoError("--topic is of a bag: give --bag too")
-    if args.rate is not None and not 0.1 <= args.rate <= 1000:
-        raise DemoError(f"--rate is {args.rate}; allowed are 0.1 to 1000 frames a second")
-    given = args.bag or args.images or args.video
-    if given is not None and args.output.resolve() in given.resolve().parents:
-        raise DemoError(
-            f"{given} is in {args.output}, which is emptied first: choose another --output"
-        )
-
-
-def _sources(args: argparse.Namespace, console: Console) -> list[Source]:
+def _sources(args: argparse.Namespace) -> list[Source]:
     """Return the sources to play, those without a bag written as one."""
-
-    def frames_bag(name: str, frames: FrameSource, rate: float | None) -> CameraBag:
-        console.say(f"reading {frames.description}")
-        counter = console.counting("frames read")
-        bag = write_frames(frames, rate, args.output / name / "input", counter)
-        console.end_progress()
-        return bag
-
-    if args.bag is not None:
-        bag = CameraBag(args.bag, args.topic)
-        return [Source("bag", f"Bag {args.bag.name or args.bag}", "", bag)]
-    if args.images is not None:
-        if not args.images.is_dir():
-            raise InputError(f"{args.images}: no such folder of images")
-        bag = frames_bag("images", ImageFiles(args.images), args.rate)
-        return [Source("images", f"Images of {args.images.name}", "", bag)]
-    if args.video is not None:
-        if not args.video.is_file():
-            raise InputError(f"{args.video}: no such video file")
-        bag = frames_bag("video", VideoFile(args.video), args.rate)
-        return [Source("video", f"Video {args.video.name}", "", bag)]
-    console.say("drawing a synthetic street drive")
-    counter = console.counting(f"of {STREET_FRAMES} frames drawn")
-    street = write_street(args.output / "street" / "input", counter)
-    console.end_progress()
-    highway = frames_bag("highway", VideoFile(HIGHWAY_VIDEO), None)
-    return [
-        Source("street", STREET_TITLE, STREET_NOTE, street),
-        Source("highway", HIGHWAY_TITLE, HIGHWAY_NOTE, highway),
-    ]
+    for name, path in (("bag", args.bag), ("images", args.images), ("video", args.video)):
+        if path is not None:
+            folder = _emptied(args.output / name)
+            if name == "bag":
+                return [bag_source(path, args.topic)]
+            return [frames_source(name, path, args.rate, folder)]
+    return own_sources(_emptied(args.output / "street"), _emptied(args.output / "highway"))
 
 
-def _play(source: Source, node: NodeUnderTest, output: Path, console: Console) -> SourceReport:
-    """Play one source through the node and write its results into a folder of its own."""
-    output.mkdir(exist_ok=True)
+def _emptied(folder: Path) -> Path:
+    """Remove the results of an earlier run, so that none is taken for a result of this one."""
+    if folder.exists():
+        if not (folder / _MARK).exists():
+            raise ToolError(f"{folder} has other files: choose another --output")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / _MARK).touch()
+    return folder
+
+
+def _play(source: Source, parameters: dict[str, str], folder: Path) -> SourceReport:
+    """Play one source through the node and write its results into its folder."""
     bag = source.bag
     rate = f" at {bag.rate:.1f} a second" if bag.rate else ""
-    console.say(f"{source.title}: {bag.num_messages} frames of {bag.topic}{rate}")
-    parameters = {"variant": node.variant, **({"weights": node.weights} if node.weights else {})}
-    recording = output / "recording"
-    session = run_session(bag, parameters, recording, output, console.say, console.progress(bag))
-    console.end_progress()
-    counter = console.counting(f"of {session.counts.segmented} frames evaluated")
-    report = make_report(source, node, session, recording, output, counter)
-    console.end_progress()
-    write_summary(output / "summary.json", node, report)
-    console.summary(report)
+    say(f"{source.title}: {bag.num_messages} frames of {bag.topic}{rate}")
+    session = run_session(bag, parameters, folder)
+    report = make_report(source, session, folder)
+    for line in report.lines():
+        say(line)
+    for problem in session.problems:
+        print(f"demo: {problem}", file=sys.stderr)
     return report
-
-
-def _remove_earlier_results(output: Path) -> None:
-    """Remove the results of an earlier run, so that none is taken for a result of this one."""
-    for folder in (output / name for name in _SOURCE_NAMES):
-        for bag in (folder / "recording", folder / "input"):
-            if not bag.exists():
-                continue
-            if not all(file.suffix in _BAG_ENDINGS for file in bag.iterdir()):
-                raise DemoError(f"{bag} is no bag of an earlier run: choose another --output")
-            shutil.rmtree(bag)
-        for name in _RESULTS:
-            (folder / name).unlink(missing_ok=True)
-    (output / "index.html").unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

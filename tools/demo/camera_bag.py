@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +20,6 @@ from tdnet_offline.street_bag import LABEL_TOPIC
 _COMPRESSED_SUFFIX = "/compressed"
 
 
-@dataclass(frozen=True)
-class CameraMessage:
-    """One message of the camera topic.
-
-    Attributes:
-        time_ns: when the bag recorded it.
-        stamp_ns: of its header.
-        data: the message in ROS 2's wire format.
-    """
-
-    time_ns: int
-    stamp_ns: int
-    data: bytes
-
-
 class CameraBag:
     """One image topic of a bag.
 
@@ -48,6 +33,8 @@ class CameraBag:
         num_messages: camera messages in the bag, at least one.
         rate: frames a second, as far as the bag says.
         compressed: whether they are JPEG or PNG.
+        base_topic: the topic that image_transport would be told: without ``/compressed``.
+        published_topic: the topic on which the node expects the messages.
 
     Raises:
         InputError: the bag cannot be read, or has no such topic; the message lists its topics.
@@ -65,48 +52,35 @@ class CameraBag:
         self.num_messages = source.num_frames or 0
         self.rate = source.frame_rate
         self.compressed = images[self.topic] == COMPRESSED
+        suffix = _COMPRESSED_SUFFIX if self.compressed else ""
+        self.base_topic = self.topic.removesuffix(suffix)
+        self.published_topic = self.base_topic + suffix
         if self.num_messages == 0:
             raise InputError(f"{path}: topic {self.topic!r} has no message in it")
 
-    @property
-    def base_topic(self) -> str:
-        """The topic that image_transport would be told: without ``/compressed``."""
-        return self.topic.removesuffix(_COMPRESSED_SUFFIX) if self.compressed else self.topic
-
-    @property
-    def published_topic(self) -> str:
-        """The topic on which the node expects the messages."""
-        return self.base_topic + (_COMPRESSED_SUFFIX if self.compressed else "")
-
-    def messages(self) -> Iterator[CameraMessage]:
-        """Yields the messages in the order in which they were recorded.
+    def records(self) -> Iterator[BagRecord]:
+        """Yields the messages of ROS 2 in the order in which they were recorded.
 
         Raises:
             InputError: the bag is damaged; all messages before the damage are yielded first.
         """
         is_ros1 = self.path.suffix == ".bag"
+        count = 0
         with open_bag(self.path) as bag:
-            count = 0
-            records = bag.records([self.topic])
-            while True:
-                try:
-                    record = next(records, None)
-                    if record is None:
-                        return
-                    data = _to_ros2(bag, record) if is_ros1 else record.data
-                    message = CameraMessage(record.stamp_ns, cdr_stamp_ns(data), data)
-                except Exception as error:  # rosbags passes on the exceptions of its storages
-                    raise InputError(
-                        f"{self.path}: damaged after {count} frames ({error}); {REPAIR}"
-                    ) from error
-                yield message
-                count += 1
+            try:
+                for record in bag.records([self.topic]):
+                    yield replace(record, data=_to_ros2(bag, record)) if is_ros1 else record
+                    count += 1
+            except Exception as error:  # rosbags passes on the exceptions of its storages
+                raise InputError(
+                    f"{self.path}: damaged after {count} frames ({error}); {REPAIR}"
+                ) from error
 
-    def frames(self) -> Iterator[Frame]:
-        """Yields the camera images that can be decoded."""
+    def frames(self) -> Iterator[tuple[int, Frame]]:
+        """Yields stamp in nanoseconds and image of the messages that can be decoded."""
         for frame in BagImages(self.path, self.topic):
-            if isinstance(frame, Frame):
-                yield frame
+            if isinstance(frame, Frame) and frame.stamp_ns is not None:
+                yield frame.stamp_ns, frame
 
     def ground_truth(self) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
         """Yields stamp in nanoseconds and (H, W) uint8 true class ids; nothing without labels."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tdnet._util.percentiles import Percentiles, percentiles
-from tools.demo.recording import STAGES, FrameStatus
+from tdnet_ros.msg import SegmentationStatus
+from tools.demo.recording import STAGES, stages_ms
 from tools.demo.session import Session
 
 
@@ -59,17 +60,17 @@ class Measures:
     resets: dict[str, int]
 
 
-def measure(session: Session, statuses: Sequence[FrameStatus]) -> Measures:
+def measure(session: Session, statuses: Mapping[int, SegmentationStatus]) -> Measures:
     """Return the numbers of a run.
 
     Args:
         session: the run.
-        statuses: status of each frame.
+        statuses: status of each segmented frame, by its stamp.
     """
-    counts, sent = session.counts, len(session.sent)
+    counts, sent = session.view.counts, len(session.sent)
     sent_at = {message.stamp_ns: message.time_ns for message in session.sent}
-    answered = [(at, sent_at[stamp]) for stamp, at in session.arrivals.items() if stamp in sent_at]
     start = min(sent_at.values(), default=0)
+    stages = [stages_ms(status) for status in statuses.values()]
     return Measures(
         frames=FrameTotals(
             sent=sent,
@@ -82,18 +83,28 @@ def measure(session: Session, statuses: Sequence[FrameStatus]) -> Measures:
         overlays=len(session.arrivals),
         input_rate=_rate([message.time_ns for message in session.sent]),
         output_rate=_rate(list(session.arrivals.values())),
-        stages={name: percentiles([status.stages[name] for status in statuses]) for name in STAGES}
-        if statuses
+        stages={name: percentiles([frame[name] for frame in stages]) for name in STAGES}
+        if stages
         else {},
-        total=percentiles([status.total_ms for status in statuses]) if statuses else None,
-        end_to_end=percentiles([(at - sent) / 1e6 for at, sent in answered]) if answered else None,
-        totals_ms=tuple(
-            ((sent_at[status.stamp_ns] - start) / 1e9, status.total_ms)
-            for status in statuses
-            if status.stamp_ns in sent_at
+        total=_percentiles([status.total_ms for status in statuses.values()]),
+        end_to_end=_percentiles(
+            [
+                (at - sent_at[stamp]) / 1e6
+                for stamp, at in session.arrivals.items()
+                if stamp in sent_at
+            ]
         ),
-        resets=dict(Counter(s.reset_reason for s in statuses if s.reset_reason)),
+        totals_ms=tuple(
+            ((sent_at[stamp] - start) / 1e9, status.total_ms)
+            for stamp, status in statuses.items()
+            if stamp in sent_at
+        ),
+        resets=dict(Counter(s.reset_reason for s in statuses.values() if s.reset_reason)),
     )
+
+
+def _percentiles(values: Sequence[float]) -> Percentiles | None:
+    return percentiles(values) if values else None
 
 
 def _rate(times_ns: Sequence[int]) -> float:

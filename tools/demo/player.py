@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import rclpy
 from rclpy.duration import Duration
@@ -19,35 +20,70 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 
 from tdnet.errors import TdnetError
-from tools.demo import DemoError
-from tools.demo.camera_bag import CameraBag
+from tools.demo.camera_bag import CameraBag, cdr_stamp_ns
+from tools.harness import ToolError
+from tools.harness.child_process import ChildProcess
 
 MATCH_SECONDS = 30.0
 ACKNOWLEDGE_SECONDS = 10.0
+
+
+class Sent(NamedTuple):
+    """A published message: stamp of the header and steady clock, in nanoseconds."""
+
+    stamp_ns: int
+    time_ns: int
+
+
+class PlayerProcess(ChildProcess):
+    """The player process. It prepares at once and plays after a command.
+
+    Args:
+        bag: the bag to play.
+        log: file for its errors.
+
+    Attributes:
+        sent: the published messages, in order.
+    """
+
+    def __init__(self, bag: CameraBag, log: Path) -> None:
+        self.sent: list[Sent] = []
+        super().__init__(["-m", "tools.demo.player", str(bag.path), bag.topic], log)
+
+    def problem(self) -> str:
+        """Return why it ended early; empty: it played the whole bag, or still plays."""
+        if not self.exit_status:
+            return ""
+        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line]
+        return lines[-1] if lines else f"the player ended with status {self.exit_status}"
+
+    def on_line(self, line: str) -> None:
+        """Note a sent message."""
+        _, stamp, time_ns = line.split()
+        self.sent.append(Sent(int(stamp), int(time_ns)))
 
 
 def play(bag: CameraBag, publisher: Publisher) -> None:
     """Wait for a subscriber, then publish every message when it is due.
 
     Raises:
-        DemoError: there is no subscriber.
+        ToolError: there is no subscriber.
         InputError: the bag is damaged; the messages before the damage were published.
     """
     end = time.monotonic() + MATCH_SECONDS
     while not publisher.get_subscription_count():
         if time.monotonic() > end:
-            raise DemoError(f"no subscriber of {bag.published_topic} within {MATCH_SECONDS:.0f} s")
+            raise ToolError(f"no subscriber of {bag.published_topic} within {MATCH_SECONDS:.0f} s")
         time.sleep(0.01)
-    start: tuple[float, int] | None = None
+    start: float | None = None
     try:
-        for message in bag.messages():
+        for record in bag.records():
             if start is None:
-                start = (time.monotonic(), message.time_ns)
-            due = start[0] + (message.time_ns - start[1]) / 1e9
-            time.sleep(max(0.0, due - time.monotonic()))
+                start = time.monotonic() - record.stamp_ns / 1e9
+            time.sleep(max(0.0, start + record.stamp_ns / 1e9 - time.monotonic()))
             sent = time.monotonic_ns()
-            publisher.publish(message.data)
-            print("sent", message.stamp_ns, sent, flush=True)
+            publisher.publish(record.data)
+            print("sent", cdr_stamp_ns(record.data), sent, flush=True)
     finally:
         # Undelivered messages are lost when the process ends.
         publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_SECONDS))

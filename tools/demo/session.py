@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.demo import DemoError
+from tdnet_offline.progress import show_progress
+from tools.demo import say
 from tools.demo.camera_bag import CameraBag
-from tools.demo.playback import Playback, Sent
+from tools.demo.player import PlayerProcess, Sent
 from tools.demo.recorder import LABELS, OVERLAY, STATUS, Recorder
+from tools.harness.node_observer import ACTIVE_SECONDS, NodeView
 from tools.harness.node_process import NodeProcess
-from tools.harness.node_view import FrameCounts, NodeView
 
-# A large network on a slow CPU takes minutes to load and warm up, and seconds for a frame.
-ACTIVE_SECONDS = 300.0
+# A large network on a slow CPU takes seconds for a frame.
 FRAME_SECONDS = 60.0
 # After the end of the player: time after which a missing message counts as lost.
 LOST_SECONDS = 2.0
+CONNECT_SECONDS = 30.0
 DIAGNOSTICS_SECONDS = 0.2
-
-Progress = Callable[[Sent, FrameCounts], None]
-
-
-@dataclass(frozen=True)
-class NodeUnderTest:
-    """The network of the node, and the machine.
-
-    Attributes:
-        variant: Name of the network.
-        weights: Path of its weights file; empty: the packaged weights.
-        system: Hardware and versions.
-    """
-
-    variant: str
-    weights: str
-    system: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -45,47 +29,38 @@ class Session:
     """The course of a run.
 
     Attributes:
+        weights: path of the weights file; empty: the packaged weights.
         command: arguments of Python that started the node.
+        recording: folder of the bag with the node's topics.
         sent: every published message, in order.
-        counts: frame counts of the node at the end.
         arrivals: steady clock, in nanoseconds, when the overlay of a stamp was recorded.
-        model: device, precision, input size, memory and so on, as text.
-        last_error: reason of the last refused frame; empty: none was refused.
+        view: the last diagnostics of the node: counts, device, precision, input size and so on.
         exit_status: exit status of the node.
         problems: problems, a line each.
     """
 
+    weights: str
     command: tuple[str, ...]
+    recording: Path
     sent: tuple[Sent, ...]
-    counts: FrameCounts
     arrivals: Mapping[int, int]
-    model: Mapping[str, str]
-    last_error: str
+    view: NodeView
     exit_status: int
     problems: tuple[str, ...]
 
 
-def run_session(
-    bag: CameraBag,
-    parameters: Mapping[str, str],
-    recording: Path,
-    logs: Path,
-    say: Callable[[str], None],
-    progress: Progress,
-) -> Session:
+def run_session(bag: CameraBag, parameters: Mapping[str, str], folder: Path) -> Session:
     """Play a bag through the node and record its topics.
 
     Args:
         bag: the bag to play.
         parameters: parameters of the node, besides those that the demo sets.
-        recording: folder of the bag with the node's topics; must not exist.
-        logs: folder of the log files of the processes.
-        say: called with a line about each step.
-        progress: called several times a second while frames are played.
+        folder: takes the bag ``recording`` and the log files of the processes.
 
     Raises:
-        DemoError: the node does not become active; the message has its reason.
+        ToolError: the node does not become active; the message has its reason.
     """
+    recording = folder / "recording"
     topic = f"qos_overrides.{bag.published_topic}.subscription"
     needed = {
         # No frame of a bag may get lost in transport; the node drops frames if it is too slow.
@@ -95,89 +70,68 @@ def run_session(
         "diagnostics_period": str(DIAGNOSTICS_SECONDS),
     }
     with ExitStack() as running:
-        node = NodeProcess(bag.base_topic, {**parameters, **needed}, logs / "node.log")
+        node = NodeProcess(bag.base_topic, {**parameters, **needed}, folder / "node.log")
         running.callback(node.stop)
         recorder = Recorder(recording)
-        running.callback(recorder.stop)
-        playback = Playback(bag, logs / "player.log")
-        running.callback(playback.stop)
-        view = _wait_until_active(node, recorder)
-        say(f"node is active: {_model_text(view)}")
-        playback.start()
-        problems = _follow(bag, node, recorder, playback, progress)
-        final = recorder.view or view
-        playback.stop()
+        running.callback(recorder.close)
+        player = PlayerProcess(bag, folder / "player.log")
+        running.callback(player.kill)
+        node.wait_until(recorder.node_is_active, "an active node", ACTIVE_SECONDS)
+        node.wait_until(recorder.is_connected, "the node's latched topics", CONNECT_SECONDS)
+        view = _view(recorder)
+        model = "{variant} at {input size} on {device}, {precision}".format(**view.model)
+        say(f"node is active: {model}")
+        player.send("go")
+        problems = _follow(bag, node, recorder, player)
+        view = _view(recorder)
+        player.kill()
         exit_status = node.stop()
     if exit_status != 0:
         problems.append(f"the node ended with status {exit_status}: {node.last_words()}")
     return Session(
+        weights=parameters.get("weights", ""),
         command=tuple(node.command),
-        sent=tuple(playback.sent),
-        counts=final.counts,
+        recording=recording,
+        sent=tuple(player.sent),
         arrivals=recorder.arrivals,
-        model=final.model,
-        last_error=final.last_error,
+        view=view,
         exit_status=exit_status,
         problems=tuple(problems),
     )
 
 
-def _wait_until_active(node: NodeProcess, recorder: Recorder) -> NodeView:
-    end = time.monotonic() + ACTIVE_SECONDS
-    while True:
-        view = recorder.view
-        if view is not None and view.failure:
-            raise DemoError(f"the node says: {view.failure}")
-        if not node.running:
-            raise DemoError(f"the node ended: {node.last_words()}")
-        if view is not None and view.active and recorder.connected:
-            return view
-        if time.monotonic() > end:
-            raise DemoError(
-                f"the node was not active after {ACTIVE_SECONDS:.0f} s: {node.last_words()}"
-            )
-        time.sleep(0.05)
+def _view(recorder: Recorder) -> NodeView:
+    assert recorder.view is not None  # the node was active
+    return recorder.view
 
 
 def _follow(
-    bag: CameraBag,
-    node: NodeProcess,
-    recorder: Recorder,
-    playback: Playback,
-    progress: Progress,
+    bag: CameraBag, node: NodeProcess, recorder: Recorder, player: PlayerProcess
 ) -> list[str]:
     """Wait until every frame has a result; return the problems."""
     last_change = time.monotonic()
-    counts, recorded = FrameCounts(), 0
-    while True:
-        playing = playback.running
-        view = recorder.view
-        now = time.monotonic()
-        seen = view.counts if view is not None else FrameCounts()
-        outputs = recorder.counts[OVERLAY] + recorder.counts[LABELS] + recorder.counts[STATUS]
-        if playing or seen != counts or outputs != recorded:
-            counts, recorded, last_change = seen, outputs, now
-        if playback.sent:
-            progress(playback.sent[-1], counts)
-        if not node.running:
-            return [f"the node ended while the bag was played: {node.last_words()}"]
-        if not playing:
-            sent, quiet = len(playback.sent), now - last_change
-            complete = counts.received >= sent and recorder.counts[STATUS] >= counts.segmented
-            if counts.at_work == 0 and (complete or quiet > LOST_SECONDS):
-                problem = playback.problem()
-                return [problem] if problem else []
+    seen: tuple[object, ...] = ()
+    shown = 0
+    with show_progress("frames", bag.num_messages) as progress:
+        while node.running:
+            playing = player.running
+            now, counts = time.monotonic(), _view(recorder).counts
+            for _ in range(counts.received - shown):
+                progress.advance()
+            shown = counts.received
+            state = (counts, *(recorder.counts[topic] for topic in (OVERLAY, LABELS, STATUS)))
+            if playing or state != seen:
+                seen, last_change = state, now
+            quiet = now - last_change
+            complete = (
+                counts.received >= len(player.sent) and recorder.counts[STATUS] >= counts.segmented
+            )
+            if not playing and counts.at_work == 0 and (complete or quiet > LOST_SECONDS):
+                return [player.problem()] if player.problem() else []
             if quiet > FRAME_SECONDS:
                 return [
                     f"{counts.at_work} frames were still in work {FRAME_SECONDS:.0f} s after the "
                     f"last output of the node for {bag.published_topic}"
                 ]
-        time.sleep(0.05)
-
-
-def _model_text(view: NodeView) -> str:
-    model = view.model
-    return (
-        f"{model.get('variant')} at {model.get('input size')} on {model.get('device')}, "
-        f"{model.get('precision')}"
-    )
+            time.sleep(0.05)
+    return [f"the node ended while the bag was played: {node.last_words()}"]

@@ -32,23 +32,13 @@ _NANOSECONDS = (0, 1, 999_999_999, 10**9, 2**31, 2**32 - 1)
 
 
 def broken_images(seed: int, good_share: float = 0.0) -> Iterator[Image]:
-    """Yield images without end.
-
-    Args:
-        seed: of the choices.
-        good_share: share of valid messages, 0 to 1.
-    """
+    """Yield images without end; a share of them, 0 to 1, is valid."""
     return _broken(seed, good_share, _good_image, (_break_header, *_BREAKS_OF_IMAGES))
 
 
 def broken_compressed_images(seed: int, good_share: float = 0.0) -> Iterator[CompressedImage]:
-    """Yield compressed images without end.
-
-    Args:
-        seed: of the choices.
-        good_share: share of valid messages, 0 to 1.
-    """
-    breaks = (_break_header, *_BREAKS_OF_COMPRESSED)
+    """Yield compressed images without end; a share of them, 0 to 1, is valid."""
+    breaks = (_break_header, _break_data, _break_format)
     return _broken(seed, good_share, _good_compressed_image, breaks)
 
 
@@ -107,16 +97,12 @@ def _break_header(message: Image | CompressedImage, choice: random.Random) -> No
     message.header.frame_id = _text(choice)
 
 
-def _break_height(message: Image, choice: random.Random) -> None:
-    message.height = _number(message.height, choice)
-
-
-def _break_width(message: Image, choice: random.Random) -> None:
-    message.width = _number(message.width, choice)
-
-
-def _break_step(message: Image, choice: random.Random) -> None:
-    message.step = _number(message.step, choice)
+def _break_number(field: str, message: Image, choice: random.Random) -> None:
+    """Set the height, width or step to a near, a special or any number."""
+    number = choice.choice(_NUMBERS) if choice.random() < 0.7 else choice.getrandbits(32)
+    if choice.random() < 0.3:
+        number = max(0, getattr(message, field) + choice.randint(-2, 2))
+    setattr(message, field, number)
 
 
 def _break_sizes_together(message: Image, choice: random.Random) -> None:
@@ -157,17 +143,10 @@ def _break_format(message: CompressedImage, choice: random.Random) -> None:
     message.format = choice.choice(_FORMATS) if choice.random() < 0.5 else _text(choice)
 
 
-_BREAKS_OF_IMAGES = (
-    *(_break_height, _break_width, _break_step, _break_sizes_together),
-    *(_break_encoding, _break_byte_order, _break_data),
+_BREAKS_OF_IMAGES: tuple[Callable[[Image, random.Random], None], ...] = (
+    *(functools.partial(_break_number, field) for field in ("height", "width", "step")),
+    *(_break_sizes_together, _break_encoding, _break_byte_order, _break_data),
 )
-_BREAKS_OF_COMPRESSED = (_break_data, _break_format)
-
-
-def _number(good: int, choice: random.Random) -> int:
-    if choice.random() < 0.3:
-        return max(0, good + choice.randint(-2, 2))
-    return choice.choice(_NUMBERS) if choice.random() < 0.7 else choice.getrandbits(32)
 
 
 def _text(choice: random.Random) -> str:

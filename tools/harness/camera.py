@@ -16,7 +16,6 @@ import struct
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -46,8 +45,8 @@ BROKEN_SECONDS = 0.01
 _STAMP_OFFSET = 4
 
 
-class CameraProcess:
-    """Starts the camera process, and starts it again after it was killed.
+class CameraProcess(ChildProcess):
+    """The camera process.
 
     Args:
         frames: file of the frames that it sends.
@@ -73,14 +72,12 @@ class CameraProcess:
     ) -> None:
         self.rate = rate
         self.sent_total = 0
-        self._arguments = ["-m", "tools.harness.camera", str(frames), topic, reliability]
-        self._log = log
-        self._environment = environment
         self._lock = threading.Lock()
         self._sent: list[int] = []
-        self._answers: deque[str] = deque()
-        self._answered = threading.Condition()
-        self._child = self._start()
+        self._answers: queue.Queue[str] = queue.Queue()
+        arguments = ["-m", "tools.harness.camera", str(frames), topic, reliability]
+        super().__init__(arguments, log, environment)
+        self.send(f"rate {rate}")
 
     def command(self, command: str) -> None:
         """Send a command and wait until it is done.
@@ -88,11 +85,12 @@ class CameraProcess:
         Raises:
             ToolError: no answer.
         """
-        with self._answered:
-            self._answers.clear()
-            self._child.send(command)
-            if not self._answered.wait_for(lambda: command in self._answers, ANSWER_SECONDS):
-                raise ToolError(f"the camera did not answer {command!r}; see {self._log}")
+        self.send(command)
+        try:
+            while self._answers.get(timeout=ANSWER_SECONDS) != command:
+                pass
+        except queue.Empty:
+            raise ToolError(f"the camera did not answer {command!r}; see {self.log}") from None
 
     def take_sent(self) -> list[int]:
         """Return the stamps of the messages since the last call."""
@@ -100,34 +98,21 @@ class CameraProcess:
             sent, self._sent = self._sent, []
             return sent
 
-    def kill(self) -> None:
-        """End it as `kill -9` does."""
-        self._child.kill()
-
     def restart(self) -> None:
-        """Start it again, sending."""
-        self._child = self._start()
+        """Start it again after a kill, sending."""
+        self.start()
+        self.send(f"rate {self.rate}")
         self.command("resume")
 
-    def stop(self) -> None:
-        """End it."""
-        self._child.stop()
-
-    def _start(self) -> ChildProcess:
-        child = ChildProcess(self._arguments, self._log, self._read, self._environment)
-        child.send(f"rate {self.rate}")
-        return child
-
-    def _read(self, line: str) -> None:
+    def on_line(self, line: str) -> None:
+        """Note a sent message, or the end of a command."""
         word, _, rest = line.partition(" ")
         if word == "sent":
             with self._lock:
                 self._sent.append(int(rest))
                 self.sent_total += 1
         elif word == "done":
-            with self._answered:
-                self._answers.append(rest)
-                self._answered.notify_all()
+            self._answers.put(rest)
 
 
 class FramePublisher:
@@ -224,12 +209,8 @@ def _serialized(image: np.ndarray) -> bytes:
     return bytes(serialize_message(message))
 
 
-def main(frames: str, topic: str, reliability: str) -> int:
-    """Publish until the input ends.
-
-    Returns:
-        Exit status.
-    """
+def main(frames: str, topic: str, reliability: str) -> None:
+    """Publish until the input ends."""
     commands: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:
@@ -245,8 +226,7 @@ def main(frames: str, topic: str, reliability: str) -> int:
     FramePublisher(np.load(Path(frames)), publisher).run(commands)
     node.destroy_node()
     rclpy.shutdown()
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    main(*sys.argv[1:])

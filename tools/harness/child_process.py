@@ -1,4 +1,4 @@
-"""A process that reads commands and prints lines, and that can be killed."""
+"""A process that reads commands and prints lines, and that can be killed and started again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,37 +27,52 @@ def end_with_parent() -> None:
 
 
 class ChildProcess:
-    """A Python process that reads commands from its input and prints lines.
+    """A Python process that reads commands from its input and prints lines; see `on_line`.
 
     Args:
         arguments: of Python.
         log: file to which its standard error is appended.
-        on_line: called with each printed line, from a thread.
         environment: of the process; None: the current one.
     """
 
     def __init__(
-        self,
-        arguments: Sequence[str],
-        log: Path,
-        on_line: Callable[[str], None],
-        environment: Mapping[str, str] | None = None,
+        self, arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
     ) -> None:
-        with log.open("a") as errors:
+        self.log = log
+        self._arguments = arguments
+        self._environment = environment
+        self.start()
+
+    def on_line(self, line: str) -> None:
+        """Use a line that the process printed; called from a thread."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start the process, at first and after `kill`."""
+        with self.log.open("a") as errors:
             # In a session of its own, so that Ctrl-C reaches it through `stop` only.
             self._process = subprocess.Popen(
-                [sys.executable, *arguments],
+                [sys.executable, *self._arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env=environment,
+                env=self._environment,
                 start_new_session=True,
                 preexec_fn=end_with_parent,
             )
-        self._on_line = on_line
-        self._reader = threading.Thread(target=self._read, name=arguments[-1], daemon=True)
+        self._reader = threading.Thread(target=self._read, name=self._arguments[1], daemon=True)
         self._reader.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs, or printed lines that were not read yet."""
+        return self._reader.is_alive() or self._process.poll() is None
+
+    @property
+    def exit_status(self) -> int | None:
+        """Exit status; None while it runs."""
+        return self._process.poll()
 
     def send(self, command: str) -> None:
         """Write a command to its input; do nothing if the process has ended."""
@@ -77,14 +92,11 @@ class ChildProcess:
         if self._process.stdin is not None:
             with suppress(BrokenPipeError):
                 self._process.stdin.close()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join()
+        self.kill()
 
     def _read(self) -> None:
         if self._process.stdout is not None:
             for line in self._process.stdout:
-                self._on_line(line.strip())
+                self.on_line(line.strip())

@@ -6,9 +6,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tools.harness import ToolError
 from tools.harness.child_process import STOP_SECONDS, end_with_parent
 
 _LOG_LINE = re.compile(r"\[(?:ERROR|FATAL)\] \[[\d.]+\] \[[^\]]+\]: (.*)")
@@ -22,6 +24,10 @@ class NodeProcess:
         parameters: of the node, as text.
         log: file for its output.
         environment: of the process; None: the current one.
+
+    Attributes:
+        command: arguments of Python.
+        pid: id of the process.
     """
 
     def __init__(
@@ -45,16 +51,35 @@ class NodeProcess:
                 preexec_fn=end_with_parent,
                 env=environment,
             )
+        self.pid = self._process.pid
 
     @property
     def running(self) -> bool:
         """Whether the process runs."""
         return self._process.poll() is None
 
-    @property
-    def pid(self) -> int:
-        """Id of the process."""
-        return self._process.pid
+    def check_running(self) -> None:
+        """Check that the process runs.
+
+        Raises:
+            ToolError: it has ended; with its own reason.
+        """
+        if not self.running:
+            raise ToolError(f"the node ended: {self.last_words()}")
+
+    def wait_until(self, probe: Callable[[], bool], what: str, timeout: float) -> float:
+        """Wait for a condition while the node runs; return the seconds this took.
+
+        Raises:
+            ToolError: it is still false after `timeout` seconds, or the node has ended.
+        """
+        begun = time.monotonic()
+        while not probe():
+            self.check_running()
+            if time.monotonic() - begun > timeout:
+                raise ToolError(f"waited {timeout:.0f} s for {what}: {self.last_words()}")
+            time.sleep(0.02)
+        return time.monotonic() - begun
 
     def kill(self) -> None:
         """End the node as `kill -9` does."""

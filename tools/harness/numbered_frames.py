@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from std_msgs.msg import Header
 
 from tdnet_offline.street import StreetDrive
 
@@ -53,11 +52,6 @@ def numbered_stamp(time_ns: int, number: int) -> int:
 def frame_number(stamp_ns: int) -> int:
     """Return the number of the frame that carries a stamp."""
     return stamp_ns % 1000
-
-
-def stamp_ns(header: Header) -> int:
-    """Return the stamp of a message in nanoseconds."""
-    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
 
 
 class LabelTable:

@@ -21,15 +21,15 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
+from tdnet_offline.frames.bag_images import header_stamp_ns
 from tdnet_ros.rclpy_tools.abandoned_ports import avoid_abandoned_ports
 from tools.harness.child_process import ChildProcess
-from tools.harness.numbered_frames import stamp_ns
 
 OUTPUTS = ("/tdnet/labels", "/tdnet/confidence", "/tdnet/overlay")
 
 
-class SubscriberProcess:
-    """Starts the subscriber process, and starts it again after it was killed.
+class SubscriberProcess(ChildProcess):
+    """The subscriber process.
 
     Args:
         log: file that takes its errors.
@@ -55,30 +55,18 @@ class SubscriberProcess:
         self.received = 0
         self.arrivals: dict[int, int] = {}
         self.connected = threading.Event()
-        self._log = log
-        self._arguments = ["-m", "tools.harness.subscriber", str(seconds), reliability, *topics]
-        self._environment = environment
-        self._child = self._start()
-
-    def kill(self) -> None:
-        """End it as `kill -9` does."""
-        self._child.kill()
+        arguments = ["-m", "tools.harness.subscriber", str(seconds), reliability, *topics]
+        super().__init__(arguments, log, environment)
 
     def restart(self) -> None:
-        """Start it again."""
+        """Start it again after a kill."""
         self.received = 0
         self.arrivals.clear()
         self.connected.clear()
-        self._child = self._start()
+        self.start()
 
-    def stop(self) -> None:
-        """End it."""
-        self._child.stop()
-
-    def _start(self) -> ChildProcess:
-        return ChildProcess(self._arguments, self._log, self._read, self._environment)
-
-    def _read(self, line: str) -> None:
+    def on_line(self, line: str) -> None:
+        """Note an arrival, or that it is connected."""
         word, *numbers = line.split()
         if word == "received":
             self.received += 1
@@ -87,12 +75,8 @@ class SubscriberProcess:
             self.connected.set()
 
 
-def main(seconds: str, reliability: str, topic: str, *others: str) -> int:
-    """Subscribe until the input ends.
-
-    Returns:
-        Exit status.
-    """
+def main(seconds: str, reliability: str, topic: str, *others: str) -> None:
+    """Subscribe until the input ends."""
     ending = threading.Event()
 
     def read() -> None:
@@ -100,7 +84,7 @@ def main(seconds: str, reliability: str, topic: str, *others: str) -> int:
         ending.set()
 
     def take(message: Image) -> None:
-        print("received", stamp_ns(message.header), time.time_ns(), flush=True)
+        print("received", header_stamp_ns(message), time.time_ns(), flush=True)
         time.sleep(float(seconds))
 
     threading.Thread(target=read, name="input", daemon=True).start()
@@ -122,8 +106,7 @@ def main(seconds: str, reliability: str, topic: str, *others: str) -> int:
     executor.shutdown(timeout_sec=0)
     node.destroy_node()
     rclpy.shutdown()
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    main(*sys.argv[1:])

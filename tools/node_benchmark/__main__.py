@@ -13,17 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tdnet.errors import TdnetError, one_line
 from tdnet_offline.provenance import git_commit, hardware, versions
 from tdnet_offline.street import StreetDrive
 from tdnet_offline.writers.atomic_files import replacing
 from tools.harness import ros_environment
-from tools.harness.shared_memory import remove_orphans
+from tools.harness.command_line import ToolParser, number, wide_console
 from tools.harness.system_info import system_info
-from tools.node_benchmark.node_measurement import MeasurementPlan, NodeBenchmarkError, measure
+from tools.node_benchmark.node_measurement import measure
 from tools.node_benchmark.node_run import NodeRun
-from tools.node_benchmark.node_tables import latency_table, rate_table, stage_table
-from tools.soak.soak_tables import wide_console
+from tools.node_benchmark.node_tables import node_tables
 
 SIZES = ((480, 640), (720, 1280), (1080, 1920), (1024, 2048))
 # Played forwards and backwards.
@@ -39,28 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 measured, 2 not, with the reason in one line, 130 interrupted.
     """
-    args = _parser().parse_args(arguments)
-    try:
-        return _run(args)
-    except KeyboardInterrupt:
-        return 130
-    except TdnetError as error:
-        print(f"node-benchmark: {one_line(str(error))}", file=sys.stderr)
-    except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        print(f"node-benchmark: {name}{error.strerror or error}", file=sys.stderr)
-    return 2
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.node_benchmark",
-        description="Measures the latency of the node by stage, and its rate, with the packaged "
-        "weights and a synthetic street. OMP_NUM_THREADS sets the threads of the network, "
-        "`taskset -c 0,1` the processors.",
-    )
-    parser.add_argument(
-        "--output", metavar="DIR", type=Path, required=True, help="folder for the results"
+    parser = ToolParser(
+        "node_benchmark",
+        "Measures the latency of the node by stage, and its rate, with the packaged weights and a "
+        "synthetic street. OMP_NUM_THREADS sets the threads of the network, `taskset -c 0,1` the "
+        "processors.",
     )
     parser.add_argument(
         "--sizes",
@@ -71,32 +52,30 @@ def _parser() -> argparse.ArgumentParser:
         help="camera sizes (default: " + " ".join(f"{w}x{h}" for h, w in SIZES) + ")",
     )
     parser.add_argument(
-        "--frames", type=int, default=100, help="frames of each run (default: %(default)s)"
+        "--frames",
+        type=number(2, 1_000_000, int),
+        default=100,
+        help="frames of each run (default: %(default)s)",
     )
     parser.add_argument(
         "--rate",
-        type=float,
+        type=number(0.5, 1000),
         default=30.0,
         help="frames per second of a camera that keeps the node busy (default: %(default)s)",
     )
-    return parser
+    return parser.run(_run, arguments)
 
 
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise argparse.ArgumentTypeError(f"size {text!r}; allowed is WIDTHxHEIGHT, as in 640x480")
+    if not all(side.isdecimal() and 32 <= int(side) <= 4096 for side in (width, height)):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not allowed; allowed is WIDTHxHEIGHT, as in 640x480, of 32 to 4096"
+        )
     return int(height), int(width)
 
 
 def _run(args: argparse.Namespace) -> int:
-    for name, value, low, high in (
-        ("frames", args.frames, 2, 1_000_000),
-        ("rate", args.rate, 0.5, 1000.0),
-        *(("sizes", side, 32, 4096) for size in args.sizes for side in size),
-    ):
-        if not low <= value <= high:
-            raise NodeBenchmarkError(f"--{name} has {value}; allowed are {low} to {high}")
     domain = ros_environment.enter()
     output: Path = args.output
     output.mkdir(parents=True, exist_ok=True)
@@ -104,20 +83,20 @@ def _run(args: argparse.Namespace) -> int:
     load = os.getloadavg()[0]
     console.print(f"node-benchmark: {hardware()}, load average {load:.1f}, ROS_DOMAIN_ID={domain}")
     images = output / "frames.npy"
-    plan = MeasurementPlan(args.frames, args.rate, images, output)
     runs: list[NodeRun] = []
     try:
         _draw(images, args.sizes)
         for size in args.sizes:
-            for run in measure(size, plan):
+            for run in measure(size, args.frames, args.rate, images, output):
                 runs.append(run)
-                console.print(_said(run))
+                times = f"labels {run.labels.p50:.1f} ms, overhead {run.overhead.p50:.2f} ms"
+                measured = f"{run.rate:.1f} frames per second" if run.busy else times
+                console.print(f"{run.name}: {measured}")
     finally:
         images.unlink(missing_ok=True)
-        remove_orphans()
+        ros_environment.remove_orphans()
     _save(output / "node-benchmark.json", runs, load)
-    for table in (rate_table(runs), latency_table(runs), stage_table(runs)):
-        console.print(table.rich())
+    console.print(*node_tables(runs))
     return 0
 
 
@@ -126,13 +105,6 @@ def _draw(path: Path, sizes: Sequence[tuple[int, int]]) -> None:
     drive = StreetDrive(_SEED, (max(h for h, _ in sizes), max(w for _, w in sizes)))
     there = [drive.frame(index).image for index in range(_IMAGES)]
     np.save(path, np.stack([*there, *there[-2:0:-1]]))
-
-
-def _said(run: NodeRun) -> str:
-    size = f"{run.size[1]} x {run.size[0]}{' with overlay' if run.overlay else ''}"
-    if run.busy:
-        return f"{size}: {run.rate:.1f} frames a second"
-    return f"{size}: labels after {run.labels.p50:.1f} ms, overhead {run.overhead.p50:.2f} ms"
 
 
 def _save(path: Path, runs: Sequence[NodeRun], load: float) -> None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
-from tdnet._util.process_usage import ProcessUsage, usage_of
-from tdnet.errors import TdnetError
-from tools.harness.camera import TOPIC, CameraProcess
-from tools.harness.node_process import NodeProcess
-from tools.node_benchmark.frame_record import FrameRecord
-from tools.node_benchmark.listener import Listener
-from tools.node_benchmark.node_run import NodeRun, Process, summarize
+from sensor_msgs.msg import Image
 
-ACTIVE_SECONDS = 120.0
+from tdnet._util.process_usage import ProcessUsage, usage_of
+from tdnet_ros.msg import SegmentationStatus
+from tools.harness import ToolError
+from tools.harness.camera import TOPIC, CameraProcess
+from tools.harness.node_observer import ACTIVE_SECONDS, NodeObserver
+from tools.harness.node_process import NodeProcess
+from tools.node_benchmark.node_run import FrameRecord, NodeResources, NodeRun, summarize
+
 # Longest time without a frame.
 SILENT_SECONDS = 30.0
 # Frames at the start of each run that are not measured.
@@ -25,116 +26,95 @@ WARM_UP_FRAMES = 8
 EASY_SHARE = 0.5
 
 
-class NodeBenchmarkError(TdnetError):
-    """The node cannot be measured; the message has the reason."""
+class OutputListener(NodeObserver):
+    """Subscribes to the labels, and optionally to confidence and overlay too, as RViz does.
 
-
-@dataclass(frozen=True)
-class MeasurementPlan:
-    """The measurement at each size.
+    Images are received serialized and discarded: their use is not part of the measurement.
 
     Attributes:
-        frames: frames of each run.
-        rate: frames per second of a camera that keeps the node busy.
-        images: file with the images of the camera, which resizes them.
-        folder: folder of the logs.
+        records: the frames whose subscribed outputs were all published.
     """
 
-    frames: int
-    rate: float
-    images: Path
-    folder: Path
+    def __init__(self, *, overlay: bool) -> None:
+        super().__init__("node_benchmark")
+        self.records: list[FrameRecord] = []
+        self._overlay = overlay
+        self.subscribe(SegmentationStatus, "/tdnet/status", self._take_status, depth=1000)
+        for topic in ("labels", "confidence", "overlay") if overlay else ("labels",):
+            self.subscribe(Image, f"/tdnet/{topic}", lambda _: None, depth=1, raw=True)
+        self.start()
+
+    def has_heard(self, count: int) -> bool:
+        """Return whether there are `count` records."""
+        return len(self.records) >= count
+
+    def _take_status(self, message: SegmentationStatus) -> None:
+        record = FrameRecord.of(message, time.monotonic())
+        if record.has_outputs(overlay=self._overlay):
+            self.records.append(record)
 
 
-def measure(size: tuple[int, int], plan: MeasurementPlan) -> Iterator[NodeRun]:
+def measure(
+    size: tuple[int, int], frames: int, rate: float, images: Path, folder: Path
+) -> Iterator[NodeRun]:
     """Measure the node with a camera of a size, first without and then with the overlay.
 
     Each is measured twice: at the highest rate, and at half of it for the latency.
 
     Args:
         size: height and width.
-        plan: frames and rate.
+        frames: frames of each run.
+        rate: frames per second of a camera that keeps the node busy.
+        images: file with the images of the camera, which resizes them.
+        folder: folder of the logs.
 
     Raises:
-        NodeBenchmarkError: the node does not start, or publishes nothing.
-        ToolError: the camera does not answer a command.
+        ToolError: the node does not start or publishes nothing, or the camera does not answer.
     """
     name = f"{size[1]}x{size[0]}"
     with ExitStack() as ending:
-        node = NodeProcess(TOPIC, {}, plan.folder / f"node-{name}.log")
+        node = NodeProcess(TOPIC, {}, folder / f"node-{name}.log")
         ending.callback(node.stop)
-        camera = CameraProcess(plan.images, plan.rate, plan.folder / f"camera-{name}.log")
+        camera = CameraProcess(images, rate, folder / f"camera-{name}.log")
         ending.callback(camera.stop)
         camera.command("size {} {}".format(*size))
         for overlay in (False, True):
-            listener = Listener(overlay=overlay)
-            try:
-                _wait_until_active(node, listener)
-                rate = plan.rate
+            with closing(OutputListener(overlay=overlay)) as listener:
+                node.wait_until(listener.node_is_active, "an active node", ACTIVE_SECONDS)
+                asked = rate
                 for busy in (True, False):
-                    camera.command(f"rate {rate}")
-                    records, process = _frames(node, camera, listener, plan.frames)
-                    run = summarize(size, rate, records, process, overlay=overlay, busy=busy)
+                    camera.command(f"rate {asked}")
+                    records, process = _frames(node, camera, listener, frames)
+                    run = summarize(size, asked, records, process, overlay=overlay, busy=busy)
                     yield run
-                    rate = EASY_SHARE * run.rate
-            finally:
-                listener.close()
+                    asked = EASY_SHARE * run.rate
 
 
 def _frames(
-    node: NodeProcess, camera: CameraProcess, listener: Listener, count: int
-) -> tuple[list[FrameRecord], Process]:
+    node: NodeProcess, camera: CameraProcess, listener: OutputListener, count: int
+) -> tuple[list[FrameRecord], NodeResources]:
+    listener.records.clear()
     camera.command("resume")
     try:
-        _wait(node, listener, WARM_UP_FRAMES, dropped=True)
+        _wait(node, listener, WARM_UP_FRAMES)
+        listener.records.clear()
         begun, before = time.monotonic(), _usage(node)
-        _wait(node, listener, count, dropped=False)
+        _wait(node, listener, count)
         seconds, after = time.monotonic() - begun, _usage(node)
     finally:
         camera.command("pause")
-    records = listener.take()
     cpu = (after.cpu_seconds - before.cpu_seconds) / seconds
-    return records, Process(cpu, after.resident_mib, after.own_mib, after.own_mib - before.own_mib)
+    grown = after.own_mib - before.own_mib
+    return list(listener.records), NodeResources(cpu, after.resident_mib, after.own_mib, grown)
 
 
-def _wait(node: NodeProcess, listener: Listener, count: int, *, dropped: bool) -> None:
-    """Wait for a number of frames."""
-    heard, since = 0, time.monotonic()
-    while heard < count:
-        _check_running(node)
-        time.sleep(0.05)
-        now = listener.heard
-        if now > heard:
-            heard, since = now, time.monotonic()
-        if time.monotonic() - since > SILENT_SECONDS:
-            said = listener.view.last_error if listener.view else ""
-            raise NodeBenchmarkError(
-                f"no labels for {SILENT_SECONDS:.0f} s: {said or node.last_words()}"
-            )
-    if dropped:
-        listener.take()
-
-
-def _wait_until_active(node: NodeProcess, listener: Listener) -> None:
-    begun = time.monotonic()
-    while listener.view is None or not listener.view.active:
-        if listener.view is not None and listener.view.failure:
-            raise NodeBenchmarkError(f"the node says: {listener.view.failure}")
-        _check_running(node)
-        if time.monotonic() - begun > ACTIVE_SECONDS:
-            raise NodeBenchmarkError(
-                f"not active after {ACTIVE_SECONDS:.0f} s: {node.last_words()}"
-            )
-        time.sleep(0.05)
-
-
-def _check_running(node: NodeProcess) -> None:
-    if not node.running:
-        raise NodeBenchmarkError(f"the node ended: {node.last_words()}")
+def _wait(node: NodeProcess, listener: OutputListener, count: int) -> None:
+    for number in range(1, count + 1):
+        node.wait_until(partial(listener.has_heard, number), "labels", SILENT_SECONDS)
 
 
 def _usage(node: NodeProcess) -> ProcessUsage:
     usage = usage_of(node.pid)
     if usage is None:
-        raise NodeBenchmarkError(f"the node ended: {node.last_words()}")
+        raise ToolError(f"the node ended: {node.last_words()}")
     return usage

@@ -1,16 +1,73 @@
-"""The measurements of one run: percentiles of the frames, and the process of the node."""
+"""The times of one frame by its status message, and the percentiles of a run."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tdnet._util.percentiles import Percentiles, percentiles
-from tools.node_benchmark.frame_record import STAGES, FrameRecord
+from tdnet_ros.msg import SegmentationStatus
+
+INFERENCE = ("preprocess", "network", "postprocess", "overlay", "download")
+STAGES = ("wait", "convert", *INFERENCE, "message", "publish", "rest")
+_LATENCIES = ("inference", "labels", "total", "overhead", "overhead_of_all", "age")
 
 
 @dataclass(frozen=True)
-class Process:
+class FrameRecord:
+    """Milliseconds of one frame.
+
+    Attributes:
+        heard: arrival of its status, in seconds of `time.monotonic`.
+        segmented: frames published by the node so far, since its activation.
+        stages: milliseconds of each of `STAGES`; ``rest`` is the time between the others.
+        labels: arrival to the end of the call that published the labels; NaN: not published.
+        total: arrival to the end of the last call that published an image.
+        age: stamp to publication of the last image.
+    """
+
+    heard: float
+    segmented: int
+    stages: Mapping[str, float]
+    labels: float
+    total: float
+    age: float
+
+    @classmethod
+    def of(cls, status: SegmentationStatus, heard: float) -> FrameRecord:
+        """Read a status message."""
+        parts = ("wait", "convert", *INFERENCE, "message", "publish")
+        stages = {name: getattr(status, f"{name}_ms") for name in parts}
+        stages["postprocess"] -= stages["download"]
+        stages["publish"] -= stages["message"]
+        stages["rest"] = status.total_ms - sum(stages.values())
+        return cls(
+            heard, status.segmented, stages, status.labels_ms, status.total_ms, status.age_ms
+        )
+
+    def has_outputs(self, *, overlay: bool) -> bool:
+        """Return whether the labels were published, and the overlay too, or only the labels."""
+        return not math.isnan(self.labels) and (self.stages["overlay"] > 0) == overlay
+
+    @property
+    def inference(self) -> float:
+        """Sum of the stages of the network."""
+        return sum(self.stages[name] for name in INFERENCE)
+
+    @property
+    def overhead(self) -> float:
+        """Node overhead until the labels are published."""
+        return self.labels - self.inference
+
+    @property
+    def overhead_of_all(self) -> float:
+        """Node overhead until the last image is published."""
+        return self.total - self.inference
+
+
+@dataclass(frozen=True)
+class NodeResources:
     """The resources of the node's process.
 
     Attributes:
@@ -37,7 +94,7 @@ class NodeRun:
         busy: whether the camera is to be faster than the node.
         frames: number of measured frames.
         rate: published frames per second.
-        stages: milliseconds of each of `frame_record.STAGES`.
+        stages: milliseconds of each of `STAGES`.
         inference: sum of the stages of the network.
         labels: arrival to published labels.
         total: arrival to the last published image.
@@ -60,20 +117,28 @@ class NodeRun:
     overhead: Percentiles
     overhead_of_all: Percentiles
     age: Percentiles
-    process: Process
+    process: NodeResources
+
+    @property
+    def name(self) -> str:
+        """Camera size and outputs."""
+        return f"{self.size[1]} x {self.size[0]}{', overlay' if self.overlay else ''}"
 
 
 def summarize(
     size: tuple[int, int],
     camera_rate: float,
     records: Sequence[FrameRecord],
-    process: Process,
+    process: NodeResources,
     *,
     overlay: bool,
     busy: bool,
 ) -> NodeRun:
     """Summarise at least two frames; see `NodeRun`."""
     first, last = records[0], records[-1]
+    latencies = {
+        name: percentiles([getattr(record, name) for record in records]) for name in _LATENCIES
+    }
     return NodeRun(
         size=size,
         overlay=overlay,
@@ -83,11 +148,6 @@ def summarize(
         # Counted by the node: a lost status message is not a lost frame.
         rate=(last.segmented - first.segmented) / (last.heard - first.heard),
         stages={name: percentiles([record.stages[name] for record in records]) for name in STAGES},
-        inference=percentiles([record.inference for record in records]),
-        labels=percentiles([record.labels for record in records]),
-        total=percentiles([record.total for record in records]),
-        overhead=percentiles([record.overhead for record in records]),
-        overhead_of_all=percentiles([record.overhead_of_all for record in records]),
-        age=percentiles([record.age for record in records]),
         process=process,
+        **latencies,
     )

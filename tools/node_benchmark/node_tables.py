@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+
+from rich.table import Table
 
 from tdnet._util.percentiles import Percentiles
-from tools.node_benchmark.frame_record import STAGES
-from tools.node_benchmark.node_run import NodeRun
-from tools.soak.soak_tables import TextTable
+from tools.harness.command_line import number_table
+from tools.node_benchmark.node_run import STAGES, NodeRun
+
+_MEASURED = {
+    "labels": "labels",
+    "last image": "total",
+    "overhead of labels": "overhead",
+    "overhead of last image": "overhead_of_all",
+    "age of last image": "age",
+}
+"""Columns of the latencies, and their fields of a run."""
 
 
-def rate_table(runs: Sequence[NodeRun]) -> TextTable:
-    """Return the published rate, and the resources of the node."""
-    return TextTable(
+def node_tables(runs: Sequence[NodeRun]) -> tuple[Table, Table, Table]:
+    """Return rate and resources of the busy node, and latency and stages at half the rate."""
+    busy = [run for run in runs if run.busy]
+    calm = [run for run in runs if not run.busy]
+    rates = number_table(
         "Node kept busy",
         (
-            "camera",
-            *("asked/s", "published/s", "processors", "resident MiB", "own MiB", "grown"),
-            *("age ms p50", "p95", "p99"),
+            *("camera", "asked/s", "published/s", "processors", "resident MiB", "own MiB"),
+            *("grown", "age ms p50", "p95", "p99"),
         ),
-        tuple(
+        [
             (
-                _name(run),
+                run.name,
                 f"{run.camera_rate:.1f}",
                 f"{run.rate:.1f}",
                 f"{run.process.cpu:.2f}",
@@ -30,48 +41,26 @@ def rate_table(runs: Sequence[NodeRun]) -> TextTable:
                 f"{run.process.grown_mib:+.1f}",
                 *_texts(run.age),
             )
-            for run in runs
-            if run.busy
-        ),
+            for run in busy
+        ],
     )
-
-
-def latency_table(runs: Sequence[NodeRun]) -> TextTable:
-    """Return the latency of a frame that does not wait for another."""
-    measured = ("labels", "total", "overhead", "overhead_of_all", "age")
-    return TextTable(
+    latencies = number_table(
         "Arrival to publish call, ms, at half the rate: p50 / p95 / p99",
-        (
-            *("camera", "labels", "last image", "overhead of labels", "overhead of last image"),
-            "age of last image",
-        ),
-        tuple(
-            (_name(run), *(" / ".join(_texts(getattr(run, name))) for name in measured))
-            for run in runs
-            if not run.busy
-        ),
+        ("camera", *_MEASURED),
+        [
+            (run.name, *(" / ".join(_texts(getattr(run, name))) for name in _MEASURED.values()))
+            for run in calm
+        ],
     )
-
-
-def stage_table(runs: Sequence[NodeRun]) -> TextTable:
-    """Return the stages of such a frame."""
-    return TextTable(
+    stages = number_table(
         "Stages, ms, at half the rate: p50 / p95 / p99",
         ("camera", *STAGES),
-        tuple(
-            (_name(run), *(" / ".join(_texts(run.stages[name])) for name in STAGES))
-            for run in runs
-            if not run.busy
-        ),
+        [(run.name, *(" / ".join(_texts(run.stages[name])) for name in STAGES)) for run in calm],
     )
+    return rates, latencies, stages
 
 
-def _name(run: NodeRun) -> str:
-    overlay = ", overlay" if run.overlay else ""
-    return f"{run.size[1]} x {run.size[0]}{overlay}"
-
-
-def _texts(spread: Percentiles) -> Iterable[str]:
+def _texts(spread: Percentiles) -> tuple[str, ...]:
     return tuple(_digits(value) for value in (spread.p50, spread.p95, spread.p99))
 
 

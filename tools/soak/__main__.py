@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
-from tdnet.errors import TdnetError
 from tools.harness import ToolError, ros_environment
-from tools.harness.shared_memory import remove_orphans
-from tools.harness.system_info import system_info
-from tools.soak.checks import failed_checks
+from tools.harness.command_line import INTERRUPTED, ToolParser, number, wide_console
 from tools.soak.faults import NODE_KILLED, node_killed, phase_seconds, rounds
+from tools.soak.phase import Phase
 from tools.soak.run import RunRecord, SoakRun
-from tools.soak.soak_report import SoakReport, say, write_report
-from tools.soak.soak_tables import wide_console
+from tools.soak.soak_report import write_report
 
 # Number of samples over the whole run.
 SAMPLES = 720
@@ -30,75 +25,48 @@ SAMPLES = 720
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the soak.
 
-    Args:
-        arguments: command line without the program's name; None: of the process.
-
     Returns:
         Exit status: 0 all checks pass, 1 checks fail (see the report), 2 no report was written,
         130 interrupted, with a report.
     """
-    args = _parser().parse_args(arguments)
-    console = wide_console()
-    try:
-        return _run(args, console)
-    except TdnetError as error:
-        print(f"soak: {' '.join(str(error).split())}", file=sys.stderr)
-    except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        print(f"soak: {name}{error.strerror or error}", file=sys.stderr)
-    return 2
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.soak",
-        description="Run the node's process under faults and account for every frame.",
+    parser = ToolParser("soak", "Run the node's process under faults and account for every frame.")
+    parser.add_argument(
+        "--minutes", type=number(0.1, 1e6), default=60.0, help="duration (default: %(default)s)"
     )
     parser.add_argument(
-        "--output", metavar="DIR", type=Path, required=True, help="folder for the report"
+        "--rate",
+        type=number(0.5, 1000),
+        default=5.0,
+        help="frames per second of the camera (default: %(default)s)",
     )
-    parser.add_argument(
-        "--minutes", type=float, default=60.0, help="duration (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--rate", type=float, default=5.0, help="frames per second of the camera (default: 5)"
-    )
-    return parser
+    return parser.run(_run, arguments)
 
 
-def _run(args: argparse.Namespace, console: Console) -> int:
-    for name, value, low, high in (
-        ("minutes", args.minutes, 0.1, 1e6),
-        ("rate", args.rate, 0.5, 1000.0),
-    ):
-        if not low <= value <= high:
-            raise ToolError(f"--{name} is {value}; allowed are {low} to {high}")
+def _run(args: argparse.Namespace) -> int:
     domain = ros_environment.enter()
     output: Path = args.output
     output.mkdir(parents=True, exist_ok=True)
     seconds = 60.0 * args.minutes
     # The faults use sizes that the weights were not made for; no warnings.
     logging.getLogger("tdnet").addHandler(logging.NullHandler())
+    console = wide_console()
     console.print(f"soak: {args.minutes:g} minutes, ROS_DOMAIN_ID={domain}")
     record = RunRecord()
     interrupted = False
     try:
         with ExitStack() as ending:
             # Killed processes leave shared memory behind.
-            ending.callback(remove_orphans)
-            period = max(1.0, seconds / SAMPLES)
-            with deferred_interrupt():
-                run = SoakRun(ending, record, output, args.rate, period)
+            ending.callback(ros_environment.remove_orphans)
+            run = SoakRun(ending, record, output, args.rate, max(1.0, seconds / SAMPLES))
             _follow(run, seconds, console)
     except KeyboardInterrupt:
         interrupted = True
     except ToolError as error:
         record.problems.append(str(error))
-    report = SoakReport(args.minutes, args.rate, record, failed_checks(record), system_info())
-    write_report(output, report, console)
+    problems = write_report(output, args.minutes, args.rate, record, console)
     if interrupted:
-        return 130
-    return 1 if report.problems else 0
+        return INTERRUPTED
+    return 1 if problems else 0
 
 
 def _follow(run: SoakRun, seconds: float, console: Console) -> None:
@@ -107,31 +75,21 @@ def _follow(run: SoakRun, seconds: float, console: Console) -> None:
     for name, fault in rounds():
         if run.elapsed > seconds - 2 * each:
             break
-        phase = run.phase(name, fault, each)
-        say(console, phase)
-    say(console, run.phase(NODE_KILLED, node_killed, each))
+        _report(run.phase(name, fault, each), console)
+    _report(run.phase(NODE_KILLED, node_killed, each), console)
 
 
-@contextmanager
-def deferred_interrupt() -> Iterator[None]:
-    """Defer Ctrl-C to the end of the block, so that every process it starts can be ended.
-
-    Raises:
-        KeyboardInterrupt: at the end of the block, if Ctrl-C was pressed in it.
-    """
-    interrupted = False
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        interrupted = True
-
-    usual = signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
-    if interrupted:
-        raise KeyboardInterrupt
+def _report(phase: Phase, console: Console) -> None:
+    """Write a line about a phase that has ended, and one for each problem."""
+    counts = phase.counts
+    console.print(
+        f"{phase.started / 60:5.1f} min  {phase.fault:18} {phase.sent:5} sent: "
+        f"{counts.segmented} segmented, {counts.dropped} dropped, {counts.refused} refused, "
+        f"{phase.lost} lost{''.join(f'; {note}' for note in phase.notes)}",
+        soft_wrap=True,
+    )
+    for text in phase.problems:
+        console.print(f"[red]           {text}", soft_wrap=True)
 
 
 if __name__ == "__main__":

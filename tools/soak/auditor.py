@@ -8,25 +8,21 @@ from collections import deque
 from typing import Any
 
 import numpy as np
-import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters
 from rclpy.client import Client
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
+from tdnet.continuity import ResetReason
+from tdnet_offline.frames.bag_images import header_stamp_ns
 from tdnet_ros.msg import SegmentationStatus
 from tools.harness import ToolError
-from tools.harness.node_view import FrameCounts, NodeView, node_view
-from tools.harness.numbered_frames import OTHER_FRAME, LabelTable, frame_number, stamp_ns
+from tools.harness.node_observer import FrameCounts, NodeObserver, NodeView
+from tools.harness.numbered_frames import FRAME_SIZE, OTHER_FRAME, LabelTable, frame_number
 from tools.soak.phase import CountTotal, ObservedOutputs
-from tools.soak.replay import LabelSample, Replay, is_comparable
+from tools.soak.replay import LabelSample, Replay
 
 # One frame waits in the mailbox, one is being segmented.
 MAX_AT_WORK = 2
@@ -35,46 +31,35 @@ SERVICE_SECONDS = 120.0
 WINDOW = 100
 
 
-class Auditor:
+class Auditor(NodeObserver):
     """Records in a thread until it is closed.
 
     Args:
         replay: compares labels with the library's.
 
     Attributes:
-        view: the node's last diagnostic message; None: none yet.
+        observed: outputs of the node in this phase.
         views: number of diagnostic messages.
         ages_ms: of the last outputs, each with its arrival in seconds of the steady clock.
     """
 
     def __init__(self, replay: Replay) -> None:
-        self.view: NodeView | None = None
+        super().__init__("soak_auditor")
+        self.observed = ObservedOutputs()
         self.views = 0
         self.ages_ms: deque[tuple[float, float]] = deque(maxlen=WINDOW)
         self._replay = replay
         self._table = LabelTable(replay.references())
         self._lock = threading.Lock()
-        self._observed = ObservedOutputs()
         self._counted = CountTotal()
         self._begun = FrameCounts()
         self._labels: tuple[int, np.ndarray] | None = None
         self._past: deque[SegmentationStatus] = deque(maxlen=64)
-        self._context = Context()
-        options = SignalHandlerOptions.NO
-        rclpy.init(args=[], context=self._context, signal_handler_options=options)
-        self._node = rclpy.create_node("soak_auditor", context=self._context)
-        qos = QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE)
-        subscribe = self._node.create_subscription
-        subscribe(Image, "/tdnet/labels", self._take_labels, qos)
-        subscribe(SegmentationStatus, "/tdnet/status", self._take_status, qos)
-        subscribe(DiagnosticArray, "/diagnostics", self._take_diagnostics, qos)
+        self.subscribe(Image, "/tdnet/labels", self._take_labels)
+        self.subscribe(SegmentationStatus, "/tdnet/status", self._take_status)
         self._parameters = self._node.create_client(SetParameters, "/tdnet/set_parameters")
         self._transitions = self._node.create_client(ChangeState, "/tdnet/change_state")
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._spin, name="auditor", daemon=True)
-        self._thread.start()
+        self.start()
 
     @property
     def total(self) -> FrameCounts:
@@ -91,57 +76,34 @@ class Auditor:
     @property
     def outputs(self) -> int:
         """Number of label images in this phase."""
-        with self._lock:
-            return len(self._observed.arrivals)
+        return len(self.observed.arrivals)
 
-    @property
-    def resets(self) -> dict[str, int]:
-        """Memory resets in this phase, by reason."""
-        with self._lock:
-            return dict(self._observed.resets)
-
-    @property
-    def publish_p95(self) -> float:
-        """95th percentile of the publishing time in this phase, in milliseconds."""
-        with self._lock:
-            times = self._observed.publish_ms
-            return float(np.percentile(times, 95)) if times else 0.0
-
-    @property
-    def longest_gap(self) -> float:
-        """Longest time between two outputs of this phase, in seconds."""
-        with self._lock:
-            return self._observed.longest_gap or 0.0
+    def resets(self, reason: ResetReason) -> int:
+        """Return the number of memory resets in this phase for a reason."""
+        return self.observed.resets[reason.value]
 
     def restart_counts(self) -> None:
         """Start from zero with the node: it was activated, or is another process."""
         with self._lock:
             self._counted.restart()
             self._past.clear()
-            self.view = None
+            self._view = None
 
     def take_phase(self) -> tuple[ObservedOutputs, FrameCounts]:
         """End a phase: return its outputs and the node's counts."""
         with self._lock:
-            observed, self._observed = self._observed, ObservedOutputs()
+            observed, self.observed = self.observed, ObservedOutputs()
             counts = self._counted.total - self._begun
             self._begun = self._counted.total
             self.ages_ms.clear()
             return observed, counts
 
-    def gap_since(self, moment: float) -> float:
-        """Return the longest time in seconds without an output since a `moment` of the clock."""
-        with self._lock:
-            before = [t for t in self._observed.arrivals if t <= moment]
-            times = [*before[-1:], *(t for t in self._observed.arrivals if t > moment)]
-        return float(np.diff([*times, time.monotonic()]).max()) if times else 0.0
-
     def report_replay(self, problem: str | None) -> None:
         """Record the result of a comparison with the library."""
         with self._lock:
-            self._observed.replayed += 1
+            self.observed.replayed += 1
             if problem:
-                self._observed.problems.append(problem)
+                self.observed.problems.append(problem)
 
     def set_parameters(self, values: dict[str, Any]) -> str:
         """Set parameters together; return the reason if refused, else an empty text.
@@ -167,17 +129,12 @@ class Auditor:
         request = ChangeState.Request(transition=Transition(label=label))
         return bool(self._call(self._transitions, request).success)
 
-    def close(self) -> None:
-        """End the thread and the node."""
-        self._ending.set()
-        self._thread.join()
-        self._executor.shutdown(timeout_sec=0)
-        self._node.destroy_node()
-        rclpy.try_shutdown(context=self._context)
-
-    def _spin(self) -> None:
-        while not self._ending.is_set():
-            self._executor.spin_once(timeout_sec=0.1)
+    def on_view(self, view: NodeView) -> None:
+        """Count the frames of new diagnostics."""
+        with self._lock:
+            super().on_view(view)
+            self.views += 1
+            self._count(view.counts)
 
     def _call(self, client: Client, request: object) -> Any:  # noqa: ANN401 (many types)
         if not client.wait_for_service(SERVICE_SECONDS):
@@ -191,19 +148,19 @@ class Auditor:
         return future.result()
 
     def _take_labels(self, message: Image) -> None:
-        now, stamp = time.monotonic(), stamp_ns(message.header)
+        now, stamp = time.monotonic(), header_stamp_ns(message)
         labels = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width)
         number = frame_number(stamp)
         found = self._table.nearest(labels) if number != OTHER_FRAME else number
         with self._lock:
-            self._observed.stamps[stamp] += 1
-            self._observed.arrivals.append(now)
+            self.observed.stamps[stamp] += 1
+            self.observed.arrivals.append(now)
             self._labels = (stamp, labels)
             if number == OTHER_FRAME:
                 return
-            self._observed.checked += 1
+            self.observed.checked += 1
             if found != number:
-                self._observed.problems.append(
+                self.observed.problems.append(
                     f"frame {number} was answered with labels of {found}"
                 )
 
@@ -212,12 +169,12 @@ class Auditor:
             self._count(
                 FrameCounts(message.received, message.segmented, message.dropped, message.refused)
             )
-            self._observed.ages_ms.append(message.age_ms)
-            self._observed.work_ms.append(message.total_ms - message.wait_ms)
-            self._observed.publish_ms.append(message.publish_ms)
+            self.observed.ages_ms.append(message.age_ms)
+            self.observed.work_ms.append(message.total_ms - message.wait_ms)
+            self.observed.publish_ms.append(message.publish_ms)
             self.ages_ms.append((time.monotonic(), message.age_ms))
             if message.reset_reason:
-                self._observed.resets[message.reset_reason] += 1
+                self.observed.resets[message.reset_reason] += 1
                 self._past.clear()
             self._past.append(message)
             sample = self._sample()
@@ -227,7 +184,7 @@ class Auditor:
     def _sample(self) -> LabelSample | None:
         """Return the last output if all frames in its memory are known."""
         last = self._past[-1]
-        stamp = stamp_ns(last.header)
+        stamp = header_stamp_ns(last)
         if self._labels is None or self._labels[0] != stamp:
             return None
         # The library starts with the first path, so the compared frames must too.
@@ -238,21 +195,12 @@ class Auditor:
             and last.segmented - frames[0].segmented == last.path
             and last.path == last.memory_capacity
         )
-        numbers = tuple(frame_number(stamp_ns(frame.header)) for frame in frames)
-        if not known or OTHER_FRAME in numbers or not is_comparable(self._labels[1]):
+        numbers = tuple(frame_number(header_stamp_ns(frame)) for frame in frames)
+        if not known or OTHER_FRAME in numbers or self._labels[1].shape != FRAME_SIZE:
             return None
         return LabelSample(numbers, self._labels[1])
 
-    def _take_diagnostics(self, message: DiagnosticArray) -> None:
-        view = node_view(message)
-        if view is None:
-            return
-        with self._lock:
-            self.view = view
-            self.views += 1
-            self._count(view.counts)
-
     def _count(self, counts: FrameCounts) -> None:
         if not 0 <= counts.at_work <= MAX_AT_WORK:
-            self._observed.problems.append(f"the sums do not agree: {counts}")
+            self.observed.problems.append(f"the sums do not agree: {counts}")
         self._counted.update(counts)

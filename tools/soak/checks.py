@@ -72,7 +72,7 @@ def _first_steady_end(life: Sequence[RunSample]) -> float:
 
 
 def _age(phase: Phase) -> list[str]:
-    if phase.age is None or phase.work is None or not phase.stamps_are_now:
+    if phase.age is None or phase.work is None:
         return []
     allowed = AGE_FRAMES * phase.work.p95 + AGE_MARGIN_MS
     if phase.age.p95 <= allowed:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 
+from tdnet._util.percentiles import percentiles
 from tdnet.checkpoints.weights import packaged_weights
 from tdnet.continuity import SHORTEST_LIMIT, ResetReason
 from tools.harness import ToolError
@@ -20,8 +22,9 @@ NODE_KILLED = "node killed"
 LONGEST_PHASE, SHORTEST_PHASE = 20.0, 4.0
 
 BURST_RATE = 60.0
-# Messages in a row.
+# Messages in a row, others in each round.
 BROKEN_MESSAGES = 100
+_SEEDS = count(1)
 LOAD_RATE = 30.0
 # The nano network needs about a third of a second for it on one processor.
 LOAD_INPUT_SIZE = (513, 1025)
@@ -44,12 +47,12 @@ def camera_killed(run: SoakRun, seconds: float) -> None:
     run.wait(seconds / 4)
     run.camera.kill()
     run.wait(SHORTEST_LIMIT + 1)
-    gaps = run.auditor.resets.get(ResetReason.GAP.value, 0)
+    gaps = run.auditor.resets(ResetReason.GAP)
     run.camera.restart()
     back = _wait_for_labels(run)
     run.note(f"labels {back:.1f} s after the camera was started again")
     run.wait(seconds / 4)
-    resets = run.auditor.resets.get(ResetReason.GAP.value, 0) - gaps
+    resets = run.auditor.resets(ResetReason.GAP) - gaps
     run.expect(resets == 1, f"the memory was reset {resets} times after the gap, not once")
 
 
@@ -86,8 +89,8 @@ def slow_subscriber(run: SoakRun, seconds: float) -> None:
 def node_killed(run: SoakRun, seconds: float) -> None:
     """The node is killed and started again."""
     run.wait(seconds / 4)
-    run.node.kill_and_respawn()
-    active = run.node.wait_until_active()
+    run.respawn_node()
+    active = run.wait_until_active()
     before = run.subscriber.received
     _wait_for_labels(run)
     run.wait_until(lambda: run.subscriber.received > before, "labels at the old subscriber")
@@ -111,7 +114,7 @@ def lifecycle(run: SoakRun, seconds: float) -> None:
         back = _wait_for_labels(run)
         run.note(f"labels {back:.1f} s after {', '.join(labels)}")
     run.wait(seconds / 4)
-    activated = run.auditor.resets.get(ResetReason.ACTIVATED.value, 0)
+    activated = run.auditor.resets(ResetReason.ACTIVATED)
     run.expect(activated == 2, f"{activated} of 2 activations started with an empty memory")
 
 
@@ -120,7 +123,7 @@ def stamps_back(run: SoakRun, seconds: float) -> None:
     run.camera.command("stamps loop")
     run.wait(seconds)
     run.camera.command("stamps now")
-    back = run.auditor.resets.get(ResetReason.STAMP_BACKWARDS.value, 0)
+    back = run.auditor.resets(ResetReason.STAMP_BACKWARDS)
     run.expect(back > 0, "the memory was not reset when stamps went back")
 
 
@@ -128,8 +131,7 @@ def broken_messages(run: SoakRun, seconds: float) -> None:
     """Messages with false fields arrive among the frames; the frames are still answered."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        run.broken_seed += 1
-        run.camera.command(f"broken {run.broken_seed} {BROKEN_MESSAGES}")
+        run.camera.command(f"broken {next(_SEEDS)} {BROKEN_MESSAGES}")
         _wait_for_labels(run)
         run.wait(0.5)
     counts = run.auditor.counts
@@ -173,7 +175,7 @@ def swaps(run: SoakRun, seconds: float) -> None:
         run.expect(bool(reason), f"{what} was not refused")
         run.note(f"{what}: refused")
         run.wait(seconds / 10)
-    resets = run.auditor.resets.get(ResetReason.MODEL.value, 0)
+    resets = run.auditor.resets(ResetReason.MODEL)
     run.expect(resets == 4, f"the memory was reset {resets} times in 4 swaps")
     _expect_flow(run)
 
@@ -202,9 +204,10 @@ def _served(subscriber: SubscriberProcess) -> Callable[[], bool]:
 
 def _expect_flow(run: SoakRun) -> None:
     """Check that the fault did not block the node's publishing."""
-    publishing = run.auditor.publish_p95
+    observed = run.auditor.observed
+    publishing = percentiles(observed.publish_ms or [0.0]).p95
     run.expect(publishing < STALLED_MS, f"p95 of the time to publish is {publishing:.0f} ms")
-    gap = run.auditor.longest_gap
+    gap = observed.longest_gap or 0.0
     run.expect(gap < LONGEST_GAP, f"no output for {gap:.1f} s")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tdnet._util.percentiles import Percentiles, percentiles
-from tools.harness.node_view import FrameCounts
+from tools.harness.node_observer import FrameCounts
 
 STEADY, STAMPS_BACK = "steady", "stamps back"
 
@@ -44,6 +44,12 @@ class ObservedOutputs:
     def longest_gap(self) -> float | None:
         """Longest time between two outputs in seconds; None: fewer than two outputs."""
         return float(np.diff(self.arrivals).max()) if len(self.arrivals) > 1 else None
+
+    def gap_since(self, moment: float, now: float) -> float:
+        """Return the longest time in seconds without an output between two moments."""
+        before = [t for t in self.arrivals if t <= moment]
+        times = [*before[-1:], *(t for t in self.arrivals if t > moment)]
+        return float(np.diff([*times, now]).max()) if times else 0.0
 
 
 @dataclass
@@ -80,7 +86,7 @@ class Phase:
         sent: messages of the camera.
         counts: frames counted by the node.
         outputs: label images that arrived.
-        age: stamp to publication; None: no output.
+        age: stamp to publication; None: no output, or the camera sends old stamps.
         work: processing time of a frame; None: no output.
         longest_gap: seconds between two outputs.
         checked: label images compared with the labels of every frame.
@@ -106,11 +112,6 @@ class Phase:
     problems: list[str] = field(default_factory=list)
 
     @property
-    def stamps_are_now(self) -> bool:
-        """Whether the camera stamps with the current time, so that ages have a meaning."""
-        return stamps_are_now(self.fault)
-
-    @property
     def lost(self) -> int:
         """Frames lost in transport, with a killed node, or while no node was active."""
         return self.sent - self.counts.received
@@ -128,8 +129,8 @@ class Phase:
         self.checked, self.replayed = observed.checked, observed.replayed
         self.resets = dict(observed.resets)
         if observed.ages_ms:
-            self.age = percentiles(observed.ages_ms)
             self.work = percentiles(observed.work_ms)
+            self.age = percentiles(observed.ages_ms) if self.fault != STAMPS_BACK else None
         self.longest_gap = observed.longest_gap
         self.problems += observed.problems
         if counts.at_work:
@@ -142,8 +143,3 @@ class Phase:
         foreign = observed.stamps - Counter(sent)
         if foreign:
             self.problems.append(f"{sum(foreign.values())} outputs with stamps of no sent frame")
-
-
-def stamps_are_now(fault: str) -> bool:
-    """Return whether the camera stamps with the current time during a fault."""
-    return fault != STAMPS_BACK

@@ -8,10 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from tdnet import SegmenterSettings, StreamingSegmenter
-from tools.harness.numbered_frames import FRAME_SIZE, Image8
+from tools.harness.numbered_frames import Image8
 
 # Seconds between two comparisons; each costs as much time as the node needs for four frames.
 PERIOD = 10.0
@@ -100,8 +98,3 @@ class Replay:
         for number in sample.frames:
             result = stream.step(self._images[number])
         return result.labels
-
-
-def is_comparable(labels: np.ndarray) -> bool:
-    """Return whether a label image has the camera's usual size."""
-    return labels.shape == FRAME_SIZE

@@ -12,19 +12,21 @@ from pathlib import Path
 from tdnet import SegmenterSettings
 from tdnet._util.percentiles import Percentiles, percentiles
 from tdnet._util.process_usage import ProcessUsage, usage_of
-from tools.harness import ToolError
-from tools.harness.camera import CameraProcess
-from tools.harness.node_view import FrameCounts
+from tdnet_ros.rclpy_tools.abandoned_ports import remove_dead_ports
+from tools.harness.camera import TOPIC, CameraProcess
+from tools.harness.node_observer import ACTIVE_SECONDS, FrameCounts
+from tools.harness.node_process import NodeProcess
 from tools.harness.numbered_frames import draw_frames
 from tools.harness.subscriber import SubscriberProcess
 from tools.soak.auditor import Auditor
-from tools.soak.node_under_test import NodeUnderTest
-from tools.soak.phase import Phase, stamps_are_now
+from tools.soak.phase import STAMPS_BACK, Phase
 from tools.soak.replay import Replay
 
 SETTLE_SECONDS = 60.0
 # Input size of the packaged network. The node gets it as a parameter, so that it can be set back.
 NATIVE_SIZE = (257, 513)
+# Period of the diagnostics, which report the counts, in seconds.
+DIAGNOSTICS_PERIOD = "0.5"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class RunSample:
         cpu: processors that the node used since the last sample.
         device_mib: memory reserved on the device; None on the CPU.
         rate: outputs per second since the last sample.
-        age: of the last outputs; None: there were none.
+        age: of the last outputs; None: there were none, or the camera sends old stamps.
         sent: messages of the camera so far.
         counts: of the node so far.
     """
@@ -54,11 +56,6 @@ class RunSample:
     age: Percentiles | None
     sent: int
     counts: FrameCounts
-
-    @property
-    def stamps_are_now(self) -> bool:
-        """Whether the camera stamps with the current time, so that the age has a meaning."""
-        return stamps_are_now(self.fault)
 
 
 @dataclass
@@ -91,7 +88,8 @@ class SoakRun:
     Attributes:
         output: the folder.
         settings: of the node's current model.
-        broken_seed: seed of the last broken messages.
+        lives: number of starts of the node.
+        node: its current process.
     """
 
     def __init__(
@@ -99,7 +97,7 @@ class SoakRun:
     ) -> None:
         self.output = output
         self.settings = SegmenterSettings(input_size=NATIVE_SIZE)
-        self.broken_seed = 0
+        self.lives = 0
         self._record = record
         self._period = period
         self._started = time.monotonic()
@@ -111,7 +109,7 @@ class SoakRun:
         ending.callback(self.replay.close)
         self.auditor = Auditor(self.replay)
         ending.callback(self.auditor.close)
-        self.node = NodeUnderTest({"input_size": str(list(NATIVE_SIZE))}, output, self.auditor)
+        self._start_node()
         ending.callback(self._stop_node)
         self.camera = CameraProcess(frames, rate, output / "camera.log")
         ending.callback(self.camera.stop)
@@ -133,7 +131,7 @@ class SoakRun:
         Raises:
             ToolError: the node does not become active.
         """
-        self.node.wait_until_active()
+        self.wait_until_active()
         self.camera.command("resume")
         self.wait_until(lambda: self.subscriber.received > 0, "labels at the subscriber")
         self._settle()
@@ -187,7 +185,8 @@ class SoakRun:
             self.settings = settings
             self.replay.use(settings)
         self.wait(1.0)
-        self.note(f"{what}: {took:.1f} s, gap {self.auditor.gap_since(moment):.2f} s")
+        gap = self.auditor.observed.gap_since(moment, time.monotonic())
+        self.note(f"{what}: {took:.1f} s, gap {gap:.2f} s")
 
     def wait(self, seconds: float) -> None:
         """Sleep, and check that the node still runs."""
@@ -197,18 +196,33 @@ class SoakRun:
     def wait_until(
         self, probe: Callable[[], bool], what: str, timeout: float = SETTLE_SECONDS
     ) -> float:
-        """Wait for a condition; return the seconds this took.
+        """Wait for a condition; see `NodeProcess.wait_until`."""
+        return self.node.wait_until(probe, what, timeout)
+
+    def wait_until_active(self) -> float:
+        """Wait until the node is active; return the seconds this took.
 
         Raises:
-            ToolError: it is still false after `timeout` seconds.
+            ToolError: the node ends, or does not become active; with its own reason.
         """
-        begun = time.monotonic()
-        while not probe():
-            self.node.check_running()
-            if time.monotonic() - begun > timeout:
-                raise ToolError(f"waited {timeout:.0f} s for {what}")
-            time.sleep(0.02)
-        return time.monotonic() - begun
+        return self.wait_until(self.auditor.node_is_active, "an active node", ACTIVE_SECONDS)
+
+    def respawn_node(self) -> None:
+        """End the node as `kill -9` does and start it again; its counts start from zero."""
+        self.node.kill()
+        remove_dead_ports()
+        # Messages that it sent before may still arrive.
+        time.sleep(0.5)
+        self.auditor.restart_counts()
+        self._start_node()
+
+    def _start_node(self) -> None:
+        self.lives += 1
+        parameters = {
+            "input_size": str(list(NATIVE_SIZE)),
+            "diagnostics_period": DIAGNOSTICS_PERIOD,
+        }
+        self.node = NodeProcess(TOPIC, parameters, self.output / f"node-{self.lives}.log")
 
     def _stop_node(self) -> None:
         self._record.exit_status = self.node.stop()
@@ -233,7 +247,7 @@ class SoakRun:
                 seen, counts = self.auditor.views, now
             return self.auditor.views >= seen + 2
 
-        self.wait_until(answered, "the node to answer all frames", SETTLE_SECONDS)
+        self.wait_until(answered, "answers to all frames")
 
     def _sample_on(self) -> None:
         while not self._ending.wait(self._period):
@@ -246,7 +260,9 @@ class SoakRun:
         before, segmented = self._sampled
         last = self._usage
         cpu = usage.cpu_seconds - last.cpu_seconds if last else 0.0
-        ages = [age for at, age in list(self.auditor.ages_ms) if at > before]
+        fault = self._phase.fault
+        recent = [age for at, age in list(self.auditor.ages_ms) if at > before]
+        ages = [] if fault == STAMPS_BACK else recent
         total = self.auditor.total
         view = self.auditor.view
         device = view.model.get("device memory reserved MiB") if view else None
@@ -254,8 +270,8 @@ class SoakRun:
         self._record.samples.append(
             RunSample(
                 seconds=self.elapsed,
-                fault=self._phase.fault,
-                life=self.node.lives,
+                fault=fault,
+                life=self.lives,
                 usage=usage,
                 cpu=max(0.0, cpu) / (now - before),
                 device_mib=float(device) if device else None,

@@ -17,11 +17,11 @@ from support.diagnosis import Diagnosis
 from support.ros_graph import Listener, RosGraph, diagnostic_values, image_message, wait_for
 
 from tdnet_ros.camera import deafness
+from tdnet_ros.camera.frame_trace import stamp_ns
 from tdnet_ros.msg import SegmentationStatus
 from tdnet_ros.rclpy_tools.abandoned_ports import SHARED_MEMORY
 from tools.harness.camera import CameraProcess
 from tools.harness.node_process import NodeProcess
-from tools.harness.numbered_frames import stamp_ns
 
 CAMERA, MODEL = "tdnet: camera", "tdnet: model"
 CHECK = "tdnet_deafness_check"
