@@ -30,7 +30,10 @@ _PANELS: Mapping[str, Mapping[str, Callable[[RunSample], float | None]]] = {
         "shared with the transport": lambda s: s.usage.shared_mib,
         "device": lambda s: s.device_mib,
     },
-    _AGE: {"p50": lambda s: s.age and s.age.p50, "p95": lambda s: s.age and s.age.p95},
+    _AGE: {
+        "p50": lambda s: s.age.p50 if s.age else None,
+        "p95": lambda s: s.age.p95 if s.age else None,
+    },
     "Outputs per second": {"outputs": lambda s: s.rate},
     "Processors busy in the node": {"processors": lambda s: s.cpu},
 }
