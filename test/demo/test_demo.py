@@ -120,7 +120,7 @@ def test_evaluation_is_shown(run: DemoRun) -> None:
 
 
 def test_frames_are_shown_with_overlay_and_labels(run: DemoRun) -> None:
-    pictures = re.findall(r'<img alt="([^"]+)" src="data:image/jpeg;base64,"', run.page())
+    pictures = re.findall(r'<img alt="([^"]+)" src="data:image/jpeg;"', run.page())
     assert pictures == ["camera", "overlay from the node", "exact labels"] * 6
 
 
