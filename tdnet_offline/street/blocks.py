@@ -8,7 +8,6 @@ import numpy as np
 
 from tdnet_offline.street.buildings import barrier, building
 from tdnet_offline.street.catalogue import Catalogue
-from tdnet_offline.street.cycles import bicycle, draw_paint, motorcycle
 from tdnet_offline.street.ground import GroundColours
 from tdnet_offline.street.layout import (
     BLOCK_LENGTH,
@@ -32,7 +31,14 @@ from tdnet_offline.street.roadside import (
     draw_utility_pole,
     traffic_light,
 )
-from tdnet_offline.street.vehicles import draw_bus, draw_car, draw_truck
+from tdnet_offline.street.vehicles import (
+    bicycle,
+    draw_bus,
+    draw_car,
+    draw_paint,
+    draw_truck,
+    motorcycle,
+)
 
 
 @dataclass(frozen=True)

@@ -52,15 +52,12 @@ class Canvas:
         """Paint a convex polygon of (N, 2) ``fixed`` corners with RGB and material."""
         cv2.fillConvexPoly(self.pixels, corners, paint, cv2.LINE_8, FIXED_BITS)
 
-    def fill_any(self, corners: np.ndarray, paint: tuple[int, ...]) -> None:
-        """Paint a polygon that need not be convex."""
-        cv2.fillPoly(self.pixels, [corners], paint, cv2.LINE_8, FIXED_BITS)
-
     def fill_camera(self, points: np.ndarray, paint: tuple[int, ...]) -> None:
-        """Paint a polygon of (N, 3) camera points, clipped at ``NEAR``."""
+        """Paint any polygon of (N, 3) camera points, clipped at ``NEAR``."""
         points = clip_near(points)
         if len(points) >= 3:
-            self.fill_any(self.fixed(self.project(points)), paint)
+            corners = self.fixed(self.project(points))
+            cv2.fillPoly(self.pixels, [corners], paint, cv2.LINE_8, FIXED_BITS)
 
     def image(self) -> np.ndarray:
         """Return the (H, W, 3) uint8 RGB camera picture."""

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tdnet_offline.street.facades import Facade, draw_facade
-from tdnet_offline.street.materials import Material
+from tdnet_offline.street.buildings import Facade, draw_facade
+from tdnet_offline.street.materials import Material, Texture, cutout_texture, opaque_texture
 from tdnet_offline.street.model import Colour, palette
 from tdnet_offline.street.randomness import generator, pick, smooth_noise
-from tdnet_offline.street.texture import Texture, cutout_texture, opaque_texture
 
 _GREENS = palette("4a682c 587034 3a5a30 687636 426042")
 _AUTUMN = palette("a4702c 965428 8e7c32")

@@ -69,15 +69,7 @@ class Crossings:
     def _endangered(
         self, along: float, sign: int, speed: float, at_middle: float, spare: float
     ) -> bool:
-        """Return whether a crossing person or vehicle would meet the traffic of any lane.
-
-        Args:
-            along: place of the crossing, metres along the street.
-            sign: of the direction, 1 to the right.
-            speed: metres a second.
-            at_middle: time on the centre line in seconds.
-            spare: metres of a lane that must be free.
-        """
+        """Return whether a crosser would meet traffic in any lane; metres, metres a second, seconds."""
         return any(
             self._traffic.meets(along, lane, at_middle + sign * lane / speed + early, spare)
             for lane in self._traffic.lanes()

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tdnet_offline.street.materials import Material
-from tdnet_offline.street.texture import Texture
+from tdnet_offline.street.materials import Material, Texture
 
 CORNERS = 14
 """Every polygon has this many corners; shorter ones repeat their last."""

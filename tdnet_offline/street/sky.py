@@ -47,9 +47,8 @@ class Sky:
         columns = -(-canvas.width // _COARSE)
         x = ((np.arange(columns) + 0.5) * _COARSE - canvas.matrix[0, 2]) / canvas.focal
         y = ((np.arange(rows) + 0.5) * _COARSE - canvas.matrix[1, 2]) / canvas.focal
-        direction = (x[None, :, None] * right + y[:, None, None] * down + forward).astype(
-            np.float32
-        )
+        direction = x[None, :, None] * right + y[:, None, None] * down + forward
+        direction = direction.astype(np.float32)
         direction /= np.linalg.norm(direction, axis=2, keepdims=True)
         coarse = np.full((rows, columns, 4), Material.SKY, np.uint8)
         coarse[..., :3] = self._colours(direction, pose)
@@ -102,4 +101,4 @@ class Sky:
         top = np.stack([np.sin(turns), np.cos(turns), height], axis=1) @ pose.rotation.T
         foot = np.stack([np.sin(turns), np.cos(turns), np.full(241, -0.004)], axis=1)
         outline = np.concatenate([top, (foot @ pose.rotation.T)[::-1]])
-        canvas.fill_any(canvas.fixed(canvas.project(outline)), paint)
+        canvas.fill_camera(outline, paint)

@@ -10,13 +10,20 @@ from math import ceil, floor, inf, pi, sin
 import numpy as np
 
 from tdnet_offline.street.camera import CameraPath
-from tdnet_offline.street.cycles import bicycle, draw_paint, motorcycle
 from tdnet_offline.street.layout import KERB_HEIGHT, Character, Layout
 from tdnet_offline.street.model import Model
 from tdnet_offline.street.people import draw_look, walker
 from tdnet_offline.street.placer import PlacedModel, Placer
 from tdnet_offline.street.randomness import generator
-from tdnet_offline.street.vehicles import draw_bus, draw_car, draw_tram, draw_truck
+from tdnet_offline.street.vehicles import (
+    bicycle,
+    draw_bus,
+    draw_car,
+    draw_paint,
+    draw_tram,
+    draw_truck,
+    motorcycle,
+)
 
 _VEHICLE_REACH = 180.0
 _PERSON_REACH = 80.0

@@ -11,11 +11,10 @@ from tdnet_offline.street.camera import Intrinsics, Pose, look
 from tdnet_offline.street.canvas import NEAR, SCALE, Canvas, clip_near
 from tdnet_offline.street.layout import CentreLine
 from tdnet_offline.street.light import draw_light
-from tdnet_offline.street.materials import Material
+from tdnet_offline.street.materials import Material, cutout_texture
 from tdnet_offline.street.model import Model, ModelBuilder
 from tdnet_offline.street.painter import Painter, painting_order
 from tdnet_offline.street.placer import Placer
-from tdnet_offline.street.texture import cutout_texture
 
 STRAIGHT = CentreLine(((0.0, 100.0, 0.0),))
 CAMERA = Intrinsics(100, 200, 150.0)
