@@ -8,7 +8,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from tdnet.class_map.classes import UNLABELLED
 from tdnet.errors import InputError
@@ -24,22 +23,12 @@ _UNLABELLED_RAW = 0
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
-def _label_ids() -> npt.NDArray[np.uint8]:
-    table = np.full(256, _UNLABELLED_RAW, np.uint8)
-    table[: len(_RAW_IDS)] = _RAW_IDS
-    return table
-
-
-def _train_ids() -> npt.NDArray[np.uint8]:
-    table = np.full(256, UNLABELLED, np.uint8)
-    table[list(_RAW_IDS)] = range(len(_RAW_IDS))
-    return table
-
-
-LABEL_ID_OF_TRAIN_ID = _label_ids()
+LABEL_ID_OF_TRAIN_ID = np.full(256, _UNLABELLED_RAW, np.uint8)
 """(256,) uint8: train id to the id in ``labelIds`` files; 0 (unlabelled) for other values."""
-TRAIN_ID_OF_LABEL_ID = _train_ids()
+LABEL_ID_OF_TRAIN_ID[: len(_RAW_IDS)] = _RAW_IDS
+TRAIN_ID_OF_LABEL_ID = np.full(256, UNLABELLED, np.uint8)
 """(256,) uint8: id in ``labelIds`` files to train id; 255 for ids without one."""
+TRAIN_ID_OF_LABEL_ID[list(_RAW_IDS)] = range(len(_RAW_IDS))
 
 
 @dataclass(frozen=True)
@@ -58,25 +47,17 @@ class SnippetPaths:
     city: str
     sequence: int = 0
 
-    def image(self, frame: int) -> Path:
-        """Return the path of a frame's picture."""
-        return self._picture("leftImg8bit_sequence", frame)
-
-    def still(self, frame: int) -> Path:
-        """Return the path of a labelled frame's picture in the package without sequences."""
-        return self._picture("leftImg8bit", frame)
+    def image(self, frame: int, package: str = "leftImg8bit_sequence") -> Path:
+        """Return the path of a frame's picture; ``leftImg8bit`` has labelled frames only."""
+        return self._path(package, frame, "leftImg8bit")
 
     def labels(self, frame: int) -> Path:
         """Return the path of a frame's labels."""
-        folder = self.root / "gtFine" / self.split / self.city
-        return folder / f"{self._stem(frame)}_gtFine_labelIds.png"
+        return self._path("gtFine", frame, "gtFine_labelIds")
 
-    def _picture(self, package: str, frame: int) -> Path:
-        folder = self.root / package / self.split / self.city
-        return folder / f"{self._stem(frame)}_leftImg8bit.png"
-
-    def _stem(self, frame: int) -> str:
-        return f"{self.city}_{self.sequence:06d}_{frame:06d}"
+    def _path(self, package: str, frame: int, kind: str) -> Path:
+        name = f"{self.city}_{self.sequence:06d}_{frame:06d}_{kind}.png"
+        return self.root / package / self.split / self.city / name
 
 
 def snippet_split(snippet: int) -> str:

@@ -17,15 +17,9 @@ if TYPE_CHECKING:
 SPLITS = ("train", "val", "test")
 
 _HOMES = {
-    "DATASETS": "registry",
-    "IGNORED": "video",
-    "Clip": "clips",
-    "ClipDataset": "clips",
-    "ClipError": "clips",
-    "ClipMixture": "clips",
-    "Dataset": "video",
-    "LabelledVideo": "video",
-    "open_dataset": "registry",
+    "clips": ("Clip", "ClipDataset", "ClipError", "ClipMixture"),
+    "registry": ("DATASETS", "open_dataset"),
+    "video": ("IGNORED", "Dataset", "LabelledVideo"),
 }
 
 __all__ = [
@@ -43,6 +37,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -59,34 +59,23 @@ def open_cityscapes(root: str, split: str, class_map: ClassMap | None = None) ->
         raise MissingFilesError(
             f"{folder}: has neither leftImg8bit_sequence/{split} nor leftImg8bit/{split}"
         )
-    video = _snippet if has_sequences else _still
-    videos = tuple(video(folder, split, path) for path in labels)
+    videos = tuple(_video(folder, split, path, has_sequences) for path in labels)
     dataset = Dataset("cityscapes", root, split, ClassMap.load("cityscapes"), videos)
     return relabelled(dataset, class_map)
 
 
-def _snippet(root: Path, split: str, labels: Path) -> FileVideo:
-    paths, number = _place(root, split, labels)
-    first = max(0, number - LABELLED_FRAME)
-    frames = _SnippetFrames(paths, first, number - LABELLED_FRAME + SNIPPET_FRAMES - first)
-    return FileVideo(_name(labels), frames, {number - first: labels}, read_label_ids, FRAME_RATE)
-
-
-def _still(root: Path, split: str, labels: Path) -> FileVideo:
-    paths, number = _place(root, split, labels)
-    return FileVideo(_name(labels), [paths.still(number)], {0: labels}, read_label_ids)
-
-
-def _name(labels: Path) -> str:
-    return labels.name.removesuffix("_gtFine_labelIds.png")
-
-
-def _place(root: Path, split: str, labels: Path) -> tuple[SnippetPaths, int]:
-    """Return the snippet of a label file, and the number of the labelled frame."""
+def _video(root: Path, split: str, labels: Path, has_sequences: bool) -> FileVideo:
     match = _NAME.fullmatch(labels.name)
     if match is None:
         raise InputError(f"{labels}: not a name like CITY_000000_000019_gtFine_labelIds.png")
-    return SnippetPaths(root, split, labels.parent.name, int(match[1])), int(match[2])
+    paths = SnippetPaths(root, split, labels.parent.name, int(match[1]))
+    name, number = labels.name.removesuffix("_gtFine_labelIds.png"), int(match[2])
+    if not has_sequences:
+        still = paths.image(number, "leftImg8bit")
+        return FileVideo(name, [still], {0: labels}, read_label_ids)
+    first = max(0, number - LABELLED_FRAME)
+    frames = _SnippetFrames(paths, first, number - LABELLED_FRAME + SNIPPET_FRAMES - first)
+    return FileVideo(name, frames, {number - first: labels}, read_label_ids, FRAME_RATE)
 
 
 @dataclass(frozen=True)

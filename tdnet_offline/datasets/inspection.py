@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
@@ -91,17 +89,9 @@ def places_to_read(dataset: Dataset, everything: bool) -> list[tuple[int, int]]:
     """Return (video, frame) of all frames, or of `SAMPLED` evenly spaced labelled ones."""
     if everything:
         return [(v, i) for v, video in enumerate(dataset.videos) for i in range(video.num_frames)]
-    ends = list(accumulate(len(video.labelled) for video in dataset.videos))
-    total = ends[-1] if ends else 0
-    count = min(SAMPLED, total)
-    places = []
-    for n in range(count):
-        chosen = round(n * (total - 1) / max(1, count - 1))
-        number = bisect_right(ends, chosen)
-        labelled = dataset.videos[number].labelled
-        # A negative index, counted from the video's last labelled frame.
-        places.append((number, labelled[chosen - ends[number]]))
-    return places
+    labelled = [(v, i) for v, video in enumerate(dataset.videos) for i in video.labelled]
+    chosen = np.linspace(0, len(labelled) - 1, min(SAMPLED, len(labelled)))
+    return [labelled[number] for number in np.rint(chosen).astype(int)]
 
 
 def inspect_dataset(
@@ -125,49 +115,35 @@ def inspect_dataset(
         for line in filter(None, (video.damage, *video.unused)):
             inspection.add(f"{video.name}: {line}")
     known = frozenset(missing)
+
+    def attempt(read: Callable[[int], T], video: LabelledVideo, index: int) -> T | None:
+        try:
+            return read(index)
+        except (TdnetError, OSError) as error:
+            line = one_line(error)
+            # A missing file is reported as missing; labels may fail because of their frame.
+            files = (path for path in video.files(index) if path in known)
+            if not any(line.startswith(f"{path}:") for path in files):
+                inspection.add(line)
+            return None
+
     current, labelled = -1, frozenset[int]()
     for number, index in places_to_read(dataset, everything):
         video = dataset.videos[number]
         if number != current:
             current, labelled = number, frozenset(video.labelled)
-        if not everything and index > 0:
-            _attempt(_read_frame, inspection, known, video, index - 1)
-        frame = _attempt(_read_frame, inspection, known, video, index)
+        frame = None
+        for place in (index,) if everything or index == 0 else (index - 1, index):
+            frame = attempt(video.frame, video, place)
+            if frame is not None:
+                height, width = frame.image.shape[:2]
+                inspection.sizes[height, width] += 1
         if index in labelled:
-            labels = _attempt(_read_labels, inspection, known, video, index)
-            if frame is not None and labels is not None:
-                on_labelled(f"{video.name}_{index:06d}", frame, labels)
+            labels = attempt(video.labels, video, index)
+            if labels is not None:
+                inspection.labels_read += 1
+                inspection.pixels += np.bincount(labels.reshape(-1), minlength=256)
+                if frame is not None:
+                    on_labelled(f"{video.name}_{index:06d}", frame, labels)
         on_frame()
     return inspection
-
-
-def _attempt(
-    read: Callable[[Inspection, LabelledVideo, int], T],
-    inspection: Inspection,
-    missing: Collection[Path],
-    video: LabelledVideo,
-    index: int,
-) -> T | None:
-    try:
-        return read(inspection, video, index)
-    except (TdnetError, OSError) as error:
-        line = one_line(error)
-        # A missing file is reported as missing; labels may fail because of their missing frame.
-        known = (path for path in video.files(index) if path in missing)
-        if not any(line.startswith(f"{path}:") for path in known):
-            inspection.add(line)
-        return None
-
-
-def _read_frame(inspection: Inspection, video: LabelledVideo, index: int) -> Frame:
-    frame = video.frame(index)
-    height, width = frame.image.shape[:2]
-    inspection.sizes[height, width] += 1
-    return frame
-
-
-def _read_labels(inspection: Inspection, video: LabelledVideo, index: int) -> Labels:
-    labels = video.labels(index)
-    inspection.labels_read += 1
-    inspection.pixels += np.bincount(labels.reshape(-1), minlength=256)
-    return labels

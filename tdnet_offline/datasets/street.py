@@ -120,10 +120,10 @@ def open_street(root: str, split: str = "", class_map: ClassMap | None = None) -
         InputError: another text.
     """
     del split
-    words = root.split(",")
-    match = _SEEDS.fullmatch(words[0])
+    seeds, *words = root.split(",")
+    match = _SEEDS.fullmatch(seeds)
     if match is None:
-        raise _mistake(root, f"got {words[0]!r} for the seeds")
+        raise _mistake(root, f"got {seeds!r} for the seeds")
     first = int(match[1])
     last = first if match[2] is None else int(match[2])
     if not first <= last < first + MAX_SEEDS:
@@ -131,31 +131,27 @@ def open_street(root: str, split: str = "", class_map: ClassMap | None = None) -
     size = DEFAULT_SIZE if match[3] is None else (int(match[3]), int(match[4]))
     if not all(_SIDES[0] <= side <= _SIDES[1] for side in size):
         raise _mistake(root, f"sides are {_SIDES[0]} to {_SIDES[1]} pixels")
-    options = dict(_option(root, word) for word in words[1:])
-    frames = _number(root, "frames", options.get("frames", str(DEFAULT_FRAMES)), 1, 1e6)
-    rate = _number(root, "rate", options.get("rate", str(DEFAULT_RATE)), 0.1, 1000)
-    total = (last - first + 1) * int(frames)
-    if total > MAX_FRAMES:
+    options = {}
+    for word in words:
+        key, _, value = word.partition("=")
+        if key not in ("frames", "rate", "cache") or not value:
+            raise _mistake(root, f"got {word!r}")
+        options[key] = value
+    frames = int(_number(root, "frames", options.get("frames", DEFAULT_FRAMES), 1, 1e6))
+    rate = _number(root, "rate", options.get("rate", DEFAULT_RATE), 0.1, 1000)
+    numbers = range(first, last + 1)
+    if len(numbers) * frames > MAX_FRAMES:
         raise _mistake(
             root,
-            f"{last - first + 1} seeds with {int(frames)} frames are {total} frames; allowed are "
-            f"{MAX_FRAMES} in all, so take fewer seeds or frames",
+            f"{len(numbers)} seeds with {frames} frames are {len(numbers) * frames} frames; "
+            f"allowed are {MAX_FRAMES} in all, so take fewer seeds or frames",
         )
     cache_folder = Path(options["cache"]) if "cache" in options else None
-    videos = tuple(
-        StreetVideo(seed, size, int(frames), rate, cache_folder) for seed in range(first, last + 1)
-    )
+    videos = tuple(StreetVideo(seed, size, frames, rate, cache_folder) for seed in numbers)
     return relabelled(Dataset("street", root, "", ClassMap.load("cityscapes"), videos), class_map)
 
 
-def _option(root: str, word: str) -> tuple[str, str]:
-    key, separator, value = word.partition("=")
-    if key not in ("frames", "rate", "cache") or not separator or not value:
-        raise _mistake(root, f"got {word!r}")
-    return key, value
-
-
-def _number(root: str, name: str, text: str, least: float, most: float) -> float:
+def _number(root: str, name: str, text: str | float, least: float, most: float) -> float:
     try:
         value = float(text)
     except ValueError:

@@ -69,7 +69,7 @@ class Crossings:
     def _endangered(
         self, along: float, sign: int, speed: float, at_middle: float, spare: float
     ) -> bool:
-        """Return whether a crosser would meet traffic in any lane; metres, metres a second, seconds."""
+        """Return whether a crosser meets the traffic of a lane; metres, seconds."""
         return any(
             self._traffic.meets(along, lane, at_middle + sign * lane / speed + early, spare)
             for lane in self._traffic.lanes()
