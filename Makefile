@@ -46,7 +46,7 @@ study: setup
 
 benchmark: setup
 	@$(IN_ENVIRONMENT) mkdir -p benchmark-output && \
-	  tdnet benchmark --variant td4-psp18-nano td4-psp18 --accuracy \
+	  tdnet benchmark --variant td4-psp18-nano td4-psp18 --runtime torch onnxruntime --accuracy \
 	  --json benchmark-output/benchmark.json --plot benchmark-output/benchmark.html $(ARGS) \
 	  | tee benchmark-output/benchmark.txt
 

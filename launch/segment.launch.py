@@ -65,6 +65,7 @@ ARGUMENTS = (
     _parameter_argument("device"),
     _parameter_argument("precision"),
     _parameter_argument("runtime"),
+    _parameter_argument("provider"),
     _argument(
         "params_file",
         "Parameter file of the node. An argument that is not empty overrides the file's value.",

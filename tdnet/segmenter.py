@@ -55,7 +55,7 @@ class StreamingSegmenter:
 
     Args:
         model: network with its weights loaded, or a backend, such as
-            `tdnet.backends.onnx.export_folder.open_exported` returns.
+            `tdnet.backends.selection.open_backend` returns.
         class_map: ids, names and colours; None: the network's channels as ids.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...; a backend keeps its own.
         precision: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``; a backend keeps
@@ -109,6 +109,11 @@ class StreamingSegmenter:
     def runtime(self) -> str:
         """Name of the runtime, of `tdnet.backends.RUNTIMES`."""
         return self._backend.runtime
+
+    @property
+    def provider(self) -> str:
+        """Execution provider of ONNX Runtime; empty for other runtimes."""
+        return self._backend.provider
 
     @property
     def input_size(self) -> tuple[int, int]:

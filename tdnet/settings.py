@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tdnet.backends import EXPORT_RUNTIMES
+from tdnet.backends import AUTO, ONNXRUNTIME
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import WeightsError
 from tdnet.variants import get_variant
 
 if TYPE_CHECKING:
+    from tdnet.backends.selection import BackendRequest
     from tdnet.checkpoints.checkpoint import Checkpoint
     from tdnet.network import SegmentationNetwork
     from tdnet.segmenter import StreamingSegmenter
@@ -24,6 +26,23 @@ PACKAGED_PURPOSE = (
 )
 """Purpose of the packaged weights, in one line."""
 
+_EXPORT = """
+import json
+from pathlib import Path
+from tdnet.backends.onnx.export import write_export
+from tdnet.errors import TdnetError
+from tdnet.settings import SegmenterSettings
+settings, folder, precision = json.loads(sys.argv[1])
+if settings["input_size"]:
+    settings["input_size"] = tuple(settings["input_size"])
+settings = SegmenterSettings(**settings)
+try:
+    checkpoint = settings.open_checkpoint()
+    write_export(*settings.load_model(checkpoint), checkpoint, Path(folder), precision)
+except (TdnetError, OSError) as error:
+    sys.exit(str(error))
+"""
+
 
 @dataclass(frozen=True)
 class SegmenterSettings:
@@ -31,17 +50,17 @@ class SegmenterSettings:
 
     Attributes:
         variant: a name of :func:`tdnet.list_variants`.
-        weights: path of a weights file, or of a folder that `tdnet export` wrote if the runtime
-            runs exported graphs; empty: the packaged weights. A leading ``~`` is the home
-            folder, also in class_map.
+        weights: path of a weights file, or of a folder that `tdnet export` wrote; empty: the
+            packaged weights. A leading ``~`` is the home folder, also in class_map.
         class_map: packaged name or path of a YAML file; empty: the class map stored with the
             weights, or else ``cityscapes``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
         precision: ``auto``, ``float32``, ``bfloat16`` or ``float16``; for exported graphs
-            ``auto`` or the precision of the export.
+            also the precision of the export.
         input_size: height and width of the network input; None: the size that the weights were
             made for, or else the variant's native size.
-        runtime: name in `tdnet.backends.RUNTIMES`; all but ``torch`` run exported graphs.
+        runtime: ``auto``, ``torch`` or ``onnxruntime``.
+        provider: execution provider of ONNX Runtime, a name in `tdnet.backends.PROVIDERS`.
     """
 
     variant: str = "td4-psp18-nano"
@@ -50,7 +69,8 @@ class SegmenterSettings:
     device: str = "auto"
     precision: str = "auto"
     input_size: tuple[int, int] | None = None
-    runtime: str = "torch"
+    runtime: str = AUTO
+    provider: str = AUTO
 
     def __post_init__(self) -> None:
         """Expand a leading ``~``: no shell expands it in a parameter or launch argument."""
@@ -65,29 +85,56 @@ class SegmenterSettings:
                 fit, a runtime that is not installed, or a device that the machine lacks; with
                 the remedy.
         """
-        from tdnet._util.device import resolve_device, resolve_precision
+        from tdnet.backends.selection import open_backend
         from tdnet.segmenter import StreamingSegmenter
 
-        get_variant(self.variant)
-        if self.runtime != "torch":
-            from tdnet.backends.onnx.export_folder import ExportRequest, open_exported
+        backend, class_map = open_backend(self.request())
+        if self.class_map:
+            class_map = ClassMap.load(self.class_map)
+        return StreamingSegmenter(backend, class_map=class_map)
 
-            request = ExportRequest(
-                self.weights,
-                self.runtime,
-                self.variant,
-                self.input_size,
-                self.precision,
-                self.device,
-            )
-            backend = open_exported(request)
-            class_map = ClassMap.load(self.class_map) if self.class_map else backend.class_map
-            return StreamingSegmenter(backend, class_map=class_map)
-        resolve_precision(self.precision, resolve_device(self.device))
-        model, class_map = self.load_model()
-        return StreamingSegmenter(
-            model, class_map=class_map, device=self.device, precision=self.precision
+    def request(self) -> BackendRequest:
+        """Return what a backend needs to know.
+
+        Raises:
+            UnknownNameError: no variant has that name.
+            WeightsError: no weights are given, and none are packaged for the variant.
+        """
+        from tdnet.backends.selection import BackendRequest
+
+        get_variant(self.variant)
+        return BackendRequest(
+            variant=self.variant,
+            weights=self.weights_path,
+            class_map=self.class_map,
+            input_size=self.input_size,
+            precision=self.precision,
+            device=self.device,
+            runtime=self.runtime,
+            provider=self.provider,
+            load=self.load_model,
+            export=self.export_apart,
         )
+
+    def export_apart(self, folder: Path, precision: str) -> None:
+        """Write the network's ONNX graphs to an empty folder, in a process of low priority.
+
+        The exporter needs hundreds of MB and keeps the interpreter busy, which would delay the
+        frames of this process.
+
+        Raises:
+            MissingPackageError: a package for the export is missing.
+            WeightsError: the network cannot be exported.
+        """
+        from tdnet._util.child_process import run_python
+        from tdnet.backends.onnx.export import check_packages
+
+        check_packages(f"runtime {ONNXRUNTIME} with a weights file")
+        done = run_python(_EXPORT, json.dumps([asdict(self), str(folder), precision]), niceness=10)
+        if done.returncode != 0:
+            lines = done.stderr.decode(errors="replace").splitlines()
+            reason = lines[-1] if lines else f"the exporter ended with {done.returncode}"
+            raise WeightsError(f"{self.weights_path} cannot be exported: {reason}")
 
     @property
     def uses_packaged_weights(self) -> bool:
@@ -125,7 +172,7 @@ class SegmenterSettings:
         if path.is_dir():
             raise WeightsError(
                 f"{path} is a folder: give a weights file, or for exported graphs set runtime to "
-                f"{EXPORT_RUNTIMES}"
+                f"{ONNXRUNTIME}"
             )
         return Checkpoint.open(path)
 

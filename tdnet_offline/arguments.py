@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tdnet.backends import EXPORT_RUNTIMES
+from tdnet.backends import PROVIDERS, RUNTIMES
 from tdnet.continuity import DEFAULT_MAX_GAP
 from tdnet.errors import InputError, WeightsError
 from tdnet.settings import SegmenterSettings
@@ -41,7 +41,11 @@ MODEL_OPTIONS: dict[str, dict[str, Any]] = {
     },
     "runtime": {
         "metavar": "R",
-        "help": f"torch; {EXPORT_RUNTIMES} for a folder that `tdnet export` wrote",
+        "help": f"{', '.join(RUNTIMES)}",
+    },
+    "provider": {
+        "metavar": "E",
+        "help": f"execution provider of ONNX Runtime: {', '.join(PROVIDERS)}",
     },
 }
 

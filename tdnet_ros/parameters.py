@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from tdnet.backends import RUNTIMES
+from tdnet.backends import PROVIDERS, RUNTIMES
 from tdnet.class_map.model import ClassMap
 from tdnet.continuity import DEFAULT_MAX_GAP
 from tdnet.overlay import DEFAULT_ALPHA
@@ -148,8 +148,8 @@ class NodeSettings:
             parse=parse_device,
         ),
         precision=_model(
-            "Number format of the network; auto: float16 on CUDA, bfloat16 on a CPU with AMX, "
-            "else float32.",
+            "Number format of the network; auto: float16 on CUDA, bfloat16 on a CPU that computes "
+            "it fast, else float32.",
             choices=("auto", "float32", "bfloat16", "float16"),
         ),
         input_size=_model(
@@ -160,9 +160,12 @@ class NodeSettings:
             example=(769, 1537),
         ),
         runtime=_model(
-            "Runtime of the network: torch, or a runtime for the exported graphs that weights "
-            "names.",
-            choices=tuple(RUNTIMES),
+            "Runtime of the network; auto: torch on a GPU, else onnxruntime if it is installed.",
+            choices=RUNTIMES,
+        ),
+        provider=_model(
+            "Execution provider of onnxruntime; auto: the best one that is installed and works.",
+            choices=PROVIDERS,
         ),
     )
     image_transport: str = row(

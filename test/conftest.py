@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,10 +27,11 @@ EXPORT_SIZE = (65, 129)
 """Height and width of the frames of `exported_nano`."""
 
 
-def pytest_sessionstart() -> None:
-    """Enter a ROS domain; free the shared memory that killed processes of earlier runs left."""
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Enter a ROS domain; free what killed runs left; keep exported networks between runs."""
     enter_free_domain()
     remove_orphans()
+    os.environ["XDG_CACHE_HOME"] = str(session.config.rootpath / ".pytest_cache/user")
 
 
 def pytest_collection_finish() -> None:

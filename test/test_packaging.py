@@ -18,14 +18,14 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("tdnet", "tdnet_ros", "tdnet_offline")
 TDNET_NEEDS = {"cv2", "numpy", "safetensors", "torch", "yaml"}
 # Optional imports: runtimes; Triton is part of PyTorch for CUDA.
-TDNET_MAY_USE = {"onnxruntime", "tensorrt", "triton"}
+TDNET_MAY_USE = {"onnxruntime", "onnx_ir", "triton"}
 # Modules with this ending are imported only if Triton is installed.
 NEEDS_TRITON = "_program"
 # rclpy represents ROS, the others must not be needed to import a package.
 FORBIDDEN = {
     "tdnet": {
         *("rclpy", "tdnet_ros", "tdnet_offline", "rosbags", "av", "rich", "triton"),
-        *("onnxruntime", "tensorrt"),
+        *("onnxruntime", "onnx_ir", "onnxscript"),
     },
     "tdnet_offline": {"rclpy", "tdnet_ros", "onnxscript"},
     "tdnet_ros": {"tdnet_offline", "rosbags", "av", "rich"},

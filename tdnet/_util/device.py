@@ -68,21 +68,32 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
     return PRECISIONS[name]
 
 
-@cache
-def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Return whether the processor has matrix instructions for bfloat16.
+def multiplies_bfloat16() -> bool:
+    """Return whether the processor has matrix instructions for bfloat16 (Intel AMX).
 
     PyTorch only reports whether it can compute in bfloat16.
+    """
+    return "amx_bf16" in processor_flags()
+
+
+def computes_bfloat16() -> bool:
+    """Return whether the processor has any instructions for bfloat16."""
+    return not processor_flags().isdisjoint(("amx_bf16", "avx512_bf16"))
+
+
+@cache
+def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """Return the instruction sets of the processor; none without processor information.
 
     Args:
-        cpuinfo: processor information of Linux; without such a file, the result is false.
+        cpuinfo: processor information of Linux.
     """
     try:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return False
+        return frozenset()
     flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
-    return "amx_bf16" in flags.split()
+    return frozenset(flags.split()[2:])
 
 
 @contextmanager

@@ -30,6 +30,8 @@ class Backend(ABC):
 
     runtime: ClassVar[str]
     """Name in `tdnet.backends.RUNTIMES`."""
+    provider: str = ""
+    """Execution provider of ONNX Runtime; empty for other runtimes."""
     is_recorded: ClassVar[bool] = False
     """Whether work is recorded or compiled when a path, memory state or option first occurs."""
 

@@ -1,19 +1,50 @@
-"""From a network of PyTorch to the backend of its device."""
+"""The backend of PyTorch: the network itself on a CPU, its CUDA graphs on a GPU."""
 
 from __future__ import annotations
 
 import copy
 
 import torch
+from torch import Tensor
 
 from tdnet._util.device import resolve_device, resolve_precision, working_on
 from tdnet.backends.backend import Backend
-from tdnet.backends.cpu.cpu_backend import CpuBackend
 from tdnet.backends.cuda.cuda_graphs import CudaGraphRecorder
 from tdnet.backends.cuda.recorded_backend import RecordedBackend
 from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork
 from tdnet.network.layers import SpatialLayerNorm
+from tdnet.network.temporal_memory import READ_AND_WRITE, MemoryAccess, TemporalMemory
+
+
+class TorchBackend(Backend):
+    """Runs a network of PyTorch on the CPU, operation by operation: the plain reference.
+
+    Args:
+        network: folded, on the CPU.
+        dtype: number format of the network.
+    """
+
+    runtime = "torch"
+
+    def __init__(self, network: SegmentationNetwork, dtype: torch.dtype) -> None:
+        cpu = torch.device("cpu")
+        super().__init__(network.variant, network.num_classes, network.input_size, cpu, dtype)
+        self._network = network
+
+    def new_memory(self) -> TemporalMemory:
+        """Allocate the empty memory of one stream."""
+        return self._network.new_memory(self.device, self.dtype)
+
+    def step(
+        self, frame: Tensor, memory: TemporalMemory, access: MemoryAccess = READ_AND_WRITE
+    ) -> Tensor:
+        """Segment the next frame of a stream; see `Backend.step`."""
+        return self._network.step(frame, memory, access)
+
+    def commit_memory(self, memory: TemporalMemory) -> None:
+        """Store the newest frame and chain the memory; see `Backend.commit_memory`."""
+        self._network.commit_memory(memory)
 
 
 def create_backend(
@@ -39,7 +70,7 @@ def create_backend(
     with working_on(device):
         network = _inference_copy(model, device, dtype)
         if device.type == "cpu":
-            return CpuBackend(network, dtype)
+            return TorchBackend(network, dtype)
         return RecordedBackend(network, device, dtype, CudaGraphRecorder(device))
 
 

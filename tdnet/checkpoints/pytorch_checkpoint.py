@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +18,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from tdnet._util.child_process import run_python
 from tdnet._util.packages import require
 from tdnet.errors import TdnetError, WeightsError, first_line
 
@@ -29,17 +29,14 @@ CPU_SECONDS = 30
 
 _STARTS = (b"PK\x03\x04", b"\x80\x02")  # of torch.save since PyTorch 1.6, and before
 _STATE_KEYS = ("model_state", "state_dict", "model")
-# The child searches modules in the parent's path only: the working folder may be a stranger's.
 # Neither limit needs the interpreter's lock; the second one prevents core files.
 _CHILD = """
-import sys
-sys.path[:] = sys.argv[3:]
 from resource import RLIMIT_CORE, RLIMIT_CPU, setrlimit
-seconds = int(sys.argv[2])
+max_bytes, seconds = map(int, sys.argv[1].split())
 setrlimit(RLIMIT_CPU, (seconds, seconds + 1))
 setrlimit(RLIMIT_CORE, (0, 0))
 from tdnet.checkpoints.pytorch_checkpoint import send_tensors
-send_tensors(int(sys.argv[1]))
+send_tensors(max_bytes)
 """
 
 
@@ -64,8 +61,7 @@ def read_pytorch(
     if not file.read(4).startswith(_STARTS):
         raise WeightsError(f"{path}: damaged or no checkpoint: neither safetensors nor torch.save")
     file.seek(0)
-    child = [sys.executable, "-c", _CHILD, str(max_bytes), str(seconds), *sys.path]
-    done = subprocess.run(child, stdin=file, capture_output=True, check=False)
+    done = run_python(_CHILD, f"{max_bytes} {seconds}", stdin=file)
     if done.returncode == 0:
         return load(done.stdout)
     if done.returncode == -signal.SIGXCPU:

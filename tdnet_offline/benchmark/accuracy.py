@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from tdnet.backends import TORCH
 from tdnet_offline.benchmark.benchmark_result import RANDOM, Accuracy
-from tdnet_offline.benchmark.cases import TORCH
 from tdnet_offline.benchmark.measurement import LABELS_ONLY, Job
 from tdnet_offline.datasets import Dataset
 from tdnet_offline.evaluation.confusion import ClassAxis

@@ -26,9 +26,9 @@ from tdnet_offline.benchmark.benchmark_result import (
     FailedRun,
 )
 from tdnet_offline.benchmark.camera_frames import default_camera_size, read_frames
-from tdnet_offline.benchmark.cases import TORCH, BenchmarkCase, Size
+from tdnet_offline.benchmark.cases import INT8, BenchmarkCase, Size
 from tdnet_offline.benchmark.measurement import Job, measure
-from tdnet_offline.benchmark.weights import exported_folder, find_weights
+from tdnet_offline.benchmark.weights import find_weights, quantised_folder
 from tdnet_offline.datasets import open_dataset
 
 _SPLIT = "val"
@@ -192,9 +192,8 @@ def _prepare(
         )
         job = Job(setting, weights, path, options.num_frames, options.profile)
         try:
-            if case.runtime != TORCH:
-                exported = exported_folder(case, precision, weights, folder)
-                job = replace(job, exported=exported)
+            if precision == INT8:
+                job = replace(job, exported=quantised_folder(case, weights, folder))
         except OSError:
             raise
         except Exception as error:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tdnet._util.device import resolve_device, resolve_precision
-from tdnet.backends import RUNTIMES
-from tdnet.backends.onnx.export_folder import exported_backend
+from tdnet._util.device import computes_bfloat16, resolve_device, resolve_precision
+from tdnet.backends import ONNXRUNTIME, PROVIDERS, TORCH
+from tdnet.backends.onnx.export import check_packages
+from tdnet.backends.onnx.providers import Provider, candidates
 from tdnet.errors import DeviceError, InputError, UnknownNameError
 from tdnet.variants import get_variant
-from tdnet_offline.export.onnx_export import check_packages
 from tdnet_offline.operations import count_operations
 
 Size = tuple[int, int]
 
-TORCH = "torch"
-INT8 = "int8"
-_EXPORTED = ("float32", "float16", INT8)
+INT8, INT8_TENSORRT = "int8", "int8-tensorrt"
+RUNTIMES = (TORCH, ONNXRUNTIME, *(f"{ONNXRUNTIME}:{name}" for name in PROVIDERS[1:]))
+"""Names of the option: a runtime, or ONNX Runtime with a provider."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class BenchmarkCase:
         input_size: height and width of its input.
         device: such as ``cpu``.
         precisions: names, without ``auto``.
-        runtime: runtime of the network.
+        runtime: name in `RUNTIMES`.
     """
 
     variant: str
@@ -44,7 +44,7 @@ def plan(
     input_sizes: Sequence[Size],
     devices: Sequence[str],
     precisions: Sequence[str],
-    runtimes: Sequence[str] = (TORCH,),
+    runtimes: Sequence[str] = (TORCH, ONNXRUNTIME),
 ) -> list[BenchmarkCase]:
     """Combine the choices, each once, and check them before any measurement.
 
@@ -71,8 +71,6 @@ def plan(
             count_operations(name, size)
             for device in devices:
                 for runtime in dict.fromkeys(runtimes):
-                    if _needs_gpu(runtime) and not _is_cuda(device):
-                        continue
                     chosen = _precisions(precisions, device, runtime)
                     if chosen:
                         cases.append(BenchmarkCase(name, size, device, chosen, runtime))
@@ -84,22 +82,28 @@ def plan(
     return cases
 
 
+def split_runtime(runtime: str) -> tuple[str, str]:
+    """Return runtime and provider of a name in `RUNTIMES`."""
+    name, _, provider = runtime.partition(":")
+    return name, provider or "auto"
+
+
 def _check_runtime(runtime: str, devices: Sequence[str]) -> None:
     if runtime not in RUNTIMES:
         raise UnknownNameError("runtime", runtime, RUNTIMES)
     if runtime == TORCH:
         return
-    if _needs_gpu(runtime) and not any(map(_is_cuda, devices)):
+    if not any(_provider(runtime, device) for device in devices):
         raise DeviceError(
-            f"runtime {runtime} needs a CUDA GPU, the device is {', '.join(devices)}; use "
-            f"{RUNTIMES[runtime].cpu_runtime}"
+            f"runtime {runtime} does not run on {', '.join(devices)}: choose another device"
         )
-    exported_backend(runtime).import_package()
     check_packages()
 
 
-def _needs_gpu(runtime: str) -> bool:
-    return RUNTIMES[runtime].cpu_runtime != runtime
+def _provider(runtime: str, device: str) -> Provider | None:
+    """Return the provider that runs the cases of a device; None if it is for other devices."""
+    of_device = [row for row, found in candidates(split_runtime(runtime)[1], "auto")]
+    return next((row for row in of_device if row.device_type == device.split(":")[0]), None)
 
 
 def _is_cuda(device: str) -> bool:
@@ -114,8 +118,15 @@ def _precisions(names: Sequence[str], device: str, runtime: str) -> tuple[str, .
         # Few processors compute in float16; the others convert back and forth.
         usual = ["float32", "bfloat16", *(["float16"] if _is_cuda(device) else [])]
         return _torch_precisions([n for n in names or usual if n != INT8], device)
-    usual = ["float32", "float16" if _is_cuda(device) else INT8]
-    return tuple(dict.fromkeys(name for name in names or usual if name in _EXPORTED))
+    provider = _provider(runtime, device)
+    if provider is None:
+        return ()
+    fitting = {name.removesuffix("-tensorrt") for name in provider.graphs}
+    if not computes_bfloat16():
+        fitting.discard("bfloat16")
+    usual = [name for name in ("float32", provider.resolve("auto"), INT8) if name in fitting]
+    resolved = (provider.resolve(name) if name == "auto" else name for name in names or usual)
+    return tuple(dict.fromkeys(name for name in resolved if name in fitting))
 
 
 def _torch_precisions(names: Sequence[str], device: str) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from tdnet_offline.benchmark.benchmark_result import (
     ColdStart,
     MemoryUse,
 )
+from tdnet_offline.benchmark.cases import split_runtime
 from tdnet_offline.benchmark.instruments import (
     count,
     largest,
@@ -51,7 +52,7 @@ class Job:
         frames: ``.npy`` file of (F, H, W, 3) uint8 RGB.
         num_frames: number of timed frames; None: as many as fit into `SECONDS`.
         profile: folder of a profile; None: no profile.
-        exported: folder of exported graphs, for any runtime but PyTorch.
+        exported: folder of graphs in 8-bit integers; None: the weights file is used.
     """
 
     setting: BenchmarkSetting
@@ -68,13 +69,15 @@ class Job:
             TdnetError: it cannot be loaded.
         """
         setting = self.setting
+        runtime, provider = split_runtime(setting.runtime)
         return SegmenterSettings(
             variant=setting.variant,
             weights=str(self.exported or self.weights),
             device=setting.device,
             precision="auto" if self.exported else setting.precision,
             input_size=setting.input_size,
-            runtime=setting.runtime,
+            runtime=runtime,
+            provider=provider,
         ).build()
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tdnet.backends.onnx.export_folder import exported_backend
 from tdnet.checkpoints.weights import packaged_weights, save_weights
 from tdnet.class_map.model import ClassMap
 from tdnet.frames.preprocess import Preprocessor
@@ -16,8 +15,8 @@ from tdnet.settings import DEFAULT_CLASS_MAP, SegmenterSettings
 from tdnet.variants import Variant, get_variant
 from tdnet_offline.benchmark.benchmark_result import PACKAGED, RANDOM
 from tdnet_offline.benchmark.camera_frames import Frames, default_camera_size, street_frames
-from tdnet_offline.benchmark.cases import INT8, BenchmarkCase
-from tdnet_offline.export.onnx_export import INT8_TENSORRT, export_network
+from tdnet_offline.benchmark.cases import INT8, INT8_TENSORRT, BenchmarkCase
+from tdnet_offline.export import export_network
 
 _SEED = 0
 _SIZE = (129, 257)
@@ -81,12 +80,11 @@ def random_network(variant: Variant, size: tuple[int, int], frames: Frames) -> S
     return model
 
 
-def exported_folder(case: BenchmarkCase, precision: str, weights: Path, to: Path) -> Path:
-    """Return the folder of the exported graphs of a case; export them on first use.
+def quantised_folder(case: BenchmarkCase, weights: Path, to: Path) -> Path:
+    """Return the folder of a case's graphs in 8-bit integers; export them on first use.
 
     Args:
         case: its runtime is not PyTorch.
-        precision: of the case.
         weights: weights file.
         to: parent of the folder.
 
@@ -94,15 +92,13 @@ def exported_folder(case: BenchmarkCase, precision: str, weights: Path, to: Path
         TdnetError: the network cannot be exported, or a package is missing.
         OSError: the folder cannot be written.
     """
-    taken = exported_backend(case.runtime).precisions
-    wanted = INT8_TENSORRT if precision == INT8 and INT8 not in taken else precision
+    wanted = INT8_TENSORRT if case.runtime.endswith("tensorrt") else INT8
     height, width = case.input_size
     folder = to / f"{case.variant}-{height}x{width}-{wanted}"
     if not folder.exists():
         settings = SegmenterSettings(case.variant, str(weights), input_size=case.input_size)
         camera = default_camera_size(case.input_size)
-        frames = street_frames(camera, *_CALIBRATION) if precision == INT8 else None
-        export_network(settings, folder, wanted, frames)
+        export_network(settings, folder, wanted, street_frames(camera, *_CALIBRATION))
     return folder
 
 

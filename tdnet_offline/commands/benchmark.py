@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tdnet.backends import RUNTIMES
+from tdnet.backends import TORCH
 from tdnet.errors import InputError
 from tdnet.settings import SegmenterSettings
 from tdnet_offline.arguments import (
@@ -18,6 +18,7 @@ from tdnet_offline.arguments import (
     size_or_none,
     whole_number,
 )
+from tdnet_offline.benchmark.cases import RUNTIMES
 from tdnet_offline.commands import ExitStatus
 
 MAX_FRAMES = 1_000_000
@@ -73,9 +74,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--runtime",
         nargs="+",
         metavar="R",
-        default=[SegmenterSettings.runtime],
-        help=f"{', '.join(RUNTIMES)}; for all but torch the network is first exported, "
-        "in float32, float16 or int8 (default: torch)",
+        default=[TORCH],
+        help=f"{', '.join(RUNTIMES)} (default: {TORCH})",
     )
     frames = parser.add_argument_group("frames")
     frames.add_argument(

@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> ExitStatus:
     """
     from rich.console import Console
 
-    from tdnet_offline.export.onnx_export import export_network
+    from tdnet_offline.export import export_network
     from tdnet_offline.frames import open_source
 
     if args.weights:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from tdnet.backends import RUNTIMES
 from tdnet.errors import DeviceError
 from tdnet.settings import SegmenterSettings
 from tdnet_ros.model.active_model import ActiveModel
@@ -100,8 +99,7 @@ class DeviceRecovery:
             self._return_after = time.monotonic() + RETRY_SECONDS
             wanted = model.settings.segmenter
             # A precision chosen for one device may be slow or unknown on the other.
-            runtime = RUNTIMES[wanted.runtime].cpu_runtime
-            on_cpu = replace(wanted, device="cpu", precision="auto", runtime=runtime)
+            on_cpu = replace(wanted, device="cpu", precision="auto", provider="auto")
             return await self._use(on_cpu)
         except ModelLoadError:
             self._fall_back_after = time.monotonic() + RETRY_SECONDS

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from support.extras import exporting_package
 from support.reference_fill import REFERENCE, official_state
 
-from tdnet.backends.cpu.cpu_backend import prepare_for_cpu
-from tdnet.checkpoints.weights import load_weights
+from tdnet import SegmenterSettings
+from tdnet.checkpoints.weights import load_weights, save_weights
 from tdnet.frames.preprocess import Preprocessor
 from tdnet.network import SegmentationNetwork, TDNet, create_model
 from tdnet.network.layers import SkipInitialisation, resize
@@ -55,17 +56,15 @@ def frames_of(vectors: np.lib.npyio.NpzFile, size: tuple[int, int]) -> torch.Ten
     return torch.cat([preprocess(torch.from_numpy(frame)) for frame in vectors["frames"]])
 
 
-@pytest.mark.parametrize("kind", ["plain", "folded", "prepared for the CPU"])
+@pytest.mark.parametrize("folded", [False, True])
 def test_streaming_reproduces_the_vectors(
-    stream: tuple[str, np.lib.npyio.NpzFile, SegmentationNetwork], kind: str
+    stream: tuple[str, np.lib.npyio.NpzFile, SegmentationNetwork], folded: bool
 ) -> None:
     name, vectors, plain = stream
     size = vectors["frames"].shape[1:3]
     model = copy.deepcopy(plain)
-    if kind != "plain":
+    if folded:
         model.requires_grad_(False).fold()
-    if kind == "prepared for the CPU":
-        prepare_for_cpu(model, torch.float32)
     memory = model.new_memory()
     tolerance = FANET_TOLERANCE if name.startswith("td2-fa18") else LOGITS_TOLERANCE
     frames = frames_of(vectors, size)
@@ -83,6 +82,22 @@ def test_streaming_reproduces_the_vectors(
             assert difference <= tolerance * vectors["logits_peak"]
             wrong += int((resize(logits, size).argmax(1)[0].numpy() != labels).sum())
     assert wrong <= (1 - LABELS_EQUAL) * vectors["labels"].size
+
+
+def test_onnx_runtime_reproduces_the_labels(tmp_path: Path) -> None:
+    """With the provider of this environment, from the weights file on, as users run it."""
+    exporting_package("onnxscript")
+    exporting_package("onnxruntime")
+    vectors = np.load(REFERENCE / "td4-psp18.97x193.npz")
+    size = vectors["frames"].shape[1:3]
+    weights = tmp_path / "filled.safetensors"
+    save_weights(filled("td4-psp18", size, tmp_path), weights)
+    segmenter = SegmenterSettings(
+        "td4-psp18", str(weights), device="cpu", precision="float32", runtime="onnxruntime"
+    ).build()
+    labels = [segmenter.step(frame).labels for frame in vectors["frames"]]
+    agreement = (np.stack(labels[-len(vectors["labels"]) :]) == vectors["labels"]).mean()
+    assert agreement >= LABELS_EQUAL
 
 
 @pytest.mark.parametrize("name", ["td4-psp18", "td2-psp50"])

@@ -1,153 +1,220 @@
-"""The backend of ONNX Runtime: runs the graphs on buffers of PyTorch, without copies."""
+"""The backend of ONNX Runtime: one graph for each path, the memory outside of them."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tdnet._util.device import resolve_device, working_on
-from tdnet._util.packages import require
+from tdnet._util.device import processor_flags
+from tdnet.backends.backend import Backend
+from tdnet.backends.onnx import cache
 from tdnet.backends.onnx.description import ExportDescription
-from tdnet.backends.onnx.exported_backend import ExportedBackend
-from tdnet.backends.onnx.tensors import TensorSpec, check_graph
-from tdnet.errors import DeviceError, WeightsError
+from tdnet.backends.onnx.providers import Choice, Provider, Session, import_onnxruntime
+from tdnet.backends.onnx.tensors import ENTRY, LOGITS, TensorSpec, check_graph
+from tdnet.errors import DeviceError, InputError, WeightsError
+from tdnet.network.temporal_memory import (
+    READ_AND_WRITE,
+    MemoryAccess,
+    MemoryEntry,
+    TemporalMemory,
+)
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
-logger = logging.getLogger(__name__)
-
-CUDA = "CUDAExecutionProvider"
-CPU = "CPUExecutionProvider"
 _FATAL_ONLY = 4
 """ONNX Runtime also prints every error that it raises, unless only fatal ones are logged."""
 _NUMBERS = {torch.float32: np.float32, torch.float16: np.float16}
 _NAMES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
 
-class OnnxRuntimeBackend(ExportedBackend):
-    """The graphs of a folder as sessions of ONNX Runtime.
+class OnnxRuntimeBackend(Backend):
+    """Runs the graphs of a folder in turns, as sessions of ONNX Runtime.
 
-    Inputs and outputs are bound to PyTorch's memory; on CUDA nothing leaves the device.
+    Inputs and outputs are bound to PyTorch's memory; on a GPU nothing leaves the device. While
+    the memory is not full, the graphs get zeros: attention to values of zero adds nothing to the
+    features of a frame, so the logits are those of a frame without memory.
 
     Args:
         folder: folder of the graphs.
         description: description of the folder.
-        device: device that `runtime_device` returned.
+        provider: execution provider that runs the graphs.
+        precision: precision that the provider computes in.
+        device: device of frames, memory and logits.
 
     Raises:
-        MissingPackageError: onnxruntime is not installed.
         WeightsError: a graph cannot be loaded, or its tensors do not match the description.
-        DeviceError: ONNX Runtime cannot use the device.
+        DeviceError: ONNX Runtime cannot use the device, or the device lacks memory.
     """
 
     runtime = "onnxruntime"
 
-    def __init__(self, folder: Path, description: ExportDescription, device: torch.device) -> None:
-        super().__init__(description, device)
-        self._sessions = []
-        for graph in description.cycle.graphs:
-            session = self._session(graph.read(folder), folder / graph.file)
-            for found, wanted in (
-                (session.get_inputs(), description.inputs),
-                (session.get_outputs(), description.outputs),
-            ):
-                check_graph(folder / graph.file, map(_tensor, found), wanted)
-            self._sessions.append(session)
+    def __init__(
+        self,
+        folder: Path,
+        description: ExportDescription,
+        provider: Provider,
+        precision: str,
+        device: torch.device,
+    ) -> None:
+        dtype: torch.dtype = getattr(torch, description.inputs[0].dtype)
+        super().__init__(
+            description.network, description.num_classes, description.input_size, device, dtype
+        )
+        self.provider = provider.name
+        self.class_map = description.class_map
+        """Class map that was exported with the network."""
+        self._precision = precision
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        # Parsed once: a frame has about twenty tensors.
+        self._past = [
+            (spec, ENTRY.index(name), int(position))
+            for spec in description.inputs
+            for name, _, position in [spec.name.partition("_")]
+            if position
+        ]
+        self._outputs = {spec.name: self._allocate(spec) for spec in description.outputs}
+        self._zeros = {spec.name: self._allocate(spec) for spec, _, _ in self._past}
+        self._sessions = self._open_sessions(folder, description, provider)
 
-    @staticmethod
-    def import_package() -> ModuleType:
-        """Import onnxruntime."""
-        return import_onnxruntime()
+    @property
+    def precision(self) -> str:
+        """Number format that the graphs compute in, such as ``"int8"``."""
+        return self._precision
 
-    @classmethod
-    def open(cls, folder: Path, description: ExportDescription, device: str) -> OnnxRuntimeBackend:
-        """Load the graphs of a folder; see `ExportedBackend.open`."""
-        chosen = runtime_device(device)
-        with working_on(chosen):
-            return cls(folder, description, chosen)
+    def new_memory(self) -> TemporalMemory:
+        """Allocate the empty memory of one stream."""
+        return TemporalMemory.create(
+            self.variant, self.input_size, self.variant.memory_stride, self.device, self.dtype
+        )
 
-    def _run(self, path: int, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
-        session = self._sessions[path]
-        binding = session.io_binding()
+    def step(
+        self, frame: Tensor, memory: TemporalMemory, access: MemoryAccess = READ_AND_WRITE
+    ) -> Tensor:
+        """Segment the next frame of a stream with the graph of ``memory.path``.
+
+        The graph returns the memory entry together with the logits. It is stored here, because
+        the next step of any stream overwrites it. See `Backend.step`.
+        """
+        if tuple(frame.shape) != (1, 3, *self.input_size):
+            raise InputError(
+                f"frame of shape {tuple(frame.shape)}; the graphs were exported for (1, 3, "
+                f"{self.input_size[0]}, {self.input_size[1]}): resize the frame, or export again"
+            )
+        inputs = {"frame": frame.contiguous(), **self._zeros}
+        if memory.is_full and access.read:
+            entries = memory.entries()
+            inputs |= {spec.name: entries[position][part] for spec, part, position in self._past}
+        self._run(memory.path, inputs)
+        if access.write:
+            memory.advance(None)
+            if memory.capacity:
+                memory.store(MemoryEntry(*(self._outputs[name] for name in ENTRY)))
+        return self._outputs[LOGITS]
+
+    def commit_memory(self, memory: TemporalMemory) -> None:
+        """Do nothing: `step` has stored the entry, and the graph chains the memory."""
+
+    def _run(self, path: int, inputs: Mapping[str, Tensor]) -> None:
+        """Run the graph of a path into the outputs."""
+        binding = self._sessions[path].io_binding()
         kind, index = self.device.type, self.device.index or 0
         try:
-            for tensors, bind in ((inputs, binding.bind_input), (outputs, binding.bind_output)):
+            for tensors, bind in (
+                (inputs, binding.bind_input),
+                (self._outputs, binding.bind_output),
+            ):
                 for name, tensor in tensors.items():
                     number = _NUMBERS[tensor.dtype]
                     bind(name, kind, index, number, tuple(tensor.shape), tensor.data_ptr())
-            if self.device.type == "cpu":
-                session.run_with_iobinding(binding)
-                return
-            with self._side_stream():
-                session.run_with_iobinding(binding)
+            with nullcontext() if self._stream is None else self._side_stream(self._stream):
+                self._sessions[path].run_with_iobinding(binding)
         # ONNX Runtime's exceptions have no other common base.
         except Exception as error:
             raise DeviceError(f"ONNX Runtime failed on {self.device}: {error}") from error
 
-    def _session(self, graph: bytes, path: Path) -> Any:  # noqa: ANN401
+    @contextmanager
+    def _side_stream(self, stream: torch.cuda.Stream) -> Iterator[None]:
+        """Order the sessions' CUDA stream after earlier and before later work of the current one.
+
+        Runtimes synchronise more than necessary on the default stream, or do not accept it.
+        """
+        current = torch.cuda.current_stream(self.device)
+        stream.wait_stream(current)
+        yield
+        current.wait_stream(stream)
+
+    def _open_sessions(
+        self, folder: Path, description: ExportDescription, provider: Provider
+    ) -> list[Any]:
+        """Load every graph; what the provider compiles is cached."""
+        graphs = [(folder / file.file, file.read(folder)) for file in description.cycle.graphs]
+        name = cache.key(
+            [file.sha256 for file in description.cycle.graphs],
+            self._precision,
+            import_onnxruntime().__version__,
+            self._hardware(),
+        )
+
+        def open_all() -> list[Any]:
+            compiled = partial(cache.entry, provider.name, name)
+            own = Session(self.device, self._precision, compiled, self._stream)
+            return [self._session(path, graph, provider.choices(own)) for path, graph in graphs]
+
+        try:
+            sessions = open_all()
+        except WeightsError:
+            # A damaged cache must not keep the network from loading.
+            if not cache.remove(provider.name, name):
+                raise
+            sessions = open_all()
+        for (path, _), session in zip(graphs, sessions, strict=True):
+            for found, wanted in (
+                (session.get_inputs(), description.inputs),
+                (session.get_outputs(), description.outputs),
+            ):
+                check_graph(path, map(_tensor, found), wanted)
+        return sessions
+
+    def _session(self, path: Path, graph: bytes, chosen: Sequence[Choice]) -> Any:  # noqa: ANN401
         runtime = import_onnxruntime()
         options = runtime.SessionOptions()
         options.log_severity_level = _FATAL_ONLY
         options.intra_op_num_threads = torch.get_num_threads()
         # Spinning threads would take processor time from the rest of the frame.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        providers: list[Any] = [CPU]
-        if self._stream is not None:
-            stream = str(self._stream.cuda_stream)
-            choices = {"device_id": self.device.index or 0, "user_compute_stream": stream}
-            providers = [(CUDA, choices), CPU]
         try:
-            session = runtime.InferenceSession(graph, options, providers=providers)
+            session = runtime.InferenceSession(graph, options, providers=chosen)
         except Exception as error:
             raise WeightsError(
-                f"{path}: ONNX Runtime {runtime.__version__} cannot load it: {error}"
+                f"{path}: ONNX Runtime {runtime.__version__} cannot load it with provider "
+                f"{self.provider}: {error}"
             ) from error
-        if self._stream is not None and CUDA not in session.get_providers():
+        if chosen[0][0] not in session.get_providers():
             # ONNX Runtime has fallen back to the CPU, with a line in the log.
             raise DeviceError(
-                f"ONNX Runtime {runtime.__version__} cannot use {self.device}: install the CUDA "
-                "and cuDNN that it was built for, or set device to cpu"
+                f"provider {self.provider} of ONNX Runtime {runtime.__version__} cannot use "
+                f"{self.device}: install the libraries that it was built for, or set provider to "
+                "auto"
             )
         return session
 
+    def _hardware(self) -> object:
+        """Return what compiled graphs depend on."""
+        if self.device.type == "cpu":
+            return sorted(processor_flags())
+        gpu = torch.cuda.get_device_properties(self.device)
+        return (gpu.name, gpu.major, gpu.minor, gpu.multi_processor_count)
 
-def runtime_device(name: str) -> torch.device:
-    """Return the device of a name; ``"auto"`` is CUDA if PyTorch and ONNX Runtime support it.
-
-    Raises:
-        MissingPackageError: onnxruntime is not installed.
-        DeviceError: no device has that name, or this machine or ONNX Runtime lacks it.
-    """
-    device = resolve_device(name)
-    if device.type == "cpu" or CUDA in import_onnxruntime().get_available_providers():
-        return device
-    lacks = "ONNX Runtime is installed without CUDA"
-    if name == "auto":
-        logger.warning("%s, the network runs on the CPU: pip install onnxruntime-gpu", lacks)
-        return torch.device("cpu")
-    raise DeviceError(f"device {name!r}: {lacks}: pip install onnxruntime-gpu, or use cpu")
+    def _allocate(self, spec: TensorSpec) -> Tensor:
+        dtype = getattr(torch, spec.dtype)
+        return torch.zeros(spec.shape, dtype=dtype, device=self.device)
 
 
 def _tensor(found: Any) -> TensorSpec:  # noqa: ANN401
     shape = (side if isinstance(side, int) else -1 for side in found.shape)
     return TensorSpec(found.name, tuple(shape), _NAMES.get(found.type, found.type))
-
-
-def import_onnxruntime() -> ModuleType:
-    """Import ONNX Runtime.
-
-    Raises:
-        MissingPackageError: it is not installed.
-    """
-    return require(
-        "onnxruntime",
-        "runtime onnxruntime",
-        install="pip install onnxruntime, or onnxruntime-gpu for CUDA",
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +13,7 @@ from tdnet import ClassMap, OutputOptions, SegmenterSettings
 from tdnet.backends import RUNTIMES
 from tdnet.backends.backend import Backend
 from tdnet.backends.cuda.recorded_backend import RecordedBackend
-from tdnet.backends.onnx.export_folder import ExportRequest, exported_backend, open_exported
+from tdnet.backends.selection import open_backend
 from tdnet.backends.torch_backend import create_backend
 from tdnet.errors import InputError
 from tdnet.network import SegmentationNetwork
@@ -29,16 +28,17 @@ def network() -> SegmentationNetwork:
     return network.requires_grad_(False)
 
 
-@pytest.fixture(scope="module", params=["cpu", "recorded", "onnxruntime"])
+@pytest.fixture(scope="module", params=["torch", "recorded", "onnxruntime"])
 def backend(request: pytest.FixtureRequest, network: SegmentationNetwork) -> Backend:
-    if request.param == "cpu":
+    if request.param == "torch":
         return create_backend(network, "cpu", "float32")
     if request.param == "recorded":
         folded = copy.deepcopy(network)
         folded.fold()
         return RecordedBackend(folded, CPU, torch.float32, lambda work: work)
     folder = request.getfixturevalue("exported_nano")
-    return open_exported(ExportRequest(str(folder), request.param, "td4-psp18-nano", device="cpu"))
+    settings = SegmenterSettings(weights=str(folder), device="cpu", precision="float32")
+    return open_backend(settings.request())[0]
 
 
 @pytest.fixture(autouse=True)
@@ -93,11 +93,6 @@ def test_facts_are_those_of_the_network(backend: Backend, network: SegmentationN
     assert backend.runtime in RUNTIMES
 
 
-@pytest.mark.parametrize("runtime", [name for name, row in RUNTIMES.items() if row.backend])
-def test_a_row_of_a_runtime_is_that_of_its_backend(runtime: str) -> None:
-    assert exported_backend(runtime).runtime == runtime
-
-
 def test_streams_have_frame_io_of_their_own(backend: Backend) -> None:
     new_frame_io = backend.frame_io_factory(ClassMap.load("cityscapes"))
     first, second = new_frame_io(), new_frame_io()
@@ -108,9 +103,3 @@ def test_streams_have_frame_io_of_their_own(backend: Backend) -> None:
     for io, image in ((first, small), (second, large)):
         images = io.postprocess(logits, image.shape[:2], OutputOptions(), lambda: None)()
         assert images.labels.shape == image.shape[:2]
-
-
-def test_pytorch_runs_no_exported_graphs(exported_nano: Path) -> None:
-    request = ExportRequest(str(exported_nano), "torch", "td4-psp18-nano", device="cpu")
-    with pytest.raises(InputError, match="choose onnxruntime or tensorrt"):
-        open_exported(request)

@@ -18,7 +18,8 @@ from support.extras import exporting_package
 from support.frames import drive
 
 from tdnet import OutputOptions, SegmenterSettings, StreamingSegmenter
-from tdnet.backends.onnx.export_folder import ExportRequest, open_exported
+from tdnet.backends.onnx.providers import BY_NAME
+from tdnet.backends.selection import open_backend
 from tdnet.errors import DeviceError, InputError, TdnetError, WeightsError
 from tdnet.network.temporal_memory import MemoryAccess
 
@@ -28,21 +29,23 @@ FRAMES = drive(9, 72, 96)
 
 
 def settings(folder: Path, **changes: Any) -> SegmenterSettings:
-    return SegmenterSettings(weights=str(folder), device="cpu", runtime="onnxruntime", **changes)
-
-
-def request(folder: Path) -> ExportRequest:
-    return ExportRequest(str(folder), "onnxruntime", "td4-psp18-nano", device="cpu")
+    """Return settings whose provider computes exactly what the graphs say."""
+    chosen = {"precision": "float32", **changes}
+    return SegmenterSettings(weights=str(folder), device="cpu", runtime="onnxruntime", **chosen)
 
 
 @pytest.fixture(scope="module")
 def over_torch() -> StreamingSegmenter:
-    return SegmenterSettings(input_size=SIZE, device="cpu", precision="float32").build()
+    return SegmenterSettings(
+        input_size=SIZE, device="cpu", precision="float32", runtime="torch"
+    ).build()
 
 
-@pytest.fixture(scope="module")
-def over_onnx(exported_nano: Path) -> StreamingSegmenter:
-    return settings(exported_nano).build()
+@pytest.fixture(scope="module", params=["cpu", "openvino"])
+def over_onnx(exported_nano: Path, request: pytest.FixtureRequest) -> StreamingSegmenter:
+    if not BY_NAME[request.param].is_installed:
+        pytest.skip("needs onnxruntime-openvino: use `make test`")
+    return settings(exported_nano, provider=request.param).build()
 
 
 @pytest.mark.parametrize("access", [(True, False), (False, True), (False, False)])
@@ -124,17 +127,19 @@ def test_what_does_not_fit_is_refused_with_what_to_do(exported_nano: Path, tmp_p
     wrong: list[tuple[SegmenterSettings, str]] = [
         (settings(exported_nano, variant="td4-psp18"), "exported of td4-psp18-nano"),
         (settings(exported_nano, input_size=(129, 257)), "frames of 65 x 129"),
-        (settings(exported_nano, precision="bfloat16"), "exported in float32"),
+        (settings(exported_nano, precision="float16"), "exported in float32"),
+        (settings(exported_nano, provider="rocm"), "valid: auto, openvino, cpu, tensorrt, cuda"),
+        (settings(exported_nano, provider="tensorrt"), "pip install onnxruntime-gpu tensorrt"),
         (settings(exported_nano, class_map="camvid"), "11 network classes"),
         (settings(tmp_path), "export.json: does not exist"),
         (settings(tmp_path / "none"), "export.json: does not exist"),
-        (settings(weights), "tdnet export --format onnx"),
-        (SegmenterSettings(runtime="onnxruntime", device="cpu"), "no folder is given"),
+        (settings(weights), "weights.safetensors: damaged"),
         (
-            SegmenterSettings(weights=str(exported_nano), device="cpu"),
+            SegmenterSettings(weights=str(exported_nano), device="cpu", runtime="torch"),
             "set runtime to onnxruntime",
         ),
-        (SegmenterSettings(runtime="caffe", device="cpu"), "torch, onnxruntime, tensorrt"),
+        (SegmenterSettings(runtime="caffe", device="cpu"), "auto, torch, onnxruntime"),
+        (SegmenterSettings(runtime="torch", provider="cpu"), "set provider to auto"),
     ]
     for chosen, part in wrong:
         with pytest.raises(TdnetError, match=part) as caught:
@@ -308,7 +313,7 @@ def test_a_graph_that_fails_is_one_error_and_nothing_else(
         ]
     )
     folder = with_graph(changed, tmp_path, model.SerializeToString())
-    network = open_exported(request(folder))
+    network, _ = open_backend(settings(folder, provider="cpu").request())
     memory = network.new_memory()
     with pytest.raises(DeviceError, match="ONNX Runtime failed on cpu: .*out of data bounds"):
         network.step(torch.full((1, 3, *SIZE), 1e6), memory)
@@ -333,12 +338,12 @@ def test_the_precision_of_an_int8_folder_is_its_own(
     folder = changed(lambda d: d.update(precision="int8"))
     for precision in ("auto", "int8"):
         assert settings(folder, precision=precision).build().precision == "int8"
-    with pytest.raises(InputError, match="exported in int8, precision is float32: .* leave it"):
+    with pytest.raises(InputError, match="exported in int8, precision is float32, .* to auto"):
         settings(folder, precision="float32").build()
 
 
 def test_a_frame_of_another_size_is_refused(exported_nano: Path) -> None:
-    network = open_exported(request(exported_nano))
+    network, _ = open_backend(settings(exported_nano).request())
     memory = network.new_memory()
     with pytest.raises(InputError, match="exported for \\(1, 3, 65, 129\\)"):
         network.step(torch.zeros(1, 3, 65, 65), memory)
@@ -349,7 +354,7 @@ def test_a_missing_package_is_named_with_what_to_install(
     exported_nano: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(TdnetError, match="pip install onnxruntime, or onnxruntime-gpu"):
+    with pytest.raises(TdnetError, match="pip install onnxruntime-openvino, or onnxruntime-gpu"):
         settings(exported_nano).build()
 
 

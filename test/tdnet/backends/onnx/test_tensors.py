@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from tdnet import create_model
+from tdnet.backends.onnx.path_graph import PathGraph
 from tdnet.backends.onnx.tensors import input_tensors, output_tensors
 from tdnet.variants import VARIANTS, Variant
-from tdnet_offline.export.path_graph import PathGraph
 
 SIZE = (97, 131)
 SHORTER = [

@@ -11,11 +11,11 @@ from support.extras import exporting_package
 from torch import Tensor
 
 from tdnet import create_model
+from tdnet.backends.onnx.export import write_graph
+from tdnet.backends.onnx.path_graph import PathGraph, for_export, input_specs, output_specs
 from tdnet.backends.onnx.tensors import ENTRY
 from tdnet.network import SegmentationNetwork
 from tdnet.variants import VARIANTS
-from tdnet_offline.export.onnx_export import write_graph
-from tdnet_offline.export.path_graph import PathGraph, for_export, input_specs, output_specs
 
 SIZE = (65, 129)
 

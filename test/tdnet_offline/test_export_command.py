@@ -17,9 +17,9 @@ from support.frames import drive
 
 from tdnet import ClassMap, create_model, packaged_weights, save_weights
 from tdnet.backends.onnx.description import read_description
+from tdnet.backends.onnx.export import check_packages
 from tdnet.frames.preprocess import MEAN, STD
 from tdnet_offline.command import main
-from tdnet_offline.export.onnx_export import check_packages
 
 PICTURES = Path(__file__).parents[3] / "docs" / "images"
 NANO = ["--variant", "td4-psp18-nano", "--input-size", "65", "129"]

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from tdnet.backends.onnx.path_graph import PathGraph, input_specs, output_specs
 from tdnet.backends.onnx.tensors import ENTRY
 from tdnet.errors import InputError
 from tdnet.frames.preprocess import Preprocessor, upload
 from tdnet.network import SegmentationNetwork
-from tdnet_offline.export.path_graph import PathGraph, input_specs, output_specs
 
 Image = npt.NDArray[np.uint8]
 GraphInputs = Mapping[str, npt.NDArray[np.float32]]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from tdnet.backends.cpu.cpu_pyramid_pooling import PyramidMatrices
 from tdnet.backends.onnx.tensors import TensorSpec, input_tensors, output_tensors
 from tdnet.network import SegmentationNetwork, TDNet
 from tdnet.network.layers import ConvNorm, SpatialLayerNorm
@@ -102,12 +101,16 @@ class PyramidProducts(nn.Module):
 
     def __init__(self, pyramid: PyramidPooling, size: tuple[int, int]) -> None:
         super().__init__()
-        matrices = PyramidMatrices.create(size, torch.float32)
-        self.register_buffer("cells", matrices.cells.t().contiguous())
-        self.register_buffer("scale", matrices.scale.t().contiguous())
+        means = torch.cat([_by_axes(_means, size, bins) for bins in BINS])
+        # Sums with powers of two are exact in float16, where a mean's weight would lose digits.
+        largest = means.amax(1, keepdim=True)
+        power = torch.exp2(torch.ceil(torch.log2(largest)))
+        self.register_buffer("cells", torch.where(means > 0, power, 0.0).t().contiguous())
+        self.register_buffer("scale", (largest / power).t().contiguous())
         branches = cast("Sequence[ConvNorm]", pyramid.branches)
         group = pyramid.kept_pooled
-        for bins, branch, positions in zip(BINS, branches, matrices.positions, strict=True):
+        for bins, branch in zip(BINS, branches, strict=True):
+            positions = _by_axes(_weights, size, bins)
             assert branch.conv.bias is not None  # of the folded norm
             self.register_buffer(f"positions{bins}", positions.t().contiguous())
             self.register_buffer(f"weight{bins}", branch.conv.weight.detach()[group].flatten(1))
@@ -124,6 +127,24 @@ class PyramidProducts(nn.Module):
             parts.append((weight @ grid + bias).relu() @ self.get_buffer(f"positions{bins}"))
         joined = torch.cat(parts, dim=1)
         return joined.unflatten(2, (x.shape[2], x.shape[3]))
+
+
+def _means(length: int, bins: int) -> Tensor:
+    """Return the matrix (bins, length) that computes the means of the bins of an axis."""
+    return nn.functional.adaptive_avg_pool1d(torch.eye(length), bins).t()
+
+
+def _weights(length: int, bins: int) -> Tensor:
+    """Return the bilinear weights (length, bins) of the bins along an axis, corners aligned."""
+    rows = nn.functional.interpolate(
+        torch.eye(bins)[None], length, mode="linear", align_corners=True
+    )
+    return rows[0].t()
+
+
+def _by_axes(axis: Callable[[int, int], Tensor], size: tuple[int, int], bins: int) -> Tensor:
+    """Return the matrix of both axes together."""
+    return torch.kron(axis(size[0], bins).contiguous(), axis(size[1], bins).contiguous())
 
 
 def input_specs(network: SegmentationNetwork, dtype: torch.dtype) -> tuple[TensorSpec, ...]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import platform
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,14 +24,13 @@ from tdnet.backends.onnx.description import (
     ExportDescription,
     HashedFile,
 )
+from tdnet.backends.onnx.path_graph import PathGraph, for_export, input_specs, output_specs
 from tdnet.backends.onnx.tensors import TensorSpec
+from tdnet.checkpoints.checkpoint import Checkpoint
+from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
 from tdnet.network import SegmentationNetwork
-from tdnet.settings import SegmenterSettings
-from tdnet_offline import provenance
-from tdnet_offline.export.int8 import Image, calibration_inputs, quantise
-from tdnet_offline.export.path_graph import PathGraph, for_export, input_specs, output_specs
-from tdnet_offline.writers.new_folder import check_new, new_folder
+from tdnet.version import __version__
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -39,98 +39,90 @@ LEAST_TORCH = "2.6"
 """The exporter needs it; the networks themselves run with older ones."""
 PACKAGES = ("onnx", "onnx_ir", "onnxscript")
 OPSET = 18
-INT8, INT8_TENSORRT = "int8", "int8-tensorrt"
+
+Converter = Callable[[int, Path, Path], None]
+"""Converts the float32 graph of a path: path, file to read, file to write."""
 
 
-def check_packages() -> None:
+def check_packages(needed_by: str = "tdnet export") -> None:
     """Check that the packages for an export are installed.
+
+    Args:
+        needed_by: names the option in the message.
 
     Raises:
         MissingPackageError: a package is missing, or PyTorch is too old.
     """
-    require("torch", "tdnet export", least=LEAST_TORCH)
+    require("torch", needed_by, least=LEAST_TORCH)
     for package in PACKAGES:
-        require(package, "tdnet export", install=f"pip install {' '.join(PACKAGES)}")
+        require(package, needed_by, install=f"pip install {' '.join(PACKAGES)}")
 
 
-def export_network(
-    settings: SegmenterSettings,
+def write_export(
+    model: SegmentationNetwork,
+    class_map: ClassMap,
+    checkpoint: Checkpoint,
     folder: Path,
     precision: str = "float32",
-    calibration: Iterable[Image] | None = None,
+    converter: Callable[[SegmentationNetwork], Converter] | None = None,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> ExportDescription:
-    """Write the graphs of a network and their description into a new folder.
+    """Write the graphs of a network and their description.
 
     Args:
-        settings: network to export; device, precision and runtime have no effect.
-        folder: new or empty; nothing is left in it if the export fails.
-        precision: ``float32``; ``float16`` (layer norms keep float32); or for the convolutions
-            alone ``int8`` (ONNX Runtime on CPUs) or ``int8-tensorrt``.
-        calibration: for int8, frames of one stream, (H', W', 3) uint8 RGB in order.
+        model: the network, not folded.
+        class_map: of its channels.
+        checkpoint: that it was loaded from.
+        folder: existing and empty.
+        precision: in `PRECISIONS`; ``float16``: layer norms keep float32.
+        converter: for another precision than that of the network's numbers: takes the network
+            of `for_export`, and returns what converts its graphs.
         on_progress: called with a line for each step.
 
     Raises:
-        TdnetError: the weights cannot be used, a package is missing, the folder is not empty,
-            or the calibration frames are missing, too few, or given without int8.
+        InputError: the precision is unknown.
+        MissingPackageError: a package is missing.
         OSError: the folder cannot be written.
     """
     if precision not in PRECISIONS:
         raise InputError(f"precision is {precision!r}; allowed are {', '.join(PRECISIONS)}")
-    is_int8 = precision in (INT8, INT8_TENSORRT)
-    if is_int8 != (calibration is not None):
-        raise InputError("--calibrate SOURCE and --precision int8 go together")
     check_packages()
-    if is_int8:
-        require("onnxruntime", "--precision int8")
-    check_new(folder)
-    checkpoint = settings.open_checkpoint()
-    model, class_map = settings.load_model(checkpoint)
     dtype: torch.dtype = getattr(torch, PRECISIONS[precision])
     network = for_export(model, dtype)
-    with new_folder(folder, last=DESCRIPTION_NAME) as temporary:
-        graphs = _write_graphs(network, dtype, temporary, precision, calibration, on_progress)
-        description = ExportDescription(
-            format=FORMAT,
-            variant=model.variant.name,
-            num_classes=model.num_classes,
-            input_size=model.input_size,
-            precision=precision,
-            opset=OPSET,
-            cycle=Cycle(graphs, model.variant.memory_capacity),
-            inputs=input_specs(model, dtype),
-            outputs=output_specs(model, dtype),
-            preprocessing=PREPROCESSING,
-            postprocessing=POSTPROCESSING,
-            class_map=class_map,
-            weights=HashedFile(checkpoint.path.name, checkpoint.sha256),
-            made_with=provenance.versions(),
-        )
-        (temporary / DESCRIPTION_NAME).write_text(description.to_json(), encoding="utf-8")
-    return description
-
-
-def _write_graphs(
-    network: SegmentationNetwork,
-    dtype: torch.dtype,
-    folder: Path,
-    precision: str,
-    calibration: Iterable[Image] | None,
-    on_progress: Callable[[str], None],
-) -> tuple[HashedFile, ...]:
     inputs, outputs = input_specs(network, dtype), output_specs(network, dtype)
-    ranges = None if calibration is None else calibration_inputs(network, calibration)
+    convert = converter(network) if converter else None
     graphs = []
-    for path in range(network.variant.paths):
-        on_progress(f"path {path + 1} of {network.variant.paths}")
+    for path in range(model.variant.paths):
+        on_progress(f"path {path + 1} of {model.variant.paths}")
         file = folder / f"path{path}.onnx"
-        written = file if ranges is None else file.with_suffix(".float32")
+        written = file.with_suffix(".float32") if convert else file
         write_graph(PathGraph(network, path), written, inputs, outputs)
-        if ranges is not None:
-            quantise(written, file, ranges[path], signed=precision == INT8_TENSORRT)
+        if convert:
+            convert(path, written, file)
             written.unlink()
         graphs.append(HashedFile(file.name, sha256(file)))
-    return tuple(graphs)
+    description = ExportDescription(
+        format=FORMAT,
+        variant=model.variant.name,
+        num_classes=model.num_classes,
+        input_size=model.input_size,
+        precision=precision,
+        opset=OPSET,
+        cycle=Cycle(tuple(graphs), model.variant.memory_capacity),
+        inputs=inputs,
+        outputs=outputs,
+        preprocessing=PREPROCESSING,
+        postprocessing=POSTPROCESSING,
+        class_map=class_map,
+        weights=HashedFile(checkpoint.path.name, checkpoint.sha256),
+        made_with={
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "tdnet": __version__,
+        },
+    )
+    (folder / DESCRIPTION_NAME).write_text(description.to_json(), encoding="utf-8")
+    return description
 
 
 def write_graph(

@@ -12,10 +12,10 @@ from support.reference_fill import fill
 from support.variant_suite import few_channels
 
 from tdnet import create_model, get_variant
+from tdnet.backends.onnx.export import write_graph
+from tdnet.backends.onnx.path_graph import PathGraph, for_export, input_specs, output_specs
 from tdnet.backends.onnx.tensors import ENTRY
 from tdnet.variants import VARIANTS, Backbone
-from tdnet_offline.export.onnx_export import write_graph
-from tdnet_offline.export.path_graph import PathGraph, for_export, input_specs, output_specs
 
 SIZE = (49, 81)
 CLASSES = 5

@@ -1,1 +1,0 @@
-"""The networks in forms that are faster on a CPU, with the same results."""

@@ -1,0 +1,198 @@
+"""From the settings of a model to the backend that runs it best on this machine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tdnet._util.device import resolve_device, working_on
+from tdnet._util.regular_files import sha256
+from tdnet.backends import AUTO, ONNXRUNTIME, RUNTIMES, TORCH
+from tdnet.backends.backend import Backend
+from tdnet.backends.onnx import cache
+from tdnet.backends.onnx.description import ExportDescription, read_description
+from tdnet.backends.onnx.onnxruntime_backend import OnnxRuntimeBackend
+from tdnet.backends.onnx.providers import Provider, candidates, import_onnxruntime
+from tdnet.backends.torch_backend import create_backend
+from tdnet.class_map.model import ClassMap
+from tdnet.errors import (
+    InputError,
+    MissingPackageError,
+    TdnetError,
+    UnknownNameError,
+    WeightsError,
+)
+from tdnet.network import SegmentationNetwork
+
+logger = logging.getLogger(__name__)
+
+_PACKAGE = Path(__file__).parents[1]
+# Files that an exported graph depends on.
+_SOURCES = ("network/*.py", "backends/onnx/*.py", "checkpoints/*.py", "*.py")
+
+
+@dataclass(frozen=True)
+class BackendRequest:
+    """The network that is wanted, and what it should run on.
+
+    Attributes:
+        variant: name of the network.
+        weights: weights file, or folder of exported graphs.
+        class_map: as the user gave it.
+        input_size: height and width of the network input; None: that of the weights.
+        precision: ``"auto"`` or a number format.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...
+        runtime: name in `RUNTIMES`.
+        provider: name in `PROVIDERS`.
+        load: loads network and class map from the weights file.
+        export: writes the graphs of the weights file to an empty folder in a precision.
+    """
+
+    variant: str
+    weights: Path
+    class_map: str
+    input_size: tuple[int, int] | None
+    precision: str
+    device: str
+    runtime: str
+    provider: str
+    load: Callable[[], tuple[SegmentationNetwork, ClassMap]]
+    export: Callable[[Path, str], None]
+
+
+def open_backend(request: BackendRequest) -> tuple[Backend, ClassMap]:
+    """Open the network with the runtime, provider, device and precision of a request.
+
+    ``auto`` is PyTorch on a GPU, and else ONNX Runtime if it is installed and works.
+
+    Returns:
+        The backend, and the class map that came with the weights.
+
+    Raises:
+        TdnetError: an unknown name, a package that is missing, a file that cannot be used or was
+            made for another variant, size or precision, or a device that the machine lacks; with
+            the remedy.
+    """
+    if request.runtime not in RUNTIMES:
+        raise UnknownNameError("runtime", request.runtime, RUNTIMES)
+    if request.runtime == TORCH and request.provider != AUTO:
+        raise InputError(
+            f"provider {request.provider} belongs to runtime {ONNXRUNTIME}, runtime is {TORCH}: "
+            "set provider to auto, or runtime to onnxruntime"
+        )
+    is_folder = request.weights.is_dir()
+    if request.runtime == ONNXRUNTIME or request.provider != AUTO:
+        return _onnxruntime(request)
+    if request.runtime == AUTO:
+        if is_folder:
+            return _onnxruntime(request)
+        if resolve_device(request.device).type == "cpu":
+            try:
+                return _onnxruntime(request)
+            except MissingPackageError as error:
+                logger.info("%s; until then PyTorch runs the network, more slowly", error)
+            # PyTorch reports what is wrong with the settings or the weights.
+            except TdnetError as error:
+                logger.warning("PyTorch runs the network, more slowly: %s", error)
+    if is_folder:
+        raise WeightsError(
+            f"{request.weights} is a folder of exported graphs, runtime is {TORCH}: set runtime "
+            f"to {ONNXRUNTIME}, or weights to a weights file"
+        )
+    return _torch(request)
+
+
+def _torch(request: BackendRequest) -> tuple[Backend, ClassMap]:
+    model, class_map = request.load()
+    return create_backend(model, request.device, request.precision), class_map
+
+
+def _onnxruntime(request: BackendRequest) -> tuple[Backend, ClassMap]:
+    """Open the graphs with the first provider that works."""
+    import_onnxruntime()
+    found = list(candidates(request.provider, request.device))
+    for provider, device in found:
+        try:
+            with working_on(device):
+                backend = _with_provider(request, provider, device)
+        except TdnetError as error:
+            if provider == found[-1][0] or isinstance(error, MissingPackageError):
+                raise
+            logger.warning("provider %s is not used: %s", provider.name, error)
+        else:
+            return backend, backend.class_map
+    raise AssertionError("there is always a candidate")
+
+
+def _with_provider(
+    request: BackendRequest, provider: Provider, device: torch.device
+) -> OnnxRuntimeBackend:
+    folder = request.weights
+    precision = request.precision
+    if folder.is_dir():
+        description = read_description(folder)
+        _check_fits(request, description)
+        own = description.precision
+        if precision == AUTO:
+            precision = own if own != "float32" else provider.resolve(AUTO)
+    else:
+        precision = provider.resolve(precision)
+        folder = exported_weights(request, provider.graphs[precision])
+        description = read_description(folder)
+    if provider.graphs.get(precision) != description.precision:
+        raise InputError(
+            f"{folder} was exported in {description.precision}, precision is {precision}, and "
+            f"provider {provider.name} allows {', '.join(provider.graphs)}: set precision to "
+            "auto, or export with --precision"
+        )
+    return OnnxRuntimeBackend(folder, description, provider, precision, device)
+
+
+def exported_weights(request: BackendRequest, precision: str) -> Path:
+    """Return the folder of the graphs of a weights file; export it on first use.
+
+    Raises:
+        TdnetError: the weights cannot be exported.
+        OSError: the graphs cannot be written.
+    """
+    if not request.weights.is_file():
+        request.load()  # reports what is wrong
+    name = cache.key(
+        sha256(request.weights),
+        request.variant,
+        request.class_map,
+        request.input_size,
+        precision,
+        str(torch.__version__),
+        [sha256(file) for pattern in _SOURCES for file in sorted(_PACKAGE.glob(pattern))],
+    )
+
+    def export(folder: Path) -> None:
+        logger.info(
+            "%s is exported for ONNX Runtime once, which takes up to a minute; later starts use "
+            "%s",
+            request.weights.name,
+            cache.cache_folder(),
+        )
+        request.export(folder, precision)
+
+    return cache.entry("network", name, export)
+
+
+def _check_fits(request: BackendRequest, description: ExportDescription) -> None:
+    folder = request.weights
+    if description.variant != request.variant:
+        raise WeightsError(
+            f"{folder} was exported of {description.variant}, variant is {request.variant}: set "
+            f"variant to {description.variant}, or weights to another folder"
+        )
+    if request.input_size not in (None, description.input_size):
+        height, width = description.input_size
+        raise InputError(
+            f"{folder} was exported for frames of {height} x {width}: leave input_size out, or "
+            "export with --input-size"
+        )

@@ -1,1 +1,0 @@
-"""Export: an ONNX graph for each path of a network, and a description of how to run them."""
