@@ -46,11 +46,12 @@ def export_network(
         require("onnxruntime", "--precision int8")
     check_new(folder)
 
+    frames = () if calibration is None else calibration
     checkpoint = settings.open_checkpoint()
     model, class_map = settings.load_model(checkpoint)
 
     def quantiser(network: SegmentationNetwork) -> Converter:
-        ranges = calibration_inputs(network, calibration or ())
+        ranges = calibration_inputs(network, frames)
         return lambda path, source, target: quantise(
             source, target, ranges[path], signed=precision == INT8_TENSORRT
         )

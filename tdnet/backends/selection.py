@@ -16,10 +16,11 @@ from tdnet.backends.backend import Backend
 from tdnet.backends.onnx import cache
 from tdnet.backends.onnx.description import ExportDescription, read_description
 from tdnet.backends.onnx.onnxruntime_backend import OnnxRuntimeBackend
-from tdnet.backends.onnx.providers import Provider, candidates, import_onnxruntime
+from tdnet.backends.onnx.providers import Provider, candidates
 from tdnet.backends.torch_backend import create_backend
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import (
+    DeviceError,
     InputError,
     MissingPackageError,
     TdnetError,
@@ -113,14 +114,14 @@ def _torch(request: BackendRequest) -> tuple[Backend, ClassMap]:
 
 def _onnxruntime(request: BackendRequest) -> tuple[Backend, ClassMap]:
     """Open the graphs with the first provider that works."""
-    import_onnxruntime()
     found = list(candidates(request.provider, request.device))
     for provider, device in found:
+        folder, description, precision = _graphs(request, provider)
         try:
             with working_on(device):
-                backend = _with_provider(request, provider, device)
-        except TdnetError as error:
-            if provider == found[-1][0] or isinstance(error, MissingPackageError):
+                backend = OnnxRuntimeBackend(folder, description, provider, precision, device)
+        except (DeviceError, WeightsError) as error:
+            if provider == found[-1][0]:
                 raise
             logger.warning("provider %s is not used: %s", provider.name, error)
         else:
@@ -128,28 +129,25 @@ def _onnxruntime(request: BackendRequest) -> tuple[Backend, ClassMap]:
     raise AssertionError("there is always a candidate")
 
 
-def _with_provider(
-    request: BackendRequest, provider: Provider, device: torch.device
-) -> OnnxRuntimeBackend:
-    folder = request.weights
-    precision = request.precision
-    if folder.is_dir():
-        description = read_description(folder)
-        _check_fits(request, description)
-        own = description.precision
-        if precision == AUTO:
-            precision = own if own != "float32" else provider.resolve(AUTO)
-    else:
+def _graphs(request: BackendRequest, provider: Provider) -> tuple[Path, ExportDescription, str]:
+    """Return the graphs for a provider, and the precision that it computes in."""
+    folder, precision = request.weights, request.precision
+    if not folder.is_dir():
         precision = provider.resolve(precision)
         folder = exported_weights(request, provider.graphs[precision])
-        description = read_description(folder)
+        return folder, read_description(folder), precision
+    description = read_description(folder)
+    _check_fits(request, description)
+    if precision == AUTO:
+        is_plain = description.precision == "float32" and provider.device_type == "cpu"
+        precision = provider.resolve(AUTO) if is_plain else description.precision
     if provider.graphs.get(precision) != description.precision:
         raise InputError(
             f"{folder} was exported in {description.precision}, precision is {precision}, and "
             f"provider {provider.name} allows {', '.join(provider.graphs)}: set precision to "
             "auto, or export with --precision"
         )
-    return OnnxRuntimeBackend(folder, description, provider, precision, device)
+    return folder, description, precision
 
 
 def exported_weights(request: BackendRequest, precision: str) -> Path:

@@ -48,7 +48,7 @@ class BenchmarkSetting:
         """Prefix of the names of files about this setting."""
         height, width = self.input_size
         device = self.device.replace(":", "")
-        numbers = self.numbers.replace(", ", "-")
+        numbers = self.numbers.replace(", ", "-").replace(":", "-")
         return f"{self.variant}-{height}x{width}-{device}-{numbers}"
 
 

@@ -44,7 +44,7 @@ def plan(
     input_sizes: Sequence[Size],
     devices: Sequence[str],
     precisions: Sequence[str],
-    runtimes: Sequence[str] = (TORCH, ONNXRUNTIME),
+    runtimes: Sequence[str] = (TORCH,),
 ) -> list[BenchmarkCase]:
     """Combine the choices, each once, and check them before any measurement.
 

@@ -21,7 +21,7 @@ from tdnet.backends.onnx.export import check_packages
 from tdnet.frames.preprocess import MEAN, STD
 from tdnet_offline.command import main
 
-PICTURES = Path(__file__).parents[3] / "docs" / "images"
+PICTURES = Path(__file__).parents[2] / "docs" / "images"
 NANO = ["--variant", "td4-psp18-nano", "--input-size", "65", "129"]
 
 
@@ -95,9 +95,9 @@ def test_predict_over_onnx_runtime_equals_predict_over_pytorch(
     for number, image in enumerate(drive(6, 72, 96)):
         cv2.imwrite(str(tmp_path / "images" / f"{number}.png"), image[:, :, ::-1])
     common = ["predict", str(tmp_path / "images"), "--device", "cpu"]
-    size = ["--input-size", "65", "129", "--precision", "float32"]
+    size = ["--input-size", "65", "129", "--precision", "float32", "--runtime", "torch"]
     assert main([*common, *size, "--output", str(tmp_path / "torch")]) == 0
-    exported = ["--runtime", "onnxruntime", "--weights", str(exported_nano)]
+    exported = ["--precision", "float32", "--weights", str(exported_nano)]
     assert main([*common, *exported, "--output", str(tmp_path / "onnx")]) == 0
     for number in range(6):
         name = f"labels/{number}.png"

@@ -50,7 +50,7 @@ def test_everything_is_combined_once() -> None:
 def test_every_runtime_takes_the_precisions_that_it_has() -> None:
     for package in ("onnx", "onnxscript", "onnxruntime"):
         exporting_package(package)
-    runtimes = ["torch", "onnxruntime", "torch"]
+    runtimes = ["torch", "onnxruntime:cpu", "torch"]
 
     def precisions(names: list[str]) -> list[tuple[str, tuple[str, ...]]]:
         cases = plan(["psp18-nano"], [], ["cpu"], names, runtimes)
@@ -58,27 +58,27 @@ def test_every_runtime_takes_the_precisions_that_it_has() -> None:
 
     assert precisions([]) == [
         ("torch", ("float32", "bfloat16")),
-        ("onnxruntime", ("float32", "int8")),
+        ("onnxruntime:cpu", ("float32", "int8")),
     ]
     assert precisions(["float32", "bfloat16", "int8"]) == [
         ("torch", ("float32", "bfloat16")),
-        ("onnxruntime", ("float32", "int8")),
+        ("onnxruntime:cpu", ("float32", "int8")),
     ]
-    assert precisions(["int8"]) == [("onnxruntime", ("int8",))]
+    assert precisions(["int8"]) == [("onnxruntime:cpu", ("int8",))]
     assert precisions(["bfloat16"]) == [("torch", ("bfloat16",))]
     with pytest.raises(UnknownNameError, match="float9"):
         precisions(["float9"])
-    for runtime, name in (("onnxruntime", "bfloat16"), ("torch", "int8")):
+    for runtime, name in (("onnxruntime:cpu", "bfloat16"), ("torch", "int8")):
         runtimes = [runtime]
         with pytest.raises(InputError, match=f"{runtime} supports none of the precisions {name}"):
             precisions([name])
 
 
 def test_a_runtime_that_cannot_run_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UnknownNameError, match="torch, onnxruntime, tensorrt"):
+    with pytest.raises(UnknownNameError, match="torch, onnxruntime, onnxruntime:cpu"):
         plan(["psp18-nano"], [], ["cpu"], [], ["caffe"])
-    with pytest.raises(DeviceError, match="tensorrt needs a CUDA GPU, the device is cpu"):
-        plan(["psp18-nano"], [], ["cpu"], [], ["torch", "tensorrt"])
+    with pytest.raises(DeviceError, match="without provider tensorrt: .*pip install"):
+        plan(["psp18-nano"], [], ["cpu"], [], ["torch", "onnxruntime:tensorrt"])
     for package in ("onnxscript", "onnx", "onnxruntime"):
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(MissingPackageError, match=f"package {package}:"):

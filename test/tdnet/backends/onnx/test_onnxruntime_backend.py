@@ -132,7 +132,7 @@ def test_what_does_not_fit_is_refused_with_what_to_do(exported_nano: Path, tmp_p
         (settings(exported_nano, provider="tensorrt"), "pip install onnxruntime-gpu tensorrt"),
         (settings(exported_nano, class_map="camvid"), "11 network classes"),
         (settings(tmp_path), "export.json: does not exist"),
-        (settings(tmp_path / "none"), "export.json: does not exist"),
+        (settings(tmp_path / "none"), "none: does not exist"),
         (settings(weights), "weights.safetensors: damaged"),
         (
             SegmenterSettings(weights=str(exported_nano), device="cpu", runtime="torch"),
