@@ -107,13 +107,9 @@ class StreamingSegmenter:
 
     @property
     def runtime(self) -> str:
-        """Name of the runtime, of `tdnet.backends.RUNTIMES`."""
-        return self._backend.runtime
-
-    @property
-    def provider(self) -> str:
-        """Execution provider of ONNX Runtime; empty for other runtimes."""
-        return self._backend.provider
+        """Name of the runtime, such as ``"torch"``, with its provider: ``"onnxruntime:cpu"``."""
+        runtime, provider = self._backend.runtime, self._backend.provider
+        return f"{runtime}:{provider}" if provider else runtime
 
     @property
     def input_size(self) -> tuple[int, int]:

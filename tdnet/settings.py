@@ -98,6 +98,7 @@ class SegmenterSettings:
 
         Raises:
             UnknownNameError: no variant has that name.
+            ClassMapError: the class map cannot be used.
             WeightsError: no weights are given, and none are packaged for the variant.
         """
         from tdnet.backends.selection import BackendRequest
@@ -106,7 +107,9 @@ class SegmenterSettings:
         return BackendRequest(
             variant=self.variant,
             weights=self.weights_path,
-            class_map=self.class_map,
+            num_classes=(
+                ClassMap.load(self.class_map).num_network_classes if self.class_map else None
+            ),
             input_size=self.input_size,
             precision=self.precision,
             device=self.device,

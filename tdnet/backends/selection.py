@@ -43,7 +43,7 @@ class BackendRequest:
     Attributes:
         variant: name of the network.
         weights: weights file, or folder of exported graphs.
-        class_map: as the user gave it.
+        num_classes: K of the class map that the user gave; None: of the weights.
         input_size: height and width of the network input; None: that of the weights.
         precision: ``"auto"`` or a number format.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...
@@ -55,7 +55,7 @@ class BackendRequest:
 
     variant: str
     weights: Path
-    class_map: str
+    num_classes: int | None
     input_size: tuple[int, int] | None
     precision: str
     device: str
@@ -162,7 +162,7 @@ def exported_weights(request: BackendRequest, precision: str) -> Path:
     name = cache.key(
         sha256(request.weights),
         request.variant,
-        request.class_map,
+        request.num_classes,
         request.input_size,
         precision,
         str(torch.__version__),

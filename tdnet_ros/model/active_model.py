@@ -75,7 +75,7 @@ class ActiveModel:
         model = self.segmenter
         return (
             f"{model.variant.name} at {model.input_size[0]} x {model.input_size[1]} "
-            f"on {model.device}, {model.precision}"
+            f"on {model.device}, {model.precision}, {model.runtime}"
         )
 
     @property

@@ -7,13 +7,14 @@ may be deleted at any time. Only the user can read it: compiled graphs are code.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import logging
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -67,15 +68,24 @@ def entry(kind: str, name: str, fill: Callable[[Path], None] | None = None) -> P
         fill: writes the files of a new entry to a folder; after an error there is no entry.
     """
     folder = cache_folder() / f"{kind}-{name}"
-    if not folder.is_dir():
-        if fill is None:
-            folder.mkdir(mode=0o700, exist_ok=True)
-        else:
-            _create(folder, fill)
+    if fill is None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    else:
+        with locked(kind, name):
+            if not folder.is_dir():
+                _create(folder, fill)
     with suppress(OSError):
         os.utime(folder)
     _remove_old(folder)
     return folder
+
+
+@contextmanager
+def locked(kind: str, name: str) -> Iterator[None]:
+    """Wait until no other process writes the entry, and keep others from it in the block."""
+    with (cache_folder() / f".lock-{kind}-{name}").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def remove(kind: str, name: str) -> bool:
@@ -91,10 +101,6 @@ def _create(folder: Path, fill: Callable[[Path], None]) -> None:
     try:
         fill(temporary)
         temporary.rename(folder)
-    except OSError:
-        # Another process may have created the same entry meanwhile.
-        if not folder.is_dir():
-            raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -102,7 +108,7 @@ def _create(folder: Path, fill: Callable[[Path], None]) -> None:
 def _remove_old(kept: Path) -> None:
     """Remove abandoned entries, and the least recently used ones beyond the limit."""
     states = []
-    for folder in kept.parent.iterdir():
+    for folder in filter(Path.is_dir, kept.parent.iterdir()):
         with suppress(OSError):
             states.append((folder.stat().st_mtime, _size(folder), folder))
     total = sum(size for _, size, _ in states)

@@ -165,13 +165,14 @@ class OnnxRuntimeBackend(Backend):
             own = Session(self.device, self._precision, compiled, self._stream)
             return [self._session(path, graph, provider.choices(own)) for path, graph in graphs]
 
-        try:
-            sessions = open_all()
-        except WeightsError:
-            # A damaged cache must not keep the network from loading.
-            if not cache.remove(provider.name, name):
-                raise
-            sessions = open_all()
+        with cache.locked(provider.name, name):
+            try:
+                sessions = open_all()
+            except WeightsError:
+                # A damaged cache must not keep the network from loading.
+                if not cache.remove(provider.name, name):
+                    raise
+                sessions = open_all()
         for (path, _), session in zip(graphs, sessions, strict=True):
             for found, wanted in (
                 (session.get_inputs(), description.inputs),

@@ -77,19 +77,15 @@ def test_a_provider_computes_the_labels_of_pytorch(weights: Path, provider: str)
         pytest.skip("needs onnxruntime-openvino: use `make test`")
     image = drive(1, 72, 96)[0]
     chosen = settings(weights, provider=provider, precision="float32").build()
-    assert (chosen.runtime, chosen.provider, chosen.precision) == (
-        "onnxruntime",
-        provider,
-        "float32",
-    )
+    assert (chosen.runtime, chosen.precision) == (f"onnxruntime:{provider}", "float32")
     plain = settings(weights, runtime="torch", precision="float32").build()
-    assert (plain.runtime, plain.provider) == ("torch", "")
+    assert plain.runtime == "torch"
     assert (chosen.step(image).labels == plain.step(image).labels).mean() >= 0.9999
 
 
 def test_auto_is_the_best_provider_that_is_installed(weights: Path) -> None:
     best = "openvino" if BY_NAME["openvino"].is_installed else "cpu"
-    assert settings(weights).build().provider == best
+    assert settings(weights).build().runtime == f"onnxruntime:{best}"
 
 
 def test_auto_goes_on_with_the_next_provider_if_one_fails(
@@ -100,7 +96,7 @@ def test_auto_goes_on_with_the_next_provider_if_one_fails(
     monkeypatch.setattr(
         "tdnet.backends.onnx.providers.json.dumps", lambda _: '{"CPU": {"NO_SUCH": "KEY"}}'
     )
-    assert settings(weights, precision="float32").build().provider == "cpu"
+    assert settings(weights, precision="float32").build().runtime == "onnxruntime:cpu"
     assert "provider openvino is not used: " in caplog.text
     with pytest.raises(WeightsError, match="with provider openvino: "):
         settings(weights, precision="float32", provider="openvino").build()

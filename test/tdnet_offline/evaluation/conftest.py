@@ -12,4 +12,4 @@ from tdnet import SegmenterSettings, StreamingSegmenter
 @pytest.fixture(scope="session")
 def segmenter(weights: Path) -> StreamingSegmenter:
     """The small network of random weights, on the CPU."""
-    return SegmenterSettings(weights=str(weights), device="cpu").build()
+    return SegmenterSettings(weights=str(weights), device="cpu", runtime="torch").build()

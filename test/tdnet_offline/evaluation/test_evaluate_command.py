@@ -77,15 +77,15 @@ def test_table_and_files(
 def test_exported_graphs_are_named_by_their_description(
     exported_nano: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [STREET, "--runtime", "onnxruntime", "--weights", exported_nano, "--device", "cpu"]
+    words = [STREET, "--provider", "cpu", "--weights", exported_nano, "--device", "cpu"]
     report = ["--report", tmp_path, "--worst", "0"]
     assert main([str(word) for word in ["evaluate", *words, *report]]) == 0
     setting = load_evaluation(tmp_path / "evaluation.json").setting
     digest = hashlib.sha256((exported_nano / "export.json").read_bytes()).hexdigest()
     assert (setting.weights, setting.weights_sha256) == ("nano", digest)
     assert (setting.precision, setting.input_size) == ("float32", (65, 129))
-    assert setting.runtime == "onnxruntime"
-    assert rows(capsys.readouterr().out)["device"] == ["cpu, float32, onnxruntime"]
+    assert setting.runtime == "onnxruntime:cpu"
+    assert rows(capsys.readouterr().out)["device"] == ["cpu, float32, onnxruntime:cpu"]
 
 
 def test_a_bag_with_labels_for_some_frames(
@@ -164,11 +164,11 @@ def test_a_report_says_what_withholding_costs(
 def test_controls_over_another_runtime(
     exported_nano: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    network = ["--runtime", "onnxruntime", "--weights", exported_nano, "--device", "cpu"]
+    network = ["--provider", "cpu", "--weights", exported_nano, "--device", "cpu"]
     words = ["evaluate", STREET, "--memory", "none", *network, "--report", tmp_path]
     assert main([str(word) for word in words]) == 0
     found = load_evaluation(tmp_path / "evaluation.json")
-    assert (found.setting.runtime, found.setting.memory) == ("onnxruntime", "none")
+    assert (found.setting.runtime, found.setting.memory) == ("onnxruntime:cpu", "none")
     assert {fill for _, fill in found.confusions} == {0}
 
 

@@ -80,9 +80,12 @@ def test_files_of_earlier_versions_are_read(evaluation: Evaluation, tmp_path: Pa
     path.write_text(changed(document, version=3), encoding="utf-8")
     assert values_of(load_evaluation(path)) == values_of(evaluation)
 
-    assert document["setting"].pop("runtime") == "torch"
+    document["setting"].pop("runtime")
     path.write_text(changed(document, version=2), encoding="utf-8")
-    assert values_of(load_evaluation(path)) == values_of(evaluation)
+    loaded = load_evaluation(path)
+    assert loaded.setting.runtime == "torch"
+    setting = replace(loaded.setting, runtime=evaluation.setting.runtime)
+    assert values_of(replace(loaded, setting=setting)) == values_of(evaluation)
 
 
 def changed(document: dict[str, Any], **fields: Any) -> str:

@@ -35,7 +35,7 @@ def measured(
     if not labelled:
         for video in dataset.videos:
             video.labelled = ()
-    segmenter = SegmenterSettings(device="cpu", input_size=size).build()
+    segmenter = SegmenterSettings(device="cpu", input_size=size, runtime="torch").build()
     return evaluate(dataset, segmenter, mode=mode, worst=2)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ from tdnet.backends.onnx import cache
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "tdnet"
+
+
+def entries(home: Path) -> set[str]:
+    return {path.name for path in home.iterdir() if path.is_dir()}
 
 
 def write(folder: Path) -> None:
@@ -36,17 +41,21 @@ def test_a_failed_entry_leaves_nothing(home: Path) -> None:
 
     with pytest.raises(ValueError):
         cache.entry("network", "a", fail)
-    assert list(home.iterdir()) == []
+    assert entries(home) == set()
 
 
-def test_another_process_may_create_the_entry_first(home: Path) -> None:
+def test_of_two_that_need_an_entry_one_fills_it(home: Path) -> None:
+    filled = []
+
     def fill(folder: Path) -> None:
+        filled.append(folder)
+        time.sleep(0.05)
         write(folder)
-        (home / "network-a").mkdir()
-        write(home / "network-a")
 
-    assert cache.entry("network", "a", fill) == home / "network-a"
-    assert [path.name for path in home.iterdir()] == ["network-a"]
+    with ThreadPoolExecutor(4) as pool:
+        folders = set(pool.map(lambda _: cache.entry("network", "a", fill), range(4)))
+    assert folders == {home / "network-a"}
+    assert len(filled) == 1
 
 
 def test_the_least_recently_used_entries_are_removed(
@@ -57,11 +66,11 @@ def test_the_least_recently_used_entries_are_removed(
     for age, name in ((100, "a"), (200, "b")):
         os.utime(cache.entry("network", name, write), (now - age,) * 2)
     cache.entry("network", "c", write)
-    assert {path.name for path in home.iterdir()} == {"network-a", "network-c"}
+    assert entries(home) == {"network-a", "network-c"}
     cache.entry("network", "a", write)  # used again
     os.utime(home / "network-c", (now - 300,) * 2)
     cache.entry("network", "d", write)
-    assert {path.name for path in home.iterdir()} == {"network-a", "network-d"}
+    assert entries(home) == {"network-a", "network-d"}
 
 
 def test_the_entry_in_use_is_kept_whatever_its_size(
