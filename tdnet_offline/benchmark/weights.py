@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tdnet.checkpoints.weights import packaged_weights, save_weights
 from tdnet.class_map.model import ClassMap
@@ -25,17 +25,13 @@ _CALIBRATION = 7, 16
 
 
 def find_weights(
-    variant: str,
-    given: Path | None,
-    size: tuple[int, int],
-    frames: Frames,
-    to: Path,
+    variant: str, given: Path | None, size: tuple[int, int], frames: Frames, to: Path
 ) -> tuple[Path, str]:
     """Return a weights file, and its name in the results.
 
     Args:
         variant: name of the network.
-        given: the user's file; None: packaged or random weights.
+        given: the user's file; None: packaged weights, or random ones.
         size: height and width of the network input, for random weights.
         frames: (F, H, W, 3) uint8 RGB; the norms of random weights are fitted to them.
         to: folder for random weights; an existing file is used again.
@@ -55,23 +51,29 @@ def find_weights(
     return path, RANDOM
 
 
+@torch.no_grad()
 def random_network(variant: Variant, size: tuple[int, int], frames: Frames) -> SegmentationNetwork:
-    """Create a network of random weights whose norms fit frames.
+    """Create a network of random weights whose norms fit frames (F, H, W, 3) uint8 RGB.
 
     Otherwise, deep networks with random weights leave the range of float16; trained ones do not.
-
-    Args:
-        variant: its description.
-        size: height and width of its input.
-        frames: (F, H, W, 3) uint8 RGB.
     """
-    state = torch.random.get_rng_state()
-    torch.manual_seed(_SEED)
-    # The statistics of the norms hardly depend on the size; a small network takes less time.
-    small = create_model(variant, input_size=_SIZE)
-    _fit_norms(small, frames)
-    torch.random.set_rng_state(state)
-
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(_SEED)
+        # The statistics of the norms hardly depend on the size; a small network takes less time.
+        small = create_model(variant, input_size=_SIZE)
+    for module in small.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # mean over all batches, the first included
+    preprocess = Preprocessor(_SIZE, torch.device("cpu"), torch.float32)
+    chosen = [frames[index % len(frames)] for index in range(variant.clip_frames + 1)]
+    images = torch.cat([preprocess(torch.from_numpy(image)) for image in chosen])
+    clips = torch.stack([images[:-1], images[1:]])  # one value is not enough to fit a norm
+    small.train()
+    for path in range(variant.paths):
+        if isinstance(small, TDNet):
+            small.forward_clip(clips, path)
+        else:
+            small(clips[:, path])
     model = create_model(variant, input_size=size)
     own, fitted = model.state_dict(), small.state_dict()
     # Layer norms differ in size, and have no effect in both.
@@ -100,27 +102,3 @@ def quantised_folder(case: BenchmarkCase, weights: Path, to: Path) -> Path:
         camera = default_camera_size(case.input_size)
         export_network(settings, folder, wanted, street_frames(camera, *_CALIBRATION))
     return folder
-
-
-@torch.no_grad()
-def _fit_norms(model: SegmentationNetwork, frames: Frames) -> None:
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
-            module.momentum = None  # mean over all batches, the first included
-    clips = _clips(frames, model.variant.clip_frames, model.input_size)
-    model.train()
-    if isinstance(model, TDNet):
-        for path in range(model.variant.paths):
-            model.forward_clip(clips, path)
-    else:
-        model(clips[:, 0])
-    model.eval()
-
-
-def _clips(frames: Frames, length: int, size: tuple[int, int]) -> Tensor:
-    """Return two clips (2, length, 3, H, W): one value is not enough to fit a norm."""
-    preprocess = Preprocessor(size, torch.device("cpu"), torch.float32)
-    chosen = [frames[index % len(frames)] for index in range(length + 1)]
-    images = torch.cat([preprocess(torch.from_numpy(image)) for image in chosen])
-    return torch.stack([images[:-1], images[1:]])
