@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+
+import torch
 
 from tdnet.errors import TdnetError, one_line
 from tools.study.experiments import EXPERIMENTS, experiment
-from tools.study.results import claims_table, experiments_table
-from tools.study.schedule import collect, run_all
+from tools.study.results import (
+    StudyResult,
+    claims_table,
+    experiments_table,
+    load_results,
+    save_results,
+)
 from tools.study.study_run import FIRST_SEED, StudyRun
 
 SEEDS = (FIRST_SEED, 2, 3)
@@ -30,17 +41,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Train and evaluate the networks of the study; continue where it stopped.",
     )
     parser.add_argument("--output", metavar="DIR", type=Path, required=True)
-    parser.add_argument("--seeds", metavar="N", type=int, nargs="+", default=list(SEEDS))
-    parser.add_argument("--only", metavar="NAME", nargs="+", help="experiments (default: all)")
+    parser.add_argument("--seeds", metavar="N", type=int, nargs="+", default=SEEDS)
+    names = [entry.name for entry in EXPERIMENTS]
+    parser.add_argument(
+        "--only", metavar="NAME", nargs="+", default=names, help="experiments (default: all)"
+    )
     parser.add_argument(
         "--jobs", metavar="N", type=int, default=2, help="runs at a time (default: %(default)s)"
     )
     args = parser.parse_args(arguments)
     try:
-        names = args.only or [entry.name for entry in EXPERIMENTS]
         runs = [
             StudyRun(args.output, entry, seed)
-            for entry in map(experiment, names)
+            for entry in map(experiment, args.only)
             for seed in ((FIRST_SEED,) if entry.one_seed else args.seeds)
         ]
         complete = run_all(runs, args.jobs)
@@ -54,6 +67,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(experiments_table(results))
     print(claims_table(results))
     return 0 if complete else 2
+
+
+def run_all(runs: Sequence[StudyRun], jobs: int) -> bool:
+    """Run the incomplete runs, those that need others last; return whether all are complete."""
+    missing = [run for run in runs if not run.result.exists()]
+    first = [run for run in missing if not run.experiment.needs]
+    second = [run for run in missing if run.experiment.needs]
+    # Several single-threaded runs are faster than one run with as many threads.
+    with ProcessPoolExecutor(
+        jobs,
+        multiprocessing.get_context("spawn"),
+        initializer=torch.set_num_threads,
+        initargs=(1,),
+    ) as pool:
+        return all([*pool.map(_run_one, first), *pool.map(_run_one, second)])
+
+
+def collect(output: Path) -> list[StudyResult]:
+    """Write the results of all complete runs to ``results.json``, in order of the experiments."""
+    results = [
+        result
+        for entry in EXPERIMENTS
+        for path in sorted(StudyRun(output, entry, 0).folder.parent.glob("seed-*/result.json"))
+        for result in load_results(path)
+    ]
+    save_results(output / "results.json", results)
+    return results
+
+
+def _run_one(run: StudyRun) -> bool:
+    name = f"{run.experiment.name}, seed {run.seed}"
+    print(f"study: {name}", flush=True)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with (
+            (run.folder / "log.txt").open("a", encoding="utf-8") as log,
+            redirect_stdout(log),
+            redirect_stderr(log),
+        ):
+            run.run()
+    except KeyboardInterrupt:
+        os._exit(130)  # breaks the pool, so that no queued run starts
+    except TdnetError as error:
+        print(f"study: {name}: {one_line(str(error))}", file=sys.stderr, flush=True)
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ def experiment(name: str) -> Experiment:
     Raises:
         UnknownNameError: there is none.
     """
-    for candidate in EXPERIMENTS:
-        if candidate.name == name:
-            return candidate
-    raise UnknownNameError("experiment", name, [entry.name for entry in EXPERIMENTS])
+    known = {entry.name: entry for entry in EXPERIMENTS}
+    if name not in known:
+        raise UnknownNameError("experiment", name, known)
+    return known[name]

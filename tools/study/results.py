@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scipy.stats import t as student_t
+from scipy.stats import ttest_1samp
 
 from tdnet_offline.writers.atomic_files import replacing
 from tools.study.experiments import CLAIMS, CLEAN, DAMAGES, EXPERIMENTS, Claim
@@ -23,17 +22,11 @@ class StudyResult:
     """Results of an experiment with one seed.
 
     Attributes:
-        experiment: name of the experiment.
-        seed: of training and damage.
         mean_iou: 0 to 1, by the damage of the frames.
-        consistency: share of the pixels, 0 to 1, whose label stays along the optical flow, on
-            frames without damage.
+        consistency: 0 to 1, on frames without damage.
         scored_frames: labelled frames behind each mean IoU.
         fingerprint: of recipe and experiment; see `study.study_run.fingerprint`.
         start_weights: SHA-256 of the packaged weights that training starts from.
-        hardware: of the machine.
-        versions: of Python, torch and tdnet.
-        git_commit: of the checkout.
     """
 
     experiment: str
@@ -62,37 +55,31 @@ def load_results(path: Path) -> list[StudyResult]:
 
 def experiments_table(results: Sequence[StudyResult]) -> str:
     """Return a Markdown row for each experiment: mean and standard deviation, in points."""
-    lines = [
-        f"| experiment | | runs | {' | '.join(_HEADINGS.values())} | consistency |",
-        "|---|---|---:|" + "---:|" * (len(_HEADINGS) + 1),
-    ]
+    rows = []
     for entry in EXPERIMENTS:
         runs = [result for result in results if result.experiment == entry.name]
-        if not runs:
-            continue
-        columns = [[run.mean_iou[damage] for run in runs] for damage in DAMAGES]
-        cells = [_mean_and_spread(each) for each in [*columns, [run.consistency for run in runs]]]
-        lines.append(f"| {entry.name} | {entry.description} | {len(runs)} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        if runs:
+            columns = [[run.mean_iou[damage] for run in runs] for damage in DAMAGES]
+            columns.append([run.consistency for run in runs])
+            cells = map(_mean_and_spread, columns)
+            rows.append((entry.name, entry.description, str(len(runs)), *cells))
+    head = ("experiment", "", "runs", *_HEADINGS.values(), "consistency")
+    return _markdown(head, "|---|---|" + "---:|" * (len(head) - 2), rows)
 
 
 def claims_table(results: Sequence[StudyResult]) -> str:
     """Return a Markdown row for each claim and damage: the differences and the verdict."""
-    lines = [
-        "| claim | compared | frames | difference, points: mean (each seed) | result |",
-        "|---|---|---|---|---|",
-    ]
+    rows = []
     for claim in CLAIMS:
         for damage in claim.damages:
             differences = paired_differences(results, claim, damage)
-            if not differences:
-                continue
-            each = ", ".join(f"{value:+.1f}" for value in differences)
-            lines.append(
-                f"| {claim.text} | {claim.better} - {claim.worse} | {_HEADINGS[damage]} | "
-                f"{statistics.mean(differences):+.1f} ({each}) | {verdict(differences)} |"
-            )
-    return "\n".join(lines) + "\n"
+            if differences:
+                each = ", ".join(f"{value:+.1f}" for value in differences)
+                mean = f"{statistics.mean(differences):+.1f} ({each})"
+                compared = f"{claim.better} - {claim.worse}"
+                rows.append((claim.text, compared, _HEADINGS[damage], mean, verdict(differences)))
+    head = ("claim", "compared", "frames", "difference, points: mean (each seed)", "result")
+    return _markdown(head, "|---" * len(head) + "|", rows)
 
 
 def paired_differences(results: Sequence[StudyResult], claim: Claim, damage: str) -> list[float]:
@@ -110,18 +97,19 @@ def verdict(differences: Sequence[float]) -> str:
     Args:
         differences: in points, one a seed; a single one shows nothing.
     """
-    if len(differences) < 2:
-        return "open"
-    error = statistics.stdev(differences) / math.sqrt(len(differences))
-    margin = float(student_t.ppf(0.95, len(differences) - 1)) * error
-    mean = statistics.mean(differences)
-    if mean > margin:
-        return "holds"
-    return "does not hold" if mean < -margin else "open"
+    if len(differences) > 1:
+        for result, side in (("holds", "greater"), ("does not hold", "less")):
+            if ttest_1samp(differences, 0, alternative=side).pvalue < 0.05:
+                return result
+    return "open"
+
+
+def _markdown(head: Sequence[str], rule: str, rows: Sequence[Sequence[str]]) -> str:
+    first, *others = (f"| {' | '.join(cells)} |" for cells in (head, *rows))
+    return "\n".join((first.replace("|  |", "| |"), rule, *others)) + "\n"
 
 
 def _mean_and_spread(values: Sequence[float]) -> str:
     points = [100 * value for value in values]
-    if len(points) == 1:
-        return f"{points[0]:.1f}"
-    return f"{statistics.mean(points):.1f} ± {statistics.stdev(points):.1f}"
+    spread = f" ± {statistics.stdev(points):.1f}" if len(points) > 1 else ""
+    return f"{statistics.mean(points):.1f}{spread}"

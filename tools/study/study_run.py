@@ -7,9 +7,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from tdnet.checkpoints.weights import load_weights, packaged_weights
-from tdnet.errors import WeightsError
+from tdnet.checkpoints.weights import load_weights
 from tdnet.segmenter import StreamingSegmenter
+from tdnet.settings import SegmenterSettings
 from tdnet_offline.damage import Damage
 from tdnet_offline.datasets import open_dataset
 from tdnet_offline.datasets.video import Dataset
@@ -27,19 +27,14 @@ FIRST_SEED = 1
 RECIPE = Path(__file__).with_name("recipe.yaml")
 HELD_OUT = "street:1000000-1000011@180x320,frames=12"
 """Drives that no network is trained on."""
+_SOURCES = ("train", "validation")
 UNSCORED = 3
 """Frames at the start of a drive that are not scored: the memory is not full yet."""
 
 
 @dataclass(frozen=True)
 class StudyRun:
-    """An experiment with one seed, and its files.
-
-    Attributes:
-        root: folder of the study.
-        experiment: what to train and evaluate.
-        seed: of the run.
-    """
+    """An experiment with one seed, and its files in the folder of the study."""
 
     root: Path
     experiment: Experiment
@@ -68,23 +63,13 @@ class StudyRun:
         return StudyRun(self.root, other, FIRST_SEED if other.one_seed else self.seed)
 
     def configuration(self, extra: tuple[str, ...] = ()) -> TrainingRecipe:
-        """Return the configuration of the training.
-
-        Args:
-            extra: changes on top, as for `tdnet train`.
-
-        Raises:
-            TdnetError: a value is not allowed.
-        """
+        """Return the configuration of the training, changed by `extra` as for `tdnet train`."""
         data = load_recipe(str(RECIPE)).data
         cache = str(self.root / "street")
         words = [
-            f"data.train={data.train.replace('CACHE', cache)}",
-            f"data.validation={data.validation.replace('CACHE', cache)}",
+            *(f"data.{key}={getattr(data, key)}".replace("CACHE", cache) for key in _SOURCES),
             *self.experiment.overrides,
-            f"seed={self.seed}",
-            f"output={self.folder}",
-            "resume=true",
+            *(f"seed={self.seed}", f"output={self.folder}", "resume=true"),
         ]
         if f"network.variant={SINGLE}" in self.experiment.overrides:
             words.append(f"init.weights={_start_weights()}")
@@ -158,21 +143,12 @@ def fingerprint(chosen: Experiment) -> str:
 
 
 def start_digest() -> str:
-    """Return the SHA-256 of the packaged weights that all networks start from.
-
-    Raises:
-        WeightsError: no such weights are packaged.
-    """
+    """Return the SHA-256 of the packaged weights that all networks start from."""
     return hashlib.sha256(_start_weights().read_bytes()).hexdigest()
 
 
 def held_out(cache: Path, drives: int | None = None) -> Dataset:
-    """Open the held-out drives; only frames with a full memory are labelled.
-
-    Args:
-        cache: folder for rendered frames.
-        drives: how many; None: all.
-    """
+    """Open the first held-out drives, None: all; only frames with a full memory are labelled."""
     whole = open_dataset(f"{HELD_OUT},cache={cache}")
     for video in whole.videos:
         video.labelled = range(UNSCORED, video.num_frames)
@@ -180,7 +156,4 @@ def held_out(cache: Path, drives: int | None = None) -> Dataset:
 
 
 def _start_weights() -> Path:
-    path = packaged_weights(SINGLE)
-    if path is None:
-        raise WeightsError(f"no weights of {SINGLE} are packaged; the networks start from them")
-    return path
+    return SegmenterSettings(SINGLE).weights_path
