@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -11,12 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 from tdnet.backends import PROVIDERS, RUNTIMES
 from tdnet.continuity import DEFAULT_MAX_GAP
-from tdnet.errors import InputError, WeightsError
+from tdnet.errors import InputError
 from tdnet.settings import SegmenterSettings
 from tdnet.variants import list_variants
 
 if TYPE_CHECKING:
     from tdnet.frames.postprocess import OutputSize
+
+
+class StoreTuple(argparse.Action):
+    """Store the values of an option as a tuple instead of a list."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,  # noqa: ANN401
+        option_string: str | None = None,
+    ) -> None:
+        """Store the values."""
+        setattr(namespace, self.dest, tuple(values))
+
 
 WEIGHTS_FILE = "weights file; without it the variant's packaged ones"
 
@@ -36,6 +52,7 @@ MODEL_OPTIONS: dict[str, dict[str, Any]] = {
     "input_size": {
         "nargs": 2,
         "type": int,
+        "action": StoreTuple,
         "metavar": ("H", "W"),
         "help": "height and width of the network input; without it the size of the weights",
     },
@@ -62,37 +79,20 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def segmenter_settings(args: argparse.Namespace) -> SegmenterSettings:
     """Return the settings of the options of `add_model_options`."""
-    values = {field.name: getattr(args, field.name) for field in fields(SegmenterSettings)}
-    return SegmenterSettings(**{**values, "input_size": size_or_none(args.input_size)})
+    names = [field.name for field in fields(SegmenterSettings)]
+    return SegmenterSettings(**{name: getattr(args, name) for name in names})
 
 
 def add_max_gap(parser: argparse.ArgumentParser) -> None:
     """Add the option for the longest gap that the memory survives."""
     parser.add_argument(
         "--max-gap",
-        type=seconds(from_zero=True),
+        type=number(0, 3600, "seconds"),
         default=DEFAULT_MAX_GAP,
         metavar="S",
         help="seconds between frames above which the memory is reset; 0 follows the rate of the "
         "frames (default: %(default)s)",
     )
-
-
-def check_weights_file(path: Path) -> None:
-    """Refuse a folder of exported graphs if a network is made of the weights.
-
-    Raises:
-        WeightsError: the path is a folder.
-    """
-    if path.is_dir():
-        raise WeightsError(
-            f"{path} is a folder: give the weights file that it was exported of, or another one"
-        )
-
-
-def size_or_none(sides: Sequence[int] | None) -> tuple[int, int] | None:
-    """Return the height and width of an option with two values; None if it is left out."""
-    return None if sides is None else (sides[0], sides[1])
 
 
 def output_size(words: Sequence[str]) -> OutputSize:
@@ -125,17 +125,41 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def seconds(*, from_zero: bool = False) -> Callable[[str], float]:
-    """Return an argparse type: a duration above 0, or also 0."""
+def number(least: float, most: float, unit: str) -> Callable[[str], float]:
+    """Return an argparse type: a number in a range."""
 
     def read(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not (value > 0 or (from_zero and value == 0)):
-            allowed = "0 or more" if from_zero else "above 0"
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds {allowed}")
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a number of {unit} from {least:g} to {most:g}"
+            )
         return value
 
     return read
+
+
+def weights_file(text: str) -> str:
+    """Refuse a folder of exported graphs, of which no network can be made; an argparse type."""
+    if text and Path(text).is_dir():
+        raise argparse.ArgumentTypeError(
+            f"{text} is a folder: give the weights file that it was exported of, or another one"
+        )
+    return text
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder and a temporary file in it: before hours of work, not after.
+
+    Raises:
+        OSError: one of the two is not possible.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error

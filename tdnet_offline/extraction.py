@@ -24,8 +24,6 @@ from tdnet_offline.writers.images import write_png
 FRAMES, LABELS, TO_LABEL = "frames", "labels", "to_label"
 UNTIMED_RATE = 10.0
 """Assumed frames a second of a source without timestamps."""
-LONGEST_EVERY = 1e9
-"""Seconds; longer than any recording, and finite."""
 
 Labels = npt.NDArray[np.uint8]
 
@@ -61,7 +59,7 @@ def find_stretches(
     """
     policy = ContinuityPolicy(DEFAULT_MAX_GAP)
     recent: deque[Frame] = deque(maxlen=before + 1)
-    every_ns = round(min(every, LONGEST_EVERY) * 1e9)
+    every_ns = round(every * 1e9)
     due_ns: int | None = None
     for number, frame in enumerate(source):
         if isinstance(frame, RefusedFrame):

@@ -30,6 +30,11 @@ class Progress:
         self.refused = 0
         self._bar, self._task = bar, task
 
+    @property
+    def done(self) -> int:
+        """Number of steps so far."""
+        return int(self._bar.tasks[self._task].completed)
+
     def advance(self) -> None:
         """Move on by one step."""
         self._bar.advance(self._task)

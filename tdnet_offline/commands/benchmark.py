@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +13,9 @@ from tdnet.errors import InputError
 from tdnet.settings import SegmenterSettings
 from tdnet_offline.arguments import (
     MODEL_OPTIONS,
-    check_weights_file,
-    size_or_none,
+    StoreTuple,
+    check_writable,
+    weights_file,
     whole_number,
 )
 from tdnet_offline.benchmark.cases import RUNTIMES
@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     network.add_argument(
         "--weights",
-        type=Path,
+        type=weights_file,
         metavar="W",
         help="weights file of a single variant (default: packaged weights, or random ones)",
     )
@@ -82,6 +82,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--camera-size",
         nargs=2,
         type=whole_number(32, 4096),
+        action=StoreTuple,
         metavar=("H", "W"),
         help="size of frames and labels (default: 1024 2048, or 480 640 for small inputs)",
     )
@@ -130,27 +131,22 @@ def run(args: argparse.Namespace) -> ExitStatus:
     from tdnet_offline.benchmark.benchmark_tables import print_benchmark
     from tdnet_offline.benchmark.cases import plan
 
-    camera = size_or_none(args.camera_size)
     if args.weights is not None and len({*args.variant}) > 1:
         raise InputError("--weights is for a single variant; leave it out, or give one --variant")
-    if args.weights is not None:
-        check_weights_file(args.weights)
     sizes = [(height, width) for height, width in args.input_size]
     cases = plan(args.variant, sizes, args.device, args.precision, args.runtime)
     # Check the outputs now instead of after minutes of measuring.
     for folder in (args.json and args.json.parent, args.plot and args.plot.parent, args.profile):
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not os.access(folder, os.W_OK):
-                raise InputError(f"{folder}: cannot be written to; choose another folder")
+            check_writable(folder)
     for file in (args.json, args.plot):
         if file is not None and file.is_dir():
             raise InputError(f"{file}: is a folder; give the name of a file")
     options = BenchmarkOptions(
-        weights=args.weights,
+        weights=args.weights and Path(args.weights),
         images=args.images,
         topic=args.topic,
-        camera_size=camera,
+        camera_size=args.camera_size,
         num_frames=args.frames,
         profile=args.profile,
         accuracy=args.accuracy,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tdnet.errors import InputError
 from tdnet.settings import DEFAULT_CLASS_MAP
-from tdnet_offline.arguments import MODEL_OPTIONS, size_or_none
+from tdnet_offline.arguments import MODEL_OPTIONS
 from tdnet_offline.commands import ExitStatus
 
 SUFFIX = ".safetensors"
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> ExitStatus:
             variant.limited_memory(found.memory_frames),
             # Loading refuses an unknown checkpoint and names the differences.
             num_classes=found.num_classes or DEFAULT_CLASSES,
-            input_size=size_or_none(args.input_size) or found.input_size,
+            input_size=args.input_size or found.input_size,
         )
     info = load_weights(model, checkpoint)
     save_weights(model, args.output, class_map=class_map)

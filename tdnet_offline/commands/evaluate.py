@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from tdnet.errors import InputError, one_line
 from tdnet_offline.arguments import (
     add_max_gap,
     add_model_options,
+    check_writable,
     segmenter_settings,
     whole_number,
 )
@@ -19,7 +19,6 @@ from tdnet_offline.commands import ExitStatus
 from tdnet_offline.datasets.registry import DATASETS
 
 if TYPE_CHECKING:
-    from tdnet_offline.damage import Damage
     from tdnet_offline.evaluation.result import Evaluation
     from tdnet_offline.evaluation.shard import Shard
 
@@ -70,7 +69,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--damage",
-        type=_damage,
         default="none",
         metavar="D",
         help="none, stripe=SHARE of the rows lost (0 to 0.9), or noise=STANDARD DEVIATION in grey "
@@ -144,11 +142,13 @@ def run(args: argparse.Namespace) -> ExitStatus:
 
 
 def _evaluate(args: argparse.Namespace, shard: Shard) -> Evaluation:
+    from tdnet_offline.damage import Damage
     from tdnet_offline.evaluation.runner import evaluate
     from tdnet_offline.evaluation.sources import open_sources
     from tdnet_offline.progress import show_progress
 
     with shard.together():
+        damage = Damage.parse(args.damage)
         segmenter = segmenter_settings(args).build()
         dataset = open_sources(
             args.sources,
@@ -159,7 +159,7 @@ def _evaluate(args: argparse.Namespace, shard: Shard) -> Evaluation:
             label_topic=args.label_topic,
         )
         if args.report and shard.rank == 0:
-            _check_writable(args.report)
+            check_writable(args.report)
     sizes = [video.num_frames for video in dataset.videos]
     passes = 2 if args.mode == "paced" else 1
     total = passes * sum(sizes[number] for number in shard.share(sizes))
@@ -169,7 +169,7 @@ def _evaluate(args: argparse.Namespace, shard: Shard) -> Evaluation:
             segmenter,
             mode=args.mode,
             memory=args.memory,
-            damage=args.damage,
+            damage=damage,
             seed=args.seed,
             withhold=args.report is not None and args.memory == "full",
             weights=args.weights,
@@ -180,20 +180,6 @@ def _evaluate(args: argparse.Namespace, shard: Shard) -> Evaluation:
             on_frame=progress.advance,
             on_refused=progress.refuse,
         )
-
-
-def _check_writable(directory: Path) -> None:
-    """Make the folder and a temporary file in it: before hours of work, not after.
-
-    Raises:
-        OSError: one of the two is not possible.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(directory)) from error
 
 
 def _show(fresh: list[Evaluation], earlier: list[Evaluation], directory: Path | None) -> None:
@@ -212,19 +198,9 @@ def _show(fresh: list[Evaluation], earlier: list[Evaluation], directory: Path | 
         return
     from tdnet_offline.evaluation.evaluation_file import save_evaluation
     from tdnet_offline.evaluation.worst_frames import write_worst_frames
-    from tdnet_offline.report import write_report
+    from tdnet_offline.report.evaluation_page import write_report
 
     for evaluation in fresh:
         save_evaluation(evaluation, directory / EVALUATION_NAME)
         write_worst_frames(evaluation.worst, directory / "worst")
     print(one_line(f"report: {write_report(directory, evaluations)}"))
-
-
-def _damage(text: str) -> Damage:
-    """Read a damage; for argparse."""
-    from tdnet_offline.damage import Damage
-
-    try:
-        return Damage.parse(text)
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tdnet.settings import SegmenterSettings
-from tdnet_offline.arguments import (
-    MODEL_OPTIONS,
-    WEIGHTS_FILE,
-    check_weights_file,
-    size_or_none,
-    whole_number,
-)
+from tdnet_offline.arguments import MODEL_OPTIONS, WEIGHTS_FILE, weights_file, whole_number
 from tdnet_offline.commands import ExitStatus
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from tdnet_offline.frames import FrameSource
 
 MAX_FRAMES = 128
 """Of calibration: all are kept in memory with their activations."""
@@ -38,7 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     network = parser.add_argument_group("network")
     network.add_argument("--variant", required=True, **MODEL_OPTIONS["variant"])
-    network.add_argument("--weights", default="", metavar="W", help=WEIGHTS_FILE)
+    network.add_argument(
+        "--weights", metavar="W", type=weights_file, default="", help=WEIGHTS_FILE
+    )
     network.add_argument("--class-map", default="", **MODEL_OPTIONS["class_map"])
     network.add_argument("--input-size", **MODEL_OPTIONS["input_size"])
     output = parser.add_argument_group("output")
@@ -77,19 +65,19 @@ def run(args: argparse.Namespace) -> ExitStatus:
     from rich.console import Console
 
     from tdnet_offline.export import export_network
-    from tdnet_offline.frames import open_source
+    from tdnet_offline.frames import Frame, open_source
 
-    if args.weights:
-        check_weights_file(Path(args.weights))
     settings = SegmenterSettings(
         variant=args.variant,
         weights=args.weights,
         class_map=args.class_map,
-        input_size=size_or_none(args.input_size),
+        input_size=args.input_size,
     )
     frames = None
     if args.calibrate is not None:
-        frames = _first_images(open_source(args.calibrate, args.topic), args.frames)
+        source = open_source(args.calibrate, args.topic)
+        readable = (frame.image for frame in source if isinstance(frame, Frame))
+        frames = islice(readable, args.frames)
     console = Console(stderr=True)
     with console.status("") as status:
         show = status.update if sys.stderr.isatty() else lambda _: None
@@ -100,11 +88,3 @@ def run(args: argparse.Namespace) -> ExitStatus:
         f"{height} x {width}, {description.format}, {description.precision}"
     )
     return ExitStatus.DONE
-
-
-def _first_images(source: FrameSource, count: int) -> Iterator[npt.NDArray[np.uint8]]:
-    """Yield the first frames that can be read."""
-    from tdnet_offline.frames import Frame
-
-    frames = (frame.image for frame in source if isinstance(frame, Frame))
-    return islice(frames, count)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tdnet.errors import InputError
-from tdnet_offline.arguments import seconds, whole_number
+from tdnet_offline.arguments import StoreTuple, number, whole_number
 from tdnet_offline.commands import ExitStatus
 
 if TYPE_CHECKING:
     from tdnet_offline.datasets import Dataset
-    from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
+    from tdnet_offline.frames import Frame, RefusedFrame
     from tdnet_offline.progress import Progress
 
 BEFORE = 6
@@ -39,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--size",
         nargs=2,
         type=whole_number(1, 16384),
+        action=StoreTuple,
         metavar=("H", "W"),
         help="size of the pictures (default: that of the frames)",
     )
@@ -58,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     stretches = parser.add_argument_group("stretches to label")
     stretches.add_argument(
         "--every",
-        type=seconds(),
+        type=number(0.001, 1e9, "seconds"),
         metavar="S",
         help="seconds from one stretch to the next (images in a folder count as 10 a second)",
     )
@@ -82,12 +84,6 @@ def run(args: argparse.Namespace) -> ExitStatus:
         TdnetError: there is nothing to read, or the options do not go together.
         OSError: a picture cannot be written.
     """
-    _check_options(args)
-    refused = _write_every_frame(args) if args.every is None else _write_stretches(args)
-    return ExitStatus.INCOMPLETE if refused else ExitStatus.DONE
-
-
-def _check_options(args: argparse.Namespace) -> None:
     alone, remedy = ("before", "label_topic"), "without --every means nothing; give --every too"
     if args.every is not None:
         alone, remedy = ("name", "first"), "does not go with --every; leave out one of them"
@@ -96,32 +92,28 @@ def _check_options(args: argparse.Namespace) -> None:
             raise InputError(f"--{name.replace('_', '-')} {remedy}")
     if args.label_topic and args.size:
         raise InputError("--size does not go with --label-topic; train with data.frame_size")
+    refused = _write_every_frame(args) if args.every is None else _write_stretches(args)
+    return ExitStatus.INCOMPLETE if refused else ExitStatus.DONE
 
 
 def _write_every_frame(args: argparse.Namespace) -> int:
     """Write each frame; return how many were refused."""
-    from tdnet_offline.frames import RefusedFrame, open_source
-    from tdnet_offline.progress import show_progress
+    from tdnet_offline.frames import RefusedFrame
     from tdnet_offline.writers.images import PngWriter
 
-    source = open_source(args.input, args.topic)
-    written = read = 0
-    with (
-        PngWriter() as pictures,
-        show_progress(source.description, source.num_frames) as progress,
-    ):
-        for number, frame in enumerate(_frames(source, args.size, progress), args.first or 0):
-            read += 1
+    written = 0
+    with PngWriter() as pictures, _open_frames(args, args.topic) as (frames, progress):
+        for number, frame in enumerate(frames, args.first or 0):
             if number >= 0 and not isinstance(frame, RefusedFrame):
                 name = args.name % number if args.name else frame.name
                 pictures.write(args.output / f"{name}.png", frame.image)
                 written += 1
-    if not read:
+    if not progress.done:
         raise InputError(f"{args.input}: there is no frame in it")
     if not written and not progress.refused:
         raise InputError(
-            f"{args.input}: --first {args.first} leaves out all of its {read} frames, since those "
-            "below 0 are not written"
+            f"{args.input}: --first {args.first} leaves out all of its {progress.done} frames, "
+            "since those below 0 are not written"
         )
     print(f"{args.output}: {written} frames written, {progress.refused} refused")
     return progress.refused
@@ -131,28 +123,18 @@ def _write_stretches(args: argparse.Namespace) -> int:
     """Write the stretches; return how many frames and labels were refused."""
     from tdnet_offline.datasets.bag import image_topic
     from tdnet_offline.extraction import LABELS, TO_LABEL, StretchFolder, find_stretches
-    from tdnet_offline.frames import RefusedFrame, open_source
-    from tdnet_offline.progress import show_progress
+    from tdnet_offline.frames import RefusedFrame
 
     before = BEFORE if args.before is None else args.before
     path = Path(args.input).resolve()
     folder = StretchFolder(args.output, path.name if path.is_dir() else path.stem)
     labelled = _open_labels(args)
     topic = image_topic(Path(args.input), args.topic, args.label_topic) if labelled else args.topic
-    source = open_source(args.input, topic)
     wanted = frozenset(labelled.videos[0].labelled) if labelled else None
-    written = unreadable = read = 0
-
-    with show_progress(source.description, source.num_frames) as progress:
-
-        def counted() -> Iterator[Frame | RefusedFrame]:
-            nonlocal read
-            for frame in _frames(source, args.size, progress):
-                read += 1
-                yield frame
-
+    written = unreadable = 0
+    with _open_frames(args, topic) as (frames, progress):
         for stretch in find_stretches(
-            counted(), args.every, before, lambda number: wanted is None or number in wanted
+            frames, args.every, before, lambda number: wanted is None or number in wanted
         ):
             try:
                 labels = labelled.videos[0].labels(stretch.number) if labelled else None
@@ -170,7 +152,7 @@ def _write_stretches(args: argparse.Namespace) -> int:
         )
     if not written:
         raise InputError(
-            f"{args.input}: no {before + 1} frames without a gap among its {read}"
+            f"{args.input}: no {before + 1} frames without a gap among its {progress.done}"
             + (" that end in one with labels" if labelled else "")
             + "; a smaller --before needs fewer"
         )
@@ -181,8 +163,7 @@ def _write_stretches(args: argparse.Namespace) -> int:
     else:
         folder.write_class_map(labelled.class_map)
     refused = f", {progress.refused} refused" if progress.refused else ""
-    count = f"{written} stretches of {before + 1} frames{refused}"
-    print(f"{args.output}: {count}; next: {todo}")
+    print(f"{args.output}: {written} stretches of {before + 1} frames{refused}; next: {todo}")
     return progress.refused
 
 
@@ -203,28 +184,34 @@ def _open_labels(args: argparse.Namespace) -> Dataset | None:
     )
 
 
-def _frames(
-    source: FrameSource, size: tuple[int, int] | None, progress: Progress
-) -> Iterator[Frame | RefusedFrame]:
-    """Yield the frames, resized to a size (H, W) if one is given."""
+@contextmanager
+def _open_frames(
+    args: argparse.Namespace, topic: str | None
+) -> Iterator[tuple[Iterator[Frame | RefusedFrame], Progress]]:
+    """Yield the frames, resized to the given size, and their progress."""
     import dataclasses
 
     import cv2
     import numpy as np
 
-    from tdnet_offline.frames import RefusedFrame
+    from tdnet_offline.frames import RefusedFrame, open_source
+    from tdnet_offline.progress import show_progress
 
-    for frame in source:
-        progress.advance()
-        if isinstance(frame, RefusedFrame):
-            progress.refuse(frame)
-            yield frame
-            continue
-        image = np.array(frame.image)
-        if size:
-            resized = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-            image = np.asarray(resized, np.uint8)
-        yield dataclasses.replace(frame, image=image)
+    source = open_source(args.input, topic)
+    with show_progress(source.description, source.num_frames) as progress:
+
+        def frames() -> Iterator[Frame | RefusedFrame]:
+            for frame in source:
+                progress.advance()
+                if isinstance(frame, RefusedFrame):
+                    progress.refuse(frame)
+                elif args.size:
+                    size = args.size[::-1]
+                    image = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+                    frame = dataclasses.replace(frame, image=np.asarray(image, np.uint8))
+                yield frame
+
+        yield frames(), progress
 
 
 def _name(text: str) -> str:

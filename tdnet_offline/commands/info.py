@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tdnet.errors import one_line
-from tdnet_offline.arguments import MODEL_OPTIONS, size_or_none
+from tdnet_offline.arguments import MODEL_OPTIONS
 from tdnet_offline.commands import ExitStatus
 
 if TYPE_CHECKING:
@@ -29,11 +29,10 @@ def run(args: argparse.Namespace) -> ExitStatus:
     Raises:
         TdnetError: the file cannot be read, or no network supports the input size.
     """
-    size = size_or_none(args.input_size)
     if args.weights is None:
-        _list_variants(size)
+        _list_variants(args.input_size)
     else:
-        _describe(args.weights, size)
+        _describe(args.weights, args.input_size)
     return ExitStatus.DONE
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from tdnet.errors import InputError
-from tdnet_offline.arguments import whole_number
+from tdnet_offline.arguments import StoreTuple, number, whole_number
 from tdnet_offline.commands import ExitStatus
 
 FORMATS = ("bag", "cityscapes")
@@ -37,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rate",
-        type=_rate,
+        type=number(0.1, 1000, "frames a second"),
         default=17.0,
         metavar="HZ",
         help="frames a second (default: %(default)g)",
@@ -46,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--size",
         nargs=2,
         type=whole_number(32, 4096),
+        action=StoreTuple,
         default=(360, 640),
         metavar=("H", "W"),
         help="height and width of the frames (default: 360 640)",
@@ -77,41 +77,31 @@ def run(args: argparse.Namespace) -> ExitStatus:
         )
     if args.format == "bag" and args.topic == args.label_topic:
         raise InputError(f"--topic and --label-topic are both {args.topic}; give different ones")
+    from tdnet_offline.cityscapes_layout import SnippetPaths, snippet_split, write_snippet
     from tdnet_offline.progress import show_progress
+    from tdnet_offline.street import StreetDrive
+    from tdnet_offline.street_bag import write_street_bag
 
     _make_room(args.output)
     with show_progress("rendering", args.frames) as progress:
         if args.format == "bag":
-            _write_bag(args, progress.advance)
+            write_street_bag(
+                args.output,
+                StreetDrive(args.seed, args.size, args.rate),
+                args.frames,
+                storage=args.storage,
+                image_topic=args.topic,
+                label_topic=args.label_topic,
+                on_frame=progress.advance,
+            )
         else:
-            _write_cityscapes(args, progress.advance)
+            for snippet in range(args.frames // SNIPPET_FRAMES):
+                seed = args.seed + snippet
+                paths = SnippetPaths(args.output, snippet_split(snippet), f"street{seed}")
+                drive = StreetDrive(seed, args.size, args.rate)
+                write_snippet(paths, drive, progress.advance)
     print(f"{args.output}: {args.frames} frames, seed {args.seed}")
     return ExitStatus.DONE
-
-
-def _write_bag(args: argparse.Namespace, advance: Callable[[], None]) -> None:
-    from tdnet_offline.street import StreetDrive
-    from tdnet_offline.street_bag import write_street_bag
-
-    write_street_bag(
-        args.output,
-        StreetDrive(args.seed, (args.size[0], args.size[1]), args.rate),
-        args.frames,
-        storage=args.storage,
-        image_topic=args.topic,
-        label_topic=args.label_topic,
-        on_frame=advance,
-    )
-
-
-def _write_cityscapes(args: argparse.Namespace, advance: Callable[[], None]) -> None:
-    from tdnet_offline.cityscapes_layout import SnippetPaths, snippet_split, write_snippet
-    from tdnet_offline.street import StreetDrive
-
-    for snippet in range(args.frames // SNIPPET_FRAMES):
-        seed = args.seed + snippet
-        paths = SnippetPaths(args.output, snippet_split(snippet), f"street{seed}")
-        write_snippet(paths, StreetDrive(seed, (args.size[0], args.size[1]), args.rate), advance)
 
 
 def _make_room(output: Path) -> None:
@@ -124,16 +114,3 @@ def _make_room(output: Path) -> None:
         output.rmdir()
     if output.exists():
         raise InputError(f"{output} exists already; remove it or give another folder")
-
-
-def _rate(text: str) -> float:
-    """Read a frame rate; for argparse."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.1 <= value <= 1000.0:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a rate from 0.1 to 1000 frames a second"
-        )
-    return value

@@ -126,7 +126,7 @@ class TestBadInput:
             (["images", "--class-map", "nothing"], "nothing"),
             (["images", "--device", "toaster"], "toaster"),
             (["images", "--precision", "int4"], "int4"),
-            (["images", "--max-gap", "-1"], "seconds 0 or more"),
+            (["images", "--max-gap", "-1"], "seconds from 0 to 3600"),
             (["images", "--video", "out.gif"], "must end in one of .mp4"),
             (["images", "--output", "text.mp4"], "text.mp4"),
         ],

@@ -105,7 +105,9 @@ def test_what_is_there_is_not_overwritten(
         pytest.param(["--format", "bag", "--frames", "0"], "whole number from 1", id="no frames"),
         pytest.param(["--format", "bag", "--frames", "x"], "whole number from 1", id="a word"),
         pytest.param(["--format", "bag", "--size", "8", "96"], "from 32 to 4096", id="too small"),
-        pytest.param(["--format", "bag", "--rate", "nan"], "not a rate", id="no rate"),
+        pytest.param(
+            ["--format", "bag", "--rate", "nan"], "number of frames a second", id="no rate"
+        ),
         pytest.param(["--format", "bag", "--storage", "x"], "invalid choice: 'x'", id="storage"),
     ],
 )
