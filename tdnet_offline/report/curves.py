@@ -93,7 +93,15 @@ def _section(
         where = ""
         if len(resets) <= MAX_MARKS:
             where = "; triangles show where"
-            figure.add_trace(_reset_marks(resets, limits[0]))
+            figure.add_scatter(
+                x=resets,
+                y=[limits[0]] * len(resets),
+                mode="markers",
+                name="memory emptied",
+                marker={"symbol": "triangle-up", "size": 9, "color": "#8a94a3"},
+                hovertemplate="memory emptied before frame %{x}<extra></extra>",
+                cliponaxis=False,
+            )
         times = number_of(len(resets), "time")
         parts.append(f"Within videos the memory was emptied {times}{where}.")
     figure.update_yaxes(tickformat=".0%", range=limits)
@@ -122,15 +130,3 @@ def _resets(runs: Sequence[EvaluationRun], starts: dict[str, int]) -> list[int]:
                 found.add(starts[record.video] + record.index)
             seen.add(record.video)
     return sorted(found)
-
-
-def _reset_marks(positions: Sequence[int], height: float) -> go.Scatter:
-    return go.Scatter(
-        x=positions,
-        y=[height] * len(positions),
-        mode="markers",
-        name="memory emptied",
-        marker={"symbol": "triangle-up", "size": 9, "color": "#8a94a3"},
-        hovertemplate="memory emptied before frame %{x}<extra></extra>",
-        cliponaxis=False,
-    )

@@ -24,16 +24,20 @@ _MEANINGS = {
 }
 
 
-def write_evaluation_page(path: Path, evaluations: Sequence[Evaluation]) -> None:
-    """Write the report on one or more evaluations as HTML.
+def write_report(directory: Path, evaluations: Sequence[Evaluation]) -> Path:
+    """Write ``report.html`` on one or more evaluations.
 
     Args:
-        path: the HTML file.
+        directory: folder for the file; created if it is missing.
         evaluations: at least one; several are shown side by side, with changes against the first.
+
+    Returns:
+        Path of the file, which is self-contained.
 
     Raises:
         OSError: the file cannot be written; an existing one stays as it was.
     """
+    path = directory / "report.html"
     runs = name_runs(evaluations)
     confusions = [make_confusion(run) for run in runs]
     classes = class_table(runs)
@@ -62,6 +66,7 @@ def write_evaluation_page(path: Path, evaluations: Sequence[Evaluation]) -> None
         videos=video_table(runs),
         setting=setting_rows(runs),
     )
+    return path
 
 
 def _facts(run: EvaluationRun) -> tuple[str, ...]:

@@ -59,15 +59,13 @@ def stage_figure(bars: Sequence[tuple[str, Mapping[str, float]]]) -> go.Figure:
     figure = go.Figure()
     rows = shown([name or " " for name, _ in bars])
     for stage in dict.fromkeys(stage for _, stages in bars for stage in stages):
-        figure.add_trace(
-            go.Bar(
-                x=[round(stages.get(stage, 0.0), 4) for _, stages in bars],
-                y=rows,
-                name=escape(stage),
-                orientation="h",
-                marker={"color": stage_color(stage)},
-                hovertemplate=f"{escape(stage)}: <b>%{{x:.2f}} ms</b><extra>%{{y}}</extra>",
-            )
+        figure.add_bar(
+            x=[round(stages.get(stage, 0.0), 4) for _, stages in bars],
+            y=rows,
+            name=escape(stage),
+            orientation="h",
+            marker={"color": stage_color(stage)},
+            hovertemplate=f"{escape(stage)}: <b>%{{x:.2f}} ms</b><extra>%{{y}}</extra>",
         )
     figure.update_xaxes(title=axis_title("milliseconds, median"), rangemode="tozero")
     figure.update_yaxes(
@@ -88,16 +86,14 @@ def latency_figure(lines: Sequence[Line], x_title: str, limit_ms: float = 0.0) -
     figure = go.Figure()
     for line in lines:
         name = escape(line.name)
-        figure.add_trace(
-            go.Scatter(
-                x=[round(value, 3) for value in line.x],
-                y=[round(value, 3) for value in line.y],
-                name=name,
-                mode="lines+markers" if len(line.x) < _MAX_MARKERS else "lines",
-                line={"color": line.color, "width": 1.8},
-                marker={"color": line.color, "size": 5},
-                hovertemplate=f"{x_title} %{{x}}<br><b>%{{y:.2f}} ms</b><extra>{name}</extra>",
-            )
+        figure.add_scatter(
+            x=[round(value, 3) for value in line.x],
+            y=[round(value, 3) for value in line.y],
+            name=name,
+            mode="lines+markers" if len(line.x) < _MAX_MARKERS else "lines",
+            line={"color": line.color, "width": 1.8},
+            marker={"color": line.color, "size": 5},
+            hovertemplate=f"{x_title} %{{x}}<br><b>%{{y:.2f}} ms</b><extra>{name}</extra>",
         )
     if limit_ms:
         figure.add_hline(limit_ms, line={"width": 1.5, "dash": "dash", "color": LIMIT_COLOR})

@@ -18,7 +18,7 @@ from tdnet import ClassMap
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.evaluation_file import save_evaluation
 from tdnet_offline.evaluation.result import Counts, Evaluation
-from tdnet_offline.report import write_report
+from tdnet_offline.report.evaluation_page import write_report
 from tdnet_offline.writers.video import VideoWriter
 from tools.demo.evaluation import evaluate_recording, iou_by_id
 from tools.demo.measures import Measures, measure

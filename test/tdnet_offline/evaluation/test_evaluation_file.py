@@ -19,7 +19,7 @@ from tdnet_offline.damage import Damage
 from tdnet_offline.evaluation.evaluation_file import MAX_BYTES, load_evaluation, save_evaluation
 from tdnet_offline.evaluation.result import Evaluation
 from tdnet_offline.evaluation.runner import evaluate
-from tdnet_offline.report import write_report
+from tdnet_offline.report.evaluation_page import write_report
 
 
 @pytest.fixture(scope="module")

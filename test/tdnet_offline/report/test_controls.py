@@ -13,7 +13,7 @@ from tdnet import SegmenterSettings
 from tdnet_offline.datasets import open_dataset
 from tdnet_offline.evaluation.result import Evaluation, WithheldMemory
 from tdnet_offline.evaluation.runner import evaluate
-from tdnet_offline.report import write_report
+from tdnet_offline.report.evaluation_page import write_report
 
 
 @pytest.fixture(scope="module")
