@@ -116,20 +116,16 @@ def unknown_overrides(node: Node) -> str:
         for name in node._parameter_overrides
         if not node.has_parameter(name) and not name.startswith(_STANDARD)
     ]
-    if not unknown:
-        return ""
     if len(unknown) > _MAX_UNKNOWN:
         unknown[_MAX_UNKNOWN:] = [f"and {len(unknown) - _MAX_UNKNOWN} more"]
-    return f"ignored at the start: {'; '.join(unknown)}; {_where_listed(node)}"
+    listed = f"ignored at the start: {'; '.join(unknown)}; {_where_listed(node)}"
+    return listed if unknown else ""
 
 
 def check_known(node: Node, changed: Iterable[Parameter]) -> None:
-    """Refuse parameters that are not declared, or have another type.
+    """Raise a ParameterError for parameters that are not declared, or have another type.
 
     rclpy refuses them too, but without what is allowed, and only after a model was loaded.
-
-    Raises:
-        ParameterError: A parameter is unknown or has the wrong type.
     """
     for parameter in changed:
         if not node.has_parameter(parameter.name):
@@ -138,11 +134,7 @@ def check_known(node: Node, changed: Iterable[Parameter]) -> None:
 
 
 def check_change_allowed(node: Node, changed: Iterable[Parameter]) -> None:
-    """Refuse parameters that a configured node cannot change.
-
-    Raises:
-        ParameterError: A parameter must be set before the node is configured.
-    """
+    """Raise a ParameterError for parameters that a configured node cannot change."""
     late = [
         p.name
         for p in changed

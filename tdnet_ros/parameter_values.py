@@ -107,13 +107,7 @@ def row(default: T, description: str, **options: Any) -> T:  # noqa: ANN401
 
 
 def group(default: T, prefix: str = "", **specs: ParameterSpec) -> T:
-    """Return a field whose own fields are parameters.
-
-    Args:
-        default: A dataclass.
-        prefix: Prefix of the names.
-        specs: Rows of the fields, if the dataclass does not have them.
-    """
+    """Return a field whose own fields are parameters; specs: rows that these fields lack."""
     return field(default=default, metadata={"prefix": prefix, "specs": specs})
 
 

@@ -38,7 +38,7 @@ class Start:
     """How a process starts a node.
 
     Attributes:
-        context: of the node and its participant. None: the default one.
+        context: of the node and its participant; None: the default one.
         renew: called from any thread with a reason, replaces the node by one with a new
             participant; no effect during a replacement.
         parameters: of the node before; they take precedence over command line and files.
@@ -116,12 +116,7 @@ class _RenewableNode:
         self.exit_status = 0
 
     def begin(self) -> None:
-        """Start ROS and the first node.
-
-        Raises:
-            TdnetError: a parameter of the node has a value that is not allowed.
-            RuntimeError: ROS cannot start.
-        """
+        """Start ROS and the first node."""
         with avoid_abandoned_ports():
             no_log_file = _init(self._args)
             # A start without a log file replaces the default context.

@@ -251,12 +251,9 @@ class SegmentNode(LifecycleNode):
         return FAILURE
 
     def _snapshot(self) -> NodeSnapshot:
-        if self._finalized:
-            state = "finalized"
-        elif self._model.active is None:
-            state = "unconfigured"
-        else:
-            state = "inactive" if self._session is None else "active"
+        state = "inactive" if self._session is None else "active"
+        if self._model.active is None:
+            state = "finalized" if self._finalized else "unconfigured"
         own = (self.get_name(), self.get_namespace())
         return NodeSnapshot(
             self.get_fully_qualified_name(),
@@ -284,14 +281,7 @@ class SegmentNode(LifecycleNode):
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM.
-
-    Args:
-        args: command line with ROS arguments; None: that of the process.
-
-    Returns:
-        Exit status: 0 after a signal, 1 if the node could not start.
-    """
+    """Run the node until SIGINT or SIGTERM; see `tdnet_ros.process.run`."""
     return run(lambda start: SegmentNode(start=start), args)
 
 

@@ -117,7 +117,11 @@ def _read(
     if origin is Annotated:
         stored = next((limit for limit in arguments[1:] if isinstance(limit, Stored)), None)
         if stored:
-            return _read_stored(stored, value, path, document)
+            form = _read(stored.hint, value, path, document)
+            try:
+                return stored.decode(form)
+            except (ValueError, TdnetError) as error:
+                raise document.error(path, str(error)) from error
         return _read(arguments[0], value, path, document, arguments[1:])
     if is_dataclass(hint):
         return _read_dataclass(cast("type", hint), value, path, document)
@@ -146,14 +150,16 @@ def _read(
             key: _read(arguments[1], entry, (*path, key), document, limits)
             for key, entry in value.items()
         }
-    elif origin is Literal and any(_same(value, allowed) for allowed in arguments):
+    elif origin is Literal and any(  # True is not 1
+        type(value) is type(allowed) and value == allowed for allowed in arguments
+    ):
         return value
     else:
         if hint is float and type(value) is int and value.bit_length() < _FLOAT_BITS:
             value = float(value)
         if (
             type(value) is hint
-            and _is_finite(value)
+            and (hint is not float or math.isfinite(value))
             and all(_allows(limit, value) for limit in limits)
         ):
             return value
@@ -194,19 +200,6 @@ def _nearest_key(given: str, kind: type) -> str:
     return nearest(given, keys)
 
 
-def _read_stored(
-    stored: Stored,
-    value: Any,  # noqa: ANN401
-    path: FieldPath,
-    document: Document,
-) -> Any:  # noqa: ANN401
-    form = _read(stored.hint, value, path, document)
-    try:
-        return stored.decode(form)
-    except (ValueError, TdnetError) as error:
-        raise document.error(path, str(error)) from error
-
-
 def _plain(hint: Any, value: Any) -> Any:  # noqa: ANN401
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
@@ -234,14 +227,6 @@ def _plain(hint: Any, value: Any) -> Any:  # noqa: ANN401
 
 def _entry_kinds(arguments: tuple[Any, ...], length: int) -> tuple[Any, ...]:
     return arguments[:1] * length if arguments[-1] is Ellipsis else arguments
-
-
-def _is_finite(value: object) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
-
-
-def _same(value: object, allowed: object) -> bool:
-    return type(value) is type(allowed) and value == allowed  # True is not 1
 
 
 def _allows(limit: object, value: Any) -> bool:  # noqa: ANN401

@@ -84,7 +84,22 @@ class OverlayRenderer:
         Raises:
             InputError: shapes, types or devices do not fit.
         """
-        self._check(image, labels)
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != torch.uint8:
+            raise InputError(
+                f"overlay image: got {tuple(image.shape)} {image.dtype}; "
+                "allowed (H, W, 3) torch.uint8; convert the image to RGB first"
+            )
+        size, dtype = tuple(image.shape[:2]), torch.uint8
+        if labels.shape != size or labels.dtype != dtype or not labels.numel():
+            raise InputError(
+                f"overlay labels: got {tuple(labels.shape)} {labels.dtype}; allowed {size} "
+                f"{dtype}, the size of the image; resize the labels first"
+            )
+        if not image.device == labels.device == self._device:
+            raise InputError(
+                f"overlay: got image on {image.device}, labels on {labels.device}; allowed "
+                f"{self._device}, the renderer's device; move them first"
+            )
         picture = self._blender.blend(image.contiguous(), labels)
         if self.has_legend:
             self.add_legend(picture, _class_shares(labels))
@@ -99,24 +114,6 @@ class OverlayRenderer:
         """
         shown = self._visible & (shares >= self.legend_share)
         draw_legend(picture, self._class_map, np.flatnonzero(shown).tolist())
-
-    def _check(self, image: Tensor, labels: Tensor) -> None:
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != torch.uint8:
-            raise InputError(
-                f"overlay image: got {tuple(image.shape)} {image.dtype}; "
-                "allowed (H, W, 3) torch.uint8; convert the image to RGB first"
-            )
-        if labels.shape != image.shape[:2] or labels.dtype != torch.uint8 or not labels.numel():
-            raise InputError(
-                f"overlay labels: got {tuple(labels.shape)} {labels.dtype}; allowed "
-                f"{tuple(image.shape[:2])} torch.uint8, the size of the image; "
-                "resize the labels first"
-            )
-        if not image.device == labels.device == self._device:
-            raise InputError(
-                f"overlay: got image on {image.device}, labels on {labels.device}; allowed "
-                f"{self._device}, the renderer's device; move them first"
-            )
 
 
 def _class_shares(labels: Tensor) -> npt.NDArray[np.float64]:

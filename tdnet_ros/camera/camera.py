@@ -34,12 +34,7 @@ class UnfilledMemory:
 
 
 class Camera:
-    """One camera of the node, with its output topics.
-
-    Args:
-        node: owner of the topics.
-        name: empty for the only camera.
-        image_transport: ``raw`` or ``compressed``.
+    """One camera of the node, with its output topics; the only one has no name.
 
     Attributes:
         last_arrival: of the newest frame, seconds of `time.perf_counter`; None: none arrived.

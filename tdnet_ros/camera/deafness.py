@@ -46,8 +46,6 @@ class DeafnessWatch:
     happens, and the time until the next check doubles.
 
     Args:
-        node: the active node.
-        subscriptions: those of its cameras.
         patience: returns the seconds without an image after which a camera is checked; 0: never.
         report: called by the executor with the reason, if the node is deaf.
         renewals: times that the node was replaced before; each doubles the time until the first

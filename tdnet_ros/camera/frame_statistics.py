@@ -19,9 +19,6 @@ _PUBLISHED = _AGE + 1
 class FrameStatistics:
     """The newest published frames of one camera; written and read by different threads.
 
-    Args:
-        frames: number of frames that count.
-
     Attributes:
         memory_use: path and memory frames of the newest frame; None before a frame.
         longest_gap: longest interval between two frames since `forget_gaps`, in seconds.
@@ -58,11 +55,7 @@ class FrameStatistics:
         return {stage: percentiles(rows[:, i]) for i, stage in enumerate(STAGES)}
 
     def age(self, since: float = 0.0) -> Percentiles | None:
-        """Return the percentiles of the age; None if no frame has one.
-
-        Args:
-            since: only frames published from then on count: seconds of `time.perf_counter`.
-        """
+        """Return the percentiles of the age of frames published since; None if none has one."""
         rows = self._newest()
         ages = rows[rows[:, _PUBLISHED] >= since, _AGE]
         ages = ages[~np.isnan(ages)]

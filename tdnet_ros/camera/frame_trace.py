@@ -6,7 +6,6 @@ import math
 import threading
 import time
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,15 +27,8 @@ STAGES = (
     "publish",
     "total",
 )
-
-
-class Stage(str, Enum):
-    """Part of a frame's way in which an error costs the frame, as log lines name it."""
-
-    CONVERSION = "in the conversion"
-    MEMORY = "while opening the memory"
-    NETWORK = "in the network"
-    PUBLICATION = "while publishing"
+CONVERSION = "in the conversion"
+"""First stage of a frame, as log lines name it."""
 
 
 class FrameCounts(NamedTuple):
@@ -105,18 +97,14 @@ class FrameTrace:
     stage that fills it.
 
     Attributes:
-        camera: name of the camera.
         message: the camera's; released when the frame is segmented.
-        header: stamp and frame id of the message; every output gets them.
         received: the message arrived.
         requested: outputs with a subscriber at that time.
         counter: of the activation that the frame belongs to.
-        model: segments the frame.
-        stage: reached by the frame.
+        header: stamp and frame id of the message; every output gets them.
         started: the conversion began.
         converted: the message was an array.
         reset_reason: why the memory was emptied before the frame; None: it was continued.
-        result: images, path, memory fill, milliseconds in the network.
         segmented: the result was there.
         labels_published: the raw label image was out; NaN without a subscriber.
         published: the newest output was out.
@@ -132,7 +120,7 @@ class FrameTrace:
     counter: FrameCounter
     header: Header = field(init=False)
     model: ActiveModel = field(init=False)
-    stage: Stage = Stage.CONVERSION
+    stage: str = CONVERSION
     started: float = math.nan
     converted: float = math.nan
     reset_reason: ResetReason | None = None
@@ -156,7 +144,7 @@ class FrameTrace:
     def convert_to(self, image: np.ndarray) -> FrameInfo:
         """Note the (H, W, 3) uint8 RGB array; return the frame's info for the memory contract."""
         self.converted = time.perf_counter()
-        self.stage = Stage.MEMORY
+        self.stage = "while opening the memory"
         header = self.header
         return FrameInfo(stamp_ns(header), (image.shape[0], image.shape[1]), header.frame_id)
 
@@ -214,10 +202,6 @@ def stamp_ns(header: Header) -> int:
 
 
 def age_ms(now_ns: int, stamp_ns: int) -> float:
-    """Return the milliseconds from a stamp to now; NaN without a stamp or a started clock.
-
-    Args:
-        now_ns: of the node's clock: 0 with `use_sim_time` before the first `/clock`.
-        stamp_ns: of the frame: 0 if the driver sets none.
-    """
+    """Return the milliseconds from a stamp to now; NaN without a stamp or a started clock."""
+    # The clock is 0 with `use_sim_time` before the first `/clock`.
     return (now_ns - stamp_ns) / 1e6 if now_ns and stamp_ns else math.nan

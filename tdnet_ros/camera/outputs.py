@@ -68,8 +68,7 @@ class ImageMessage:
     """The message of one image topic, refilled for each frame.
 
     Publishing has copied a message when it returns, so one serves all frames: a frame takes no
-    memory, and its bytes are copied once. A message that is made with its data copies them up to
-    three times, depending on the distribution.
+    memory, and its bytes are copied once, not up to three times as by the constructor.
     """
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from tdnet.errors import DeviceError, InputError
 from tdnet.segmenter import Stream
 from tdnet_ros.camera.camera import Camera
 from tdnet_ros.camera.conversion import image_from_message
-from tdnet_ros.camera.frame_trace import FrameTrace, Stage, age_ms, stamp_ns
+from tdnet_ros.camera.frame_trace import CONVERSION, FrameTrace, age_ms, stamp_ns
 from tdnet_ros.camera.outputs import Phase
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.model.device_recovery import DeviceRecovery
@@ -76,7 +76,7 @@ class FramePipeline:
             info = frame.convert_to(image)
             self._check_open()
             stream, frame.reset_reason = camera.stream_for(info, model)
-            frame.stage = Stage.NETWORK
+            frame.stage = "in the network"
             frame.segment_to(stream.step(image, model.options(frame.requested.images)))
             frame.counter.add(busy_ms=frame.result.times.total)
             self._publish(camera, frame)
@@ -94,7 +94,7 @@ class FramePipeline:
             try:
                 camera.outputs.publish(frame, Phase.DIRECT)
             except Exception as error:
-                camera.refuse(frame.counter, f"{Stage.PUBLICATION.value}, {describe(error)}")
+                camera.refuse(frame.counter, f"while publishing, {describe(error)}")
                 return
             if frame.requested.encoded:
                 wait([self._encoding])
@@ -112,7 +112,7 @@ class FramePipeline:
             frame.age_ms = age_ms(self._clock.now().nanoseconds, stamp_ns(frame.header))
             camera.published(frame)
         except Exception as error:
-            camera.refuse(frame.counter, f"{Stage.PUBLICATION.value}, {describe(error)}")
+            camera.refuse(frame.counter, f"while publishing, {describe(error)}")
             return
         try:
             if camera.name in self._first_of_model:
@@ -138,8 +138,8 @@ class FramePipeline:
             raise _Closed
 
     def _fail(self, camera: Camera, frame: FrameTrace, error: Exception) -> None:
-        problem = f"{frame.stage.value}, {describe(error)}"
-        if frame.stage is Stage.CONVERSION:
+        problem = f"{frame.stage}, {describe(error)}"
+        if frame.stage == CONVERSION:
             camera.refuse(frame.counter, str(error) if isinstance(error, InputError) else problem)
         elif self._closed.is_set():
             frame.counter.add(dropped=1)

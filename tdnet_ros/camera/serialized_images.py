@@ -66,10 +66,9 @@ def read_image(wire: bytes) -> PixelMessage:
     Raises:
         InputError: the message is cut off.
     """
-    order = _BYTE_ORDER.get(wire[:2])
-    if order is None:
+    reader = _Reader(wire)
+    if not reader.order:
         return _deserialized(wire, Image)
-    reader = _Reader(wire, order)
     return ReceivedImage(
         header=reader.header(),
         height=reader.number("I", 4),
@@ -83,10 +82,9 @@ def read_image(wire: bytes) -> PixelMessage:
 
 def read_compressed_image(wire: bytes) -> FileMessage:
     """Read a `sensor_msgs/CompressedImage`; see `read_image`."""
-    order = _BYTE_ORDER.get(wire[:2])
-    if order is None:
+    reader = _Reader(wire)
+    if not reader.order:
         return _deserialized(wire, CompressedImage)
-    reader = _Reader(wire, order)
     return ReceivedFile(header=reader.header(), format=reader.text(), data=reader.data())
 
 
@@ -103,9 +101,9 @@ def _deserialized(wire: bytes, kind: type[Image] | type[CompressedImage]) -> Ima
 class _Reader:
     """Reads one field after the other; each is aligned to its own size."""
 
-    def __init__(self, wire: bytes, order: str) -> None:
+    def __init__(self, wire: bytes) -> None:
+        self.order = _BYTE_ORDER.get(wire[:2], "")
         self._wire = wire
-        self._order = order
         self._at = _HEAD
 
     def header(self) -> Header:
@@ -115,7 +113,7 @@ class _Reader:
     def number(self, kind: str, size: int) -> int:
         start = self._at + (_HEAD - self._at) % size
         self._at = self._end(start, size)
-        return int(struct.unpack_from(self._order + kind, self._wire, start)[0])
+        return int(struct.unpack_from(self.order + kind, self._wire, start)[0])
 
     def text(self) -> str:
         size = self.number("I", 4)

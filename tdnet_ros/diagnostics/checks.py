@@ -247,21 +247,18 @@ CAMERA_CHECKS = (
 
 def namesake(node: NodeSnapshot) -> Issue | None:
     """Report other nodes of the same name."""
-    if not node.namesakes:
-        return None
-    return Issue(
-        "namesake",
+    text = (
         f"{node.namesakes} more of the name {node.name} in the graph: end the other node, or "
         "start this one with another name or namespace; a node that was killed leaves the graph "
-        "after some 20 s",
+        "after some 20 s"
     )
+    return Issue("namesake", text) if node.namesakes else None
 
 
 def loading(node: NodeSnapshot) -> Issue | None:
     """Report that the first model is being loaded."""
-    if not node.loading:
-        return None
-    return Issue("loading", "not active: the model is being loaded", Severity.OK, final=True)
+    issue = Issue("loading", "not active: the model is being loaded", Severity.OK, final=True)
+    return issue if node.loading else None
 
 
 def failure(node: NodeSnapshot) -> Issue | None:
@@ -271,9 +268,8 @@ def failure(node: NodeSnapshot) -> Issue | None:
 
 def problems(node: NodeSnapshot) -> Issue | None:
     """Report problems of device and model."""
-    if not node.problems:
-        return None
-    return Issue("problem", "; ".join(node.problems), Severity.ERROR, final=True)
+    text = "; ".join(node.problems)
+    return Issue("problem", text, Severity.ERROR, final=True) if text else None
 
 
 def not_active(node: NodeSnapshot) -> Issue | None:

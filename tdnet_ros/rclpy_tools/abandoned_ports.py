@@ -26,9 +26,6 @@ def remove_dead_ports(folder: Path = SHARED_MEMORY) -> None:
     3 s later its peers notice. A peer that sends to the port at that moment, and finds the lock of
     the killed process, never returns from the call that publishes: Fast DDS (3.2.3 and newer)
     waits for a mutex that it holds itself. Without the lock it returns.
-
-    Args:
-        folder: where Fast DDS keeps its ports.
     """
     with suppress(OSError):
         for lock in folder.glob("fast*_port*_el"):
@@ -49,11 +46,7 @@ def avoid_abandoned_ports(folder: Path = SHARED_MEMORY) -> Iterator[None]:
 
     For Fast DDS a port whose lock is held belongs to a living process, and it takes the next
     number. So this context holds the locks of abandoned ports. At its end it removes ports with an
-    unheld lock, as Fast DDS does when it opens them.
-
-    Args:
-        folder: where Fast DDS keeps its ports; without it, or with another middleware, the context
-            has no effect.
+    unheld lock, as Fast DDS does when it opens them. With another middleware it has no effect.
     """
     held = [port for path in _ports(folder) if (port := _hold(path)) is not None]
     try:

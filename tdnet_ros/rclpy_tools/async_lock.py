@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from types import TracebackType
 
 from rclpy.task import Future
 
@@ -25,12 +24,7 @@ class AsyncLock:
         if len(self._line) > 1:
             await turn
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         """Admit the next one."""
         self._line.popleft()
         if self._line:

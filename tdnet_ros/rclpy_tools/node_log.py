@@ -23,10 +23,7 @@ class LogThrottle:
     """Passes a text once in a period, regardless of the numbers in it; from any thread.
 
     rclpy's own throttle counts by line of code, so one cause would suppress another. At most
-    `MAX_TEXTS` pass in a period: a hostile camera can put anything into a text.
-
-    Args:
-        period: seconds.
+    `MAX_TEXTS` pass in a period, in seconds: a hostile camera can put anything into a text.
     """
 
     def __init__(self, period: float = PERIOD) -> None:
