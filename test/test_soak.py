@@ -31,6 +31,7 @@ from tools.harness.child_process import end_with_parent
 from tools.harness.command_line import rows_of
 from tools.harness.node_observer import FrameCounts
 from tools.harness.numbered_frames import draw_frames, frame_number, numbered_stamp
+from tools.soak.__main__ import main
 from tools.soak.auditor import Auditor
 from tools.soak.chart import timeline_figure
 from tools.soak.checks import failed_checks
@@ -117,12 +118,13 @@ def test_ctrl_c_leaves_a_report(tmp_path: Path) -> None:
         (["--rate", "0.1"], "--rate: '0.1' is not allowed; allowed are 0.5 to 1000"),
     ],
 )
-def test_mistakes_end_with_one_line(tmp_path: Path, arguments: list[str], says: str) -> None:
-    command = [sys.executable, "-m", "tools.soak", "--output", str(tmp_path), *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT)
-    assert done.returncode == 2
-    assert says in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_mistakes_end_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    assert main(["--output", str(tmp_path), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
 
 
 def test_transport_counts_what_arrives(tmp_path: Path) -> None:

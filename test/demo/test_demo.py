@@ -12,12 +12,15 @@ import av
 import numpy as np
 import pytest
 from support import browser
-from support.demo_run import PARTS, ROOT, DemoRun, run_demo
+from support.demo_run import PARTS, ROOT, DemoRun, run_demo, run_demo_process
 from support.html_page import HtmlPage
 
 from tdnet import ClassMap
 from tdnet_offline.bags import open_bag
 from tdnet_offline.evaluation.evaluation_file import load_evaluation
+from tdnet_offline.frames import RefusedFrame
+from tdnet_offline.frames.video_file import VideoFile
+from tools.demo.sources import HIGHWAY_VIDEO
 
 FRAMES = 22
 
@@ -26,7 +29,7 @@ FRAMES = 22
 def run(tmp_path_factory: pytest.TempPathFactory, street: Path, weights: Path) -> DemoRun:
     """The demo of the street."""
     output = tmp_path_factory.mktemp("demo") / "output"
-    run = run_demo(output, "--bag", street, "--weights", weights)
+    run = run_demo_process(output, "--bag", street, "--weights", weights)
     assert (run.status, run.complained) == (0, "")
     return run
 
@@ -143,15 +146,19 @@ def test_page_is_self_contained(run: DemoRun) -> None:
 
 @pytest.fixture(scope="module")
 def run_of_both(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> DemoRun:
-    """The demo without a source of the user: the drawn street, then the motorway."""
-    run = run_demo(tmp_path_factory.mktemp("both") / "output", "--weights", weights)
+    """The demo without a source of the user, of 2.4 s of the drawn street and 1 s of motorway."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("__main__", "sources"):
+            patch.setattr(f"tools.demo.{module}.STREET_FRAMES", 24)
+        patch.setattr("tools.demo.sources.MAX_VIDEO_SECONDS", 1.0)
+        run = run_demo(tmp_path_factory.mktemp("both") / "output", "--weights", weights)
     assert (run.status, run.complained) == (0, "")
     return run
 
 
 def test_both_sources_are_played(run_of_both: DemoRun) -> None:
     street, highway = (replace(run_of_both, source=name) for name in ("street", "highway"))
-    for run, sent, size in ((street, 120, (640, 360)), (highway, 221, (960, 540))):
+    for run, sent, size in ((street, 24, (640, 360)), (highway, 25, (960, 540))):
         frames = run.summary["frames"]
         assert frames["sent"] == sent == sum(frames[part] for part in PARTS)
         assert frames["segmented"] > 0
@@ -164,6 +171,12 @@ def test_both_sources_are_played(run_of_both: DemoRun) -> None:
     assert street.summary["score"]["frames"] == street.summary["frames"]["segmented"]
     assert highway.summary["score"] is None
     assert highway.summary["input_rate"] == pytest.approx(25, rel=0.05)
+
+
+def test_the_whole_motorway_can_be_read() -> None:
+    frames = list(VideoFile(HIGHWAY_VIDEO))
+    assert len(frames) == 221
+    assert not [frame for frame in frames if isinstance(frame, RefusedFrame)]
 
 
 def test_page_has_both_videos(run_of_both: DemoRun) -> None:

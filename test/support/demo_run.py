@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tdnet_offline.bags import open_bag
+from tools.demo.__main__ import main
 from tools.harness.child_process import end_with_parent
 
 ROOT = Path(__file__).parents[2]
@@ -65,21 +69,36 @@ class DemoRun:
 
 
 def run_demo(output: Path, *arguments: str | Path) -> DemoRun:
-    """Run the demo with these arguments."""
+    """Run the demo in this process, which has imported PyTorch already; its node is a process."""
+    said, complained = io.StringIO(), io.StringIO()
+    before = Path.cwd()
+    os.chdir(output.parent)
+    try:
+        with redirect_stdout(said), redirect_stderr(complained):
+            status = main(["--output", str(output), *map(str, arguments)])
+    finally:
+        os.chdir(before)
+    return DemoRun(output, _source(arguments), status, said.getvalue(), complained.getvalue())
+
+
+def run_demo_process(output: Path, *arguments: str | Path) -> DemoRun:
+    """Run the demo as a user does."""
     paths = (str(ROOT), os.environ.get("PYTHONPATH", ""))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(
         [sys.executable, "-m", "tools.demo", "--output", str(output), *map(str, arguments)],
         cwd=output.parent,
-        env=environment,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
         preexec_fn=end_with_parent,
     )
-    option = str(arguments[0]).removeprefix("--") if arguments else ""
-    source = option if option in ("bag", "images", "video") else "street"
     # Fast DDS reports the ports of killed processes that a node of the machine avoids.
     lines = done.stderr.splitlines(keepends=True)
     complained = "".join(line for line in lines if "Failed init_port" not in line)
-    return DemoRun(output, source, done.returncode, done.stdout, complained)
+    return DemoRun(output, _source(arguments), done.returncode, done.stdout, complained)
+
+
+def _source(arguments: Sequence[str | Path]) -> str:
+    option = str(arguments[0]).removeprefix("--") if arguments else ""
+    return option if option in ("bag", "images", "video") else "street"
