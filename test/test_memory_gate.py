@@ -20,17 +20,17 @@ from tdnet_offline.evaluation.metrics import (
 from tdnet_offline.evaluation.result import Evaluation
 from tdnet_offline.evaluation.runner import evaluate
 
-HELD_OUT = "street:1000000-1000015,frames=7"
+FEW, MANY = (f"street:1000000-{last},frames=7" for last in (1000004, 1000015))
 """Drives that were not used for training; staggered, so that every path has a full memory."""
 FULL = 3
 
 
-def evaluated(memory: MemoryMode = "full", damage: str = "none") -> Evaluation:
+def evaluated(drives: str, memory: MemoryMode = "full", damage: str = "none") -> Evaluation:
     segmenter = SegmenterSettings(
         variant="td4-psp18-nano", device="cpu", precision="float32"
     ).build()
     return evaluate(
-        open_dataset(HELD_OUT),
+        open_dataset(drives),
         segmenter,
         memory=memory,
         damage=Damage.parse(damage),
@@ -42,7 +42,7 @@ def evaluated(memory: MemoryMode = "full", damage: str = "none") -> Evaluation:
 
 @pytest.fixture(scope="module")
 def clean() -> Evaluation:
-    return evaluated()
+    return evaluated(FEW)
 
 
 def test_withholding_the_memory_changes_labels(clean: Evaluation) -> None:
@@ -53,12 +53,13 @@ def test_withholding_the_memory_changes_labels(clean: Evaluation) -> None:
 def test_the_memory_of_another_stream_costs_accuracy(clean: Evaluation) -> None:
     own, foreign = (
         mean_iou(confusion_by_memory(evaluation)[FULL])
-        for evaluation in (clean, evaluated("foreign"))
+        for evaluation in (clean, evaluated(FEW, "foreign"))
     )
     assert 100 * (own - foreign) >= 0.5
 
 
 def test_the_memory_replaces_rows_that_a_frame_lost() -> None:
-    withheld = evaluated(damage="stripe=0.3").withheld_memory
+    # Its gain differs from drive to drive.
+    withheld = evaluated(MANY, damage="stripe=0.3").withheld_memory
     assert withheld is not None
     assert 100 * memory_gain(withheld) >= 4

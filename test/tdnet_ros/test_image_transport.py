@@ -13,6 +13,8 @@ from support.ros_graph import RosGraph, image_message, pixels_of, stamp, wait_fo
 
 from tdnet import StreamingSegmenter
 
+pytestmark = pytest.mark.distribution
+
 COLOURS = ("rgb8", "bgr8", "rgba8", "bgra8")
 
 

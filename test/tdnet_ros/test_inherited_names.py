@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import inspect
 
+import pytest
 from rclpy.lifecycle import LifecycleNode
 from support.ros_graph import RosGraph
 
 from tdnet_ros.segment_node import SegmentNode
+
+pytestmark = pytest.mark.distribution
 
 # Of rclpy's private names those that later distributions than Humble have no more.
 HUMBLE = {"_parameters_callbacks", "_set_parameters"}

@@ -31,6 +31,8 @@ from support.ros_graph import TIMEOUT, Listener, RosGraph, image_message, pixels
 from tdnet import StreamingSegmenter
 from tdnet_ros.msg import SegmentationStatus
 
+pytestmark = pytest.mark.distribution
+
 pytest.importorskip(
     "launch_ros", reason="needs launch_ros, which has no wheels: `make test` on a ROS 2 machine"
 )

@@ -20,6 +20,8 @@ from support.ros_graph import RosGraph, diagnostic_values, wait_for
 from tdnet import StreamingSegmenter
 from tdnet._util.process_usage import usage_of
 
+pytestmark = pytest.mark.distribution
+
 # By their numbers, as Nav2's lifecycle manager asks for them.
 IDS = {
     "configure": Transition.TRANSITION_CONFIGURE,

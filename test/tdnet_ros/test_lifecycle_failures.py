@@ -129,6 +129,7 @@ class Interrupted(SegmentNode):
         return result
 
 
+@pytest.mark.distribution
 @pytest.mark.parametrize(
     ("way", "failing"),
     [
@@ -237,6 +238,7 @@ def test_autostart_without_weights_stays_up_and_says_so(graph: RosGraph, tmp_pat
     assert "not active" in answer.message
 
 
+@pytest.mark.distribution
 def test_an_unknown_qos_override_fails_the_activation(graph: RosGraph, weights: str) -> None:
     name = next(
         name for name in RELIABLE_INPUT if name.endswith("/image.subscription.reliability")

@@ -196,6 +196,7 @@ def test_a_file_that_was_replaced_is_loaded_when_it_is_set_again(
     assert status.wait(4)[3].reset_reason == ""
 
 
+@pytest.mark.distribution
 def test_parameters_that_fail_alone_are_set_alone(active: RosGraph, files: dict[str, str]) -> None:
     """As `ros2 param load` sends a file: one request, an answer for each."""
     results = active.set_parameters(
@@ -210,6 +211,7 @@ def test_parameters_that_fail_alone_are_set_alone(active: RosGraph, files: dict[
     assert active.get_parameter("max_rate") == 0.0
 
 
+@pytest.mark.distribution
 @pytest.mark.parametrize("name", ["input_size", "overlay.hidden_classes"])
 def test_an_empty_array_fits_whatever_its_type(active: RosGraph, name: str) -> None:
     """`ros2 param set /tdnet NAME []` sends an empty array of bool."""
@@ -291,6 +293,7 @@ def test_no_model_stays_behind(
         wait_for(lambda: living_models() == others + 1, "the old models to be gone")
 
 
+@pytest.mark.distribution
 def test_a_value_of_no_type_is_answered(active: RosGraph) -> None:
     unknown = Parameter("max_rate", value=1.0).to_parameter_msg()
     unknown.value.type = 77
@@ -340,6 +343,7 @@ def test_the_lifecycle_goes_on_while_a_model_loads(
     assert active.get_parameter("variant") == "psp18"
 
 
+@pytest.mark.distribution
 def test_a_parameter_set_from_within_the_process(
     graph: RosGraph, weights: str, files: dict[str, str], images: list[np.ndarray], tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import GetParameters
@@ -26,6 +27,8 @@ from support.ros_graph import (
 
 from tdnet import StreamingSegmenter
 from tdnet_ros.msg import SegmentationStatus
+
+pytestmark = pytest.mark.distribution
 
 Start = Callable[..., NodeProcess]
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)

@@ -19,6 +19,8 @@ from vision_msgs.msg import LabelInfo
 from tdnet import ClassMap, OutputOptions, StreamingSegmenter
 from tdnet.class_map.classes import UNLABELLED
 
+pytestmark = pytest.mark.distribution
+
 SENSOR_DATA = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 LABEL_INFO = QoSProfile(
     depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL

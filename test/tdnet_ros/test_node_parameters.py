@@ -21,6 +21,8 @@ from tdnet.errors import TdnetError
 from tdnet_ros.parameter_values import Change
 from tdnet_ros.parameters import PARAMETERS
 
+pytestmark = pytest.mark.distribution
+
 ALPHA = "overlay.alpha"
 DESIGNED = (
     *("variant", "weights", "class_map", "device", "precision", "input_size", "runtime"),

@@ -39,6 +39,7 @@ def end(process: NodeProcess, number: signal.Signals) -> None:
     assert "Traceback" not in output
 
 
+@pytest.mark.distribution
 def test_a_signal_ends_it_while_frames_arrive(
     start_process: Start, graph: RosGraph, weights: str, images: list[np.ndarray]
 ) -> None:
@@ -54,6 +55,7 @@ def test_a_signal_ends_it_while_frames_arrive(
     graph.user.destroy_timer(timer)
 
 
+@pytest.mark.distribution
 def test_signals_without_end_end_it_too(start_process: Start, weights: str) -> None:
     """As from who presses Ctrl-C until something happens, up to the last moment."""
     process = start_process(*parameters(weights=weights, device="cpu"))
@@ -83,6 +85,7 @@ sys.exit(run(Busy, []))
 """
 
 
+@pytest.mark.distribution
 @pytest.mark.parametrize("seconds", ["300", "0"], ids=["callback", "thread"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_what_would_take_minutes(
@@ -173,6 +176,7 @@ def test_a_signal_ends_it_while_it_swaps_models(
     graph.user.destroy_client(client)
 
 
+@pytest.mark.distribution
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [

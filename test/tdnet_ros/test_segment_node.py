@@ -17,6 +17,8 @@ from tdnet import ClassMap, OutputOptions, OverlayRenderer, StreamingSegmenter
 from tdnet_ros.msg import ClassMap as ClassMapMessage
 from tdnet_ros.msg import SegmentationStatus
 
+pytestmark = pytest.mark.distribution
+
 
 def test_outputs_equal_the_segmenter_and_carry_the_header(
     active: RosGraph, segmenter: StreamingSegmenter, images: list[np.ndarray]

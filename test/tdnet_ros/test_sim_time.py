@@ -15,6 +15,8 @@ from vision_msgs.msg import LabelInfo
 from tdnet import StreamingSegmenter
 from tdnet_ros.segment_node import SegmentNode
 
+pytestmark = pytest.mark.distribution
+
 SetClock = Callable[[float], None]
 
 

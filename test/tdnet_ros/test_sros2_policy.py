@@ -14,6 +14,8 @@ from support.ros_graph import RosGraph, wait_for
 
 from tdnet._util.resources import config_dir
 
+pytestmark = pytest.mark.distribution
+
 POLICY = config_dir() / "sros2" / "tdnet_policy.xml"
 # Humble has no such service.
 NOT_EVERYWHERE = {"/tdnet/get_type_description"}

@@ -23,6 +23,8 @@ from tdnet_ros.rclpy_tools.abandoned_ports import SHARED_MEMORY
 from tools.harness.camera import CameraProcess
 from tools.harness.node_process import NodeProcess
 
+pytestmark = pytest.mark.distribution
+
 CAMERA, MODEL = "tdnet: camera", "tdnet: model"
 CHECK = "tdnet_deafness_check"
 IMPATIENT = {"diagnostics__silence_warn": 0.2, "diagnostics__silence_error": 0.2}

@@ -27,6 +27,8 @@ from tdnet_ros.camera.serialized_images import (
     read_image,
 )
 
+pytestmark = pytest.mark.distribution
+
 LITTLE, BIG = b"\x00\x01\x00\x00", b"\x00\x00\x00\x00"
 FIELDS = ("height", "width", "encoding", "is_bigendian", "step")
 

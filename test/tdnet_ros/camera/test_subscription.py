@@ -8,6 +8,8 @@ import pytest
 
 from tdnet_ros.camera.subscription import RateLimit
 
+pytestmark = pytest.mark.distribution
+
 
 @pytest.mark.parametrize("rate", [10.0, 8.0, 3.0])
 def test_the_rate_is_kept_on_average(rate: float) -> None:

@@ -270,6 +270,7 @@ def test_the_period_changes_live(active: RosGraph) -> None:
     listener.wait(2, timeout=10)
 
 
+@pytest.mark.distribution
 def test_another_node_of_the_same_name_until_it_is_destroyed(active: RosGraph) -> None:
     diagnosis, log = Diagnosis(active), active.listen_to_log()
     assert diagnosis.wait("tdnet: model", "").message == "active"

@@ -16,6 +16,8 @@ from support.ros_graph import RosGraph
 
 from tdnet_ros.diagnostics.input_topic import COMPRESSED, RAW, explain_misplaced
 
+pytestmark = pytest.mark.distribution
+
 
 @pytest.mark.parametrize(
     ("topic", "transport", "published", "parts"),

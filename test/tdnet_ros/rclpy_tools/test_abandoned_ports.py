@@ -21,6 +21,8 @@ from tdnet_ros.rclpy_tools.abandoned_ports import (
 )
 from tools.harness.child_process import end_with_parent
 
+pytestmark = pytest.mark.distribution
+
 on_shared_memory = pytest.mark.skipif(
     "fastrtps" not in get_rmw_implementation_identifier() or not SHARED_MEMORY.is_dir(),
     reason="the ports are those of Fast DDS on Linux: set RMW_IMPLEMENTATION=rmw_fastrtps_cpp",

@@ -1,6 +1,10 @@
 """Each cause once in a period, and never a flood."""
 
+import pytest
+
 from tdnet_ros.rclpy_tools.node_log import MAX_LENGTH, MAX_TEXTS, LogThrottle, one_line
+
+pytestmark = pytest.mark.distribution
 
 
 def test_a_cause_passes_once_whatever_numbers_it_names() -> None:

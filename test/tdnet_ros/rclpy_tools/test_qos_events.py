@@ -17,6 +17,8 @@ from support.ros_graph import RosGraph, wait_for
 from tdnet_ros.rclpy_tools import qos_events
 from tdnet_ros.rclpy_tools.qos_events import QosIncidents
 
+pytestmark = pytest.mark.distribution
+
 TOPIC = "/words"
 WEAK = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 STRICT = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
