@@ -121,7 +121,8 @@ def test_ctrl_c_leaves_a_report(tmp_path: Path) -> None:
 def test_mistakes_end_with_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
-    assert main(["--output", str(tmp_path), *arguments]) == 2
+    with pytest.raises(SystemExit, match="^2$"):
+        main(["--output", str(tmp_path), *arguments])
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1

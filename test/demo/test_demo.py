@@ -148,8 +148,7 @@ def test_page_is_self_contained(run: DemoRun) -> None:
 def run_of_both(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> DemoRun:
     """The demo without a source of the user, of 2.4 s of the drawn street and 1 s of motorway."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("__main__", "sources"):
-            patch.setattr(f"tools.demo.{module}.STREET_FRAMES", 24)
+        patch.setattr("tools.demo.sources.STREET_FRAMES", 24)
         patch.setattr("tools.demo.sources.MAX_VIDEO_SECONDS", 1.0)
         run = run_demo(tmp_path_factory.mktemp("both") / "output", "--weights", weights)
     assert (run.status, run.complained) == (0, "")

@@ -76,6 +76,8 @@ def run_demo(output: Path, *arguments: str | Path) -> DemoRun:
     try:
         with redirect_stdout(said), redirect_stderr(complained):
             status = main(["--output", str(output), *map(str, arguments)])
+    except SystemExit as end:  # a wrong command line
+        status = int(str(end))
     finally:
         os.chdir(before)
     return DemoRun(output, _source(arguments), status, said.getvalue(), complained.getvalue())
