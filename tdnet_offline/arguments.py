@@ -58,7 +58,7 @@ MODEL_OPTIONS: dict[str, dict[str, Any]] = {
     },
     "runtime": {
         "metavar": "R",
-        "help": f"{', '.join(RUNTIMES)}",
+        "help": ", ".join(RUNTIMES),
     },
     "provider": {
         "metavar": "E",

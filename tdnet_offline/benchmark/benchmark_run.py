@@ -64,12 +64,7 @@ def run_benchmark(
     options: BenchmarkOptions,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Benchmark:
-    """Measure networks.
-
-    Args:
-        cases: what to measure; at least one.
-        options: how to measure it.
-        progress: called with one line before each step.
+    """Measure one or more cases; `progress` is called with one line before each step.
 
     Raises:
         TdnetError: the frames or the data set cannot be used, or every run failed.
@@ -119,11 +114,7 @@ def run_benchmark(
 def run_jobs(
     jobs: Iterable[Job], on_start: Callable[[Job], None] = lambda _: None
 ) -> tuple[tuple[BenchmarkRun, ...], tuple[FailedRun, ...]]:
-    """Measure jobs, each in a new process; a job that fails does not stop the others.
-
-    Args:
-        jobs: jobs in order.
-        on_start: called before each job.
+    """Measure jobs in order, each in a new process; one that fails does not stop the others.
 
     Raises:
         OSError: a profile cannot be written.

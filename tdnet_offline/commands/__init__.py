@@ -1,8 +1,9 @@
 """The commands of `tdnet`: a row of `COMMANDS` and a module of the same name each.
 
 The module has `configure(parser)`, which adds a description and options, and `run(args)`, which
-returns an `ExitStatus`. It is imported when its command is used, so that `tdnet --help` is fast;
-for the same reason its functions import what takes long.
+returns an `ExitStatus`, or raises a `TdnetError` for a mistake of the user and an `OSError` for an
+output that cannot be written. It is imported when its command is used, so that `tdnet --help` is
+fast; for the same reason its functions import what takes long.
 """
 
 from enum import IntEnum

@@ -118,12 +118,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitStatus:
-    """Run the command.
-
-    Raises:
-        TdnetError: an option is not possible, or nothing could be measured.
-        OSError: an output cannot be written.
-    """
+    """Run the command."""
     from rich.console import Console
 
     from tdnet_offline.benchmark.benchmark_result import save_benchmark

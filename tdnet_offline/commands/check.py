@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterator, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tdnet.errors import InputError
+from tdnet_offline.arguments import whole_number
 from tdnet_offline.commands import ExitStatus
 from tdnet_offline.datasets import SPLITS
 from tdnet_offline.datasets.registry import DATASETS, import_function
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from tdnet_offline.datasets import Dataset
     from tdnet_offline.datasets.inspection import Inspection
     from tdnet_offline.frames import Frame
+    from tdnet_offline.writers.images import PngWriter
 
 SPACINGS = (1, 2)
 MAX_LISTED = 20
@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label-topic", help="labels of a bag")
     parser.add_argument(
         "--length",
-        type=int,
+        type=whole_number(1, 1000),
         default=4,
         metavar="N",
         help="frames of a clip, as many as the network has paths (default: %(default)s)",
@@ -58,12 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitStatus:
-    """Run the command.
-
-    Raises:
-        TdnetError: the data set cannot be opened.
-        OSError: a sample cannot be written.
-    """
+    """Run the command."""
     from tdnet.class_map.model import ClassMap
     from tdnet_offline.datasets import open_dataset
     from tdnet_offline.datasets.inspection import (
@@ -73,9 +68,8 @@ def run(args: argparse.Namespace) -> ExitStatus:
         usable_clips,
     )
     from tdnet_offline.progress import show_progress
+    from tdnet_offline.writers.images import PngWriter
 
-    if args.length < 1:
-        raise InputError(f"--length {args.length}: a clip has 1 frame or more")
     dataset = open_dataset(
         args.source,
         args.split,
@@ -85,11 +79,12 @@ def run(args: argparse.Namespace) -> ExitStatus:
     )
     missing, unreadable = find_missing(dataset)
     _print_counts(dataset, args.length, unreadable)
-    with (
-        _samples(args.samples, dataset.class_map) as show,
-        show_progress("reading", len(places_to_read(dataset, args.all))) as progress,
-    ):
+    count = len(places_to_read(dataset, args.all))
+    with PngWriter() as writer, show_progress("reading", count) as progress:
+        show = _sampler(args.samples, dataset.class_map, writer)
         inspection = inspect_dataset(dataset, missing, args.all, show, progress.advance)
+    if args.samples:
+        print(f"samples written to {args.samples}")
     entry = DATASETS.get(dataset.name)
     if entry is not None and entry.check:
         problems, notes = import_function(entry.check)(dataset.root)
@@ -174,26 +169,21 @@ def _print_missing(dataset: Dataset, inspection: Inspection) -> None:
         print(f"problem: {len(inspection.problems) - MAX_LISTED} more")
 
 
-@contextmanager
-def _samples(
-    folder: Path | None, class_map: ClassMap
-) -> Iterator[Callable[[str, Frame, npt.NDArray[np.uint8]], None]]:
-    """Yield a function that writes a labelled frame as overlay if a folder is given."""
+def _sampler(
+    folder: Path | None, class_map: ClassMap, writer: PngWriter
+) -> Callable[[str, Frame, npt.NDArray[np.uint8]], None]:
+    """Return a function that writes a labelled frame as overlay, if a folder is given."""
     if folder is None:
-        yield lambda *_: None
-        return
+        return lambda *_: None
     import numpy as np
     import torch
 
     from tdnet.overlay.renderer import OverlayRenderer
-    from tdnet_offline.writers.images import PngWriter
 
     overlay = OverlayRenderer(class_map)
-    with PngWriter() as writer:
 
-        def write(name: str, frame: Frame, labels: npt.NDArray[np.uint8]) -> None:
-            image = torch.from_numpy(np.array(frame.image))
-            writer.write(folder / f"{name}.png", overlay.render(image, torch.from_numpy(labels)))
+    def write(name: str, frame: Frame, labels: npt.NDArray[np.uint8]) -> None:
+        image = torch.from_numpy(np.array(frame.image))
+        writer.write(folder / f"{name}.png", overlay.render(image, torch.from_numpy(labels)))
 
-        yield write
-    print(f"samples written to {folder}")
+    return write

@@ -34,11 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitStatus:
-    """Run the command.
-
-    Raises:
-        TdnetError: the checkpoint cannot be read, or does not fit variant or class map.
-    """
+    """Run the command."""
     from tdnet.checkpoints.checkpoint import Checkpoint
     from tdnet.checkpoints.weights import describe_weights, load_weights, save_weights
     from tdnet.class_map.model import ClassMap

@@ -114,12 +114,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitStatus:
-    """Run the command.
-
-    Raises:
-        TdnetError: sources, weights or options cannot be used.
-        OSError: an output cannot be written.
-    """
+    """Run the command."""
     from tdnet_offline.evaluation.evaluation_file import load_evaluation
 
     if not args.sources and not args.compare:

@@ -56,12 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitStatus:
-    """Run the command.
-
-    Raises:
-        TdnetError: the weights or options cannot be used, or a package is missing.
-        OSError: the folder cannot be written.
-    """
+    """Run the command."""
     from rich.console import Console
 
     from tdnet_offline.export import export_network

@@ -78,12 +78,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitStatus:
-    """Run the command.
-
-    Raises:
-        TdnetError: there is nothing to read, or the options do not go together.
-        OSError: a picture cannot be written.
-    """
+    """Run the command."""
     alone, remedy = ("before", "label_topic"), "without --every means nothing; give --every too"
     if args.every is not None:
         alone, remedy = ("name", "first"), "does not go with --every; leave out one of them"

@@ -24,11 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitStatus:
-    """Run the command.
-
-    Raises:
-        TdnetError: the file cannot be read, or no network supports the input size.
-    """
+    """Run the command."""
     if args.weights is None:
         _list_variants(args.input_size)
     else:

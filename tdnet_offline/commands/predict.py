@@ -44,12 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitStatus:
-    """Run the command.
-
-    Raises:
-        TdnetError: input, weights or options cannot be used.
-        OSError: an output cannot be written.
-    """
+    """Run the command."""
     from tdnet.frames.postprocess import OutputOptions
     from tdnet.overlay.renderer import OverlayRenderer
     from tdnet_offline.frames import RefusedFrame, open_source

@@ -65,11 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitStatus:
-    """Run the command.
-
-    Raises:
-        TdnetError: the folder is not empty, or the number of frames does not fit the format.
-    """
+    """Run the command."""
     if args.format == "cityscapes" and args.frames % SNIPPET_FRAMES:
         raise InputError(
             f"--frames {args.frames}: a Cityscapes snippet has {SNIPPET_FRAMES} frames; give a "

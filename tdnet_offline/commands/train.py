@@ -39,12 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitStatus:
-    """Run the command.
-
-    Raises:
-        TdnetError: recipe, data or weights cannot be used, or training cannot continue.
-        OSError: a checkpoint cannot be written.
-    """
+    """Run the command."""
     from tdnet_offline.training.recipe import load_recipe
 
     # Before the slow imports, so that a mistake shows at once.

@@ -223,7 +223,6 @@ def test_the_sample_is_spread_over_all_labels(labelled: list[int]) -> None:
     [
         (["street:0", "--split", "training"], "unknown split 'training'; valid: train, val, test"),
         (["steet:0"], "unknown data set 'steet'; valid: cityscapes, .*Did you mean 'street'?"),
-        (["street:0", "--length", "0"], "--length 0: a clip has 1 frame or more"),
         (["folder:/none"], "folder:/none: no such folder"),
     ],
 )
