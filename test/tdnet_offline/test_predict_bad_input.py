@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import pytest
 from rosbags.rosbag2 import Writer
+from support.full_disk import files_of_at_most
 from support.media import (
     TYPES,
     compressed_message,
@@ -47,6 +48,7 @@ class TestBadInput:
     def test_a_corrupt_image_is_one_line_and_the_rest_is_written(
         self, weights: Path, tmp_path: Path
     ) -> None:
+        """In a process, whose image libraries could write on its terminal too."""
         source = folder_of(tmp_path / "in", drive(5))
         (source / "2.png").write_bytes((source / "2.png").read_bytes()[:-20])
         done = self.run("predict", source, "--weights", weights, "--output", tmp_path / "out")
@@ -56,7 +58,12 @@ class TestBadInput:
         assert done.stdout.startswith("4 frames segmented, 1 refused, 0 memory resets, ")
         assert sorted(written(tmp_path / "out")) == ["0", "1", "3", "4"]
 
-    def test_a_broken_message_is_one_line(self, weights: Path, tmp_path: Path) -> None:
+    def test_a_broken_message_is_one_line(
+        self,
+        predict: Callable[..., int],
+        tmp_path: Path,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
         image = drive(1)[0]
         ok, data = cv2.imencode(".jpg", image)
         assert ok
@@ -65,10 +72,10 @@ class TestBadInput:
             for size in (len(data), len(data) // 2, len(data))
         ]
         bag = write_bag(tmp_path / "bag", messages)
-        done = self.run("predict", bag, "--weights", weights, "--output", tmp_path / "out")
-        assert done.returncode == 1
-        assert done.stderr.startswith("tdnet: refused 000001_0: the JPEG is cut off")
-        assert done.stderr.count("\n") == 1
+        assert predict(bag) == 1
+        error = capfd.readouterr().err
+        assert error.startswith("tdnet: refused 000001_0: the JPEG is cut off")
+        assert error.count("\n") == 1
         assert len(written(tmp_path / "out")) == 2
 
     def test_many_broken_messages_do_not_flood_the_terminal(
@@ -96,14 +103,17 @@ class TestBadInput:
         assert capsys.readouterr().err == f"tdnet: {path}: there is no frame in it\n"
 
     def test_a_cut_off_video_is_segmented_as_far_as_it_goes(
-        self, weights: Path, tmp_path: Path
+        self,
+        predict: Callable[..., int],
+        tmp_path: Path,
+        capfd: pytest.CaptureFixture[str],
     ) -> None:
         path = write_video(tmp_path / "a.mkv", drive(30))
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        done = self.run("predict", path, "--weights", weights, "--output", tmp_path / "out")
-        assert done.returncode == 1
-        assert "the video ends early" in done.stderr
-        assert done.stderr.count("\n") == 1
+        assert predict(path) == 1
+        error = capfd.readouterr().err
+        assert "the video ends early" in error
+        assert error.count("\n") == 1
         assert 5 < len(written(tmp_path / "out")) < 30
 
     @pytest.mark.parametrize(
@@ -169,13 +179,17 @@ class TestBadInput:
         assert done.stderr.count("\n") == 1
         assert list((tmp_path / "out" / "labels").iterdir()) == []
 
-    def test_a_full_disk_leaves_no_half_video(self, weights: Path, tmp_path: Path) -> None:
+    def test_a_full_disk_leaves_no_half_video(
+        self,
+        predict: Callable[..., int],
+        tmp_path: Path,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
         source = folder_of(tmp_path / "in", drive(12, 160, 200))
         video = tmp_path / "videos" / "a.mp4"
-        words = ["predict", source, "--weights", weights, "--output", tmp_path / "out"]
-        done = self.run(*words, "--video", video, limit=20_000)
-        assert done.returncode == 2
-        assert done.stderr.count("\n") == 1
+        with files_of_at_most(20_000):
+            assert predict(source, "--video", video) == 2
+        assert capfd.readouterr().err.count("\n") == 1
         assert list(video.parent.iterdir()) == []
 
     def test_ctrl_c_leaves_only_whole_files(self, weights: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from tdnet_offline.evaluation.runner import evaluate, merge
 from tdnet_offline.evaluation.shard import Shard
 
 STREET = "street:40-42@64x96,frames=4"
+FirstOfTwo = Callable[..., tuple[int, tuple[int, str, str]]]
 
 
 @given(st.lists(st.integers(0, 50), max_size=20), st.integers(1, 6))
@@ -69,19 +70,41 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def start(*words: str | Path) -> list[subprocess.Popen[str]]:
-    """Start the command in two processes, with what torchrun tells them."""
-    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    return [
-        subprocess.Popen(
-            [sys.executable, "-m", "tdnet_offline.command", *map(str, words)],
-            env={**os.environ, **common, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
+def torchrun_variables() -> dict[str, str]:
+    """Return what torchrun tells each of two processes, but for its rank."""
+    port = str(free_port())
+    return {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+
+
+def start(rank: int, common: dict[str, str], *words: str | Path) -> subprocess.Popen[str]:
+    """Start the command as one of two processes."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tdnet_offline.command", *map(str, words)],
+        env={**os.environ, **common, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def first_of_two(monkeypatch: pytest.MonkeyPatch) -> FirstOfTwo:
+    """Runs the command in this process as the first of two.
+
+    Returns its status; and status, output and errors of the second process.
+    """
+
+    def run(*words: str | Path) -> tuple[int, tuple[int, str, str]]:
+        common = torchrun_variables()
+        second = start(1, common, *words)
+        with monkeypatch.context() as here:
+            for name, value in {**common, "RANK": "0"}.items():
+                here.setenv(name, value)
+            status = main([str(word) for word in words])
+        out, error = second.communicate(timeout=180)
+        return status, (second.returncode, out, error)
+
+    return run
 
 
 def torchrun(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -104,16 +127,30 @@ def labelled_folder(root: Path, videos: dict[str, int], label: int = 3) -> Path:
     return root
 
 
-@pytest.mark.parametrize(
-    "controls",
-    [[], ["--memory", "foreign", "--damage", "noise=20", "--seed", "5"]],
-    ids=["plain", "controls"],
-)
-def test_torchrun_gives_what_one_process_gives(
-    weights: Path, tmp_path: Path, one_thread: None, controls: list[str]
+def test_two_processes_give_what_one_gives_with_foreign_memory_and_damage(
+    weights: Path,
+    tmp_path: Path,
+    one_thread: None,
+    first_of_two: FirstOfTwo,
 ) -> None:
+    controls = ["--memory", "foreign", "--damage", "noise=20", "--seed", "5"]
     network = ["--weights", str(weights), "--device", "cpu"]
     words = ["evaluate", STREET, *controls, *network, "--report"]
+    assert main([*words, str(tmp_path / "one")]) == 0
+    status, second = first_of_two(*words, tmp_path / "two")
+    assert (status, second) == (0, (0, "", ""))
+    one, two = (load_evaluation(tmp_path / name / "evaluation.json") for name in ("one", "two"))
+    assert (one.setting.processes, two.setting.processes) == (1, 2)
+    assert without_times(two) == without_times(one)
+    assert len(one.frames) == 12
+    assert one.withheld_memory is None
+
+
+def test_torchrun_gives_what_one_process_gives(
+    weights: Path, tmp_path: Path, one_thread: None
+) -> None:
+    network = ["--weights", str(weights), "--device", "cpu"]
+    words = ["evaluate", STREET, *network, "--report"]
     assert main([*words, str(tmp_path / "one")]) == 0
     done = torchrun(*words, tmp_path / "two")
     assert done.returncode == 0, done.stderr
@@ -121,13 +158,18 @@ def test_torchrun_gives_what_one_process_gives(
     assert (one.setting.processes, two.setting.processes) == (1, 2)
     assert without_times(two) == without_times(one)
     assert len(one.frames) == 12
-    withheld = one.withheld_memory
-    assert (withheld.frames if withheld else 0) == (0 if controls else 3)
+    assert one.withheld_memory is not None
+    assert one.withheld_memory.frames == 3
     assert one.truth_consistency is not None
     assert done.stdout.count("mIoU, path 0") == 1  # the first process speaks for all
 
 
-def test_a_frame_that_one_process_cannot_read(weights: Path, tmp_path: Path) -> None:
+def test_a_frame_that_one_process_cannot_read(
+    weights: Path,
+    tmp_path: Path,
+    first_of_two: FirstOfTwo,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     root = labelled_folder(tmp_path / "data", {"first": 2, "second": 2})
     (root / "frames" / "second" / "1.png").write_bytes(b"broken")
     options = ["--weights", weights, "--device", "cpu", "--report", tmp_path / "report"]
@@ -144,18 +186,17 @@ def test_a_frame_that_one_process_cannot_read(weights: Path, tmp_path: Path) -> 
     assert found.refused == {"first": 0, "second": 1}
     assert done.stdout.count("report: ") == 1
 
-    shown = start("evaluate", "--compare", tmp_path / "report" / "evaluation.json")
-    first, second = [process.communicate(timeout=180) for process in shown]
-    assert "mIoU" in first[0]
-    assert second == ("", "")
-    assert [process.returncode for process in shown] == [0, 0]
+    compared = first_of_two("evaluate", "--compare", tmp_path / "report" / "evaluation.json")
+    assert compared == (0, (0, "", ""))
+    assert "mIoU" in capsys.readouterr().out
 
 
 def test_an_error_of_one_process_ends_it_at_once(weights: Path, tmp_path: Path) -> None:
-    labelled_folder(tmp_path, {"long": 400})
+    labelled_folder(tmp_path, {"long": 200})
     labelled_folder(tmp_path, {"short": 1}, label=77)  # which is no class
     words = ["evaluate", f"folder:{tmp_path}", "--weights", weights, "--device", "cpu"]
-    first, second = start(*words)
+    common = torchrun_variables()
+    first, second = (start(rank, common, *words) for rank in range(2))
     out, error = second.communicate(timeout=180)
     at_work = first.poll() is None
     assert (second.returncode, out) == (2, "")
@@ -169,11 +210,15 @@ def test_an_error_of_one_process_ends_it_at_once(weights: Path, tmp_path: Path) 
     assert error.count("\n") == 1
 
 
-def test_a_mistake_of_all_is_told_once(weights: Path, tmp_path: Path) -> None:
-    started = start("evaluate", tmp_path / "nothing", "--weights", weights, "--device", "cpu")
-    first, second = [process.communicate(timeout=180) for process in started]
-    assert "there is nothing at this path" in first[1]
-    assert first[1].count("\n") == 1
-    assert second == ("", "")
+def test_a_mistake_of_all_is_told_once(
+    weights: Path,
+    tmp_path: Path,
+    first_of_two: FirstOfTwo,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["evaluate", tmp_path / "nothing", "--weights", weights, "--device", "cpu"]
     # Were the second one's status bad too, torchrun might end the first before it has spoken.
-    assert [process.returncode for process in started] == [2, 0]
+    assert first_of_two(*words) == (2, (0, "", ""))
+    error = capsys.readouterr().err
+    assert "there is nothing at this path" in error
+    assert error.count("\n") == 1

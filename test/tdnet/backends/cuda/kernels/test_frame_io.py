@@ -90,7 +90,7 @@ def test_images_are_the_same(
 
 
 def test_the_legend_is_drawn(io: BothIO) -> None:
-    size = (120, 200)
+    size = (96, 128)
     logits = io.logits(0)
     logits[:, 3:] -= 100  # more entries than three would not fit
     images = []
