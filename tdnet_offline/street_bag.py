@@ -15,11 +15,6 @@ START_NS = 1_700_000_000_000_000_000
 """Stamp of frame 0, so that the same seed gives the same bag."""
 
 
-def info_topic(image_topic: str) -> str:
-    """Return the topic of the camera info, by convention beside the image topic."""
-    return f"{image_topic.rpartition('/')[0]}/camera_info"
-
-
 def stamp_ns(index: int, rate: float) -> int:
     """Return the stamp in nanoseconds of frame ``index`` at ``rate`` frames a second."""
     return START_NS + round(index * 1_000_000_000 / rate)
@@ -51,6 +46,8 @@ def write_street_bag(
     """
     types = message_types()
     matrix = drive.intrinsics.matrix()
+    # By convention beside the image topic.
+    info_topic = f"{image_topic.rpartition('/')[0]}/camera_info"
     with BagWriter(path, types, storage) as bag:
         for index in range(frames):
             stamp = stamp_ns(index, drive.rate)
@@ -59,6 +56,6 @@ def write_street_bag(
             info = camera_info_message(types, drive.size, matrix, stamp, FRAME_ID)
             labels = image_message(types, frame.labels, "mono8", stamp, FRAME_ID)
             bag.write(image_topic, image, stamp)
-            bag.write(info_topic(image_topic), info, stamp)
+            bag.write(info_topic, info, stamp)
             bag.write(label_topic, labels, stamp)
             on_frame()

@@ -11,7 +11,6 @@ from tdnet_offline.bags.bag import (
 )
 from tdnet_offline.bags.messages import (
     camera_info_message,
-    compressed_image_message,
     image_message,
     message_types,
 )
@@ -26,7 +25,6 @@ __all__ = [
     "BagWriter",
     "bag_reason",
     "camera_info_message",
-    "compressed_image_message",
     "image_message",
     "image_topics",
     "message_types",

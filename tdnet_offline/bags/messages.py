@@ -85,25 +85,6 @@ def image_message(
     )
 
 
-def compressed_image_message(
-    types: Typestore, data: bytes, form: str, stamp_ns: int, frame_id: str
-) -> Any:  # noqa: ANN401
-    """Return a ``sensor_msgs/msg/CompressedImage``.
-
-    Args:
-        types: with the message type.
-        data: the encoded picture.
-        form: its format, such as ``rgb8; jpeg compressed bgr8`` or ``jpeg``.
-        stamp_ns: nanoseconds since the epoch.
-        frame_id: of the camera.
-    """
-    return types.types["sensor_msgs/msg/CompressedImage"](
-        header=_header(types, stamp_ns, frame_id),
-        format=form,
-        data=np.frombuffer(data, np.uint8),
-    )
-
-
 def camera_info_message(
     types: Typestore,
     size: tuple[int, int],

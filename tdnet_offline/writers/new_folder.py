@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tdnet.errors import InputError
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def check_new(folder: Path) -> None:
@@ -47,58 +44,18 @@ def new_folder(folder: Path, last: str) -> Iterator[Path]:
     name = f".{target.name}.{os.getpid()}.partial"
     temporary = target / name if is_there else target.with_name(name)
     try:
-        with _named(folder):
-            temporary.mkdir(parents=True)
-        try:
-            yield temporary
-        except OSError as error:
-            if _is_of(error, temporary):
-                raise _of(folder, error) from error
+        temporary.mkdir(parents=True)
+        yield temporary
+        if is_there:
+            for path in sorted(temporary.iterdir(), key=lambda path: path.name == last):
+                path.rename(target / path.name)
+        else:
+            temporary.rename(target)
+    except OSError as error:
+        named = error.filename
+        if isinstance(named, str) and not Path(named).is_relative_to(temporary):
             raise
-        with _named(folder):
-            if is_there:
-                _move(temporary, target, last)
-            else:
-                temporary.replace(target)
+        # The user knows the folder, not the temporary one.
+        raise OSError(error.errno, error.strerror or str(error), str(folder)) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _move(source: Path, target: Path, last: str) -> None:
-    """Move all files of a folder into the folder that contains it.
-
-    Raises:
-        OSError: a file of that name exists by now, or a move failed; nothing is moved.
-    """
-    names = sorted((path.name for path in source.iterdir()), key=lambda name: name == last)
-    moved = []
-    try:
-        for name in names:
-            if (target / name).exists():
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-            (source / name).replace(target / name)
-            moved.append(name)
-    except OSError:
-        for name in moved:
-            (target / name).replace(source / name)
-        raise
-
-
-@contextmanager
-def _named(folder: Path) -> Iterator[None]:
-    """Name the folder as the user did in errors, not the temporary one."""
-    try:
-        yield
-    except OSError as error:
-        raise _of(folder, error) from error
-
-
-def _of(folder: Path, error: OSError) -> OSError:
-    return OSError(error.errno, error.strerror or str(error), str(folder))
-
-
-def _is_of(error: OSError, temporary: Path) -> bool:
-    """Return whether an error concerns the written files, and not files that were read."""
-    if isinstance(error.filename, str):
-        return Path(error.filename).is_relative_to(temporary)
-    return error.errno in _NO_ROOM

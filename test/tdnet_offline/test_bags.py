@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rosbags.rosbag1 import Writer as Rosbag1Writer
 from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys.store import Typestore
 from support.bag_messages import read_messages
 from support.media import damage_bag
 
@@ -21,7 +22,6 @@ from tdnet_offline.bags import (
     STORAGES,
     BagWriter,
     camera_info_message,
-    compressed_image_message,
     image_message,
     image_topics,
     message_types,
@@ -50,6 +50,13 @@ def write_bag(path: Path, storage: str) -> Path:
             bag.write("/camera/image_raw", image, stamp + 5)
             bag.write("/camera/camera_info", info, stamp + 5)
     return path
+
+
+def compressed_image(types: Typestore, data: bytes, stamp_ns: int) -> Any:
+    stamp = types.types["builtin_interfaces/msg/Time"](sec=0, nanosec=stamp_ns)
+    header = types.types["std_msgs/msg/Header"](stamp=stamp, frame_id="front")
+    message = types.types["sensor_msgs/msg/CompressedImage"]
+    return message(header=header, format="jpeg", data=np.frombuffer(data, np.uint8))
 
 
 def storage_file(bag: Path) -> Path:
@@ -118,7 +125,7 @@ def test_a_latched_topic_says_so(tmp_path: Path) -> None:
 
 def test_compressed_images_are_image_topics(tmp_path: Path) -> None:
     types = message_types()
-    image = compressed_image_message(types, b"\xff\xd8jpeg", "jpeg", START, "front")
+    image = compressed_image(types, b"\xff\xd8jpeg", 7)
     with BagWriter(tmp_path / "bag", types, "mcap") as bag:
         bag.write("/front/image/compressed", image, START)
         bag.write("/chatter", types.types["std_msgs/msg/String"](data="x"), START)
@@ -279,7 +286,7 @@ def test_messages_before_the_damage_are_read(tmp_path: Path) -> None:
     pictures = [np.random.default_rng(i).integers(0, 256, 30_000, np.uint8) for i in range(FRAMES)]
     with BagWriter(bag, types) as writer:
         for index, data in enumerate(pictures):
-            image = compressed_image_message(types, data.tobytes(), "jpeg", index, "front")
+            image = compressed_image(types, data.tobytes(), index)
             writer.write("/front", image, index)
     damage_bag(bag, pictures[3].tobytes())
     messages = read_messages(bag, ["/front"])

@@ -38,20 +38,6 @@ def test_an_empty_folder_is_filled_and_stays_the_same_one(
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
-def test_what_came_meanwhile_stays_too(tmp_path: Path) -> None:
-    def write() -> None:
-        with new_folder(tmp_path, "last") as place:
-            for name in ("file", "last"):
-                (place / name).write_text("new")
-            (tmp_path / "last").write_text("of another program")
-
-    with pytest.raises(FileExistsError) as caught:
-        write()
-    assert caught.value.filename == str(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["last"]
-    assert (tmp_path / "last").read_text() == "of another program"
-
-
 def test_what_is_there_stays(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
     with pytest.raises(InputError, match="is not empty"), new_folder(tmp_path, "last"):
