@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from tdnet.errors import TdnetError, one_line
+from tools.harness.command_line import FAILED, ToolParser
 from tools.study.experiments import EXPERIMENTS, experiment
 from tools.study.results import (
     StudyResult,
@@ -36,11 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 all runs are complete, 2 one failed, 130 interrupted.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.study",
-        description="Train and evaluate the networks of the study; continue where it stopped.",
+    parser = ToolParser(
+        "study", "Train and evaluate the networks of the study; continue where it stopped."
     )
-    parser.add_argument("--output", metavar="DIR", type=Path, required=True)
     parser.add_argument("--seeds", metavar="N", type=int, nargs="+", default=SEEDS)
     names = [entry.name for entry in EXPERIMENTS]
     parser.add_argument(
@@ -49,24 +48,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--jobs", metavar="N", type=int, default=2, help="runs at a time (default: %(default)s)"
     )
-    args = parser.parse_args(arguments)
-    try:
-        runs = [
-            StudyRun(args.output, entry, seed)
-            for entry in map(experiment, args.only)
-            for seed in ((FIRST_SEED,) if entry.one_seed else args.seeds)
-        ]
-        complete = run_all(runs, args.jobs)
-        results = collect(args.output)
-    except TdnetError as error:
-        print(f"study: {one_line(str(error))}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("study: interrupted", file=sys.stderr)
-        return 130
+    return parser.run(_run, arguments)
+
+
+def _run(args: argparse.Namespace) -> int:
+    runs = [
+        StudyRun(args.output, entry, seed)
+        for entry in map(experiment, args.only)
+        for seed in ((FIRST_SEED,) if entry.one_seed else args.seeds)
+    ]
+    complete = run_all(runs, args.jobs)
+    results = collect(args.output)
     print(experiments_table(results))
     print(claims_table(results))
-    return 0 if complete else 2
+    return 0 if complete else FAILED
 
 
 def run_all(runs: Sequence[StudyRun], jobs: int) -> bool:
