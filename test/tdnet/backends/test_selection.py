@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from support.extras import exporting_package
 from support.frames import drive
 
@@ -152,6 +153,18 @@ def test_the_precision_of_openvino_is_what_the_processor_computes(
             BY_NAME["openvino"].resolve("bfloat16")
     with pytest.raises(InputError, match="provider cpu allows auto, float32, float16, int8"):
         BY_NAME["cpu"].resolve("bfloat16")
+
+
+def test_openvino_computes_in_bfloat16_on_one_thread() -> None:
+    if not (BY_NAME["openvino"].is_installed and device_module.computes_bfloat16()):
+        pytest.skip("needs onnxruntime-openvino, and a processor that computes in bfloat16")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        segmenter = SegmenterSettings(device="cpu", precision="bfloat16").build()
+    finally:
+        torch.set_num_threads(threads)
+    assert segmenter.runtime == "onnxruntime:openvino"
 
 
 def test_a_damaged_cache_is_compiled_anew(weights: Path) -> None:
