@@ -9,47 +9,31 @@ from torch import Tensor, nn
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import SegmentationNetwork, TDNet
 from tdnet.network.layers import Head, initialise
-from tdnet.variants import Backbone, HeadStyle
-
-
-class AuxiliaryHead(Head):
-    """A head on the backbone's third layer (specification, "Training").
-
-    Args:
-        backbone: backbone with the classified layer.
-        num_classes: K.
-    """
-
-    def __init__(self, backbone: Backbone, num_classes: int) -> None:
-        channels = backbone.layer_channels[2]
-        super().__init__(channels, channels // 4, num_classes, HeadStyle())
-        initialise(self)
+from tdnet.variants import HeadStyle
 
 
 def auxiliary_heads(network: SegmentationNetwork) -> nn.ModuleList:
-    """Create the auxiliary heads of a network: one for each path.
+    """Create a head on the third layer of each backbone (specification, "Training").
 
     Raises:
         InputError: the variant has no auxiliary head.
     """
-    if not network.variant.backbone.has_auxiliary:
+    backbone = network.variant.backbone
+    if not backbone.has_auxiliary:
         raise InputError(
             f"loss.auxiliary is above 0, but {network.variant.name} is trained without an "
             "auxiliary head: set loss.auxiliary=0"
         )
-    count = len(network.paths) if isinstance(network, TDNet) else 1
-    return nn.ModuleList(
-        AuxiliaryHead(network.variant.backbone, network.num_classes) for _ in range(count)
-    )
+    channels, heads = backbone.layer_channels[2], nn.ModuleList()
+    for _ in range(len(network.paths) if isinstance(network, TDNet) else 1):
+        heads.append(Head(channels, channels // 4, network.num_classes, HeadStyle()))
+        initialise(heads[-1])
+    return heads
 
 
 def official_auxiliary_state(heads: nn.ModuleList) -> dict[str, Tensor]:
-    """Return the state of the heads by the names of the published code: ``auxlayer1`` ...
-
-    Loading weights for inference ignores these names.
-    """
-    state = heads.state_dict()
-    return {_official_name(name): item for name, item in state.items()}
+    """Return the state by the names of the published code, which inference ignores."""
+    return {_official_name(name): item for name, item in heads.state_dict().items()}
 
 
 def load_auxiliary_heads(heads: nn.ModuleList, tensors: Mapping[str, Tensor]) -> bool:
@@ -65,9 +49,8 @@ def load_auxiliary_heads(heads: nn.ModuleList, tensors: Mapping[str, Tensor]) ->
     Raises:
         WeightsError: an entry does not fit.
     """
-    own = heads.state_dict()
     found: dict[str, Tensor] = {}
-    for name, target in own.items():
+    for name, target in heads.state_dict().items():
         official = _official_name(name)
         item = tensors.get(official)
         if item is None:
@@ -80,7 +63,7 @@ def load_auxiliary_heads(heads: nn.ModuleList, tensors: Mapping[str, Tensor]) ->
                 "give a checkpoint of the same variant and number of classes"
             )
         found[name] = item
-    heads.load_state_dict({**own, **found})
+    heads.load_state_dict(found, strict=False)
     return True
 
 

@@ -66,7 +66,6 @@ class CheckpointCallback(Checkpoint):
         self._recipe, self._class_map, self._state = recipe, class_map, state
         self._folder = Path(recipe.output)
         self._signalled = False
-        self._handlers: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore the optimiser, write the recipe, handle signals."""
@@ -82,7 +81,7 @@ class CheckpointCallback(Checkpoint):
                 temporary.write_text(recipe_text(self._recipe), encoding="utf-8")
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._handlers[number] = signal.signal(number, self._on_signal)
+                signal.signal(number, self._on_signal)  # in place of Lightning's handlers
 
     def on_train_batch_end(
         self,
@@ -115,21 +114,6 @@ class CheckpointCallback(Checkpoint):
                 self._save_weights(BEST, pl_module)
         self._finish_iteration(trainer)
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Restore the signal handlers."""
-        self._restore_handlers()
-
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
-        """Restore the signal handlers; Lightning does not tear down after an error."""
-        self._restore_handlers()
-
-    def _restore_handlers(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers.clear()
-
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._signalled and number == signal.SIGINT:
             raise KeyboardInterrupt
@@ -137,7 +121,11 @@ class CheckpointCallback(Checkpoint):
 
     def _finish_iteration(self, trainer: pl.Trainer) -> None:
         """Stop if a process was signalled; write a checkpoint if it is due."""
-        if not trainer.should_stop and self._any_signalled(trainer):
+        signalled: bool | Tensor = self._signalled
+        if trainer.world_size > 1:
+            own = torch.tensor(int(self._signalled), device=trainer.strategy.root_device)
+            signalled = trainer.strategy.reduce(own, reduce_op="sum")
+        if not trainer.should_stop and signalled:
             self.interrupted = trainer.should_stop = True
             trainer.limit_val_batches = 0  # no validation before the end
         iteration = self.progress.iteration
@@ -151,12 +139,6 @@ class CheckpointCallback(Checkpoint):
         for logger in trainer.loggers:
             logger.save()
         save_state(self._folder / STATE, trainer, self.progress)
-
-    def _any_signalled(self, trainer: pl.Trainer) -> bool:
-        if trainer.world_size == 1:
-            return self._signalled
-        signalled = torch.tensor(int(self._signalled), device=trainer.strategy.root_device)
-        return bool(trainer.strategy.reduce(signalled, reduce_op="sum"))
 
     def _save_weights(self, name: str, module: TrainingModule) -> None:
         save_network(self._folder / name, self._recipe, module, self._class_map, self.progress)

@@ -11,11 +11,10 @@ import ctypes
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from functools import partial
 from multiprocessing.sharedctypes import RawValue
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -35,12 +34,13 @@ class ClipBatch(NamedTuple):
     Attributes:
         frames: (B, N, H, W, 3) uint8 RGB, oldest first.
         labels: (B, H, W) uint8, 255 = ignored.
-        draws: (B,) int64, seeds of everything random about each clip.
+        draws: B seeds of everything random about each clip; in validation, the path that
+            segments it.
     """
 
     frames: Tensor
     labels: Tensor
-    draws: Tensor
+    draws: list[int]
 
 
 class Position(NamedTuple):
@@ -64,11 +64,7 @@ class Position(NamedTuple):
     ) -> Position:
         """Divide the clips of an iteration among the processes.
 
-        Args:
-            rank: number of the process, from 0.
-            processes: number of processes.
-            config: clips and parts of an iteration.
-            synchronised: whether batch norms use the clips of all processes.
+        If `synchronised`, batch norms use the clips of all processes.
 
         Raises:
             InputError: the clips cannot be divided evenly, or a batch norm would use only one.
@@ -174,7 +170,7 @@ def _collate(items: list[tuple[Clip, int] | TdnetError]) -> ClipBatch | TdnetErr
     return ClipBatch(
         frames=torch.stack([clip.frames for clip, _ in found]),
         labels=torch.stack([clip.labels for clip, _ in found]),
-        draws=torch.tensor([draw for _, draw in found]),
+        draws=[draw for _, draw in found],
     )
 
 
@@ -186,7 +182,7 @@ def clip_loader(
     pin_memory: bool,
 ) -> DataLoader[ClipBatch | TdnetError]:
     """Create a loader of the batches; the error of an unreadable clip is delivered as a batch."""
-    return _ClipLoader(
+    return DataLoader(
         _Guarded(clips),  # type: ignore[arg-type]
         batch_sampler=batches,
         collate_fn=_collate,
@@ -198,29 +194,6 @@ def clip_loader(
     )
 
 
-class _ClipLoader(DataLoader["ClipBatch | TdnetError"]):
-    """Forks its workers while OpenCV has no threads."""
-
-    def __iter__(self) -> Any:  # noqa: ANN401
-        with _single_threaded_opencv() if self.num_workers else nullcontext():
-            return super().__iter__()
-
-
-@contextmanager
-def _single_threaded_opencv() -> Iterator[None]:
-    """Keep OpenCV from using threads, in this process and in processes forked meanwhile.
-
-    A forked process does not have the threads of its parent; OpenCV would wait for them forever
-    as soon as an image is large enough to be shared among threads.
-    """
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
-
-
 def _worker_preparation() -> Callable[[int], None]:
     """Return the start function of workers; Python ends workers by SIGTERM when it exits."""
     ending = RawValue(ctypes.c_bool, False)
@@ -229,6 +202,9 @@ def _worker_preparation() -> Callable[[int], None]:
 
 
 def _prepare_worker(ending: ctypes.c_bool, _number: int) -> None:
+    # A forked process lacks the threads of OpenCV, which would wait for them forever.
+    cv2.setNumThreads(0)
+
     # Ctrl-C, and SIGTERM from torchrun and schedulers, reach the whole process group; the main
     # process needs its workers until it ends the run.
     def on_sigterm(_signal: int, _frame: FrameType | None) -> None:

@@ -1,6 +1,6 @@
 """The sections and keys of a training recipe, with their defaults and limits.
 
-The only place of these defaults. `recipe.py` reads recipes; docs/training.md explains each key.
+The only place of these defaults. docs/training.md explains each key; a test compares the two.
 """
 
 from __future__ import annotations
@@ -47,20 +47,7 @@ _FrameSize = Annotated[tuple[int, int] | None, Range(1, 8193)]
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The network to train.
-
-    Attributes:
-        variant: a name of `tdnet.list_variants`.
-        class_map: packaged name or YAML file; empty: the class map of the data set.
-        input_size: height and width of the network input and of the training crops; None: the
-            native size of the variant.
-        memory_stride: rows and columns between memory positions in training; evaluation uses the
-            stride of the variant.
-        memory_frames: past frames that a frame uses, 0 to N - 1; None: all N - 1.
-        attention_reach: strength of the preference for near positions, for variants that have
-            one; 0: none; None: the value of the variant, the only one that can be deployed.
-        shared_paths: use one sub-network for all paths; each keeps its slice of the pyramid.
-    """
+    """The network to train."""
 
     variant: str = "td4-psp18"
     class_map: str = ""
@@ -73,16 +60,7 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class InitConfig:
-    """Source of the first weights; without any, weights are random.
-
-    Attributes:
-        backbone: file with ImageNet weights of the backbone, or weights of one of our networks.
-        single: checkpoint of the single-frame network that initialises the paths.
-        pass_through: initialise the values of the paths to the features of `single`, so that the
-            paths segment like it before any training; false: random, as published.
-        weights: checkpoint of the same variant, also with another class map; ``packaged``: the
-            packaged weights of the variant.
-    """
+    """Source of the first weights; without any, weights are random."""
 
     backbone: str = ""
     single: str = ""
@@ -92,26 +70,7 @@ class InitConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Labelled videos for training and validation.
-
-    Attributes:
-        train: data set or bag, as `tdnet check` accepts it; several joined by " + ".
-        shares: share of the clips from each of several data sets; None: in proportion to their
-            clips.
-        train_split: split of `train`.
-        validation: data for validation, as `train`; empty: the same as `train`.
-        validation_split: split of `validation`.
-        topic: image topic of bags.
-        label_topic: label topic of bags.
-        frame_size: height and width to which frames are resized when they are read; None: no
-            resizing.
-        spacings: allowed distances, in frames, between neighbours of a clip; each gap is drawn
-            independently.
-        repeat_stills: also use labelled frames with too few frames before them; the oldest frame
-            is repeated, as from a standing camera.
-        workers: processes that read clips, for each training process; 0: read in the training
-            process.
-    """
+    """Labelled videos for training and validation."""
 
     train: str = ""
     shares: Annotated[tuple[float, ...] | None, Range(0.001, 1), _SOME] = None
@@ -128,19 +87,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """Variation of the frames: damage frame by frame, all else the same for a whole clip.
-
-    Attributes:
-        rotation: largest angle in either direction, degrees.
-        scales: factors, of which one is drawn; frames are resized by it before they are cropped.
-            A frame smaller than the crop is stretched to it.
-        flip: mirror half of the clips.
-        color_jitter: largest relative change of brightness, contrast and saturation.
-        stripe: largest share of the rows that a damaged frame loses; 0: none.
-        noise: largest standard deviation of the noise of a damaged frame, grey levels; 0: none.
-        damaged: share of the frames that are damaged if `stripe` or `noise` is above 0; drawn for
-            each frame of a clip.
-    """
+    """Variation of the frames: damage frame by frame, all else the same for a whole clip."""
 
     rotation: Annotated[float, Range(0, 180)] = 5.0
     scales: Annotated[tuple[float, ...], Range(0.1, 10), _SOME] = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
@@ -153,18 +100,7 @@ class AugmentationConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """The terms of the loss (paper, section 3.4; specification, "Training").
-
-    Attributes:
-        cross_entropy: ``ohem``: the hardest pixels; ``balanced``: all pixels, rare classes weigh
-            more; or a class, a subclass of `torch.nn.Module`.
-        balance: exponent of the inverse class frequency for ``balanced``; 0: equal weights.
-        sub: weight of the logits of the path without memory; the logits with memory weigh 1.
-        auxiliary: weight of the auxiliary head; 0: no such head. A single-frame PSPNet is trained
-            with 0.4.
-        distillation: ``none``, ``full`` (whole logits) or ``grouped`` (logits of each group, too).
-        teacher: checkpoint of the single-frame teacher network.
-    """
+    """The terms of the loss (paper, section 3.4; specification, "Training")."""
 
     cross_entropy: Literal["ohem", "balanced"] | _UserClass = "ohem"
     balance: Annotated[float, Range(0, 1)] = 0.5
@@ -176,23 +112,7 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class OptimisationConfig:
-    """Optimiser, schedule and length of the training.
-
-    Attributes:
-        freeze_backbone: keep weights and statistics of the backbones.
-        optimizer: ``sgd``, as published, or ``adamw``.
-        iterations: optimiser steps.
-        batch_size: clips of one iteration, over all processes.
-        accumulate: parts into which each process divides its clips of an iteration.
-        learning_rate: learning rate at the end of the warm-up, the largest.
-        warm_up: iterations of the warm-up; 0: none.
-        warm_up_start: learning rate of the first iteration of the warm-up.
-        power: exponent of the polynomial decay to 0 after the warm-up.
-        momentum: momentum of SGD, first beta of AdamW.
-        weight_decay: weight decay of convolution and linear weights.
-        gradient_clip: largest norm of the gradient; 0: no limit.
-        ema: decay of the moving average of the weights, which is validated and saved; 0: none.
-    """
+    """Optimiser, schedule and length of the training."""
 
     freeze_backbone: bool = False
     optimizer: Literal["sgd", "adamw"] = "sgd"
@@ -211,12 +131,7 @@ class OptimisationConfig:
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """Streaming IoU during training.
-
-    Attributes:
-        every: iterations between two validations.
-        clips: labelled frames, evenly spread over the split; 0: all.
-    """
+    """Streaming IoU during training."""
 
     every: _Count = 1000
     clips: Annotated[int, Range(0, 10**9)] = 0
@@ -224,12 +139,7 @@ class ValidationConfig:
 
 @dataclass(frozen=True)
 class CheckpointConfig:
-    """Checkpoints.
-
-    Attributes:
-        every: iterations between two checkpoints.
-        precision: number format of the weights files.
-    """
+    """Checkpoints."""
 
     every: _Count = 1000
     precision: Literal["float32", "float16"] = "float32"
@@ -237,19 +147,7 @@ class CheckpointConfig:
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """A training run.
-
-    Attributes:
-        output: output folder; empty: ``runs/`` and the name of the recipe.
-        seed: of weights, order of the clips, augmentation and dropout.
-        resume: continue the run in `output`.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        precision: number format of the operations that do not need float32: ``auto``,
-            ``float32``, ``bfloat16`` or ``float16``.
-        log_every: iterations between two entries of the log.
-        callbacks: classes, subclasses of `lightning.pytorch.Callback`.
-        loggers: ``tensorboard``, or classes, subclasses of `lightning.pytorch.loggers.Logger`.
-    """
+    """A training run."""
 
     output: str = ""
     seed: Annotated[int, Range(0, 2**31 - 1)] = 0

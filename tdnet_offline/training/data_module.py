@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import lightning.pytorch as pl
 import torch
@@ -37,7 +36,6 @@ class TrainingData(pl.LightningDataModule):
         train: data sets for training.
         class_map: meaning of the labels.
         clips: clips for training.
-        validation_paths: path of each `ValidationBatch` of this process.
         notes: a line for each problem that does not prevent training.
 
     Raises:
@@ -58,13 +56,16 @@ class TrainingData(pl.LightningDataModule):
         self.clips = _clips(self.train, length, data, data.spacings)
         self._held_out = _clips(validation, length, data, (1,))
         wanted = recipe.validation.clips
-        alone = Position(rank=0, processes=1, clips=1, parts=1)
-        everything = validation_batches(len(self._held_out), wanted, variant.paths, alone)
-        items = (item for batch in everything for item in batch.items)
-        check_ground_truth(self._held_out, items, data.validation or data.train)
-        batches = validation_batches(len(self._held_out), wanted, variant.paths, position)
-        self._validation_items = [batch.items for batch in batches]
-        self.validation_paths = [batch.path for batch in batches]
+        count, alone = len(self._held_out), Position(rank=0, processes=1, clips=1, parts=1)
+        for batch in validation_batches(count, wanted, variant.paths, alone):
+            if bool((self._held_out[batch[0]].labels != IGNORED).any()):
+                break
+        else:
+            raise InputError(
+                f"{data.validation or data.train}: no labelled pixel in any frame to validate on; "
+                "see `tdnet check`, or give data.validation and data.validation_split"
+            )
+        self._validation_items = validation_batches(count, wanted, variant.paths, position)
         self.notes = overlap_notes(self.train, validation) + [
             f"{part.name}:{part.root}: no labelled pixel in any frame looked at; see `tdnet check`"
             for part in self.train
@@ -106,21 +107,9 @@ class TrainingData(pl.LightningDataModule):
         return plain(frames[:, -1:], labels, size)[0][:, 0]
 
 
-class ValidationBatch(NamedTuple):
-    """Clips that one path segments at once.
-
-    Attributes:
-        path: number of the path, from 0; None: the batch is not counted.
-        items: (index, 0) pairs for the data set.
-    """
-
-    path: int | None
-    items: list[tuple[int, int]]
-
-
 def validation_batches(
     num_clips: int, wanted: int, paths: int, position: Position
-) -> list[ValidationBatch]:
+) -> list[list[tuple[int, int]]]:
     """Choose clips evenly over a split, and divide them among the processes.
 
     The paths take turns from chosen clip to chosen clip, so that the path of a clip depends
@@ -133,21 +122,17 @@ def validation_batches(
         position: this process, and its clips of a batch.
 
     Returns:
-        The batches of this process. A process without any gets one that is not counted: without
-        batches, Lightning would skip its validation, and the others would wait for it.
+        (index, path) pairs of the batches of this process, one path in a batch. A process without
+        any gets one of no path, which is not counted: without batches, Lightning would skip its
+        validation, and the others would wait for it.
     """
     count = min(wanted or num_clips, num_clips)
     chosen = [number * num_clips // count for number in range(count)]
-    size = position.clips
     batches = []
     for path in range(paths):
-        items = [(index, 0) for index in chosen[path::paths]]
-        batches += [
-            ValidationBatch(path, items[first : first + size])
-            for first in range(0, len(items), size)
-        ]
-    mine = batches[position.rank :: position.processes]
-    return mine or [ValidationBatch(None, [(0, 0)])]
+        items = [(index, path) for index in chosen[path::paths]]
+        batches += [items[n : n + position.clips] for n in range(0, len(items), position.clips)]
+    return batches[position.rank :: position.processes] or [[(0, paths)]]
 
 
 def overlap_notes(train: Sequence[Dataset], validation: Sequence[Dataset]) -> list[str]:
@@ -178,24 +163,6 @@ def has_ground_truth(dataset: Dataset) -> bool:
     frames = [(video, index) for video in dataset.videos for index in video.labelled]
     step = -(-len(frames) // _CHECKED_FRAMES)
     return any(bool((video.labels(index) != IGNORED).any()) for video, index in frames[::step])
-
-
-def check_ground_truth(clips: ClipMixture, items: Iterable[tuple[int, int]], source: str) -> None:
-    """Check that one of the clips to validate on has a labelled pixel.
-
-    Args:
-        clips: clips of the validation split.
-        items: (index, draw) pairs of the chosen clips.
-        source: the data set as the user wrote it.
-
-    Raises:
-        InputError: no clip has a labelled pixel, or one cannot be read.
-    """
-    if not any(bool((clips[item].labels != IGNORED).any()) for item in items):
-        raise InputError(
-            f"{source}: no labelled pixel in any frame to validate on; see `tdnet check`, or give "
-            "data.validation and data.validation_split"
-        )
 
 
 def _labelled_frames(dataset: Dataset) -> set[tuple[str, int]]:

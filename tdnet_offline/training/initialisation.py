@@ -28,15 +28,18 @@ _OUR_BACKBONES = ("paths.0.backbone.", "backbone.")
 # The stem of torchvision's deeper networks is one 7x7 convolution to 64 channels; ours is three of
 # 3x3 to 128. These layers differ in shape.
 _STEM = ("conv1.", "bn1.", "layer1.0.conv1.", "layer1.0.downsample.0.")
+_SHORTCUT = "layer1.0.downsample."
 
 
 def load_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
-    """Initialise every backbone of a network from one of our weights files or an ImageNet one.
+    """Initialise every backbone of a network, or none, from weights of ours or of ImageNet.
 
     Args:
-        network: all of its backbones are changed, or none.
+        network: the network.
         path: weights of a network of known layout with the same backbone (of several paths the
-            first), or a file that `load_imagenet_backbones` accepts.
+            first), or a state dict in torchvision's names, of its own ResNets or of those with a
+            stem of three 3x3 convolutions (``conv1.0``, ``conv1.3``, ``conv1.6``); its classifier
+            ``fc`` is ignored.
 
     Returns:
         A line for each part that did not come from the file.
@@ -61,35 +64,14 @@ def load_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
                 f"{path}: its backbone is not {network.variant.backbone}: {name} is "
                 f"{shapes[1] or 'missing'}, not {shapes[0] or 'there'}"
             )
-    _refuse_broken_numbers(path, found)
-    for module in backbones(network):
-        module.load_state_dict({name: item.to(own[name].dtype) for name, item in found.items()})
+    _load_finite(network, path, found)
     return []
-
-
-def load_imagenet_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
-    """Initialise every backbone of a network from an ImageNet ResNet.
-
-    Args:
-        network: all of its backbones are changed, or none.
-        path: a state dict in torchvision's names, of its own ResNets or of those with a stem of
-            three 3x3 convolutions (``conv1.0``, ``conv1.3``, ``conv1.6``); the classifier ``fc``
-            is ignored.
-
-    Returns:
-        A line for each part that did not come from the file.
-
-    Raises:
-        WeightsError: the file cannot be read, or has another depth or width.
-    """
-    return _load_imagenet(network, path, Checkpoint.open(path).tensors)
 
 
 def _load_imagenet(
     network: SegmentationNetwork, path: str | Path, tensors: Mapping[str, Tensor]
 ) -> list[str]:
-    modules = backbones(network)
-    own = modules[0].state_dict()
+    own = backbones(network)[0].state_dict()
     names = official_backbone_names(network.variant, own)
     deeper = _blocks(tensors) - _blocks(names.values())
     if deeper:
@@ -106,8 +88,10 @@ def _load_imagenet(
             f"{path}: has another stem (one 7x7 convolution); stem and entrance of layer1 keep "
             "their random numbers"
         )
-    if network.variant.backbone.strides[0] > 1 and not any(map(_is_shortcut, tensors)):
-        names = {ours: name for ours, name in names.items() if not _is_shortcut(name)}
+    if network.variant.backbone.strides[0] > 1 and not any(
+        name.startswith(_SHORTCUT) for name in tensors
+    ):
+        names = {ours: name for ours, name in names.items() if not name.startswith(_SHORTCUT)}
         notes.append(
             f"{path}: its layer1 keeps the size and has no shortcut convolution; that one keeps "
             "its random numbers"
@@ -126,10 +110,23 @@ def _load_imagenet(
                 f"width {network.variant.backbone.width}"
             )
         fitted[ours] = item
-    _refuse_broken_numbers(path, fitted)
-    for module in modules:
-        module.load_state_dict({**own, **fitted})
+    _load_finite(network, path, fitted)
     return notes
+
+
+def _load_finite(
+    network: SegmentationNetwork, path: str | Path, tensors: Mapping[str, Tensor]
+) -> None:
+    """Load entries into every backbone; the others keep their values.
+
+    Raises:
+        WeightsError: an entry is not finite; nothing is changed.
+    """
+    for name, item in tensors.items():
+        if item.is_floating_point() and not bool(torch.isfinite(item).all()):
+            raise WeightsError(f"{path}: {name} holds NaN or infinity; the file is unusable")
+    for module in backbones(network):
+        module.load_state_dict(tensors, strict=False)
 
 
 def backbones(network: SegmentationNetwork) -> list[nn.Module]:
@@ -181,8 +178,7 @@ def start_paths(
     Args:
         network: network to initialise.
         single: network with the same backbone; left in evaluation mode.
-        pass_through: initialise values to the features instead of random projections of them;
-            see `pass_features_through`.
+        pass_through: initialise values to the features; see `pass_features_through`.
         same_classes: whether the channels of both have the same meaning; if not, no classifier is
             copied.
         frames: (B, 3, H, W) normalised, at the network's input size. With `pass_through` heads
@@ -233,14 +229,9 @@ def channel_names(class_map: ClassMap) -> dict[int, str]:
 
 
 def channel_order(theirs: ClassMap | None, ours: ClassMap) -> list[int] | None:
-    """Map the channels of a network to those of a checkpoint by the names of the classes.
+    """Return the checkpoint's channel for each of ours, by class name; None if classes differ.
 
-    Args:
-        theirs: class map of the checkpoint; None: unknown, assumed to be `ours`.
-        ours: class map of the network to train.
-
-    Returns:
-        A channel of the checkpoint for each of ours; None if the classes differ.
+    Without a class map, the checkpoint is assumed to have ours.
     """
     count = ours.num_network_classes
     if theirs is not None and theirs.num_network_classes != count:
@@ -258,14 +249,3 @@ def reorder(classifier: nn.Module, order: list[int]) -> None:
     """Reorder the output channels of a classifier by `channel_order`."""
     state: dict[str, Tensor] = classifier.state_dict()
     classifier.load_state_dict({name: item[order] for name, item in state.items()})
-
-
-def _is_shortcut(name: str) -> bool:
-    """Return whether an entry belongs to the shortcut convolution of layer1."""
-    return name.startswith("layer1.0.downsample.")
-
-
-def _refuse_broken_numbers(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
-    for name, item in tensors.items():
-        if item.is_floating_point() and not bool(torch.isfinite(item).all()):
-            raise WeightsError(f"{path}: {name} holds NaN or infinity; the file is unusable")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -16,11 +15,7 @@ from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import SegmentationNetwork, TDNet, create_model
 from tdnet.variants import VARIANTS, Variant, get_variant
-from tdnet_offline.training.auxiliary import (
-    AuxiliaryHead,
-    auxiliary_heads,
-    load_auxiliary_heads,
-)
+from tdnet_offline.training.auxiliary import auxiliary_heads, load_auxiliary_heads
 from tdnet_offline.training.configuration import InitConfig, NetworkConfig, TrainingRecipe
 from tdnet_offline.training.initialisation import (
     channel_names,
@@ -50,8 +45,8 @@ class Learner:
     """
 
     network: SegmentationNetwork
-    auxiliary: nn.ModuleList | None
-    teacher: GroupedTeacher | None
+    auxiliary: nn.ModuleList | None = None
+    teacher: GroupedTeacher | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -64,8 +59,7 @@ def chosen_variant(config: NetworkConfig) -> Variant:
     """Return the variant of a configuration, with its memory frames and attention reach.
 
     Raises:
-        UnknownNameError: no variant has that name.
-        InputError: the variant has fewer memory frames, or no attention_reach.
+        InputError: there is no such variant, or it has fewer memory frames, or no attention_reach.
     """
     variant = get_variant(config.variant)
     if config.memory_frames is not None:
@@ -82,11 +76,7 @@ def chosen_variant(config: NetworkConfig) -> Variant:
 
 
 def untied_network(config: NetworkConfig, num_classes: int) -> SegmentationNetwork:
-    """Create the network, with separate weights for each path.
-
-    Raises:
-        TdnetError: the variant does not exist, or does not have an option of the configuration.
-    """
+    """Create the network of `chosen_variant`, with separate weights for each path."""
     return create_model(
         chosen_variant(config), num_classes, config.input_size, config.memory_stride
     )
@@ -106,8 +96,7 @@ def prepare_learner(
         TdnetError: a given file cannot be used, or options exclude each other.
     """
     torch.manual_seed(config.seed)
-    classes = class_map.num_network_classes
-    learner = Learner(untied_network(config.network, classes), None, None)
+    learner = Learner(untied_network(config.network, class_map.num_network_classes))
     if config.loss.auxiliary > 0:
         learner.auxiliary = auxiliary_heads(learner.network)
     given = [name for name in ("backbone", "single", "weights") if getattr(config.init, name)]
@@ -124,7 +113,14 @@ def prepare_learner(
     if config.init.single:
         _start_from_single(learner, config.init, class_map, frames)
     if config.init.weights:
-        _go_on_from(learner, Checkpoint.open(_weights_file(config)), class_map)
+        path = config.init.weights
+        packaged = packaged_weights(config.network.variant) if path == PACKAGED else path
+        if packaged is None:
+            raise WeightsError(
+                f"init.weights is {PACKAGED}, but no weights are packaged for "
+                f"{config.network.variant}; give a checkpoint of that variant"
+            )
+        _go_on_from(learner, Checkpoint.open(packaged), class_map)
     if config.network.shared_paths:
         _share_paths(learner)
     learner.teacher = _teacher(config, learner.network, class_map)
@@ -157,34 +153,14 @@ def _start_from_single(
     if learner.auxiliary is None:
         return
     heads = auxiliary_heads(single)
-    if not load_auxiliary_heads(heads, checkpoint.tensors):
-        learner.notes.append(f"auxiliary heads keep their random numbers: {path} has none")
-    elif order is None:
-        learner.notes.append(
-            f"auxiliary heads keep their random numbers: {path} has other classes"
-        )
-    else:
-        (given,) = (head for head in heads if isinstance(head, AuxiliaryHead))
-        reorder(given.classifier, order)
-        for head in learner.auxiliary:
-            head.load_state_dict(given.state_dict())
-
-
-def _weights_file(config: TrainingRecipe) -> str:
-    """Return the checkpoint that `init.weights` names.
-
-    Raises:
-        WeightsError: it is ``packaged``, and the variant has no packaged weights.
-    """
-    if config.init.weights != PACKAGED:
-        return config.init.weights
-    path = packaged_weights(config.network.variant)
-    if path is None:
-        raise WeightsError(
-            f"init.weights is {PACKAGED}, but no weights are packaged for "
-            f"{config.network.variant}; give a checkpoint of that variant"
-        )
-    return str(path)
+    there = load_auxiliary_heads(heads, checkpoint.tensors)
+    if not there or order is None:
+        reason = "other classes" if there else "none"
+        learner.notes.append(f"auxiliary heads keep their random numbers: {path} has {reason}")
+        return
+    reorder(heads[0].get_submodule("classifier"), order)
+    for head in learner.auxiliary:
+        head.load_state_dict(heads[0].state_dict())
 
 
 def _go_on_from(learner: Learner, checkpoint: Checkpoint, class_map: ClassMap) -> None:
@@ -192,9 +168,6 @@ def _go_on_from(learner: Learner, checkpoint: Checkpoint, class_map: ClassMap) -
 
     The checkpoint may have fewer memory frames: the missing attention keeps its random weights.
     They must not be zero, or queries and keys would have no gradient.
-
-    Raises:
-        WeightsError: the checkpoint is of another variant, or has more memory frames.
     """
     network = learner.network
     found = describe_weights(checkpoint)
@@ -216,53 +189,31 @@ def _go_on_from(learner: Learner, checkpoint: Checkpoint, class_map: ClassMap) -
     if same:
         rows = {channel: channel for channel in range(network.num_classes)}
     else:
-        rows, note = _rows_by_name(class_map, theirs)
-        learner.notes.append(note)
-    state = _taken_over(network, donor, rows)
+        names, given = channel_names(class_map), channel_names(theirs) if theirs else {}
+        channels = {name: channel for channel, name in given.items()}
+        rows = {channel: channels[name] for channel, name in names.items() if name in channels}
+        kept = [names[channel] for channel in rows]
+        new = [name for channel, name in names.items() if channel not in rows]
+        learner.notes.append(
+            f"classes taken over by name: {', '.join(kept) or 'none'}; "
+            f"new, with random weights: {', '.join(new) or 'none'}"
+        )
     if missing:
         learner.notes.append(f"attention to the {missing} oldest frames is new")
-    network.load_state_dict(state)
-
-
-def _rows_by_name(class_map: ClassMap, theirs: ClassMap | None) -> tuple[dict[int, int], str]:
-    """Map our channels to those of a checkpoint by class name; return the map and a note."""
-    known = channel_names(theirs) if theirs else {}
-    rows = {name: channel for channel, name in known.items()}
-    names = channel_names(class_map)
-    pairs = {channel: rows[name] for channel, name in names.items() if name in rows}
-    kept = [names[channel] for channel in pairs]
-    new = [name for channel, name in names.items() if channel not in pairs]
-    return pairs, (
-        f"classes taken over by name: {', '.join(kept) or 'none'}; "
-        f"new, with random weights: {', '.join(new) or 'none'}"
-    )
-
-
-def _taken_over(
-    network: SegmentationNetwork, donor: SegmentationNetwork, rows: Mapping[int, int]
-) -> dict[str, Tensor]:
-    """Return the network's state with the donor's tensors, and the given rows of classifiers.
-
-    Attention steps correspond if they have the same distance from the newest frame.
-    """
     state = network.state_dict()
-    missing = network.variant.memory_capacity - donor.variant.memory_capacity
     for name, item in donor.state_dict().items():
         if ".classifier." in f".{name}":
             for channel, row in rows.items():
                 state[name][channel] = item[row]
         else:
+            # Attention steps correspond if they have the same distance from the newest frame.
             ours = _STEP.sub(lambda found: f"{found[1]}{int(found[2]) + missing}", name)
             state[ours] = item
-    return state
+    network.load_state_dict(state)
 
 
 def _share_paths(learner: Learner) -> None:
-    """Share the modules of the first path among all paths; each keeps its pyramid slice.
-
-    Raises:
-        InputError: the network has no paths.
-    """
+    """Share the modules of the first path among all paths; each keeps its pyramid slice."""
     network = learner.network
     if not isinstance(network, TDNet):
         raise InputError(f"network.shared_paths: {network.variant.name} has one path only")

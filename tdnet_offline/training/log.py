@@ -22,35 +22,38 @@ class TrainingLog(pl.Callback):
 
     Args:
         recipe: recipe of the run.
+        visible: whether this process prints.
+
+    Attributes:
+        bar: of the iterations; to be entered for the time of the run.
     """
 
-    def __init__(self, recipe: TrainingRecipe) -> None:
-        self._recipe = recipe
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._live = sys.stderr.isatty()
-        self._bar = Bar(
+    def __init__(self, recipe: TrainingRecipe, visible: bool) -> None:
+        self._recipe, self._visible = recipe, visible
+        self._live = visible and sys.stderr.isatty()
+        self.bar = Bar(
             TextColumn("training"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[text]}"),
             TimeRemainingColumn(),
-            console=self._console,
+            console=Console(stderr=True, highlight=False, soft_wrap=True),
+            disable=not self._live,
         )
-        self._task = self._bar.add_task("", total=recipe.optimisation.iterations, text="")
+        self._task = self.bar.add_task("", total=recipe.optimisation.iterations, text="")
         self._first, self._started, self._validation_started = 0, 0.0, 0.0
 
     def say(self, text: str) -> None:
-        """Print a line above the bar."""
-        self._console.print(text, markup=False)
+        """Print a line above the bar, in the process that prints."""
+        if self._visible:
+            self.bar.console.print(text, markup=False)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the recipe, and show the bar."""
+        """Log the recipe, and start the clock."""
         for logger in trainer.loggers:
             logger.log_hyperparams(plain_recipe(self._recipe))
         self._first, self._started = trainer.global_step, time.monotonic()
-        self._bar.update(self._task, completed=self._first)
-        if self._live and trainer.is_global_zero:
-            self._bar.start()
+        self.bar.update(self._task, completed=self._first)
 
     def on_train_batch_end(
         self,
@@ -63,7 +66,7 @@ class TrainingLog(pl.Callback):
         """Log the iterations that are due."""
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
-        self._bar.update(self._task, completed=trainer.global_step)
+        self.bar.update(self._task, completed=trainer.global_step)
         if trainer.global_step % self._recipe.log_every == 0:
             assert isinstance(pl_module, TrainingModule)
             self._log_losses(trainer, pl_module)
@@ -77,25 +80,10 @@ class TrainingLog(pl.Callback):
         assert isinstance(pl_module, TrainingModule)
         seconds = time.monotonic() - self._validation_started
         self._started += seconds
-        if trainer.is_global_zero:
-            result = "no labelled pixel was validated"
-            if pl_module.mean_iou is not None:
-                result = f"mean IoU {pl_module.mean_iou:.4f} ({seconds:.0f} s)"
-            self.say(f"iteration {trainer.global_step}: {result}")
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Remove the bar."""
-        self._stop_bar()
-
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
-        """Remove the bar; Lightning does not tear down after an error."""
-        self._stop_bar()
-
-    def _stop_bar(self) -> None:
-        if self._live:
-            self._bar.stop()
+        result = "no labelled pixel was validated"
+        if pl_module.mean_iou is not None:
+            result = f"mean IoU {pl_module.mean_iou:.4f} ({seconds:.0f} s)"
+        self.say(f"iteration {trainer.global_step}: {result}")
 
     def _log_losses(self, trainer: pl.Trainer, module: TrainingModule) -> None:
         means, use, done = module.take_means(), module.memory_use, trainer.global_step
@@ -109,10 +97,8 @@ class TrainingLog(pl.Callback):
                 **{f"memory/{name}": value for name, value in use.items()},
             }
         )
-        if not trainer.is_global_zero:
-            return
         if self._live:
-            self._bar.update(self._task, text=f"loss {means['total']:.4f}, {speed:.2f}/s")
+            self.bar.update(self._task, text=f"loss {means['total']:.4f}, {speed:.2f}/s")
             return
         terms = ", ".join(
             f"{name.replace('_', ' ')} {mean:.4f}"

@@ -135,16 +135,16 @@ def training_losses(
 ) -> LossTerms:
     """Weigh and add the terms: full + 0.5 sub + 0.1 auxiliary + KL full + 0.5 KL group.
 
-    Logits are resized to the labels before the cross-entropy; the divergences are computed at
-    feature size (specification, "Training").
+    Logits (B, K, h, w) are resized to the labels before the cross-entropy; the divergences are
+    computed at feature size (specification, "Training").
 
     Args:
-        full: (B, K, h, w) logits with the memory, or those of a single-frame network.
+        full: logits with the memory, or those of a single-frame network.
         labels: (B, H, W) class ids or `ignored`.
-        sub: (B, K, h, w) logits of the path alone.
-        auxiliary: (B, K, h, w) logits of the auxiliary head.
-        teacher_full: (B, K, h, w) of the whole teacher.
-        teacher_group: (B, K, h, w) of the teacher's group for this path; goes with `sub`.
+        sub: logits of the path alone.
+        auxiliary: logits of the auxiliary head.
+        teacher_full: logits of the whole teacher.
+        teacher_group: logits of the teacher's group for this path; goes with `sub`.
         config: its weights `sub` and `auxiliary`; None: the published ones.
         kept: n of :func:`ohem_cross_entropy`; None: a sixteenth of the labels.
         ignored: label of pixels without a class.
@@ -183,7 +183,10 @@ class Objective:
     """
 
     def __init__(
-        self, config: LossConfig, teacher: GroupedTeacher | None, pixel_loss: nn.Module | None
+        self,
+        config: LossConfig,
+        teacher: GroupedTeacher | None = None,
+        pixel_loss: nn.Module | None = None,
     ) -> None:
         self._config, self._teacher, self._pixel_loss = config, teacher, pixel_loss
 
@@ -212,16 +215,17 @@ class Objective:
         """
         path = iteration % network.variant.paths
         output = clip_output(network, frames, path)
-        single = not isinstance(network, TDNet)
-        taught = self._teacher(frames[:, -1]) if self._teacher is not None else None
-        grouped = taught is not None and not single and self._config.distillation == "grouped"
+        full, group = None, None
+        if self._teacher is not None:
+            full, groups = self._teacher(frames[:, -1])
+            group = groups[path] if self._config.distillation == "grouped" else None
         terms = training_losses(
             output.full,
             labels,
-            sub=None if single else output.sub,
+            sub=output.sub if isinstance(network, TDNet) else None,
             auxiliary=auxiliary[path](output.layer3) if auxiliary is not None else None,
-            teacher_full=taught.full if taught is not None else None,
-            teacher_group=taught.groups[path] if taught is not None and grouped else None,
+            teacher_full=full,
+            teacher_group=group,
             config=self._config,
             pixel_loss=self._pixel_loss,
         )
@@ -247,7 +251,7 @@ def balanced_class_weights(
     """Weigh classes by a power of the inverse of their share of the pixels, at a mean of one.
 
     Args:
-        datasets: data sets; pixels of some labelled frames, evenly spread, are counted.
+        datasets: pixels of some labelled frames, evenly spread, are counted.
         shares: share of the clips from each data set; None: in proportion to their clips.
         num_classes: K.
         power: exponent; 0: equal weights.

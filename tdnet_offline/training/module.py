@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import cast
 
 import lightning.pytorch as pl
@@ -14,11 +14,14 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.optimizer import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torchmetrics.classification import MulticlassConfusionMatrix
 
 from tdnet.errors import TdnetError
 from tdnet.network import SegmentationNetwork
 from tdnet.network.layers import resize
 from tdnet.network.tdnet import ClipAttention
+from tdnet_offline.datasets import IGNORED
+from tdnet_offline.evaluation.metrics import class_iou
 from tdnet_offline.training.augmentation import Augmentation, plain
 from tdnet_offline.training.clip_loader import ClipBatch
 from tdnet_offline.training.configuration import TrainingRecipe
@@ -46,12 +49,11 @@ class TrainingModule(pl.LightningModule):
         learner: network, auxiliary heads and teacher.
         objective: loss of the network.
         class_names: names of the classes by network channel.
-        validation_paths: path that segments each validation batch of this process; None: the
-            batch is not counted.
 
     Attributes:
-        confusion: (K, K) int64 pixels of the last validation; rows are true classes.
-        mean_iou: mean IoU of the last validation; None: not validated, or no labelled pixel.
+        confusion: pixels of the last validation; rows are true classes.
+        mean_iou: mean IoU of the last validation, over the classes in its ground truth; None: not
+            validated, or no labelled pixel.
     """
 
     def __init__(
@@ -60,7 +62,6 @@ class TrainingModule(pl.LightningModule):
         learner: Learner,
         objective: Objective,
         class_names: Mapping[int, str],
-        validation_paths: Sequence[int | None],
     ) -> None:
         super().__init__()
         self.network = learner.network
@@ -77,8 +78,10 @@ class TrainingModule(pl.LightningModule):
                 backbone.requires_grad_(False).eval()
         self._objective = objective
         self._augment = Augmentation(recipe.augmentation, learner.network.input_size)
-        self._class_names, self._validation_paths = class_names, validation_paths
-        self.confusion = torch.zeros(0)
+        self._class_names = class_names
+        self.confusion = MulticlassConfusionMatrix(
+            self.network.num_classes, ignore_index=IGNORED, validate_args=False
+        )
         self.mean_iou: float | None = None
         self.memory_use: dict[str, float] = {}
         self.sums: dict[str, float] = {}
@@ -112,30 +115,26 @@ class TrainingModule(pl.LightningModule):
             raise batch
         return batch
 
-    def transfer_batch_to_device(
-        self, batch: ClipBatch, device: torch.device, _: int
-    ) -> ClipBatch:
-        """Move frames and labels to the device; the draws are used on the CPU."""
-        frames, labels = (item.to(device, non_blocking=True) for item in batch[:2])
-        return ClipBatch(frames, labels, batch.draws)
-
-    def on_after_batch_transfer(self, batch: ClipBatch, _: int) -> tuple[Tensor, Tensor]:
+    def on_after_batch_transfer(self, batch: ClipBatch, _: int) -> ClipBatch:
         """Normalise frames in float32, whatever the network computes in; augment in training."""
-        if self.trainer.validating or self.trainer.sanity_checking:
-            return plain(batch.frames, batch.labels, self.result.input_size)
-        return self._augment(*batch)
+        frames, labels, draws = batch
+        if self.trainer.validating:
+            return ClipBatch(*plain(frames, labels, self.result.input_size), draws)
+        return ClipBatch(*self._augment(frames, labels, torch.tensor(draws)), draws)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor:
         """Compute the loss of a part of an iteration.
 
         Raises:
             TrainingError: a term is NaN or infinite.
         """
+        # Two processes draw the numbers that one process draws for two parts of an iteration.
         part = batch_idx % self._recipe.optimisation.accumulate
-        self._seed_dropout(part)
-        frames, labels = batch
+        share = part * self.trainer.world_size + self.global_rank
+        place = (self._recipe.seed, _DROPOUT_STREAM, self.iteration, share)
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
         terms, output = self._objective(
-            self.network, self.auxiliary, frames, labels, self.iteration
+            self.network, self.auxiliary, batch.frames, batch.labels, self.iteration
         )
         self._add(terms)
         # Costs as much as the attention itself: only for the iterations that are logged.
@@ -184,41 +183,31 @@ class TrainingModule(pl.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Evaluate with the memory stride of the variant."""
         self.result.memory_stride = self.result.variant.memory_stride
-        classes = self.result.num_classes
-        self.confusion = torch.zeros(classes, classes, dtype=torch.int64, device=self.device)
+        self.confusion.reset()
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
         """Segment the last frame of each clip as in a stream that starts with the clip."""
-        frames, labels = batch
-        path = self._validation_paths[batch_idx]
-        if path is None:
-            return
-        logits = clip_output(self.result, frames, path).full
+        path, labels = batch.draws[0], batch.labels
+        if path == self.result.variant.paths:  # a batch that is not counted
+            path, labels = 0, torch.full_like(labels, IGNORED)
+        logits = clip_output(self.result, batch.frames, path).full
         given = resize(logits.float(), self.result.input_size).argmax(dim=1)
-        self.confusion += confusion_matrix(given, labels, self.result.num_classes)
+        self.confusion.update(given, labels)
 
     def on_validation_epoch_end(self) -> None:
         """Log mean IoU and IoU by class."""
         self.result.memory_stride = self._recipe.network.memory_stride
-        counts = self.confusion
-        if self.trainer.world_size > 1:
-            torch.distributed.all_reduce(counts)
-        score = mean_iou(counts)
-        self.mean_iou = None if math.isnan(score) else score
-        if self.mean_iou is None:
-            return
-        by_class = {
-            f"validation/iou/{self._class_names.get(channel, channel)}": iou
-            for channel, iou in enumerate(class_iou(counts).tolist())
-            if not math.isnan(iou)
-        }
-        self.record({"validation/mean_iou": self.mean_iou, **by_class})
-
-    def _seed_dropout(self, part: int) -> None:
-        # Two processes draw the numbers that one process draws for two parts of an iteration.
-        share = part * self.trainer.world_size + self.global_rank
-        place = (self._recipe.seed, _DROPOUT_STREAM, self.iteration, share)
-        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
+        counts = self.confusion.compute().cpu().numpy()
+        present = np.flatnonzero(counts.sum(axis=1))
+        scores = class_iou(counts)[present]
+        self.mean_iou = float(scores.mean()) if len(present) else None
+        if self.mean_iou is not None:
+            names = [self._class_names.get(channel, channel) for channel in present.tolist()]
+            by_class = zip(names, scores.tolist(), strict=True)
+            self.record(
+                {"validation/mean_iou": self.mean_iou}
+                | {f"validation/iou/{name}": iou for name, iou in by_class}
+            )
 
     def _add(self, terms: LossTerms) -> None:
         # One wait for the device, not one for each term.
@@ -232,33 +221,6 @@ class TrainingModule(pl.LightningModule):
                 )
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.summed += 1
-
-
-def confusion_matrix(given: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Count pixels: (K, K) int64, rows are true classes, columns given ones.
-
-    Args:
-        given: class ids, 0 to K - 1.
-        labels: true class ids of the same shape; K and larger: ignored.
-        num_classes: K.
-    """
-    known = labels < num_classes
-    pairs = labels[known] * num_classes + given[known]
-    counts = torch.bincount(pairs, minlength=num_classes * num_classes)
-    return counts.reshape(num_classes, num_classes)
-
-
-def class_iou(confusion: Tensor) -> Tensor:
-    """Return the IoU of each class, float64; NaN for classes that are not in the ground truth."""
-    counts = confusion.double()
-    hits, true = counts.diagonal(), counts.sum(dim=1)
-    return torch.where(true > 0, hits / (true + counts.sum(dim=0) - hits), math.nan)
-
-
-def mean_iou(confusion: Tensor) -> float:
-    """Average the IoU of the classes in the ground truth; NaN if there is none."""
-    by_class = class_iou(confusion)
-    return float(by_class[~by_class.isnan()].mean())
 
 
 @torch.no_grad()

@@ -32,21 +32,18 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, o
 
     Weights of convolutions and linear layers decay; biases and the weights of norms do not.
     Parameters that several modules share appear once; frozen parameters are left out.
-
-    Args:
-        module: everything that is trained, auxiliary heads included.
-        weight_decay: of the first group; the second has 0.
     """
-    decayed: dict[int, nn.Parameter] = {}
-    others: dict[int, nn.Parameter] = {}
+    # Dictionaries keep the order, in which the states of resumed runs are stored.
+    decayed: dict[nn.Parameter, None] = {}
+    others: dict[nn.Parameter, None] = {}
     for part in module.modules():
         for name, parameter in part.named_parameters(recurse=False):
             if parameter.requires_grad:
                 chosen = decayed if isinstance(part, _DECAYED) and name == "weight" else others
-                chosen[id(parameter)] = parameter
+                chosen[parameter] = None
     return [
-        {"params": list(decayed.values()), "weight_decay": weight_decay},
-        {"params": list(others.values()), "weight_decay": 0.0},
+        {"params": list(decayed), "weight_decay": weight_decay},
+        {"params": list(others), "weight_decay": 0.0},
     ]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import time
+import signal
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
@@ -58,14 +59,12 @@ class TrainingSummary:
         progress: iterations, and mean IoU of the last and best validation.
         weights: weights of the last iteration.
         best: weights of the best validation; does not exist before the first one.
-        seconds: duration of this process.
     """
 
     folder: Path
     progress: Progress
     weights: Path
     best: Path
-    seconds: float
 
 
 def run_training(recipe: TrainingRecipe) -> TrainingSummary:
@@ -77,7 +76,6 @@ def run_training(recipe: TrainingRecipe) -> TrainingSummary:
         OSError: a checkpoint cannot be written; the one before it stays.
         KeyboardInterrupt: SIGINT or SIGTERM came; the run has been saved and can be resumed.
     """
-    started = time.monotonic()
     import_from_working_directory()
     launched = TorchElasticEnvironment.detect()
     processes = TorchElasticEnvironment() if launched else LightningEnvironment()
@@ -86,13 +84,7 @@ def run_training(recipe: TrainingRecipe) -> TrainingSummary:
     progress = Progress() if state is None else Progress(**state["progress"])
     if progress.iteration < recipe.optimisation.iterations:
         progress = _train(recipe, processes, progress, state)
-    return TrainingSummary(
-        folder=folder,
-        progress=progress,
-        weights=folder / files.LAST,
-        best=folder / files.BEST,
-        seconds=time.monotonic() - started,
-    )
+    return TrainingSummary(folder, progress, folder / files.LAST, folder / files.BEST)
 
 
 def _train(
@@ -122,7 +114,6 @@ def _train(
         learner,
         Objective(recipe.loss, learner.teacher, pixel_loss),
         channel_names(data.class_map),
-        data.validation_paths,
     )
     notes = [*learner.notes, *data.notes]
     if state is not None:
@@ -131,23 +122,22 @@ def _train(
         restore_module(module, state, folder / STATE, keys)
         since = f"; changed since: {', '.join(keys)}" if keys else ""
         notes.append(f"continues after iteration {progress.iteration}{since}")
-    log = TrainingLog(recipe)
+    log = TrainingLog(recipe, visible=position.rank == 0)
     checkpoints = CheckpointCallback(recipe, data.class_map, progress, state)
     added = [
         create_object(given, pl.Callback, f"callbacks[{index}]")
         for index, given in enumerate(recipe.callbacks)
     ]
-    if position.rank == 0:
-        for note in notes:
-            log.say(note)
-    with _quiet_lightning(), training_errors(device):
+    for note in notes:
+        log.say(note)
+    with _quiet_lightning(), _same_signal_handlers(), log.bar, training_errors(device):
         trainer = _trainer(
             recipe, processes, device, precision, progress, [log, *added, checkpoints]
         )
         restore_counts(trainer, progress.iteration)
         trainer.fit(module, datamodule=data)
     progress, last = checkpoints.progress, recipe.optimisation.iterations
-    if progress.iteration < last and position.rank == 0:
+    if progress.iteration < last:
         reason = "resume=true continues" if checkpoints.interrupted else "a callback stopped it"
         log.say(f"stopped after iteration {progress.iteration}; {reason}")
     if checkpoints.interrupted or trainer.interrupted:
@@ -317,6 +307,19 @@ def _quiet_lightning() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def _same_signal_handlers() -> Iterator[None]:
+    """Restore the signal handlers afterwards: Lightning does not after an error."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.getsignal(number) for number in numbers]
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in zip(numbers, handlers, strict=True):
+                signal.signal(number, handler)
 
 
 @contextmanager

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +13,8 @@ from tdnet.checkpoints.checkpoint import Checkpoint
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import SingleFrameNetwork
-from tdnet.network.layers import NORM_EPS
 from tdnet.network.pyramid_pooling import PyramidPooling
-from tdnet.network.resnet import ResNet
-from tdnet.variants import Backbone, Variant
+from tdnet.variants import Backbone
 from tdnet_offline.training.initialisation import (
     channel_order,
     load_single_frame,
@@ -50,59 +47,36 @@ class GroupedTeacher(nn.Module):
     mode.
 
     Args:
-        variant: variant of the PSPNet.
+        network: a PSPNet, which becomes a part of the teacher.
         groups: N, paths of the student: 2 or 4.
-        num_classes: K.
 
     Raises:
-        InputError: the variant is no single-frame PSPNet, or `groups` is neither 2 nor 4.
+        InputError: the network is no PSPNet, or `groups` is neither 2 nor 4.
     """
 
-    def __init__(self, variant: Variant, groups: int, num_classes: int) -> None:
+    def __init__(self, network: SingleFrameNetwork, groups: int) -> None:
         super().__init__()
-        if variant.paths != 1 or type(variant.backbone) is not Backbone:
-            raise InputError(f"{variant.name} is no single-frame PSPNet, as teachers are")
+        if type(network.variant.backbone) is not Backbone:
+            raise InputError(f"{network.variant.name} is no single-frame PSPNet, as teachers are")
         if groups not in _GROUP_OF_PATH:
             raise InputError(f"a teacher of {groups} groups; allowed are 2 and 4")
-        self.variant = variant
-        self.backbone = ResNet(variant.backbone)
-        channels, hidden = self.backbone.out_channels, variant.head_channels
-        pyramids = (PyramidPooling(channels, groups, group) for group in range(groups))
-        convs = (
-            nn.Conv2d(2 * channels // groups, hidden, 3, padding=1, bias=False)
-            for _ in range(groups)
-        )
-        self.pyramids = cast("Sequence[PyramidPooling]", nn.ModuleList(pyramids))
-        self.convs = cast("Sequence[nn.Conv2d]", nn.ModuleList(convs))
-        self.norm = nn.BatchNorm2d(hidden, eps=NORM_EPS)
-        self.classifier = nn.Conv2d(hidden, num_classes, 1)
+        self.network = network
+        channels = network.variant.backbone.layer_channels[-1]
+        pyramids = [PyramidPooling(channels, groups, group) for group in range(groups)]
+        # As buffers, they are on the device.
+        for group, pyramid in enumerate(pyramids):
+            self.register_buffer(f"channels{group}", torch.tensor(kept_channels(pyramid)))
         self.requires_grad_(False)
         self.eval()
-
-    @classmethod
-    def from_network(cls, network: SingleFrameNetwork, groups: int) -> GroupedTeacher:
-        """Create the teacher from a PSPNet; weights are copied.
-
-        Raises:
-            InputError: `groups` is neither 2 nor 4.
-        """
-        teacher = cls(network.variant, groups, network.num_classes)
-        teacher.backbone.load_state_dict(network.backbone.state_dict())
-        weight = network.head.conv.conv.weight
-        for pyramid, conv in zip(teacher.pyramids, teacher.convs, strict=True):
-            pyramid.load_state_dict(network.pyramid.state_dict())
-            columns = kept_channels(pyramid)
-            conv.load_state_dict({"weight": weight[:, columns]})
-        teacher.norm.load_state_dict(network.head.conv.bn.state_dict())
-        teacher.classifier.load_state_dict(network.head.classifier.state_dict())
-        return teacher
 
     @torch.no_grad()
     def forward(self, frames: Tensor) -> TeacherLogits:
         """Map normalised frames (B, 3, H, W) of any size to logits at stride 8."""
-        scales = self.backbone(frames).scales
+        features = self.network.pyramid(*self.network.backbone(frames).scales)
+        weight = self.network.head.conv.conv.weight
         parts = [
-            conv(pyramid(*scales)) for pyramid, conv in zip(self.pyramids, self.convs, strict=True)
+            nn.functional.conv2d(features[:, kept], weight[:, kept], padding=1)
+            for kept in self.buffers(recurse=False)
         ]
         scale = _GROUP_SCALE[len(parts)]
         return TeacherLogits(
@@ -118,7 +92,8 @@ class GroupedTeacher(nn.Module):
         return super().train(False)
 
     def _classify(self, hidden: Tensor) -> Tensor:
-        return self.classifier(torch.relu(self.norm(hidden)))
+        head = self.network.head
+        return head.classifier(torch.relu(head.conv.bn(hidden)))
 
 
 def load_teacher(
@@ -130,8 +105,8 @@ def load_teacher(
         path: weights file, also in the layouts of the published teachers with 2 and 4 groups.
         groups: N, paths of the student; need not be the groups of the file.
         num_classes: K of the student.
-        class_map: class map of the student. If the file has one too, the channels of the teacher
-            are reordered by the names of the classes.
+        class_map: of the student. If the file has one too, the channels of the teacher are
+            reordered by the names of the classes.
 
     Raises:
         WeightsError: the file cannot be read, holds no single-frame network, or one with other
@@ -160,4 +135,4 @@ def load_teacher(
                 "classes"
             )
         reorder(network.head.classifier, order)
-    return GroupedTeacher.from_network(network, groups)
+    return GroupedTeacher(network, groups)

@@ -48,19 +48,13 @@ def create_object(given: ClassPath, base: type[Created], key: str, **defaults: o
         names = [
             each
             for each, item in vars(module).items()
-            if isinstance(item, type) and issubclass(item, base) and item is not base
+            if isinstance(item, type) and issubclass(item, base)
         ]
         raise InputError(
             f"{key}: {quoted(given.class_path)} is no subclass of {base.__module__}."
             f"{base.__qualname__}{_nearest(name, names)}"
         )
-    try:
-        signature = inspect.signature(found)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{key}: {given.class_path}: its arguments are not known: {first_line(error)}; "
-            "derive a Python class from it"
-        ) from error
+    signature = inspect.signature(found)
     arguments = {n: value for n, value in defaults.items() if n in signature.parameters}
     arguments |= given.init_args
     try:

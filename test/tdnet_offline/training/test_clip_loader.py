@@ -97,7 +97,7 @@ def test_the_loader_brings_what_the_sampler_asks_for(little: Path, workers: int)
     for batch, items in zip(batches, sampler, strict=True):
         assert isinstance(batch, ClipBatch)
         assert batch.frames.shape == (2, 3, *SIZE, 3)
-        assert batch.draws.tolist() == [draw for _, draw in items]
+        assert batch.draws == [draw for _, draw in items]
         for number, item in enumerate(items):
             assert torch.equal(batch.frames[number], clips[item].frames)
             assert torch.equal(batch.labels[number], clips[item].labels)

@@ -16,7 +16,6 @@ from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet
 from tdnet.variants import Backbone, Variant, get_variant
 from tdnet_offline.training.initialisation import (
     load_backbones,
-    load_imagenet_backbones,
     load_single_frame,
     start_paths,
 )
@@ -65,7 +64,7 @@ class TestImageNet:
     ) -> None:
         torch.save(resnet18, tmp_path / "resnet18.pth")
         network = create_model("td4-psp18", input_size=SIZE)
-        assert load_imagenet_backbones(network, tmp_path / "resnet18.pth") == []
+        assert load_backbones(network, tmp_path / "resnet18.pth") == []
         for backbone in backbones(network):
             assert torch.equal(backbone.stem[0].conv.weight, resnet18["conv1.weight"])
             assert torch.equal(backbone.stem[0].bn.bias, resnet18["bn1.bias"])
@@ -81,7 +80,7 @@ class TestImageNet:
         torch.save(resnet18, tmp_path / "resnet18.pth")
         network = create_model("td2-fa18", input_size=SIZE)
         before = network.paths[0].backbone.layer1[0].downsample.conv.weight.clone()
-        (note,) = load_imagenet_backbones(network, tmp_path / "resnet18.pth")
+        (note,) = load_backbones(network, tmp_path / "resnet18.pth")
         assert note.endswith("no shortcut convolution; that one keeps its random numbers")
         for backbone in backbones(network):
             assert torch.equal(backbone.stem[0].conv.weight, resnet18["conv1.weight"])
@@ -96,7 +95,7 @@ class TestImageNet:
         torch.save(resnet18, tmp_path / "resnet18.pth")
         network = create_model("bise18", input_size=SIZE)
         before = network.backbone.spatial[0].conv.weight.clone()
-        (note,) = load_imagenet_backbones(network, tmp_path / "resnet18.pth")
+        (note,) = load_backbones(network, tmp_path / "resnet18.pth")
         assert note.endswith("has no spatial path; that one keeps its random numbers")
         context = network.backbone.context
         assert torch.equal(context.stem[0].conv.weight, resnet18["conv1.weight"])
@@ -111,20 +110,20 @@ class TestImageNet:
         third = {"layer1.2.conv1.weight": resnet18["layer1.1.conv1.weight"]}
         torch.save({**resnet18, **third}, tmp_path / "resnet34.pth")
         with pytest.raises(WeightsError, match=r"has layer1\.2, too; give an ImageNet ResNet-18"):
-            load_imagenet_backbones(create_model(name, input_size=SIZE), tmp_path / "resnet34.pth")
+            load_backbones(create_model(name, input_size=SIZE), tmp_path / "resnet34.pth")
 
     def test_old_files_without_counters_load(self, resnet18: State, tmp_path: Path) -> None:
         state = {name: item for name, item in resnet18.items() if "num_batches" not in name}
         torch.save(state, tmp_path / "resnet18.pth")
         network = create_model("psp18", input_size=SIZE)
-        assert load_imagenet_backbones(network, tmp_path / "resnet18.pth") == []
+        assert load_backbones(network, tmp_path / "resnet18.pth") == []
         assert torch.equal(network.backbone.stem[0].conv.weight, state["conv1.weight"])
 
     def test_a_stem_of_three_convolutions_is_loaded_whole(self, tmp_path: Path) -> None:
         state = imagenet_state("td2-psp50", "pretrained1.")
         torch.save(state, tmp_path / "resnet50.pth")
         network = create_model("psp50", input_size=SIZE)
-        assert load_imagenet_backbones(network, tmp_path / "resnet50.pth") == []
+        assert load_backbones(network, tmp_path / "resnet50.pth") == []
         for layer, name in enumerate(("conv1.0", "conv1.3", "conv1.6")):
             weight = network.backbone.stem[layer].conv.weight
             assert torch.equal(weight, state[f"{name}.weight"])
@@ -141,7 +140,7 @@ class TestImageNet:
         torch.save(state, tmp_path / "resnet50.pth")
         network = create_model("psp50", input_size=SIZE)
         before = network.backbone.stem[0].conv.weight.clone()
-        (note,) = load_imagenet_backbones(network, tmp_path / "resnet50.pth")
+        (note,) = load_backbones(network, tmp_path / "resnet50.pth")
         assert "another stem" in note
         assert torch.equal(network.backbone.stem[0].conv.weight, before)
         first, second = network.backbone.layer1[0], network.backbone.layer1[1]
@@ -165,7 +164,7 @@ class TestImageNet:
         network = create_model("psp18", input_size=SIZE)
         before = network.backbone.stem[0].conv.weight.clone()
         with pytest.raises(WeightsError, match=message):
-            load_imagenet_backbones(network, tmp_path / "a.pth")
+            load_backbones(network, tmp_path / "a.pth")
         assert torch.equal(network.backbone.stem[0].conv.weight, before)
 
     def test_a_backbone_of_another_width_is_refused_with_the_remedy(
@@ -174,7 +173,7 @@ class TestImageNet:
         torch.save(resnet18, tmp_path / "resnet18.pth")
         network = create_model("psp18-nano", input_size=SIZE)
         with pytest.raises(WeightsError, match="no backbone of psp18-nano: .*of width 16"):
-            load_imagenet_backbones(network, tmp_path / "resnet18.pth")
+            load_backbones(network, tmp_path / "resnet18.pth")
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ from tdnet.segmenter import StreamingSegmenter
 from tdnet.version import __version__
 from tdnet_offline.command import main
 from tdnet_offline.datasets import open_dataset
+from tdnet_offline.evaluation.metrics import mean_iou
 from tdnet_offline.provenance import git_commit
-from tdnet_offline.training.module import mean_iou
 from tdnet_offline.training.recipe import load_recipe
 from tdnet_offline.training.runner import TrainingSummary, run_training
 
@@ -122,7 +122,7 @@ def test_the_validated_score_is_that_of_streaming(learnt: TrainingSummary, littl
         known = true != 255
         counts += torch.bincount(true[known] * 3 + given[known], minlength=9).reshape(3, 3)
     # Labels at the size of the frames there, at that of the network here; bfloat16 too.
-    assert learnt.progress.mean_iou == pytest.approx(mean_iou(counts), abs=0.05)
+    assert learnt.progress.mean_iou == pytest.approx(mean_iou(counts.numpy()), abs=0.05)
 
 
 def test_float16_weights_are_half_as_large(little: Path, tmp_path: Path) -> None:

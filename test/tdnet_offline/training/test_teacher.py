@@ -62,7 +62,7 @@ def of_one_group(
 def test_the_teacher_is_its_network_and_its_groups_are_parts_of_it(
     groups: int, network: SingleFrameNetwork
 ) -> None:
-    taught = GroupedTeacher.from_network(network, groups)(frames(9))
+    taught = GroupedTeacher(network, groups)(frames(9))
     with torch.no_grad():
         torch.testing.assert_close(taught.full, network(frames(9)))
         assert len(taught.groups) == groups
@@ -72,7 +72,7 @@ def test_the_teacher_is_its_network_and_its_groups_are_parts_of_it(
 
 
 def test_a_teacher_never_learns(network: SingleFrameNetwork) -> None:
-    teacher = GroupedTeacher.from_network(network, 4)
+    teacher = GroupedTeacher(network, 4)
     before = copy.deepcopy(teacher.state_dict())
     torch.nn.ModuleList([teacher]).train()
     taught = teacher(frames(9))
@@ -84,14 +84,14 @@ def test_a_teacher_never_learns(network: SingleFrameNetwork) -> None:
 
 
 def test_a_teacher_takes_frames_of_any_size(network: SingleFrameNetwork) -> None:
-    taught = GroupedTeacher.from_network(network, 2)(torch.zeros(1, 3, 49, 40))
+    taught = GroupedTeacher(network, 2)(torch.zeros(1, 3, 49, 40))
     assert taught.full.shape == (1, 5, 7, 5)
 
 
 @pytest.mark.parametrize("groups", [1, 3])
 def test_other_groups_are_refused(groups: int, network: SingleFrameNetwork) -> None:
     with pytest.raises(InputError, match=f"{groups} groups; allowed are 2 and 4"):
-        GroupedTeacher.from_network(network, groups)
+        GroupedTeacher(network, groups)
 
 
 class TestLoading:
@@ -134,7 +134,7 @@ class TestLoading:
     ) -> None:
         path = self.published(network, file_groups, tmp_path) if file_groups else weights
         spoken = load_teacher(path, groups=4, num_classes=5)(frames(9))
-        expected = GroupedTeacher.from_network(network, 4)(frames(9))
+        expected = GroupedTeacher(network, 4)(frames(9))
         assert torch.equal(spoken.full, expected.full)
         assert all(map(torch.equal, spoken.groups, expected.groups))
 

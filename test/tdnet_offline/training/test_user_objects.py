@@ -113,11 +113,6 @@ def test_a_module_in_the_working_directory_is_found(
     assert type(found).__name__ == "Mine"
 
 
-def test_a_class_without_a_signature_is_one_line() -> None:
-    with pytest.raises(InputError, match=r"loss.cross_entropy: builtins.dict: .* not known: no"):
-        create_object(ClassPath("builtins.dict"), dict, "loss.cross_entropy")
-
-
 def test_class_paths_are_written_and_read_again(tmp_path: Path) -> None:
     words = [
         "callbacks=[a.B, {class_path: c.D, init_args: {x: [1, {y: 2}]}}]",
