@@ -30,11 +30,7 @@ class ClassAxis:
         return len(self.ids)
 
     def confusion(self, ground_truth: Labels, labels: Labels) -> Counts:
-        """Count the pixels of a frame whose true class is known.
-
-        Args:
-            ground_truth: (H, W) uint8 class ids; pixels of no class are not counted.
-            labels: (H, W) uint8 class ids.
+        """Count the pixels (H, W) of a frame whose true class is known.
 
         Returns:
             (K, K + 1) counts: rows are true classes, columns predicted ones, the last column
@@ -43,16 +39,11 @@ class ClassAxis:
         return self._pairs(ground_truth, labels)[: len(self)]
 
     def agreement(self, earlier: Labels, later: Labels) -> Counts:
-        """Count the pixels that have a class in one or both of two label images.
-
-        Args:
-            earlier: uint8 class ids, of any shape.
-            later: of the same shape.
+        """Count the pixels that have a class in one or both of two label images of one shape.
 
         Returns:
             (K + 1, K + 1) counts: rows are classes of the earlier image, columns of the later,
-            the last row and column pixels of no class there. Pixels of no class in both are not
-            counted.
+            the last row and column pixels of no class there.
         """
         counts = self._pairs(earlier, later)
         counts[-1, -1] = 0

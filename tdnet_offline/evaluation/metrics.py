@@ -1,6 +1,7 @@
 """Scores of an evaluation by its counts: IoU, accuracy, boundary F-score, consistency, times.
 
 A score is a share, 0 to 1, or NaN if nothing was counted; docs/evaluation.md defines them.
+`Evaluation` documents the counts.
 """
 
 from __future__ import annotations
@@ -33,14 +34,9 @@ def confusion_by_memory(evaluation: Evaluation) -> dict[int, Counts]:
 
 
 def class_iou(confusion: Counts) -> Scores:
-    """Return the IoU of each class: hits / (true + predicted - hits).
+    """Return the IoU of each class: hits / (true + predicted - hits); NaN if it is in neither.
 
-    Args:
-        confusion: (K, K) or (K, K + 1) counts; an additional last column holds pixels without a
-            label.
-
-    Returns:
-        (K,); NaN for a class that is neither true nor predicted anywhere.
+    Of (K, K) or (K, K + 1) counts, whose additional last column holds pixels without a label.
     """
     size = confusion.shape[0]
     hits = np.diagonal(confusion)[:size]
@@ -60,18 +56,13 @@ def pixel_accuracy(confusion: Counts) -> float:
 def class_boundary_f(boundary: Counts) -> Scores:
     """Return the boundary F-score of each class: harmonic mean of precision and recall.
 
-    Args:
-        boundary: (K, 4) counts as of `Evaluation.boundary`.
-
-    Returns:
-        (K,); NaN for a class without a boundary in ground truth and labels, 0 if only one has.
+    NaN for a class without a boundary in ground truth and labels, 0 if only one has.
     """
     predicted, near_true, true, near_predicted = boundary.T
-    precision, recall = _share(near_true, predicted), _share(near_predicted, true)
-    absent = (predicted == 0) & (true == 0)
-    precision, recall = np.nan_to_num(precision), np.nan_to_num(recall)
+    precision = np.nan_to_num(_share(near_true, predicted))
+    recall = np.nan_to_num(_share(near_predicted, true))
     f_score = np.nan_to_num(_share(2 * precision * recall, precision + recall))
-    return np.where(absent, np.nan, f_score)
+    return np.where((predicted == 0) & (true == 0), np.nan, f_score)
 
 
 def mean_boundary_f(boundary: Counts) -> float:
@@ -80,20 +71,12 @@ def mean_boundary_f(boundary: Counts) -> float:
 
 
 def agreement(consistency: Counts) -> float:
-    """Return the share of the pixels whose label stayed the same; NaN without pixels.
-
-    Args:
-        consistency: (K + 1, K + 1) counts as of `Evaluation.consistency`.
-    """
+    """Return the share of the pixels whose label stayed the same; NaN without pixels."""
     return pixel_accuracy(consistency)
 
 
 def class_consistency(consistency: Counts) -> Scores:
-    """Return the IoU of each class with itself in the previous frame; (K,), NaN if in neither.
-
-    Args:
-        consistency: (K + 1, K + 1) counts as of `Evaluation.consistency`.
-    """
+    """Return the IoU of each class with itself in the previous frame; (K,), NaN if in neither."""
     return class_iou(consistency)[:-1]
 
 

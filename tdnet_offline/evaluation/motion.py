@@ -20,12 +20,9 @@ Flow = npt.NDArray[np.float32]
 class Motion:
     """Position of each pixel of a frame in the previous frame, and which of them were in sight.
 
-    By dense inverse search (Kroeger et al., ECCV 2016) in both directions. A pixel was in sight
-    if the flow back and forth returns to it (Sundaram, Brox, Keutzer, ECCV 2010).
-
-    Args:
-        before: (H, W) uint8 grey picture of the previous frame, as from `grey`.
-        now: the same of this frame.
+    Of grey pictures, as from `grey`, by dense inverse search (Kroeger et al., ECCV 2016) in both
+    directions. A pixel was in sight if the flow back and forth returns to it (Sundaram, Brox,
+    Keutzer, ECCV 2010).
     """
 
     def __init__(self, before: npt.NDArray[np.uint8], now: npt.NDArray[np.uint8]) -> None:
@@ -36,22 +33,17 @@ class Motion:
         self._in_sight = _meet(self._back, forth)
 
     def carry(self, labels: Labels) -> tuple[Labels, npt.NDArray[np.bool_]]:
-        """Carry the labels (H, W) uint8 of the previous frame over to this frame.
-
-        Labels may be larger than the pictures.
+        """Carry labels (H, W) of the previous frame, perhaps larger than the pictures, over.
 
         Returns:
             Labels (H, W) uint8, 255 where not in sight; and a mask (H, W) of pixels in sight.
         """
-        height, width = labels.shape
-        rows, columns = self._in_sight.shape
+        size = labels.shape[::-1]
         back, met = self._back, self._in_sight
-        if (height, width) != (rows, columns):
-            back = np.asarray(cv2.resize(back, (width, height)), np.float32)
-            back = back * np.array([width / columns, height / rows], np.float32)
-            met = np.asarray(
-                cv2.resize(met, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8
-            )
+        if labels.shape != met.shape:
+            scale = np.divide(size, met.shape[::-1]).astype(np.float32)
+            back = np.asarray(cv2.resize(back, size), np.float32) * scale
+            met = np.asarray(cv2.resize(met, size, interpolation=cv2.INTER_NEAREST), np.uint8)
         # The second channel is 1 where the source is within the picture.
         carried = cv2.remap(
             np.dstack([labels, np.ones_like(labels)]),

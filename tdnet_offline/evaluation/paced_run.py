@@ -25,12 +25,7 @@ MAX_TIMELESS = 20
 
 @dataclass(frozen=True)
 class PacedFrame:
-    """A frame that was segmented in real time.
-
-    Attributes:
-        done: time of its labels, in seconds since the first frame was due.
-        times: milliseconds by stage.
-    """
+    """A frame segmented in real time: seconds from the first due frame to its labels, stages."""
 
     done: float
     times: StageTimes
@@ -63,11 +58,7 @@ class _Schedule:
         self._has_pace = False
 
     def wait_for(self, frame: Frame) -> float:
-        """Wait until a frame that has been read is due; return the due time.
-
-        Raises:
-            InputError: the frame has no stamp, or the stamps of many frames never increase.
-        """
+        """Wait until a frame that has been read is due; return the due time."""
         if frame.stamp_ns is None:
             raise InputError(
                 f"{frame.name} has no stamp, so there is no pace to keep; give a bag, or evaluate "
@@ -93,11 +84,7 @@ class _Schedule:
         return self._due - self._start
 
     def check(self) -> None:
-        """Check that the stamps of several frames have increased.
-
-        Raises:
-            InputError: no stamp was later than that of the frame before it.
-        """
+        """Check that the stamps of several frames have increased."""
         if self._last is not None and self._frames > 1 and not self._has_pace:
             raise InputError(
                 f"{self._last.name}: up to here no frame has a later stamp than the one before "
@@ -118,13 +105,8 @@ def run_paced(
 ) -> PacedRun:
     """Play a source by the stamps of its frames; segment the newest frame in one thread.
 
-    Args:
-        source: its frames have stamps.
-        segmenter: the network; a stream of its own serves the source.
-        options: outputs of each frame.
-        policy: decides before which frames the memory is emptied.
-        on_frame: called for each frame of the source.
-        frame_step: segments one frame.
+    The arguments are those of `tdnet_offline.prediction.segment_frames`; `on_frame` is called for
+    each frame of the source.
 
     Raises:
         InputError: a frame has no stamp, all stamps are equal, or the network does not take a

@@ -113,15 +113,10 @@ def evaluate(
 
 
 def merge(parts: Sequence[Evaluation], videos: Sequence[str], worst: int) -> Evaluation:
-    """Add up evaluations of different videos with the same setting.
+    """Add up evaluations of different videos with the same setting, and keep the worst frames.
 
-    Args:
-        parts: one or more.
-        videos: names of all videos, in the order of the frames of the result.
-        worst: number of the worst frames that are kept.
-
-    Returns:
-        The evaluation that one process would have made of all videos; its time is the longest.
+    The result is the evaluation that one process would have made of all videos, in their order;
+    its time is the longest.
     """
     place = {name: number for number, name in enumerate(videos)}
     records = [record for part in parts for record in part.frames]

@@ -22,10 +22,10 @@ def open_sources(
     topic: str | None = None,
     label_topic: str | None = None,
 ) -> Dataset:
-    """Open data sets and bags as one data set.
+    """Open data sets (``NAME:ROOT``) and bags as one data set.
 
     Args:
-        sources: one or more: data set as ``NAME:ROOT``, or bag.
+        sources: one or more.
         split: part of the data sets.
         network_classes: class map of the network; the labels of bags have its ids.
         keep_classes: whether data sets keep their own class maps. Otherwise they use the
@@ -59,10 +59,7 @@ def open_sources(
 
 
 def pool(datasets: Sequence[Dataset]) -> Dataset:
-    """Put the videos of data sets with the same classes together.
-
-    Args:
-        datasets: one or more; videos whose names are not unique get that of their data set too.
+    """Put the videos of data sets with the same classes together; their names become unique.
 
     Raises:
         InputError: the classes of two data sets differ, or a video is in two of them.

@@ -17,12 +17,7 @@ from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
 
 @dataclass(frozen=True)
 class VideoFrame(Frame):
-    """A frame of a video as input of the network.
-
-    Attributes:
-        index: of the frame in its video.
-        undamaged: (H, W, 3) uint8 RGB, the camera image; `image` itself without damage.
-    """
+    """A frame of a video as input of the network: its index, and the image before the damage."""
 
     index: int
     undamaged: npt.NDArray[np.uint8]
@@ -32,13 +27,6 @@ class VideoFrames(FrameSource):
     """Some frames of a video; a frame that cannot be read is refused.
 
     The damage of a frame depends on the seed, the video's name and the frame's index alone.
-
-    Args:
-        video: the video.
-        indices: of the frames, ascending; each yields one item.
-        on_refused: called for each refused frame.
-        damage: of each image.
-        seed: of the damage, from 0.
     """
 
     def __init__(

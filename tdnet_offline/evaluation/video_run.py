@@ -44,15 +44,9 @@ class RunOptions:
 
 
 class VideoRun:
-    """One video through the network, to a scorer.
+    """Video `number` through the network, to a scorer.
 
-    Args:
-        videos: of the data set.
-        number: of the video among them.
-        first: index of the first frame, unless a labelled frame is earlier.
-        segmenter: the network.
-        options: of the run.
-        scorer: to add the frames to.
+    It starts at frame `first`, or at its first labels if they are earlier.
     """
 
     def __init__(

@@ -23,12 +23,7 @@ _ENDINGS = ("image.jpg", "truth.png", "prediction.png")
 
 
 class WorstFrames:
-    """Keeps the frames with the lowest mean IoU, in whatever order they are offered.
-
-    Args:
-        count: number of frames.
-        class_map: colours of the labels.
-    """
+    """Keeps so many frames with the lowest mean IoU, in whatever order they are offered."""
 
     def __init__(self, count: int, class_map: ClassMap) -> None:
         self._count = count
@@ -42,14 +37,7 @@ class WorstFrames:
         ground_truth: Labels,
         labels: Labels,
     ) -> None:
-        """Keep a frame if it is among the worst so far.
-
-        Args:
-            record: of the frame, with its mean IoU.
-            image: (H, W, 3) uint8 RGB.
-            ground_truth: (H, W) uint8 class ids.
-            labels: (H, W) uint8 class ids.
-        """
+        """Keep a frame, (H, W, 3) RGB and (H, W) class ids, if it is among the worst so far."""
         full = len(self._kept) >= self._count
         if not self._count or (full and _order(record) > _order(self._kept[-1].record)):
             return

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from kornia.geometry.transform import warp_affine
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from tdnet.frames.preprocess import MEAN, STD
 from tdnet_offline.damage import LOST_GREY, lost_rows
@@ -26,8 +27,8 @@ class Augmentation:
     """Rotate, vary colours, mirror, resize and crop (specification, "Training"), then damage.
 
     Rotation leaves black corners with ignored labels. A frame that is smaller than the crop after
-    resizing is stretched to it. Normalisation and colours are one matrix; rotation, mirroring,
-    resizing and cropping are one resampling.
+    resizing is stretched to it. Normalisation and colours are one matrix; rotation, resizing and
+    cropping are one resampling.
 
     Args:
         config: ranges of the random variation.
@@ -74,10 +75,8 @@ def plain(frames: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor
     pictures, _ = _colored(frames, identity)
     if (height, width) == size:
         return pictures, labels.long()
-    shrunk = torch.nn.functional.interpolate(
-        pictures.flatten(0, 1), size, mode="bilinear", align_corners=False, antialias=True
-    )
-    nearest = torch.nn.functional.interpolate(labels[:, None], size, mode="nearest-exact")
+    shrunk = interpolate(pictures.flatten(0, 1), size, mode="bilinear", antialias=True)
+    nearest = interpolate(labels[:, None], size, mode="nearest-exact")
     return shrunk.reshape(batch, length, 3, *size), nearest[:, 0].long()
 
 
@@ -129,15 +128,13 @@ def _draw(
 
 
 def _mirrored(items: Tensor, drawn: list[_Drawn], dim: int) -> Tensor:
-    """Mirror the clips that are drawn to be mirrored, along `dim`; as uint8, the cheapest."""
+    """Mirror the drawn clips along `dim`; as uint8, the cheapest."""
     pairs = zip(items, drawn, strict=True)
     return torch.stack([item.flip(dim - 1) if clip.mirrored else item for item, clip in pairs])
 
 
 def _colored(frames: Tensor, drawn: list[_Drawn]) -> tuple[Tensor, Tensor]:
     """Change colours and normalise: (B, N, H, W, 3) uint8 to (B, N, 3, H, W) float32.
-
-    Brightness, contrast, saturation and normalisation are one matrix and one pass.
 
     Returns:
         The images, and (B, 3) the value of black.
@@ -171,21 +168,14 @@ def _blurred(pictures: Tensor, drawn: list[_Drawn]) -> Tensor:
     result = pictures.clone()
     for number, clip in enumerate(drawn):
         if clip.scale < 1:
-            small = torch.nn.functional.interpolate(
-                pictures[number],
-                [max(1, round(side * clip.scale)) for side in size],
-                mode="bilinear",
-            )
-            result[number] = torch.nn.functional.interpolate(small, size, mode="bilinear")
+            less = [max(1, round(side * clip.scale)) for side in size]
+            small = interpolate(pictures[number], less, mode="bilinear")
+            result[number] = interpolate(small, size, mode="bilinear")
     return result
 
 
 def _warped(
-    pictures: Tensor,
-    labels: Tensor,
-    black: Tensor,
-    drawn: list[_Drawn],
-    size: tuple[int, int],
+    pictures: Tensor, labels: Tensor, black: Tensor, drawn: list[_Drawn], size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
     """Resample pictures (bilinear) and labels (nearest) into the crop."""
     batch, length, _, height, width = pictures.shape

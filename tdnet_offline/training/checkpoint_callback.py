@@ -153,9 +153,11 @@ def save_network(
 ) -> None:
     """Write the weights; the header holds class map, metrics, recipe, commit and version.
 
+    If that fails, the existing file stays.
+
     Raises:
-        TrainingError: weights are not finite; the existing file stays.
-        WeightsError: the file cannot be written; the existing file stays.
+        TrainingError: weights are not finite.
+        WeightsError: the file cannot be written.
     """
     with SkipInitialisation():
         network = untied_network(recipe.network, class_map.num_network_classes)
@@ -166,6 +168,7 @@ def save_network(
         remedy = "resume with checkpoint.precision=float32"
         _check_finite(network.half(), f"{when}, in float16", remedy)
     metrics = {"iteration": progress.iteration, "mean_iou": progress.mean_iou}
+    heads = {} if module.auxiliary is None else official_auxiliary_state(module.auxiliary)
     save_weights(
         network,
         path,
@@ -176,7 +179,8 @@ def save_network(
             "git_commit": git_commit(),
             "tdnet_version": __version__,
         },
-        unused=_auxiliary_state(module),
+        # Shared paths have one head; the file holds a copy for each path.
+        unused={name: item.clone() for name, item in heads.items()},
     )
 
 
@@ -187,11 +191,3 @@ def _check_finite(network: SegmentationNetwork, when: str, remedy: str) -> None:
                 f"{when}: {name} holds NaN or infinity; stopped, and the weights of the last "
                 f"checkpoint are kept: {remedy}"
             )
-
-
-def _auxiliary_state(module: TrainingModule) -> dict[str, Tensor]:
-    if module.auxiliary is None:
-        return {}
-    # Shared paths have one head; the file holds a copy for each path.
-    state = official_auxiliary_state(module.auxiliary)
-    return {name: item.clone() for name, item in state.items()}

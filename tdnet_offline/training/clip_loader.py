@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from tdnet.errors import InputError, TdnetError
-from tdnet_offline.datasets import Clip, ClipMixture
+from tdnet_offline.datasets import ClipMixture
 from tdnet_offline.training.configuration import OptimisationConfig
 
 
@@ -49,8 +49,8 @@ class Position(NamedTuple):
     Attributes:
         rank: number of the process, from 0.
         processes: number of processes.
-        clips: clips of one part of an iteration, in one process.
-        parts: parts of an iteration.
+        clips: of one part of an iteration, in one process.
+        parts: of an iteration.
     """
 
     rank: int
@@ -93,8 +93,8 @@ class ClipSampler(Sampler[list[tuple[int, int]]]):
     Args:
         counts: labelled frames of each data set.
         seed: of order and draws.
-        start: first iteration.
-        end: iteration after the last.
+        start: first iteration; `end` follows the last.
+        end: see `start`.
         position: this process.
         shares: share of the clips from each data set, in any unit; None: by their counts.
     """
@@ -148,30 +148,19 @@ class ClipSampler(Sampler[list[tuple[int, int]]]):
         return len(self._counts) - 1, sample
 
 
-class _Guarded(TorchDataset["tuple[Clip, int] | TdnetError"]):
-    """Returns errors as items: a worker process can raise only their printed form."""
+class _Batches(TorchDataset["ClipBatch | TdnetError"]):
+    """Returns an error as a batch: a worker process can raise only its printed form."""
 
     def __init__(self, clips: ClipMixture) -> None:
         self._clips = clips
 
-    def __getitem__(self, item: tuple[int, int]) -> tuple[Clip, int] | TdnetError:
+    def __getitem__(self, items: list[tuple[int, int]]) -> ClipBatch | TdnetError:
         try:
-            return self._clips[item], item[1]
+            clips = [self._clips[item] for item in items]
         except TdnetError as error:
             return error
-
-
-def _collate(items: list[tuple[Clip, int] | TdnetError]) -> ClipBatch | TdnetError:
-    found = []
-    for item in items:
-        if isinstance(item, TdnetError):
-            return item
-        found.append(item)
-    return ClipBatch(
-        frames=torch.stack([clip.frames for clip, _ in found]),
-        labels=torch.stack([clip.labels for clip, _ in found]),
-        draws=[draw for _, draw in found],
-    )
+        frames, labels = (torch.stack(each) for each in list(zip(*clips, strict=True))[:2])
+        return ClipBatch(frames, labels, [draw for _, draw in items])
 
 
 def clip_loader(
@@ -183,9 +172,9 @@ def clip_loader(
 ) -> DataLoader[ClipBatch | TdnetError]:
     """Create a loader of the batches; the error of an unreadable clip is delivered as a batch."""
     return DataLoader(
-        _Guarded(clips),  # type: ignore[arg-type]
-        batch_sampler=batches,
-        collate_fn=_collate,
+        _Batches(clips),
+        batch_size=None,  # the sampler yields whole batches
+        sampler=batches,
         num_workers=workers,
         worker_init_fn=_worker_preparation() if workers else None,
         pin_memory=pin_memory,
@@ -195,7 +184,7 @@ def clip_loader(
 
 
 def _worker_preparation() -> Callable[[int], None]:
-    """Return the start function of workers; Python ends workers by SIGTERM when it exits."""
+    """Return the start function of workers; Python ends them by SIGTERM when it exits."""
     ending = RawValue(ctypes.c_bool, False)
     atexit.register(setattr, ending, "value", True)
     return partial(_prepare_worker, ending)

@@ -14,7 +14,7 @@ from tdnet.errors import InputError, TdnetError
 from tdnet_offline.datasets import IGNORED, ClipDataset, ClipMixture, Dataset, open_dataset
 from tdnet_offline.training.augmentation import plain
 from tdnet_offline.training.clip_loader import ClipBatch, ClipSampler, Position, clip_loader
-from tdnet_offline.training.configuration import SOURCE_SEPARATOR, DataConfig, TrainingRecipe
+from tdnet_offline.training.configuration import SOURCE_SEPARATOR, TrainingRecipe
 from tdnet_offline.training.learner import chosen_variant, clip_length
 
 _START_FRAMES = 16
@@ -53,8 +53,15 @@ class TrainingData(pl.LightningDataModule):
         self.train, validation = _open_all(recipe)
         self.class_map = self.train[0].class_map
         length = clip_length(variant)
-        self.clips = _clips(self.train, length, data, data.spacings)
-        self._held_out = _clips(validation, length, data, (1,))
+        self.clips, self._held_out = (
+            ClipMixture(
+                [
+                    ClipDataset(part, length, spacings, data.frame_size, repeat=data.repeat_stills)
+                    for part in parts
+                ]
+            )
+            for parts, spacings in ((self.train, data.spacings), (validation, (1,)))
+        )
         wanted = recipe.validation.clips
         count, alone = len(self._held_out), Position(rank=0, processes=1, clips=1, parts=1)
         for batch in validation_batches(count, wanted, variant.paths, alone):
@@ -113,13 +120,7 @@ def validation_batches(
     """Choose clips evenly over a split, and divide them among the processes.
 
     The paths take turns from chosen clip to chosen clip, so that the path of a clip depends
-    neither on the batch size nor on the number of processes.
-
-    Args:
-        num_clips: clips of the split.
-        wanted: clips to choose; 0: all.
-        paths: paths of the network.
-        position: this process, and its clips of a batch.
+    neither on the batch size nor on the number of processes. Without `wanted`, all are chosen.
 
     Returns:
         (index, path) pairs of the batches of this process, one path in a batch. A process without
@@ -154,30 +155,15 @@ def overlap_notes(train: Sequence[Dataset], validation: Sequence[Dataset]) -> li
     return notes
 
 
-def has_ground_truth(dataset: Dataset) -> bool:
-    """Return whether any of up to 64 labelled frames, evenly spread, has a labelled pixel.
-
-    Raises:
-        InputError: labels cannot be read.
-    """
-    frames = [(video, index) for video in dataset.videos for index in video.labelled]
-    step = -(-len(frames) // _CHECKED_FRAMES)
-    return any(bool((video.labels(index) != IGNORED).any()) for video, index in frames[::step])
-
-
 def _labelled_frames(dataset: Dataset) -> set[tuple[str, int]]:
     return {(video.name, index) for video in dataset.videos for index in video.labelled}
 
 
-def _clips(
-    datasets: Sequence[Dataset], length: int, data: DataConfig, spacings: Sequence[int]
-) -> ClipMixture:
-    return ClipMixture(
-        [
-            ClipDataset(part, length, spacings, data.frame_size, repeat=data.repeat_stills)
-            for part in datasets
-        ]
-    )
+def has_ground_truth(dataset: Dataset) -> bool:
+    """Return whether any of up to 64 labelled frames, evenly spread, has a labelled pixel."""
+    frames = [(video, index) for video in dataset.videos for index in video.labelled]
+    step = -(-len(frames) // _CHECKED_FRAMES)
+    return any(bool((video.labels(index) != IGNORED).any()) for video, index in frames[::step])
 
 
 def _open_all(recipe: TrainingRecipe) -> tuple[list[Dataset], list[Dataset]]:

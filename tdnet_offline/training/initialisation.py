@@ -17,11 +17,7 @@ from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet, create_model
 from tdnet.network.layers import SkipInitialisation
 from tdnet.variants import get_variant
-from tdnet_offline.training.pass_through import (
-    fit_head,
-    kept_channels,
-    pass_features_through,
-)
+from tdnet_offline.training.pass_through import fit_head, kept_channels, pass_features_through
 
 _OUR_BACKBONES = ("paths.0.backbone.", "backbone.")
 """Prefixes of backbone entries in our weights files; of several paths the first."""

@@ -84,11 +84,7 @@ def ohem_cross_entropy(
 
 
 class BalancedCrossEntropy(nn.Module):
-    """Cross-entropy of all pixels, weighted by class; 0 where all pixels are ignored.
-
-    Args:
-        weights: (K,) of the classes.
-    """
+    """Cross-entropy of all pixels, weighted by class (K,); 0 where all pixels are ignored."""
 
     def __init__(self, weights: Tensor) -> None:
         super().__init__()
@@ -108,12 +104,7 @@ class BalancedCrossEntropy(nn.Module):
 def distillation(teacher_logits: Tensor, student_logits: Tensor) -> Tensor:
     """Average over positions KL(T, S) = sum T (log T - log S) between the class probabilities.
 
-    Args:
-        teacher_logits: (B, K, h, w).
-        student_logits: (B, K, h, w).
-
-    Returns:
-        A scalar, computed in float32.
+    Of logits (B, K, h, w); computed in float32.
     """
     teacher = torch.softmax(teacher_logits.float(), dim=1) + _EPSILON
     student = torch.softmax(student_logits.float(), dim=1) + _EPSILON
@@ -174,13 +165,7 @@ def training_losses(
 
 
 class Objective:
-    """The loss that a recipe describes.
-
-    Args:
-        config: weights of the terms, and whether groups are distilled.
-        teacher: teacher for distillation; None: no distillation.
-        pixel_loss: loss of logits and labels; None: OHEM cross-entropy.
-    """
+    """The loss that a recipe describes; without a pixel loss, OHEM cross-entropy."""
 
     def __init__(
         self,
@@ -207,11 +192,11 @@ class Objective:
         """Compute the loss, and the output that it is of.
 
         Args:
-            network: in training mode.
+            network: in training mode; its paths take turns from iteration to iteration.
             auxiliary: a head for each path; None: no auxiliary loss.
             frames: (B, N, 3, H, W) normalised, oldest first.
             labels: (B, H, W) int64 of the last frames, 255 = ignored.
-            iteration: selects the path; the paths take turns.
+            iteration: counted from 0.
         """
         path = iteration % network.variant.paths
         output = clip_output(network, frames, path)

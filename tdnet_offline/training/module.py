@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import cast
 
 import lightning.pytorch as pl
@@ -51,8 +52,7 @@ class TrainingModule(pl.LightningModule):
         class_names: names of the classes by network channel.
 
     Attributes:
-        confusion: pixels of the last validation; rows are true classes.
-        mean_iou: mean IoU of the last validation, over the classes in its ground truth; None: not
+        mean_iou: of the last validation, over the classes in its ground truth; None: not
             validated, or no labelled pixel.
     """
 
@@ -150,9 +150,8 @@ class TrainingModule(pl.LightningModule):
         optimizer, choice = self.create_optimiser(), self._recipe.optimisation
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
-        schedule = LambdaLR(
-            optimizer, lambda step: learning_rate(step, choice), self.iteration - 1
-        )
+        rate = partial(learning_rate, config=choice)
+        schedule = LambdaLR(optimizer, rate, self.iteration - 1)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -160,10 +159,8 @@ class TrainingModule(pl.LightningModule):
 
     def create_optimiser(self) -> Optimizer:
         """Create the optimiser of network and auxiliary heads, without a schedule."""
-        trained = nn.ModuleList([self.network])
-        if self.auxiliary is not None:
-            trained.append(self.auxiliary)
-        return create_optimiser(trained, self._recipe.optimisation)
+        heads = [] if self.auxiliary is None else [self.auxiliary]
+        return create_optimiser(nn.ModuleList([self.network, *heads]), self._recipe.optimisation)
 
     def optimizer_step(self, *args: object, **kwargs: object) -> None:
         """Update the weights, then their moving average."""
@@ -228,8 +225,7 @@ def memory_use(attention: ClipAttention) -> dict[str, float]:
     """Measure how the last frames of a batch use the past, which a good mean IoU can hide.
 
     Returns:
-        ``attention_entropy``: entropy of the newest frame's attention relative to that of uniform
-        attention, 0 to 1; at 1 every query gets the same mean of all positions.
+        ``attention_entropy``: of the newest frame, relative to that of uniform attention, 0 to 1.
         ``visible_memory``: share of the spatial variance of the joined features that the memory
         contributes, 0 to 1. Constants per channel do not count: the spatial norm deletes them.
     """

@@ -11,14 +11,10 @@ _DECAYED = (nn.modules.conv._ConvNd, nn.Linear)
 
 
 def learning_rate(iteration: int, config: OptimisationConfig) -> float:
-    """Return the learning rate of an iteration: geometric warm-up, then polynomial decay.
+    """Return the learning rate of an iteration, from 0: geometric warm-up, polynomial decay to 0.
 
     start (peak / start)^(iteration / warm_up) up to `warm_up`; after that
     peak (1 - (iteration - warm_up) / (iterations - warm_up))^power (specification, "Training").
-
-    Args:
-        iteration: counted from 0; from `config.iterations` on the rate is 0.
-        config: schedule.
     """
     peak, start, warm_up = config.learning_rate, config.warm_up_start, config.warm_up
     if iteration <= warm_up and warm_up > 0:

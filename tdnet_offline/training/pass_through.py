@@ -1,8 +1,7 @@
 """Initialisation by which paths segment almost like a single-frame network before any training.
 
-The published initialisation copies heads onto random values, behind a norm for which the heads
-were not trained. Here values are initialised to the features, and heads are fitted to the norm.
-The remaining difference is the mean of each value over a frame, which the norm deletes.
+Values are initialised to the features, and heads are fitted to the spatial norm, for which they
+were not trained. The remaining difference is the mean of each value over a frame.
 """
 
 from __future__ import annotations
@@ -47,9 +46,8 @@ def pass_features_through(path: Path, single: SingleFrameNetwork) -> Tensor:
     memory frames.
 
     Args:
-        path: path with the backbone and pyramid weights of `single`, in evaluation mode; its
-            value projection and attention propagation are changed.
-        single: the network to imitate, in evaluation mode.
+        path: with the backbone and pyramid of `single`; both are in evaluation mode.
+        single: the network to imitate.
 
     Returns:
         (O, D, 3, 3), the 3x3 convolution of the head of `single`, for values.
@@ -67,15 +65,10 @@ def pass_features_through(path: Path, single: SingleFrameNetwork) -> Tensor:
 
 
 def _split(weight: Tensor, random: Tensor) -> tuple[Tensor, Tensor]:
-    """Split a convolution (O, C, 3, 3) into values of features and a convolution of values.
+    """Split a convolution (O, C, 3, 3) into a value projection and a convolution of values.
 
-    Args:
-        weight: the convolution.
-        random: (D, C), a value projection; rows that the convolution does not need are kept.
-
-    Returns:
-        (D, C), the value projection, and (O, D, 3, 3). Together they are the given convolution,
-        or the nearest one of rank D.
+    Together (D, C) and (O, D, 3, 3) are the given convolution, or the nearest one of rank D. Rows
+    of the `random` projection (D, C) that the convolution does not need are kept.
     """
     columns = weight.permute(0, 2, 3, 1).flatten(0, 2)
     left, sizes, right = torch.linalg.svd(columns, full_matrices=False)
@@ -90,13 +83,8 @@ def _split(weight: Tensor, random: Tensor) -> tuple[Tensor, Tensor]:
 def fit_head(path: Path, single: SingleFrameNetwork, frames: Tensor) -> None:
     """Fit the 3x3 convolution of a path's head to the spatial norm and to its pyramid group.
 
-    The result is nearest, by least squares, to the convolution of `single` on all features. The
-    constant term is added to the running mean of the head's batch norm.
-
-    Args:
-        path: result of `pass_features_through`, in evaluation mode.
-        single: the network to imitate, in evaluation mode.
-        frames: (B, 3, H, W) normalised, at the network's input size.
+    The result is nearest, by least squares over frames (B, 3, H, W), to the convolution of
+    `single` on all features. The constant term goes into the running mean of the head's norm.
     """
     gram, projected = torch.zeros(()), torch.zeros(())
     for features, whole in _features(path, single, frames):

@@ -31,11 +31,7 @@ def recipe_names() -> list[str]:
 
 
 def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> TrainingRecipe:
-    """Read a recipe.
-
-    Args:
-        name_or_path: a packaged recipe, or a YAML file.
-        overrides: ``section.key=value`` each; values are read as YAML.
+    """Read a packaged recipe or a YAML file; overrides are ``section.key=value``, in YAML.
 
     Raises:
         InputError: the recipe cannot be read, or has an unknown key or a value that is not

@@ -28,14 +28,7 @@ _SHAPING = (
 
 @dataclass(frozen=True)
 class Progress:
-    """Progress of a run.
-
-    Attributes:
-        iteration: optimiser steps done.
-        mean_iou: mean IoU of the last validation; None before the first.
-        best_mean_iou: mean IoU of the best validation.
-        best_iteration: iteration of the best validation.
-    """
+    """Progress of a run: optimiser steps, and results of the last and of the best validation."""
 
     iteration: int = 0
     mean_iou: float | None = None
@@ -44,11 +37,11 @@ class Progress:
 
 
 def save_state(path: Path, trainer: pl.Trainer, progress: Progress) -> None:
-    """Write the state of a run.
+    """Write the state of a run; if that fails, the existing file stays.
 
     Raises:
         TrainingError: the state of a callback cannot be read back without executing code.
-        OSError: the file cannot be written; the existing file stays.
+        OSError: the file cannot be written.
     """
     module = trainer.lightning_module
     assert isinstance(module, TrainingModule)
@@ -98,14 +91,9 @@ def restore_module(
 ) -> None:
     """Restore network, auxiliary heads and moving average, and check that the optimiser fits.
 
-    Args:
-        module: module as the recipe describes it now.
-        state: from `load_state`.
-        path: its file.
-        changed: keys of the recipe that have changed since.
-
     Raises:
-        InputError: the state is of another network or optimiser.
+        InputError: the state is of another network or optimiser; names those of the `changed`
+            keys of the recipe that decide this.
     """
     try:
         module.load_state_dict(state["module"])
@@ -127,7 +115,7 @@ def restore_counts(trainer: pl.Trainer, iteration: int) -> None:
     """Let a trainer count from an iteration, as if it had done those before.
 
     Lightning's own resumption repeats or skips batches of an unfinished epoch; here the sampler
-    continues at the iteration, and only the counts are restored.
+    continues at the iteration.
     """
     loop = trainer.fit_loop.epoch_loop
     loop.automatic_optimization.optim_progress.optimizer.step.total.completed = iteration
@@ -150,11 +138,9 @@ def restore_training(trainer: pl.Trainer, state: Mapping[str, Any]) -> None:
 
 
 def _callback_states(trainer: pl.Trainer) -> dict[str, Any]:
-    states = {}
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        state = callback.state_dict()
-        if not state:
-            continue
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    states = {each.state_key: state for each in callbacks if (state := each.state_dict())}
+    for key, state in states.items():
         buffer = io.BytesIO()
         try:
             torch.save(state, buffer)
@@ -162,10 +148,9 @@ def _callback_states(trainer: pl.Trainer) -> dict[str, Any]:
             torch.load(buffer, weights_only=True)
         except Exception as error:
             raise TrainingError(
-                f"the state of callback {type(callback).__name__} cannot be stored: allowed are "
-                "tensors, numbers, texts, lists and dictionaries"
+                f"the state of callback {key} cannot be stored: allowed are tensors, numbers, "
+                "texts, lists and dictionaries"
             ) from error
-        states[callback.state_key] = state
     return states
 
 

@@ -9,7 +9,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from tdnet.variants import get_variant
 from tdnet_offline.training import checkpoint_callback as files
 from tdnet_offline.training.checkpoint_callback import CheckpointCallback
 from tdnet_offline.training.clip_loader import Position
-from tdnet_offline.training.configuration import ClassPath, NetworkConfig, TrainingRecipe
+from tdnet_offline.training.configuration import ClassPath, TrainingRecipe
 from tdnet_offline.training.data_module import TrainingData
 from tdnet_offline.training.initialisation import channel_names
 from tdnet_offline.training.learner import prepare_learner
@@ -52,13 +52,9 @@ _CONNECTION = ("multiprocessing", "connection.py")
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """Result of a run.
+    """Result of a run: output folder, progress, weights of the last and of the best validation.
 
-    Attributes:
-        folder: output folder.
-        progress: iterations, and mean IoU of the last and best validation.
-        weights: weights of the last iteration.
-        best: weights of the best validation; does not exist before the first one.
+    `best` does not exist before the first validation.
     """
 
     folder: Path
@@ -117,8 +113,10 @@ def _train(
     )
     notes = [*learner.notes, *data.notes]
     if state is not None:
-        folder = Path(recipe.output)
-        keys = _changed_keys(recipe, folder)
+        folder, keys = Path(recipe.output), list[str]()
+        with suppress(InputError):  # a recipe that cannot be read is not compared
+            keys = changed_keys(load_recipe(str(folder / files.RECIPE)), recipe)
+        keys = [key for key in keys if key not in ("resume", "output")]
         restore_module(module, state, folder / STATE, keys)
         since = f"; changed since: {', '.join(keys)}" if keys else ""
         notes.append(f"continues after iteration {progress.iteration}{since}")
@@ -151,11 +149,11 @@ def training_device(recipe: TrainingRecipe) -> torch.device:
     Raises:
         DeviceError: this machine has no such device, or fewer GPUs than processes.
     """
-    device = resolve_device(recipe.device)
-    if device.type == "cuda" and torch.cuda.device_count() < _local_processes():
+    device, processes = resolve_device(recipe.device), _local_processes()
+    if device.type == "cuda" and torch.cuda.device_count() < processes:
         raise DeviceError(
-            f"{_local_processes()} processes share {torch.cuda.device_count()} GPUs; start one "
-            "for each: torchrun --nproc-per-node=gpu"
+            f"{processes} processes share {torch.cuda.device_count()} GPUs; start one for each: "
+            "torchrun --nproc-per-node=gpu"
         )
     return device
 
@@ -197,9 +195,13 @@ def _trainer(
     callbacks: list[pl.Callback],
 ) -> pl.Trainer:
     several, gpu = processes.world_size() > 1, device.type == "cuda"
+    network = recipe.network
+    # The paths take turns.
+    unused = get_variant(network.variant).paths > 1
+    if network.shared_paths:
+        unused = network.memory_frames == 0
     strategy = DDPStrategy(
-        find_unused_parameters=_leaves_parameters_out(recipe.network),
-        process_group_backend="nccl" if gpu else "gloo",
+        find_unused_parameters=unused, process_group_backend="nccl" if gpu else "gloo"
     )
     return pl.Trainer(
         accelerator="gpu" if gpu else "cpu",
@@ -227,24 +229,22 @@ def _trainer(
 
 
 def _loggers(recipe: TrainingRecipe, progress: Progress) -> list[Logger]:
-    loggers: list[Logger] = []
-    for index, given in enumerate(recipe.loggers):
-        if isinstance(given, ClassPath):
-            key = f"loggers[{index}]"
-            logger = create_object(given, Logger, key, save_dir=recipe.output)  # type: ignore[type-abstract]
-            loggers.append(logger)
-        else:
-            loggers.append(
-                TensorBoardLogger(
-                    recipe.output,
-                    name="",
-                    version="tensorboard",
-                    default_hp_metric=False,
-                    # Entries of a killed process after its last checkpoint are dropped.
-                    purge_step=progress.iteration + 1,
-                )
-            )
-    return loggers
+    def tensorboard() -> Logger:
+        return TensorBoardLogger(
+            recipe.output,
+            name="",
+            version="tensorboard",
+            default_hp_metric=False,
+            # Entries of a killed process after its last checkpoint are dropped.
+            purge_step=progress.iteration + 1,
+        )
+
+    return [
+        create_object(given, Logger, f"loggers[{index}]", save_dir=recipe.output)  # type: ignore[type-abstract]
+        if isinstance(given, ClassPath)
+        else tensorboard()
+        for index, given in enumerate(recipe.loggers)
+    ]
 
 
 def _pixel_loss(recipe: TrainingRecipe, data: TrainingData, num_classes: int) -> nn.Module | None:
@@ -256,14 +256,6 @@ def _pixel_loss(recipe: TrainingRecipe, data: TrainingData, num_classes: int) ->
     return BalancedCrossEntropy(
         balanced_class_weights(data.train, recipe.data.shares, num_classes, config.balance)
     )
-
-
-def _leaves_parameters_out(network: NetworkConfig) -> bool:
-    """Return whether some parameters have no gradient in an iteration."""
-    if network.shared_paths:
-        return network.memory_frames == 0
-    # The paths take turns.
-    return get_variant(network.variant).paths > 1
 
 
 def _state_to_resume(
@@ -280,15 +272,6 @@ def _state_to_resume(
             f"(found: {', '.join(left)})"
         )
     return None
-
-
-def _changed_keys(recipe: TrainingRecipe, folder: Path) -> list[str]:
-    """Return the keys that have changed in a resumed run; none if its recipe cannot be read."""
-    try:
-        before = load_recipe(str(folder / files.RECIPE))
-    except InputError:
-        return []
-    return [key for key in changed_keys(before, recipe) if key not in ("resume", "output")]
 
 
 @contextmanager
@@ -324,13 +307,7 @@ def _same_signal_handlers() -> Iterator[None]:
 
 @contextmanager
 def training_errors(device: torch.device) -> Iterator[None]:
-    """Turn errors of PyTorch and Lightning that users can meet into clear ones.
-
-    Raises:
-        TrainingError: a data worker was killed.
-        DeviceError: the device has too little memory.
-        KeyboardInterrupt: instead of Lightning's exit.
-    """
+    """Turn errors of PyTorch and Lightning that users can meet into clear ones."""
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
@@ -339,7 +316,10 @@ def training_errors(device: torch.device) -> Iterator[None]:
             "a larger optimisation.accumulate or a smaller network.input_size may help"
         ) from error
     except (RuntimeError, ConnectionError, FileNotFoundError, EOFError) as error:
-        if "DataLoader worker" not in str(error) and not _is_of_a_lost_process(error):
+        # A connection to another process fails if that one dies while it sends a batch.
+        frames = traceback.extract_tb(error.__traceback__)
+        lost = any(Path(frame.filename).parts[-2:] == _CONNECTION for frame in frames)
+        if "DataLoader worker" not in str(error) and not lost:
             raise
         raise TrainingError(
             "a data worker was killed, perhaps for lack of memory: the last checkpoint is kept; "
@@ -347,9 +327,3 @@ def training_errors(device: torch.device) -> Iterator[None]:
         ) from error
     except SystemExit as error:
         raise KeyboardInterrupt from error
-
-
-def _is_of_a_lost_process(error: BaseException) -> bool:
-    """Return whether the connection to another process failed: it died while it sent a batch."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return any(Path(frame.filename).parts[-2:] == _CONNECTION for frame in frames)

@@ -25,12 +25,7 @@ def create_object(given: ClassPath, base: type[Created], key: str, **defaults: o
     """Import a class and create an object of it.
 
     A class that is no subclass of `base` is never called: a recipe cannot run arbitrary functions.
-
-    Args:
-        given: class and arguments.
-        base: class that it must be a subclass of.
-        key: key of the recipe, for messages.
-        defaults: arguments for parameters that the class has and `given` leaves out.
+    Messages name the key; defaults are for parameters that the class has and `given` leaves out.
 
     Raises:
         InputError: the class or an argument cannot be used.
