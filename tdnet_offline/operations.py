@@ -64,14 +64,7 @@ def count_operations(
 ) -> NetworkCost:
     """Count parameters, operations of a frame, and bytes of memory.
 
-    Args:
-        variant: a name of `tdnet.list_variants`, or a description.
-        input_size: height and width of the network input; None: the native size.
-        num_classes: channels of the logits.
-
-    Raises:
-        UnknownNameError: the variant is unknown.
-        InputError: the class count or size is out of range.
+    Args and errors as in `tdnet.create_model`.
     """
     model, memory, step = _meta_stream(variant, input_size, num_classes)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -96,15 +89,7 @@ def count_traffic(
     """Count the bytes that a frame reads and writes, from normalised input to logits.
 
     Preprocessing and postprocessing (resize, labels at the size of the camera) are not counted.
-
-    Args:
-        variant: a name of `tdnet.list_variants`, or a description.
-        input_size: height and width of the network input; None: the native size.
-        num_classes: channels of the logits.
-
-    Raises:
-        UnknownNameError: the variant is unknown.
-        InputError: the class count or size is out of range.
+    Args and errors as in `tdnet.create_model`.
     """
     _, _, step = _meta_stream(variant, input_size, num_classes)
     with TrafficCounter() as counter:
@@ -152,16 +137,9 @@ class TrafficCounter(TorchDispatchMode):
 
 
 def _meta_stream(
-    variant: str | Variant,
-    input_size: tuple[int, int] | None = None,
-    num_classes: int = DEFAULT_CLASSES,
+    variant: str | Variant, input_size: tuple[int, int] | None, num_classes: int
 ) -> tuple[SegmentationNetwork, TemporalMemory, Callable[[], object]]:
-    """Return a network on the meta device, its full memory, and a function that steps it.
-
-    Raises:
-        UnknownNameError: the variant is unknown.
-        InputError: the class count or size is out of range.
-    """
+    """Return a network on the meta device, its full memory, and a function that steps it."""
     meta = torch.device("meta")
     with meta, SkipInitialisation():
         model = create_model(variant, num_classes=num_classes, input_size=input_size)

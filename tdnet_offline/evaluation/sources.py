@@ -81,7 +81,9 @@ def pool(datasets: Sequence[Dataset]) -> Dataset:
             )
         owners[identity] = dataset
         if times[video.name] > 1:
-            video = _RenamedVideo(f"{source_name(dataset)}/{video.name}", video)
+            renamed = f"{source_name(dataset)}/{video.name}"
+            video = VideoView(video)
+            video.name = renamed
         videos.append(video)
     return Dataset(
         name=", ".join(source_name(dataset) for dataset in datasets),
@@ -114,12 +116,6 @@ def source_name(dataset: Dataset) -> str:
     if dataset.name == "bag":
         return dataset.root
     return f"{dataset.name}:{dataset.root}" if dataset.root else dataset.name
-
-
-class _RenamedVideo(VideoView):
-    def __init__(self, name: str, video: LabelledVideo) -> None:
-        super().__init__(video)
-        self.name = name
 
 
 def _identity(dataset: Dataset, video: LabelledVideo, times: int) -> tuple[object, ...]:

@@ -141,47 +141,39 @@ class CheckpointCallback(Checkpoint):
         save_state(self._folder / STATE, trainer, self.progress)
 
     def _save_weights(self, name: str, module: TrainingModule) -> None:
-        save_network(self._folder / name, self._recipe, module, self._class_map, self.progress)
+        """Write the weights; the header holds class map, metrics, recipe, commit and version.
 
+        If that fails, the existing file stays.
 
-def save_network(
-    path: Path,
-    recipe: TrainingRecipe,
-    module: TrainingModule,
-    class_map: ClassMap,
-    progress: Progress,
-) -> None:
-    """Write the weights; the header holds class map, metrics, recipe, commit and version.
-
-    If that fails, the existing file stays.
-
-    Raises:
-        TrainingError: weights are not finite.
-        WeightsError: the file cannot be written.
-    """
-    with SkipInitialisation():
-        network = untied_network(recipe.network, class_map.num_network_classes)
-    network.load_state_dict(module.result.state_dict())
-    when = f"iteration {progress.iteration}"
-    _check_finite(network, when, "a lower optimisation.learning_rate or a gradient_clip may help")
-    if recipe.checkpoint.precision == "float16":
-        remedy = "resume with checkpoint.precision=float32"
-        _check_finite(network.half(), f"{when}, in float16", remedy)
-    metrics = {"iteration": progress.iteration, "mean_iou": progress.mean_iou}
-    heads = {} if module.auxiliary is None else official_auxiliary_state(module.auxiliary)
-    save_weights(
-        network,
-        path,
-        class_map=class_map,
-        extra={
-            "metrics": json.dumps(metrics),
-            "recipe": recipe_text(recipe),
-            "git_commit": git_commit(),
-            "tdnet_version": __version__,
-        },
-        # Shared paths have one head; the file holds a copy for each path.
-        unused={name: item.clone() for name, item in heads.items()},
-    )
+        Raises:
+            TrainingError: weights are not finite.
+            WeightsError: the file cannot be written.
+        """
+        recipe, progress = self._recipe, self.progress
+        with SkipInitialisation():
+            network = untied_network(recipe.network, self._class_map.num_network_classes)
+        network.load_state_dict(module.result.state_dict())
+        when = f"iteration {progress.iteration}"
+        remedy = "a lower optimisation.learning_rate or a gradient_clip may help"
+        _check_finite(network, when, remedy)
+        if recipe.checkpoint.precision == "float16":
+            remedy = "resume with checkpoint.precision=float32"
+            _check_finite(network.half(), f"{when}, in float16", remedy)
+        metrics = {"iteration": progress.iteration, "mean_iou": progress.mean_iou}
+        heads = {} if module.auxiliary is None else official_auxiliary_state(module.auxiliary)
+        save_weights(
+            network,
+            self._folder / name,
+            class_map=self._class_map,
+            extra={
+                "metrics": json.dumps(metrics),
+                "recipe": recipe_text(recipe),
+                "git_commit": git_commit(),
+                "tdnet_version": __version__,
+            },
+            # Shared paths have one head; the file holds a copy for each path.
+            unused={name: item.clone() for name, item in heads.items()},
+        )
 
 
 def _check_finite(network: SegmentationNetwork, when: str, remedy: str) -> None:
