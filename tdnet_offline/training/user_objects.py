@@ -43,7 +43,7 @@ def create_object(given: ClassPath, base: type[Created], key: str, **defaults: o
         names = [
             each
             for each, item in vars(module).items()
-            if isinstance(item, type) and issubclass(item, base)
+            if isinstance(item, type) and issubclass(item, base) and item is not base
         ]
         raise InputError(
             f"{key}: {quoted(given.class_path)} is no subclass of {base.__module__}."
