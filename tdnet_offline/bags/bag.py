@@ -23,6 +23,7 @@ from tdnet_offline.bags.messages import message_types
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 REPAIR = "`ros2 bag reindex` rebuilds a bag's metadata, `mcap recover` a damaged .mcap file"
+MAX_METADATA_BYTES = 4 << 20
 _STORAGE_SUFFIXES = (".db3", ".mcap")
 _SQLITE_MAGIC = b"SQLite format 3\0"
 
@@ -115,7 +116,8 @@ def _open(path: Path, types: Typestore) -> AnyReader:
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     for file in files:
         # A pipe or a device would block.
-        problem = None if file.is_dir() else file_problem(file, sys.maxsize)
+        limit = MAX_METADATA_BYTES if file.name == "metadata.yaml" else sys.maxsize
+        problem = None if file.is_dir() else file_problem(file, limit)
         if problem and problem != EMPTY:
             raise InputError(f"{file}: {problem}; give a bag as it was recorded")
     storage = [file for file in files if file.suffix in _STORAGE_SUFFIXES]

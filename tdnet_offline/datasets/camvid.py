@@ -18,7 +18,6 @@ from tdnet.errors import InputError, one_line
 from tdnet_offline.datasets.picture_files import (
     FileVideo,
     ids_of_colours,
-    read_image,
     read_label_picture,
 )
 from tdnet_offline.datasets.video import (
@@ -29,7 +28,7 @@ from tdnet_offline.datasets.video import (
     naming,
     relabelled,
 )
-from tdnet_offline.frames.image_files import image_files
+from tdnet_offline.frames.image_files import image_files, read_image
 
 STILLS, LABELS, FRAMES = "701_StillsRaw_full", "LabeledApproved_full", "frames"
 FRAME_RATE = 30.0
@@ -238,5 +237,6 @@ def _shift(still: Path, extracted: Mapping[int, Path], number: int) -> int:
 
 
 def _thumbnail(path: Path) -> npt.NDArray[np.float32]:
-    small = cv2.resize(read_image(path), (192, 144), interpolation=cv2.INTER_AREA)
+    with naming(path):
+        small = cv2.resize(read_image(path), (192, 144), interpolation=cv2.INTER_AREA)
     return small.astype(np.float32)

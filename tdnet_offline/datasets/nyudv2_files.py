@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tdnet.errors import InputError
-from tdnet_offline.datasets.picture_files import read_bytes
-from tdnet_offline.datasets.video import IGNORED, MissingFilesError
+from tdnet_offline.datasets.video import IGNORED, MissingFilesError, naming
+from tdnet_offline.frames.image_files import read_bytes
 
 CLASSES = 894
 """Number of classes in the labelled file, from 1."""
@@ -115,7 +115,7 @@ def read_ppm(path: Path) -> npt.NDArray[np.uint8]:
         InputError: it is missing, cut off, not a PPM, or of another size.
     """
     image = None
-    with suppress(cv2.error):
+    with naming(path), suppress(cv2.error):
         image = cv2.imdecode(np.frombuffer(read_bytes(path), np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         raise InputError(f"{path}: not a PPM that can be decoded; is it cut off?")

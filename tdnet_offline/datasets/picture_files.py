@@ -11,13 +11,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tdnet._util.regular_files import file_problem
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
-from tdnet.frames.image_files import MAX_FILE_BYTES, read_picture
+from tdnet.frames.image_files import read_picture
 from tdnet_offline.datasets.video import IGNORED, LabelledVideo, naming
 from tdnet_offline.frames import Frame
-from tdnet_offline.frames.image_files import decode_image_file
+from tdnet_offline.frames.image_files import read_bytes, read_image
 
 LabelReader = Callable[[Path], npt.NDArray[np.uint8]]
 """Reads a label file as (H, W) uint8 ids of the data set's class map, 255 = ignored."""
@@ -62,7 +61,8 @@ class FileVideo(LabelledVideo):
         """Return frame ``index``; see `LabelledVideo.frame`."""
         path = self._frame_file(index)
         stamp = None if self.frame_rate is None else round(index * 1e9 / self.frame_rate)
-        return Frame(path.stem, stamp, "", read_image(path))
+        with naming(path):
+            return Frame(path.stem, stamp, "", read_image(path))
 
     def labels(self, index: int) -> npt.NDArray[np.uint8]:
         """Return the labels of frame ``index``; see `LabelledVideo.labels`."""
@@ -89,41 +89,14 @@ class FileVideo(LabelledVideo):
         return self._frames[index]
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a picture file.
-
-    Raises:
-        InputError: it is missing, too large or not a plain file; names the file.
-    """
-    problem = file_problem(path, MAX_FILE_BYTES)
-    if problem:
-        raise InputError(f"{path}: {problem}")
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def read_image(path: Path) -> npt.NDArray[np.uint8]:
-    """Read a PNG or JPEG as (H, W, 3) uint8 RGB.
-
-    Raises:
-        InputError: it is missing, damaged or neither; names the file.
-    """
-    content = read_bytes(path)
-    with naming(path):
-        return decode_image_file(content)
-
-
 def image_size(path: Path) -> tuple[int, int]:
     """Return height and width of a PNG or JPEG in pixels, without decoding it.
 
     Raises:
         InputError: it is missing, damaged or neither; names the file.
     """
-    content = read_bytes(path)
     with naming(path):
-        picture = read_picture(memoryview(content))
+        picture = read_picture(memoryview(read_bytes(path)))
     return picture.height, picture.width
 
 
@@ -137,9 +110,8 @@ def read_label_picture(path: Path) -> npt.NDArray[np.uint8]:
     Raises:
         InputError: it is missing, damaged, not a PNG, or has 16 bits; names the file.
     """
-    content = read_bytes(path)
     with naming(path):
-        return decode_labels(content)
+        return decode_labels(read_bytes(path))
 
 
 def decode_labels(content: bytes) -> npt.NDArray[np.uint8]:

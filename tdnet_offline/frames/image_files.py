@@ -38,26 +38,35 @@ class ImageFiles(FrameSource):
         """Yield the images, named as their files without the suffix."""
         for file in self._files:
             try:
-                image = decode_image_file(_read(file))
-            except (InputError, OSError) as error:
+                image = read_image(file)
+            except InputError as error:
                 yield RefusedFrame(file.name, str(error))
             else:
                 yield Frame(file.stem, None, "", image)
 
 
-def _read(file: Path) -> bytes:
-    problem = file_problem(file, MAX_FILE_BYTES)
-    if problem:
-        raise InputError(problem)
-    return file.read_bytes()
-
-
-def decode_image_file(content: bytes) -> npt.NDArray[np.uint8]:
-    """Decode a PNG or JPEG as (H, W, 3) uint8 RGB; the content decides, not the suffix.
+def read_bytes(path: Path) -> bytes:
+    """Read a picture file.
 
     Raises:
-        InputError: it is damaged or neither.
+        InputError: it is missing, too large or not a plain file.
     """
+    problem = file_problem(path, MAX_FILE_BYTES)
+    if problem:
+        raise InputError(problem)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})") from error
+
+
+def read_image(path: Path) -> npt.NDArray[np.uint8]:
+    """Read a PNG or JPEG as (H, W, 3) uint8 RGB; the content decides, not the suffix.
+
+    Raises:
+        InputError: it cannot be read, is damaged or neither.
+    """
+    content = read_bytes(path)
     return decode_compressed("png" if content.startswith(b"\x89PNG") else "jpeg", content)
 
 

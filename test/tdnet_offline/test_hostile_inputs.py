@@ -18,6 +18,7 @@ from support.media import TYPES, drive, folder_of, raw_message, write_video
 
 from tdnet.errors import InputError
 from tdnet.frames.image_files import MAX_FILE_BYTES, MAX_SIDE
+from tdnet_offline.bags.bag import MAX_METADATA_BYTES
 from tdnet_offline.command import main
 from tdnet_offline.frames import Frame, RefusedFrame, open_source
 
@@ -128,6 +129,14 @@ def test_a_name_is_no_address(name: str, tmp_path: Path) -> None:
     for source in (folder, folder / file.name):
         (frame,) = open_source(source)
         assert isinstance(frame, Frame)
+
+
+def test_metadata_of_absurd_size_are_not_read(tmp_path: Path) -> None:
+    folder = bag(tmp_path / "bag")
+    with (folder / "metadata.yaml").open("r+b") as file:
+        file.truncate(MAX_METADATA_BYTES + 1)
+    with pytest.raises(InputError, match=f"allowed are {MAX_METADATA_BYTES}"):
+        open_source(folder)
 
 
 def test_a_bag_with_images_of_its_own_definition(tmp_path: Path) -> None:
