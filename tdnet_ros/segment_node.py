@@ -21,11 +21,7 @@ from std_srvs.srv import Trigger
 from tdnet.continuity import ResetReason
 from tdnet.errors import TdnetError
 from tdnet_ros import node_parameters
-from tdnet_ros.camera.active_session import (
-    ActiveSession,
-    InferenceThread,
-    outlasting_problems,
-)
+from tdnet_ros.camera.active_session import OUTLASTING, ActiveSession, InferenceThread
 from tdnet_ros.camera.camera import Camera
 from tdnet_ros.camera.outputs import ClassOutputs
 from tdnet_ros.diagnostics.diagnostics import Diagnostics
@@ -254,6 +250,9 @@ class SegmentNode(LifecycleNode):
         state = "inactive" if self._session is None else "active"
         if self._model.active is None:
             state = "finalized" if self._finalized else "unconfigured"
+        problems = self._model.device.problems
+        if self._outlasting is not None and self._outlasting.is_alive():
+            problems += (OUTLASTING,)
         own = (self.get_name(), self.get_namespace())
         return NodeSnapshot(
             self.get_fully_qualified_name(),
@@ -261,7 +260,7 @@ class SegmentNode(LifecycleNode):
             self._failure,
             self._model.active,
             self._cameras,
-            self._model.device.problems + outlasting_problems(self._outlasting),
+            problems,
             loading=self._model.loading_first,
             namesakes=self.get_node_names_and_namespaces().count(own) - 1,
             start=self._process,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import NamedTuple
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -19,26 +20,44 @@ from tdnet.variants import VARIANTS, Variant
 _SHOWN = 4
 
 
-class VariantMatch(NamedTuple):
-    """The network that a checkpoint is made for.
+@dataclass(frozen=True)
+class WeightsInfo:
+    """Description of a weights file.
 
     Attributes:
+        path: path of the file.
+        format: ``"safetensors"`` or ``"pytorch"``.
         layout: naming scheme of the entries, ``"tdnet"`` or ``"official"``.
-        variant: name of the variant; None if no variant fits.
-        num_classes: channels of the classifier; None if no variant fits.
-        used: names of the entries that the network uses; all entries if no variant fits.
+        variant: the network that the file fits; None if it fits none.
+        num_classes: channels of the classifier; None if it fits no network.
+        input_size: height and width that the weights were made for; None if neither the header
+            nor the layer norms say so.
+        class_map: the class map in the header, if any.
+        num_parameters: count of numbers in the entries that the network uses.
+        ignored: names of the entries that the network does not use (training only).
+        notes: changes that made the entries fit, a line each.
+        metadata: text entries of the file.
+        memory_frames: past frames that the network uses, by the header; None: all N - 1.
     """
 
+    path: Path
+    format: str
     layout: str
     variant: str | None
     num_classes: int | None
-    used: frozenset[str]
+    input_size: tuple[int, int] | None
+    class_map: ClassMap | None
+    num_parameters: int
+    ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    metadata: Mapping[str, str] | None = None
+    memory_frames: int | None = None
 
 
-def match_variant(checkpoint: Checkpoint) -> VariantMatch:
+def match_variant(checkpoint: Checkpoint) -> WeightsInfo:
     """Find the variant that has the entries of a checkpoint, up to classes and norm sizes."""
     tensors = checkpoint.tensors
-    best: VariantMatch | None = None
+    best: WeightsInfo | None = None
     for known in VARIANTS:
         variant = known.limited_memory(checkpoint.memory_frames())
         own = _entries(variant)
@@ -52,17 +71,42 @@ def match_variant(checkpoint: Checkpoint) -> VariantMatch:
                 classifier = next(
                     theirs for ours, theirs in names.items() if ours.endswith("classifier.weight")
                 )
-                used = frozenset(set(names.values()) & set(tensors))
-                found = VariantMatch(layout, variant.name, tensors[classifier].shape[0], used)
-                if all(is_unused(name) for name in set(tensors) - used):
+                classes = tensors[classifier].shape[0]
+                found = weights_info(checkpoint, layout, variant.name, classes, names.values())
+                if all(map(is_unused, found.ignored)):
                     return found
                 # A PSPNet-101 has all entries of a PSPNet-50, and more.
-                if best is None or len(found.used) > len(best.used):
+                if best is None or len(found.ignored) < len(best.ignored):
                     best = found
     if best is not None:
         return best
     layout = "official" if any(name.startswith("pretrained") for name in tensors) else "tdnet"
-    return VariantMatch(layout, None, None, frozenset(tensors))
+    return weights_info(checkpoint, layout, None, None, tensors)
+
+
+def weights_info(
+    checkpoint: Checkpoint,
+    layout: str,
+    variant: str | None,
+    num_classes: int | None,
+    used: Iterable[str],
+    paths: int = 1,
+) -> WeightsInfo:
+    """Describe a checkpoint, of which a network of N paths uses some entries."""
+    tensors = {name: checkpoint.tensors[name] for name in used if name in checkpoint.tensors}
+    return WeightsInfo(
+        path=checkpoint.path,
+        format=checkpoint.format,
+        layout=layout,
+        variant=variant,
+        num_classes=num_classes,
+        input_size=checkpoint.input_size,
+        class_map=checkpoint.class_map,
+        num_parameters=sum(item.numel() for item in tensors.values()),
+        ignored=tuple(sorted(checkpoint.tensors.keys() - tensors.keys())),
+        metadata=checkpoint.metadata,
+        memory_frames=checkpoint.memory_frames(paths),
+    )
 
 
 def core_shape(item: Tensor) -> tuple[int, ...]:
@@ -96,7 +140,7 @@ def mismatch_message(
             f"class map: use a class map of {found.num_classes} network classes "
             f"({fitting or 'none is packaged'}), or create_model(num_classes={found.num_classes})"
         )
-    published = dataclasses.replace(own, memory_frames=None)
+    published = replace(own, memory_frames=None)
     memory = published.limited_memory(checkpoint.memory_frames()).memory_capacity
     remedy = "it fits no known variant: check that it is a complete TDNet checkpoint"
     if found.variant not in (None, own.name):

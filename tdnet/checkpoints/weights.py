@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -15,10 +15,11 @@ from torch import Tensor
 from tdnet.checkpoints.checkpoint import COUNTER, Checkpoint, is_norm_map, map_size
 from tdnet.checkpoints.official_layout import is_unused, official_names
 from tdnet.checkpoints.variant_match import (
-    VariantMatch,
+    WeightsInfo,
     core_shape,
     match_variant,
     mismatch_message,
+    weights_info,
 )
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import WeightsError
@@ -27,40 +28,6 @@ from tdnet.network.layers import resize
 
 logger = logging.getLogger("tdnet")
 _FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
-
-
-@dataclass(frozen=True)
-class WeightsInfo:
-    """Description of a weights file.
-
-    Attributes:
-        path: path of the file.
-        format: ``"safetensors"`` or ``"pytorch"``.
-        layout: naming scheme of the entries, ``"tdnet"`` or ``"official"``.
-        variant: the network that the file fits; None if it fits none.
-        num_classes: channels of the classifier; None if it fits no network.
-        input_size: height and width that the weights were made for; None if neither the header
-            nor the layer norms say so.
-        class_map: the class map in the header, if any.
-        num_parameters: count of numbers in the entries that the network uses.
-        ignored: names of the entries that the network does not use (training only).
-        notes: changes that made the entries fit, a line each.
-        metadata: text entries of the file.
-        memory_frames: past frames that the network uses, by the header; None: all N - 1.
-    """
-
-    path: Path
-    format: str
-    layout: str
-    variant: str | None
-    num_classes: int | None
-    input_size: tuple[int, int] | None
-    class_map: ClassMap | None
-    num_parameters: int
-    ignored: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    metadata: Mapping[str, str] | None = None
-    memory_frames: int | None = None
 
 
 def packaged_weights(variant: str) -> Path | None:
@@ -79,10 +46,11 @@ def describe_weights(path: str | Path | Checkpoint) -> WeightsInfo:
         WeightsError: the file cannot be read, or holds number formats that no network uses.
     """
     checkpoint = _opened(path)
-    match = match_variant(checkpoint)
-    for name in sorted(match.used) if match.variant else ():
+    info = match_variant(checkpoint)
+    used = checkpoint.tensors.keys() - set(info.ignored)
+    for name in sorted(used) if info.variant else ():
         _check_float(checkpoint.path, name, checkpoint.tensors[name])
-    return _info(checkpoint, match)
+    return info
 
 
 def load_weights(model: SegmentationNetwork, path: str | Path | Checkpoint) -> WeightsInfo:
@@ -109,7 +77,7 @@ def load_weights(model: SegmentationNetwork, path: str | Path | Checkpoint) -> W
         theirs = official_names(model.variant, own)
     found = {our: tensors[their] for our, their in theirs.items() if their in tensors}
     fit = _fit(own, found, checkpoint.path)
-    used = frozenset(name for name in theirs.values() if name in tensors)
+    used = {name for name in theirs.values() if name in tensors}
     left = [name for name in tensors if name not in used and not is_unused(name)]
     fit.differences += [f"unexpected {name}" for name in left]
     if fit.differences:
@@ -123,8 +91,11 @@ def load_weights(model: SegmentationNetwork, path: str | Path | Checkpoint) -> W
     model.load_state_dict({**own, **fit.entries})
     if fit.note:
         logger.warning(fit.note)
-    match = VariantMatch(layout, model.variant.name, model.num_classes, used)
-    return _info(checkpoint, match, fit.note, model.variant.paths)
+    own_variant = model.variant
+    info = weights_info(
+        checkpoint, layout, own_variant.name, model.num_classes, used, own_variant.paths
+    )
+    return replace(info, notes=(fit.note,) if fit.note else ())
 
 
 def save_weights(
@@ -176,25 +147,6 @@ def save_weights(
             partial.unlink()
         reason = getattr(error, "strerror", None) or error
         raise WeightsError(f"{path}: cannot be written ({reason})") from error
-
-
-def _info(
-    checkpoint: Checkpoint, match: VariantMatch, note: str = "", paths: int = 1
-) -> WeightsInfo:
-    return WeightsInfo(
-        path=checkpoint.path,
-        format=checkpoint.format,
-        layout=match.layout,
-        variant=match.variant,
-        num_classes=match.num_classes,
-        input_size=checkpoint.input_size,
-        class_map=checkpoint.class_map,
-        num_parameters=sum(checkpoint.tensors[name].numel() for name in match.used),
-        ignored=tuple(sorted(checkpoint.tensors.keys() - match.used)),
-        notes=(note,) if note else (),
-        metadata=checkpoint.metadata,
-        memory_frames=checkpoint.memory_frames(paths),
-    )
 
 
 @dataclass

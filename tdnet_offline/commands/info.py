@@ -10,7 +10,7 @@ from tdnet_offline.arguments import MODEL_OPTIONS
 from tdnet_offline.commands import ExitStatus
 
 if TYPE_CHECKING:
-    from tdnet.checkpoints.weights import WeightsInfo
+    from tdnet.checkpoints.variant_match import WeightsInfo
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,11 @@ from tdnet_ros.rclpy_tools.node_log import LogThrottle, describe
 
 # Seconds that a deactivation waits for the frame at work; Nav2's manager waits 5 s for an answer.
 JOIN_SECONDS = 2.0
+OUTLASTING = (
+    f"{JOIN_SECONDS:g} s after the deactivation the network is still at work on a frame, which "
+    "will not be published: wait for it, or clean up and configure, which loads the model anew"
+)
+"""The problem of an inference thread that outlasts its activation."""
 
 
 class InferenceThread(threading.Thread):
@@ -156,9 +161,10 @@ class ActiveSession:
         self._thread.join(JOIN_SECONDS)
         for camera in self._cameras.values():
             camera.release()
-        for problem in outlasting_problems(self._thread):
-            self._logger.error(problem)
-        return self._thread if self._thread.is_alive() else None
+        if not self._thread.is_alive():
+            return None
+        self._logger.error(OUTLASTING)
+        return self._thread
 
     def _report(self, error: Exception) -> None:
         text = f"in the inference thread: {describe(error)}"
@@ -168,14 +174,3 @@ class ActiveSession:
     def _unsubscribe(self) -> None:
         for subscription in self._subscriptions:
             subscription.destroy()
-
-
-def outlasting_problems(thread: InferenceThread | None) -> tuple[str, ...]:
-    """Return the problems of the inference thread after a deactivation."""
-    if thread is None or not thread.is_alive():
-        return ()
-    return (
-        f"{JOIN_SECONDS:g} s after the deactivation the network is still at work on a frame, "
-        "which will not be published: wait for it, or clean up and configure, which loads the "
-        "model anew",
-    )

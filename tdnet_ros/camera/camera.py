@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rclpy.lifecycle import LifecycleNode
 
@@ -18,15 +18,8 @@ from tdnet_ros.rclpy_tools.node_log import LogThrottle, one_line
 from tdnet_ros.rclpy_tools.qos_events import QosIncidents
 
 
-@dataclass(frozen=True)
-class UnfilledMemory:
-    """Gaps in a row that reset a camera's memory before it was full.
-
-    Attributes:
-        resets: their number.
-        gap: the newest of them, seconds between two segmented frames.
-        limit: seconds that were allowed then.
-    """
+class UnfilledMemory(NamedTuple):
+    """Gaps in a row that reset a memory before it was full; newest gap and its limit, seconds."""
 
     resets: int
     gap: float

@@ -187,6 +187,5 @@ class ModelChanges:
         self._replace(before, model)
 
     def _wake(self) -> None:
-        executor = self._node.executor
-        if executor is not None:
-            executor.wake()
+        if self._node.executor is not None:
+            self._node.executor.wake()

@@ -171,13 +171,10 @@ def test_tensors_without_plain_numbers_are_refused(tmp_path: Path) -> None:
     state = small_model().state_dict()
     state["paths.0.norm.bias"] = torch.eye(3).to_sparse()
     torch.save(state, tmp_path / "sparse.pth")
-    state["paths.0.norm.bias"] = torch.zeros(3, dtype=torch.complex64)
-    save_file(state, tmp_path / "complex.safetensors")
-    for file in ("sparse.pth", "complex.safetensors"):
-        with pytest.raises(
-            WeightsError, match=rf"{file}: paths\.0\.norm\.bias is sparse, quantised"
-        ):
-            load_weights(small_model(), tmp_path / file)
+    with pytest.raises(
+        WeightsError, match=r"sparse.pth: paths\.0\.norm\.bias is sparse, quantised"
+    ):
+        load_weights(small_model(), tmp_path / "sparse.pth")
 
 
 def with_entry(name: str, item: torch.Tensor, path: Path) -> Path:
@@ -186,7 +183,9 @@ def with_entry(name: str, item: torch.Tensor, path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "dtype", [torch.int8, torch.int64, torch.bool, torch.float8_e4m3fn, torch.float8_e5m2], ids=str
+    "dtype",
+    [torch.int8, torch.int64, torch.bool, torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64],
+    ids=str,
 )
 @pytest.mark.parametrize("name", ["paths.0.norm.bias", "paths.2.head.classifier.weight"])
 def test_weights_that_are_no_floats_are_refused(
