@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tdnet.backends import TORCH
+from tdnet.backends import ONNXRUNTIME, PROVIDERS, TORCH
 from tdnet.errors import InputError
 from tdnet.settings import SegmenterSettings
 from tdnet_offline.arguments import (
@@ -18,7 +18,6 @@ from tdnet_offline.arguments import (
     weights_file,
     whole_number,
 )
-from tdnet_offline.benchmark.cases import RUNTIMES
 from tdnet_offline.commands import ExitStatus
 
 MAX_FRAMES = 1_000_000
@@ -75,7 +74,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="R",
         default=[TORCH],
-        help=f"{', '.join(RUNTIMES)} (default: {TORCH})",
+        help=f"{TORCH}, {ONNXRUNTIME}, or {ONNXRUNTIME}:E with a provider E: "
+        f"{', '.join(PROVIDERS[1:])} (default: {TORCH})",
     )
     frames = parser.add_argument_group("frames")
     frames.add_argument(
