@@ -84,11 +84,7 @@ def _kind(spec: ParameterSpec) -> Parameter.Type:
 
 
 def read(node: Node, changed: Iterable[Parameter] = ()) -> NodeSettings:
-    """Return the settings of a node, as they would be with the changed parameters.
-
-    Raises:
-        TdnetError: A value is not allowed.
-    """
+    """Return the settings of a node with the changed parameters; raise a TdnetError."""
     values = {name: cast(Value, node.get_parameter(name).value) for name in PARAMETERS}
     values.update({p.name: cast(Value, p.value) for p in changed if p.name in PARAMETERS})
     return NodeSettings.from_values(values)

@@ -102,8 +102,7 @@ class ParameterSpec:
 
 def row(default: T, description: str, **options: Any) -> T:  # noqa: ANN401
     """Return a field that is a parameter; the options are those of `ParameterSpec`."""
-    spec = ParameterSpec(description, **options)
-    return field(default=default, metadata={"spec": spec})
+    return field(default=default, metadata={"spec": ParameterSpec(description, **options)})
 
 
 def group(default: T, prefix: str = "", **specs: ParameterSpec) -> T:

@@ -56,10 +56,6 @@ class Start:
 def run(create_node: Callable[[Start], Node], args: Sequence[str] | None) -> int:
     """Create a node once ROS is initialised, and run it until SIGINT or SIGTERM.
 
-    Args:
-        create_node: creates the node.
-        args: command line with ROS arguments; None: that of the process.
-
     Returns:
         Exit status: 0 after a signal, 1 if the node could not start.
     """

@@ -44,7 +44,6 @@ class SegmentNode(LifecycleNode):
     frees the model.
 
     Args:
-        name: of the node, unless it is remapped.
         parameter_overrides: take precedence over command line and files.
         start: of a process that can renew the node; None: it is not renewed.
 

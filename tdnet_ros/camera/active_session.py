@@ -131,11 +131,9 @@ class ActiveSession:
         )
 
     def use(self, model: ActiveModel, then: Callable[[], None]) -> None:
-        """Segment the next frame with another model.
+        """Segment the next frame with another model; its settings apply to messages at once.
 
-        Args:
-            model: for the next frames; its settings apply at once to messages that arrive.
-            then: called between the last frame of the old model and the first of the new one.
+        `then` is called between the last frame of the old model and the first of the new one.
         """
         self._settings = model.settings
         for subscription in self._subscriptions:
@@ -150,8 +148,7 @@ class ActiveSession:
     def stop(self) -> InferenceThread | None:
         """Receive no more frames, publish nothing more, and wait for the frame at work.
 
-        Returns:
-            The inference thread, if it is still at work after `JOIN_SECONDS`.
+        Return the inference thread if it is still at work after `JOIN_SECONDS`.
         """
         self._deafness.stop()
         self._unsubscribe()

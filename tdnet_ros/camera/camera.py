@@ -32,9 +32,7 @@ class Camera:
     Attributes:
         last_arrival: of the newest frame, seconds of `time.perf_counter`; None: none arrived.
         deaf: another participant receives its images, and this node does not.
-        last_error: why the newest refused frame was refused.
         resets: times that the memory was emptied.
-        last_reset: why it was emptied the last time.
         unfilled: gaps that reset the memory since it was full; None: there was none.
     """
 

@@ -48,8 +48,8 @@ class DeafnessWatch:
     Args:
         patience: returns the seconds without an image after which a camera is checked; 0: never.
         report: called by the executor with the reason, if the node is deaf.
-        renewals: times that the node was replaced before; each doubles the time until the first
-            check, so that a fault that a new node does not cure costs little.
+        renewals: earlier ones; each doubles the time until the first check, so that a fault that
+            a new node does not cure costs little.
     """
 
     def __init__(

@@ -27,8 +27,7 @@ STAGES = (
     "publish",
     "total",
 )
-CONVERSION = "in the conversion"
-"""First stage of a frame, as log lines name it."""
+CONVERSION = "in the conversion"  # the first stage of a frame, as log lines name it
 
 
 class FrameCounts(NamedTuple):

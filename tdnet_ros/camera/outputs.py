@@ -76,12 +76,7 @@ class ImageMessage:
         self._pixels: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
 
     def fill(self, header: Header, image: np.ndarray) -> Image:
-        """Return an array as a message without padding, valid until the next call.
-
-        Args:
-            header: of the camera's message.
-            image: (H, W) uint8 for mono8, or (H, W, 3) uint8 RGB for rgb8.
-        """
+        """Return (H, W) uint8 as mono8, (H, W, 3) as rgb8; valid until the next call."""
         if image.shape != self._pixels.shape:
             self._allocate(image.shape)
         np.copyto(self._pixels, image)

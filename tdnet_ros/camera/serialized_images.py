@@ -56,12 +56,8 @@ CameraMessage: TypeAlias = PixelMessage | FileMessage
 def read_image(wire: bytes) -> PixelMessage:
     """Read a `sensor_msgs/Image`.
 
-    Args:
-        wire: of a subscription with `raw`; not used elsewhere, since the data are marked as
-            writable for PyTorch.
-
-    Returns:
-        The message; deserialized by the middleware if its encoding is not read here.
+    The middleware deserializes encodings that are not read here. The bytes must not be used
+    elsewhere, since the data are marked as writable for PyTorch.
 
     Raises:
         InputError: the message is cut off.

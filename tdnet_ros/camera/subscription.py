@@ -48,9 +48,6 @@ class CameraSubscription:
 
     Raises:
         RuntimeError: the subscription cannot be made, for example with an unknown QoS override.
-
-    Attributes:
-        settings: in force for the next message; they may change while an older frame is at work.
     """
 
     def __init__(
@@ -61,7 +58,7 @@ class CameraSubscription:
         settings: NodeSettings,
     ) -> None:
         self.camera = camera
-        self.settings = settings
+        self.settings = settings  # may change while an older frame is at work
         self._node = node
         self._mailbox = mailbox
         self._rate_limit = RateLimit()

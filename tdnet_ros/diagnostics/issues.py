@@ -49,9 +49,7 @@ def summarize(issues: Sequence[Issue], working: str) -> tuple[Severity, str]:
 class IssueLog:
     """Logs an issue once when it has lasted, and again only after it was gone.
 
-    Args:
-        throttle: Shared with other log lines about the same camera.
-        now: Start of the observation, seconds of a steady clock.
+    The observation starts at `now`: seconds of a steady clock.
     """
 
     def __init__(self, logger: RcutilsLogger, throttle: LogThrottle, now: float) -> None:

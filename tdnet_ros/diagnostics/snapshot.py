@@ -27,7 +27,6 @@ class NodeSnapshot:
     """The node at one moment.
 
     Attributes:
-        name: Fully qualified name.
         state: State of the lifecycle: unconfigured, inactive, active or finalized.
         failure: Why the last transition failed; empty: it succeeded.
         problems: Problems of the model, one sentence each.

@@ -27,9 +27,7 @@ class DeviceRecovery:
     in a row the CPU replaces the device, until the device can hold the model again. If the CPU
     itself fails, each frame is another attempt.
 
-    Args:
-        model: the model in use.
-        request: makes the executor run `fall_back`; called from the inference thread.
+    `request` makes the executor run `fall_back`; it is called from the inference thread.
     """
 
     def __init__(self, model: ModelSlot, request: Callable[[], None]) -> None:

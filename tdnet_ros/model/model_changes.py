@@ -29,7 +29,6 @@ class ModelChanges:
     change that fails leaves the model as it is.
 
     Args:
-        node: with its parameters declared.
         group: a reentrant one, so that requests may overlap.
         threads: PyTorch's number of threads.
         loading: called before a model is loaded beside the one in use.

@@ -46,9 +46,7 @@ class QosIncidents:
     ) -> SubscriptionEventCallbacks:
         """Return callbacks that store publishers whose offer is too weak for the node.
 
-        Args:
-            topic: fully qualified.
-            lose: called with the number of messages that the middleware lost, if it counts them.
+        `lose` is called with the number of lost messages, if the middleware counts them.
         """
         text = (
             f"the publisher of {topic} offers an incompatible QoS (%s); "

@@ -21,10 +21,8 @@ def serve_transitions(node: LifecycleNode, load_first: LoadFirst, group: Callbac
     so for labels only: a request with the id of a transition, as Nav2's lifecycle manager sends
     it, raises in the executor and is never answered.
 
-    Args:
-        node: owner of the service.
-        load_first: loads a model, then calls its argument.
-        group: a reentrant one, so that requests may overlap.
+    `load_first` loads a model, then calls its argument. The group must be a reentrant one, so that
+    requests may overlap.
     """
     for service in node.services:
         if service.srv_type is ChangeState:
