@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from support.media import drive
 
 from tdnet import (
@@ -37,12 +38,19 @@ def model() -> SegmentationNetwork:
 
 @pytest.fixture
 def checkpoint(model: SegmentationNetwork, tmp_path: Path) -> Path:
-    """The model as the published training code would save it."""
+    """The model under the names of the published training code."""
     names = official_names(model.variant, model.state_dict())
     state = {f"module.{names[name]}": item for name, item in model.state_dict().items()}
     state["module.pretrained1.fc.weight"] = torch.zeros(1000, 128)
-    path = tmp_path / "official checkpoint.pkl"
-    torch.save({"model_state": state, "epoch": 3, "best_iou": 0.5}, path)
+    path = tmp_path / "official checkpoint.safetensors"
+    save_file(state, path)
+    return path
+
+
+def pickled(checkpoint: Path, path: Path) -> Path:
+    """Write the checkpoint as the published training code does."""
+    content = {"model_state": load_file(checkpoint), "epoch": 3, "best_iou": 0.5}
+    torch.save(content, path)
     return path
 
 
@@ -53,7 +61,8 @@ def test_the_result_describes_itself_and_gives_the_same_labels(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     output = tmp_path / "new folder" / "ü.safetensors"
-    assert main(["convert", str(checkpoint), str(output), *VARIANT]) == 0
+    given = pickled(checkpoint, tmp_path / "of the training.pkl")
+    assert main(["convert", str(given), str(output), *VARIANT]) == 0
     assert "td4-psp18-nano, 19 classes (cityscapes), 65 x 129" in capsys.readouterr().out
     info = describe_weights(output)
     assert (info.format, info.layout, info.variant) == ("safetensors", "tdnet", "td4-psp18-nano")
@@ -110,9 +119,15 @@ def test_an_unknown_class_count_is_stored_without_a_class_map(
     model = create_model("psp18-nano", num_classes=5, input_size=SIZE)
     names = official_names(model.variant, model.state_dict())
     state = {names[name]: item for name, item in model.state_dict().items()}
-    torch.save(state, tmp_path / "five.pth")
+    save_file(state, tmp_path / "names.safetensors")
     output = tmp_path / "five.safetensors"
-    words = ["convert", str(tmp_path / "five.pth"), str(output), "--variant", "psp18-nano"]
+    words = [
+        "convert",
+        str(tmp_path / "names.safetensors"),
+        str(output),
+        "--variant",
+        "psp18-nano",
+    ]
     assert main(words) == 0
     assert "5 classes (no class map)" in capsys.readouterr().out
     info = describe_weights(output)
@@ -134,13 +149,13 @@ class Malicious:
         (["text.pkl", "out.safetensors", *VARIANT], "text.pkl"),
         (["half.pkl", "out.safetensors", *VARIANT], "half.pkl: damaged, truncated"),
         (["evil.pkl", "out.safetensors", *VARIANT], "evil.pkl: refused"),
-        (["good.pkl", "out.safetensors", "--variant", "psp18"], "fits variant 'td4-psp18-nano'"),
-        (["good.pkl", "out.safetensors", "--variant", "td5"], "unknown variant 'td5'"),
-        (["good.pkl", "out.safetensors"], "--variant"),
-        (["good.pkl", "out.pth", *VARIANT], "must end in .safetensors"),
-        (["good.pkl", "out.safetensors", *VARIANT, "--class-map", "camvid"], "has 19 classes"),
-        (["good.pkl", "out.safetensors", *VARIANT, "--input-size", "1", "9"], "input size 1 x 9"),
-        (["good.pkl", "text.pkl/out.safetensors", *VARIANT], "text.pkl"),
+        (["good", "out.safetensors", "--variant", "psp18"], "fits variant 'td4-psp18-nano'"),
+        (["good", "out.safetensors", "--variant", "td5"], "unknown variant 'td5'"),
+        (["good", "out.safetensors"], "--variant"),
+        (["good", "out.pth", *VARIANT], "must end in .safetensors"),
+        (["good", "out.safetensors", *VARIANT, "--class-map", "camvid"], "has 19 classes"),
+        (["good", "out.safetensors", *VARIANT, "--input-size", "1", "9"], "input size 1 x 9"),
+        (["good", "text.pkl/out.safetensors", *VARIANT], "text.pkl"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -153,8 +168,8 @@ def test_a_mistake_is_one_line_and_exit_status_2(
     message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    content = checkpoint.read_bytes()
-    Path("good.pkl").write_bytes(content)
+    checkpoint.rename("good")
+    content = pickled(Path("good"), Path("half.pkl")).read_bytes()
     Path("half.pkl").write_bytes(content[: len(content) // 2])
     Path("text.pkl").write_text("no weights")
     torch.save({"model_state": Malicious()}, "evil.pkl")

@@ -42,8 +42,9 @@ def tab() -> Iterator[browser.Browser]:
         yield tab
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+@pytest.mark.parametrize(
+    ("width", "dark"), [(PHONE, True), (DESKTOP, False)], ids=["phone, dark", "desktop, light"]
+)
 def test_page_draws_and_fits(tab: browser.Browser, report: Path, width: int, dark: bool) -> None:
     tab.complaints.clear()
     tab.requests.clear()

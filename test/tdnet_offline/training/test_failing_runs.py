@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support.full_disk import files_of_at_most
 from support.labelled import write_labels
 from support.media import write_image
 from support.training import (
@@ -40,17 +38,6 @@ from tdnet_offline.training.runner import run_training, training_errors
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """Makes larger files fail as on a full disk."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_loss_that_is_no_number_stops_and_names_itself(little: Path, tmp_path: Path) -> None:

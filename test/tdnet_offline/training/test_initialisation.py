@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from support.reference_fill import REFERENCE
 
 from tdnet import create_model, save_weights
@@ -77,10 +78,10 @@ class TestImageNet:
     def test_a_first_layer_that_halves_keeps_its_shortcut(
         self, resnet18: State, tmp_path: Path
     ) -> None:
-        torch.save(resnet18, tmp_path / "resnet18.pth")
+        save_file(resnet18, tmp_path / "resnet18.safetensors")
         network = create_model("td2-fa18", input_size=SIZE)
         before = network.paths[0].backbone.layer1[0].downsample.conv.weight.clone()
-        (note,) = load_backbones(network, tmp_path / "resnet18.pth")
+        (note,) = load_backbones(network, tmp_path / "resnet18.safetensors")
         assert note.endswith("no shortcut convolution; that one keeps its random numbers")
         for backbone in backbones(network):
             assert torch.equal(backbone.stem[0].conv.weight, resnet18["conv1.weight"])
@@ -92,10 +93,10 @@ class TestImageNet:
     def test_the_context_path_is_a_resnet_and_the_spatial_path_is_none(
         self, resnet18: State, tmp_path: Path
     ) -> None:
-        torch.save(resnet18, tmp_path / "resnet18.pth")
+        save_file(resnet18, tmp_path / "resnet18.safetensors")
         network = create_model("bise18", input_size=SIZE)
         before = network.backbone.spatial[0].conv.weight.clone()
-        (note,) = load_backbones(network, tmp_path / "resnet18.pth")
+        (note,) = load_backbones(network, tmp_path / "resnet18.safetensors")
         assert note.endswith("has no spatial path; that one keeps its random numbers")
         context = network.backbone.context
         assert torch.equal(context.stem[0].conv.weight, resnet18["conv1.weight"])
@@ -107,23 +108,23 @@ class TestImageNet:
     def test_a_deeper_resnet_of_the_same_shapes_is_refused(
         self, name: str, resnet18: State, tmp_path: Path
     ) -> None:
-        third = {"layer1.2.conv1.weight": resnet18["layer1.1.conv1.weight"]}
-        torch.save({**resnet18, **third}, tmp_path / "resnet34.pth")
+        third = {"layer1.2.conv1.weight": resnet18["layer1.1.conv1.weight"].clone()}
+        save_file({**resnet18, **third}, tmp_path / "resnet34.safetensors")
         with pytest.raises(WeightsError, match=r"has layer1\.2, too; give an ImageNet ResNet-18"):
-            load_backbones(create_model(name, input_size=SIZE), tmp_path / "resnet34.pth")
+            load_backbones(create_model(name, input_size=SIZE), tmp_path / "resnet34.safetensors")
 
     def test_old_files_without_counters_load(self, resnet18: State, tmp_path: Path) -> None:
         state = {name: item for name, item in resnet18.items() if "num_batches" not in name}
-        torch.save(state, tmp_path / "resnet18.pth")
+        save_file(state, tmp_path / "resnet18.safetensors")
         network = create_model("psp18", input_size=SIZE)
-        assert load_backbones(network, tmp_path / "resnet18.pth") == []
+        assert load_backbones(network, tmp_path / "resnet18.safetensors") == []
         assert torch.equal(network.backbone.stem[0].conv.weight, state["conv1.weight"])
 
     def test_a_stem_of_three_convolutions_is_loaded_whole(self, tmp_path: Path) -> None:
         state = imagenet_state("td2-psp50", "pretrained1.")
-        torch.save(state, tmp_path / "resnet50.pth")
+        save_file(state, tmp_path / "resnet50.safetensors")
         network = create_model("psp50", input_size=SIZE)
-        assert load_backbones(network, tmp_path / "resnet50.pth") == []
+        assert load_backbones(network, tmp_path / "resnet50.safetensors") == []
         for layer, name in enumerate(("conv1.0", "conv1.3", "conv1.6")):
             weight = network.backbone.stem[layer].conv.weight
             assert torch.equal(weight, state[f"{name}.weight"])
@@ -137,10 +138,10 @@ class TestImageNet:
             state[f"bn1.{name}"] = torch.rand(64)
         state["layer1.0.conv1.weight"] = torch.rand(64, 64, 1, 1)
         state["layer1.0.downsample.0.weight"] = torch.rand(256, 64, 1, 1)
-        torch.save(state, tmp_path / "resnet50.pth")
+        save_file(state, tmp_path / "resnet50.safetensors")
         network = create_model("psp50", input_size=SIZE)
         before = network.backbone.stem[0].conv.weight.clone()
-        (note,) = load_backbones(network, tmp_path / "resnet50.pth")
+        (note,) = load_backbones(network, tmp_path / "resnet50.safetensors")
         assert "another stem" in note
         assert torch.equal(network.backbone.stem[0].conv.weight, before)
         first, second = network.backbone.layer1[0], network.backbone.layer1[1]
@@ -160,20 +161,20 @@ class TestImageNet:
         self, change: State, message: str, resnet18: State, tmp_path: Path
     ) -> None:
         state = {**resnet18, **change}
-        torch.save({k: v for k, v in state.items() if v is not None}, tmp_path / "a.pth")
+        save_file({k: v for k, v in state.items() if v is not None}, tmp_path / "a.safetensors")
         network = create_model("psp18", input_size=SIZE)
         before = network.backbone.stem[0].conv.weight.clone()
         with pytest.raises(WeightsError, match=message):
-            load_backbones(network, tmp_path / "a.pth")
+            load_backbones(network, tmp_path / "a.safetensors")
         assert torch.equal(network.backbone.stem[0].conv.weight, before)
 
     def test_a_backbone_of_another_width_is_refused_with_the_remedy(
         self, resnet18: State, tmp_path: Path
     ) -> None:
-        torch.save(resnet18, tmp_path / "resnet18.pth")
+        save_file(resnet18, tmp_path / "resnet18.safetensors")
         network = create_model("psp18-nano", input_size=SIZE)
         with pytest.raises(WeightsError, match="no backbone of psp18-nano: .*of width 16"):
-            load_backbones(network, tmp_path / "resnet18.pth")
+            load_backbones(network, tmp_path / "resnet18.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -335,9 +336,9 @@ class TestOurBackbones:
             load_backbones(create_model("psp18-half", input_size=SIZE), tmp_path / "a.safetensors")
 
     def test_files_of_imagenet_are_read_as_before(self, resnet18: State, tmp_path: Path) -> None:
-        torch.save(resnet18, tmp_path / "resnet18.pth")
+        save_file(resnet18, tmp_path / "resnet18.safetensors")
         network = create_model("psp18", input_size=SIZE)
-        assert load_backbones(network, tmp_path / "resnet18.pth") == []
+        assert load_backbones(network, tmp_path / "resnet18.safetensors") == []
         assert torch.equal(network.backbone.stem[0].conv.weight, resnet18["conv1.weight"])
 
 
@@ -353,6 +354,6 @@ class TestSingleFrame:
         save_weights(new_paths(), tmp_path / "a.safetensors")
         with pytest.raises(WeightsError, match="holds td4-psp18-nano; give the weights of a sin"):
             load_single_frame(tmp_path / "a.safetensors")
-        torch.save({"a": torch.zeros(3)}, tmp_path / "b.pth")
+        save_file({"a": torch.zeros(3)}, tmp_path / "b.safetensors")
         with pytest.raises(WeightsError, match="holds no known network"):
-            load_single_frame(tmp_path / "b.pth")
+            load_single_frame(tmp_path / "b.safetensors")

@@ -225,52 +225,85 @@ def test_a_teacher_teaches(little: Path, tmp_path: Path, distillation: str) -> N
     assert total == pytest.approx(full + 0.5 * sub + 0.1 * auxiliary + values[1], rel=1e-5)
 
 
-@pytest.mark.parametrize("shared", [False, True], ids=["paths", "shared-paths"])
-def test_two_processes_train_as_one_does_in_two_parts(
-    little: Path, tmp_path: Path, one_thread: None, shared: bool
-) -> None:
+TWO_TRAININGS = """
+import sys
+from tdnet_offline.command import main
+for recipe in sys.argv[1:]:
+    assert main(["train", recipe]) == 0
+"""
+
+
+@pytest.fixture(scope="module")
+def trained_by_two(
+    little: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[bool, dict[str, object]], Path, str]:
+    """Two trainings by two processes: keys by whether paths are shared, folder, and log."""
+    folder = tmp_path_factory.mktemp("two")
     keys = {
-        "network__shared_paths": shared,
         "optimisation__batch_size": 4,
         "optimisation__iterations": 3,
         "optimisation__warm_up": 0,
         "optimisation__learning_rate": 1e-3,
     }
-    recipe = little_recipe(tmp_path / "recipe.yaml", little, **keys)
+    both = {shared: {"network__shared_paths": shared, **keys} for shared in (False, True)}
+    recipes = [
+        little_recipe(folder / f"{shared}.yaml", little, output=str(folder / str(shared)), **own)
+        for shared, own in both.items()
+    ]
+    (folder / "trainings.py").write_text(TWO_TRAININGS)
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
-    command = ["-m", "tdnet_offline.command", "train"]
     answer = subprocess.run(
-        [sys.executable, *launcher, *command, str(recipe)],
+        [sys.executable, *launcher, str(folder / "trainings.py"), *map(str, recipes)],
         capture_output=True,
         text=True,
         timeout=300,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert answer.returncode == 0, answer.stderr
-    parts = little_config(
-        tmp_path, little, output=str(tmp_path / "parts"), optimisation__accumulate=2, **keys
-    )
+    return both, folder, answer.stderr
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["paths", "shared-paths"])
+def test_two_processes_train_as_one_does_in_two_parts(
+    little: Path,
+    tmp_path: Path,
+    one_thread: None,
+    trained_by_two: tuple[dict[bool, dict[str, object]], Path, str],
+    shared: bool,
+) -> None:
+    both, folder, log = trained_by_two
+    parts = little_config(tmp_path, little, optimisation__accumulate=2, **both[shared])
     run_training(parts)
-    two, one = (logged(tmp_path / name) for name in ("run", "parts"))
+    by_two, by_one = folder / str(shared), tmp_path / "run"
+    two, one = logged(by_two), logged(by_one)
     assert set(two) == {1, 2, 3}
     for iteration in two:
         assert two[iteration] == pytest.approx(one[iteration], rel=1e-4)
-    ours, theirs = (
-        Checkpoint.open(tmp_path / name / "last.safetensors").tensors for name in ("run", "parts")
-    )
+    ours, theirs = (Checkpoint.open(run / "last.safetensors").tensors for run in (by_two, by_one))
     for name in theirs:
         # On the CPU each process has batch statistics of its own.
         if "running" not in name and "num_batches" not in name:
             torch.testing.assert_close(ours[name], theirs[name], rtol=1e-3, atol=1e-4)
-    assert "batch norm" not in answer.stderr
-    assert answer.stderr.count("iteration 3 of 3") == 1
+    assert "batch norm" not in log
+    assert log.count("iteration 3 of 3") == 2  # one for each training
 
 
-def test_the_terminal_stays_quiet(little: Path, tmp_path: Path) -> None:
-    """No chatter of libraries: what the log says and nothing else."""
+def test_a_training_process_prints_its_log_only_and_opens_no_connection(
+    little: Path, tmp_path: Path
+) -> None:
+    """Python reports every socket that is opened and every name that is looked up."""
+    script = (
+        "import sys\n"
+        "def hook(event, args):\n"
+        "    if event in ('socket.connect', 'socket.getaddrinfo', 'urllib.Request'):\n"
+        "        print('CONNECTED', event, args, file=sys.stderr)\n"
+        "sys.addaudithook(hook)\n"
+        "from tdnet_offline.command import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
     recipe = little_recipe(tmp_path / "recipe.yaml", little, log_every=2)
     answer = subprocess.run(
-        [sys.executable, "-W", "default", "-m", "tdnet_offline.command", "train", str(recipe)],
+        [sys.executable, "-W", "default", "-c", script, "train", str(recipe)],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -286,25 +319,6 @@ def test_the_terminal_stays_quiet(little: Path, tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         *("recipe.yaml", "tensorboard", "last.state.pt", "last.safetensors", "best.safetensors")
     }
-
-
-def test_training_opens_no_connection(little: Path, tmp_path: Path) -> None:
-    """Python reports every socket that is opened and every name that is looked up."""
-    script = (
-        "import sys\n"
-        "def hook(event, args):\n"
-        "    if event in ('socket.connect', 'socket.getaddrinfo', 'urllib.Request'):\n"
-        "        print('CONNECTED', event, args, file=sys.stderr)\n"
-        "sys.addaudithook(hook)\n"
-        "from tdnet_offline.command import main\n"
-        "sys.exit(main(sys.argv[1:]))\n"
-    )
-    recipe = little_recipe(tmp_path / "recipe.yaml", little, optimisation__iterations=1)
-    answer = subprocess.run(
-        [sys.executable, "-c", script, "train", str(recipe)], capture_output=True, text=True
-    )
-    assert answer.returncode == 0, answer.stderr
-    assert "CONNECTED" not in answer.stderr
 
 
 def test_the_command_says_what_came_of_it(

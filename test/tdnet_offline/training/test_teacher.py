@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tdnet import create_model, save_weights
 from tdnet.checkpoints.official_layout import official_names
@@ -100,12 +101,11 @@ class TestLoading:
         save_weights(network, tmp_path / "single.safetensors")
         return tmp_path / "single.safetensors"
 
-    def published(self, network: SingleFrameNetwork, groups: int, folder: Path) -> Path:
-        """A file as the published training code writes a teacher, noise where it does not look."""
-        official = {
-            theirs: network.state_dict()[ours]
-            for ours, theirs in official_names(network.variant, network.state_dict()).items()
-        }
+    def published(self, network: SingleFrameNetwork, groups: int) -> dict[str, torch.Tensor]:
+        """The state of a published teacher, with noise where its training code does not look."""
+        own = network.state_dict()
+        names = official_names(network.variant, own)
+        official = {theirs: own[ours] for ours, theirs in names.items()}
         state = {name: item for name, item in official.items() if name.startswith("pretrained")}
         whole = official["head.conv5.1.weight"]
         for group in range(groups):
@@ -124,15 +124,19 @@ class TestLoading:
                 if single in name:
                     state[name.replace(single, teacher)] = item
         state["pretrained.fc.bias"] = torch.zeros(1000)
-        wrapped = {f"module.{name}": item for name, item in state.items()}
-        torch.save({"model_state": wrapped, "epoch": 3}, folder / "teacher.pkl")
-        return folder / "teacher.pkl"
+        return {f"module.{name}": item.clone() for name, item in state.items()}
 
     @pytest.mark.parametrize("file_groups", [0, 2, 4])
     def test_every_layout_gives_the_same_teacher(
         self, file_groups: int, network: SingleFrameNetwork, weights: Path, tmp_path: Path
     ) -> None:
-        path = self.published(network, file_groups, tmp_path) if file_groups else weights
+        path = weights
+        if file_groups == 2:
+            path = tmp_path / "teacher.safetensors"
+            save_file(self.published(network, 2), path)
+        elif file_groups == 4:
+            path = tmp_path / "teacher.pkl"
+            torch.save({"model_state": self.published(network, 4), "epoch": 3}, path)
         spoken = load_teacher(path, groups=4, num_classes=5)(frames(9))
         expected = GroupedTeacher(network, 4)(frames(9))
         assert torch.equal(spoken.full, expected.full)
@@ -145,18 +149,16 @@ class TestLoading:
     def test_a_published_teacher_with_parts_missing_is_refused(
         self, network: SingleFrameNetwork, tmp_path: Path
     ) -> None:
-        path = self.published(network, 4, tmp_path)
-        content = torch.load(path)
-        del content["model_state"]["module.psp3.conv2.0.weight"]
-        torch.save(content, path)
+        path, state = tmp_path / "teacher.safetensors", self.published(network, 4)
+        del state["module.psp3.conv2.0.weight"]
+        save_file(state, path)
         with pytest.raises(WeightsError, match="holds no known network"):
             load_teacher(path, groups=4, num_classes=5)
 
     def test_broken_numbers_are_refused(self, network: SingleFrameNetwork, tmp_path: Path) -> None:
-        path = self.published(network, 2, tmp_path)
-        content = torch.load(path)
-        content["model_state"]["module.group2.conv5.0.weight"][2, 3, 1, 1] = float("nan")
-        torch.save(content, path)
+        path, state = tmp_path / "teacher.safetensors", self.published(network, 2)
+        state["module.group2.conv5.0.weight"][2, 3, 1, 1] = float("nan")
+        save_file(state, path)
         with pytest.raises(WeightsError, match=r"head\.conv\.conv\.weight holds NaN"):
             load_teacher(path, groups=4, num_classes=5)
 
@@ -168,7 +170,8 @@ class TestLoading:
     def test_a_published_teacher_converts_to_its_network(
         self, network: SingleFrameNetwork, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        path, written = self.published(network, 4, tmp_path), tmp_path / "out.safetensors"
+        path, written = tmp_path / "teacher.safetensors", tmp_path / "out.safetensors"
+        save_file(self.published(network, 4), path)
         assert main(["info", str(path)]) == 0
         assert "psp18-nano" in capsys.readouterr().out
         assert main(["convert", str(path), str(written), "--variant", "psp18-nano"]) == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from support.reference_fill import REFERENCE, official_state
 from torch import nn
 
@@ -52,8 +53,8 @@ def lesson(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     count = network.variant.paths
 
     student = official_state(f"{name}.training", network.feature_size)
-    torch.save(student, folder / "student.pth")
-    load_weights(network, folder / "student.pth")
+    save_file(student, folder / "student.safetensors")
+    load_weights(network, folder / "student.safetensors")
     heads = auxiliary_heads(network)
     assert load_auxiliary_heads(heads, student)
     for module in [*network.modules(), *heads.modules()]:
@@ -75,10 +76,11 @@ def lesson(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def _taught(count: int, frames: torch.Tensor, folder: Path) -> TeacherLogits:
-    torch.save(official_state(f"teacher-psp101-{count}groups"), folder / "teacher.pth")
+    path = folder / "teacher.safetensors"
+    save_file(official_state(f"teacher-psp101-{count}groups"), path)
     official_state.cache_clear()  # 0.3 GB
-    teacher = load_teacher(folder / "teacher.pth", groups=count, num_classes=19)
-    (folder / "teacher.pth").unlink()
+    teacher = load_teacher(path, groups=count, num_classes=19)
+    path.unlink()
     return teacher(frames)
 
 

@@ -8,21 +8,22 @@ import numpy as np
 import pytest
 import torch
 from support.extras import exporting_package
+from support.variant_suite import few_channels
 from torch import Tensor
 
-from tdnet import create_model
+from tdnet import create_model, get_variant
 from tdnet.backends.onnx.export import write_graph
 from tdnet.backends.onnx.path_graph import PathGraph, for_export, input_specs, output_specs
 from tdnet.backends.onnx.tensors import ENTRY
 from tdnet.network import SegmentationNetwork
-from tdnet.variants import VARIANTS
+from tdnet.variants import VARIANTS, Variant
 
 SIZE = (65, 129)
 
 
-def network(name: str, size: tuple[int, int] = SIZE) -> SegmentationNetwork:
+def network(variant: str | Variant, size: tuple[int, int] = SIZE) -> SegmentationNetwork:
     torch.manual_seed(0)
-    model = create_model(name, input_size=size)
+    model = create_model(variant, input_size=size)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):  # folded away only if it is right
             torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
@@ -45,7 +46,7 @@ def test_the_cycle_is_that_of_the_stream(name: str, size: tuple[int, int]) -> No
     of float32.
     """
     wide = torch.float64
-    model = network(name, size).to(wide)
+    model = network(few_channels(get_variant(name)), size).to(wide)
     exported = for_export(model, wide)
     inputs = input_specs(exported, wide)
     outputs = [spec.name for spec in output_specs(exported, wide)]
