@@ -134,7 +134,7 @@ class Robot:
     """The running node, and a camera that sends the frames of a bag."""
 
     def __init__(self, graph: RosGraph, video: LabelledVideo) -> None:
-        graph.start(device="cpu")
+        graph.start(device="cpu", runtime="auto")
         wait_for(lambda: graph.state() == "active", "the node to be active")
         self._video, self._sent = video, 0
         self._labels = graph.listen(Image, "/tdnet/labels")

@@ -91,6 +91,7 @@ def compare(
     graph.start(
         weights=str(weights),
         device="cpu",
+        runtime="auto",
         image_transport="compressed" if compressed else "raw",
     )
     wait_for(lambda: graph.state() == "active", "the node to be active")

@@ -166,8 +166,12 @@ class RosGraph:
         node_type: type[SegmentNode] = SegmentNode,
         name: str = "tdnet",
     ) -> SegmentNode:
-        """Start the node under test with only these parameters and quick diagnostics."""
-        overrides = {"diagnostics_period": 0.1, **parameters}
+        """Start the node under test with only these parameters, quick diagnostics and PyTorch.
+
+        The default runtime exports each weights file, which takes longer than most tests; the
+        tests of the node's process and those of runtimes use it.
+        """
+        overrides = {"diagnostics_period": 0.1, "runtime": "torch", **parameters}
         node = node_type(
             name,
             parameter_overrides=[

@@ -46,7 +46,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def loaded_segmenter(weights: str) -> StreamingSegmenter:
     """The model of the node, loaded once for all tests."""
-    return SegmenterSettings(weights=weights, device="cpu").build()
+    return SegmenterSettings(weights=weights, device="cpu", runtime="torch").build()
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def test_another_model_takes_over_between_two_frames(
     if change.get("variant") == "psp18":  # the others may load between two frames
         assert during > 0, "no frame was answered while the model was loaded"
     segmenter = SegmenterSettings(
-        **{"weights": weights, "device": "cpu", **_sizes(change)}
+        **{"weights": weights, "device": "cpu", "runtime": "torch", **_sizes(change)}
     ).build()
     assert [c.class_name for c in wait_for(lambda: info.messages, "names")[-1].class_map] == [
         entry.name for entry in segmenter.class_map.classes
@@ -188,7 +188,9 @@ def test_a_file_that_was_replaced_is_loaded_when_it_is_set_again(
     assert result.successful
     camera.publish(image_message(images[2], 0.2))
     assert status.wait(3)[2].reset_reason == "model changed"
-    other = SegmenterSettings(weights=files["other.safetensors"], device="cpu").build()
+    other = SegmenterSettings(
+        weights=files["other.safetensors"], device="cpu", runtime="torch"
+    ).build()
     np.testing.assert_array_equal(pixels_of(labels.wait(3)[2]), other.step(images[2]).labels)
     (result,) = graph.set_parameters(weights=str(path))
     assert result.successful

@@ -201,7 +201,9 @@ def test_whatever_happens_to_a_camera(
     """Events in a random order; every answer is replayed on a fresh stream."""
     random = np.random.default_rng(seed)
     models = {
-        size: SegmenterSettings(weights=weights, device="cpu", input_size=size).build()
+        size: SegmenterSettings(
+            weights=weights, device="cpu", runtime="torch", input_size=size
+        ).build()
         for size in ((65, 129), (97, 161))
     }
     views = [images, [image[:60, :100].copy() for image in images], images[::-1]]

@@ -43,7 +43,7 @@ def test_another_model_starts_another_memory(
     same, reason = camera.stream_for(frame(0.1), model)
     assert same is first
     assert reason is None
-    other = SegmenterSettings(weights=weights, device="cpu").build()
+    other = SegmenterSettings(weights=weights, device="cpu", runtime="torch").build()
     second, reason = camera.stream_for(frame(0.2), active(other))
     assert second is not first
     assert reason is ResetReason.MODEL

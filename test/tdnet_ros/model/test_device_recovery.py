@@ -170,7 +170,9 @@ class Broken:
         self.model = ModelSlot(ModelLoader(executor.wake, torch.get_num_threads()))
         self.recovery = DeviceRecovery(self.model, self.request)
         built = self.model.configure(
-            NodeSettings(segmenter=SegmenterSettings(weights=weights, device="cpu"))
+            NodeSettings(
+                segmenter=SegmenterSettings(weights=weights, device="cpu", runtime="torch")
+            )
         )
         there = replace(built.settings.segmenter, device=device, precision="float16")
         self.settings = replace(built.settings, segmenter=there)
@@ -292,7 +294,7 @@ def test_a_model_that_came_meanwhile_stays(
     executor.spin_once(0)
     broken.model.free()
     fresh = broken.model.configure(
-        NodeSettings(segmenter=SegmenterSettings(weights=weights, device="cpu"))
+        NodeSettings(segmenter=SegmenterSettings(weights=weights, device="cpu", runtime="torch"))
     )
     executor.spin_until_future_complete(task, 20)
     assert task.done()
