@@ -26,22 +26,15 @@ from tdnet.class_map.model import ClassMap
 from tdnet_offline.datasets import IGNORED
 
 CORRECTIONS: dict[str, tuple[tuple[str, ...], str | None]] = {
-    "sky": ((), "sky"),
-    "building": ((), "building"),
-    "pole": ((), "pole"),
-    "road": ((), "road"),
-    "sidewalk": ((), "sidewalk"),
+    **{name: ((), name) for name in ("sky", "building", "pole", "road", "sidewalk", "fence")},
     "tree": (("terrain",), "vegetation"),
     "sign symbol": (("traffic light",), "traffic sign"),
-    "fence": ((), "fence"),
     "car": (("truck", "bus", "train"), "car"),
     "pedestrian": ((), "person"),
     "bicyclist": (("rider", "bicycle", "motorcycle"), None),
 }
 """By human class: the teacher classes that are subclasses of it and are kept, and the class of all
 other pixels; None: ignored."""
-_AMBIGUOUS = ("fence", "wall")
-"""CamVid labels many walls as fence: if the teacher predicts wall, the pixel is ignored."""
 
 
 def correct(teacher: npt.NDArray[np.uint8], human: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -56,9 +49,9 @@ def correct(teacher: npt.NDArray[np.uint8], human: npt.NDArray[np.uint8]) -> npt
         for subclass in kept:
             pixels &= teacher != fine.class_by_name(subclass).id
         result[pixels] = IGNORED if other is None else fine.class_by_name(other).id
-    fence, wall = _AMBIGUOUS
-    unclear = (human == coarse.class_by_name(fence).id) & (teacher == fine.class_by_name(wall).id)
-    result[unclear] = IGNORED
+    # CamVid labels many walls as fence: if the teacher predicts wall, the pixel is ignored.
+    fence, wall = coarse.class_by_name("fence").id, fine.class_by_name("wall").id
+    result[(human == fence) & (teacher == wall)] = IGNORED
     return result
 
 
@@ -87,14 +80,9 @@ def lay_out(source: Path, output: Path) -> None:
             for frame in sorted(clip.iterdir()):
                 labels = _read(source / name / "teacher" / clip.name, frame.stem)
                 _add(output / "clips", f"{name}-{clip.name}", frame, labels)
-    for root, class_map in (
-        ("camvid", "cityscapes"),
-        ("clips", "cityscapes"),
-        ("camvid11", "camvid"),
-    ):
-        shutil.copy(
-            config_dir() / "class_maps" / f"{class_map}.yaml", output / root / "class_map.yaml"
-        )
+    maps = config_dir() / "class_maps"
+    for root, name in (("camvid", "cityscapes"), ("clips", "cityscapes"), ("camvid11", "camvid")):
+        shutil.copy(maps / f"{name}.yaml", output / root / "class_map.yaml")
 
 
 def _corrected(camvid: Path, split: str, stem: str) -> npt.NDArray[np.uint8]:

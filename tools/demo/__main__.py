@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -11,15 +10,21 @@ from pathlib import Path
 
 from tdnet import SegmenterSettings
 from tools.demo import say
+from tools.demo.camera_bag import CameraBag
 from tools.demo.demo_page import write_demo_page
 from tools.demo.session import run_session
 from tools.demo.source_report import SourceReport, make_report
-from tools.demo.sources import DEFAULT_RATE, Source, bag_source, frames_source, own_sources
+from tools.demo.sources import (
+    DEFAULT_RATE,
+    HIGHWAY_NOTE,
+    HIGHWAY_VIDEO,
+    Source,
+    emptied,
+    frames_source,
+    street_source,
+)
 from tools.harness import ToolError, ros_environment
 from tools.harness.command_line import ToolParser, number
-
-# Marks the folders of results, which the next run removes.
-_MARK = ".tdnet-demo"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,7 +86,7 @@ def _run(args: argparse.Namespace) -> int:
         parameters["weights"] = str(Path(args.weights).absolute())
     sources = _sources(args)
     say(f"watch the node with ROS_DOMAIN_ID={domain}")
-    reports = [_play(source, parameters, output / source.name) for source in sources]
+    reports = [_play(source, parameters) for source in sources]
     write_demo_page(page, reports)
     say(f"done in {time.monotonic() - started:.0f} s; open {page}")
     return 1 if any(report.session.problems for report in reports) else 0
@@ -89,33 +94,30 @@ def _run(args: argparse.Namespace) -> int:
 
 def _sources(args: argparse.Namespace) -> list[Source]:
     """Return the sources to play, those without a bag written as one."""
-    for name, path in (("bag", args.bag), ("images", args.images), ("video", args.video)):
-        if path is not None:
-            folder = _emptied(args.output / name)
-            if name == "bag":
-                return [bag_source(path, args.topic)]
-            return [frames_source(name, path, args.rate, folder)]
-    return own_sources(_emptied(args.output / "street"), _emptied(args.output / "highway"))
+    output: Path = args.output
+    if args.bag is not None:
+        folder, title = emptied(output / "bag"), f"Bag {args.bag.name or args.bag}"
+        return [Source(folder, title, "", CameraBag(args.bag, args.topic))]
+    if args.images is not None:
+        title = f"Images of {args.images.name}"
+        return [frames_source(output / "images", title, "", args.images, args.rate)]
+    if args.video is not None:
+        title = f"Video {args.video.name}"
+        return [frames_source(output / "video", title, "", args.video, args.rate)]
+    highway = output / "highway"
+    return [
+        street_source(output),
+        frames_source(highway, "Real motorway", HIGHWAY_NOTE, HIGHWAY_VIDEO),
+    ]
 
 
-def _emptied(folder: Path) -> Path:
-    """Remove the results of an earlier run, so that none is taken for a result of this one."""
-    if folder.exists():
-        if not (folder / _MARK).exists():
-            raise ToolError(f"{folder} has other files: choose another --output")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    (folder / _MARK).touch()
-    return folder
-
-
-def _play(source: Source, parameters: dict[str, str], folder: Path) -> SourceReport:
+def _play(source: Source, parameters: dict[str, str]) -> SourceReport:
     """Play one source through the node and write its results into its folder."""
     bag = source.bag
     rate = f" at {bag.rate:.1f} a second" if bag.rate else ""
     say(f"{source.title}: {bag.num_messages} frames of {bag.topic}{rate}")
-    session = run_session(bag, parameters, folder)
-    report = make_report(source, session, folder)
+    session = run_session(bag, parameters, source.folder)
+    report = make_report(source, session)
     for line in report.lines():
         say(line)
     for problem in session.problems:

@@ -90,7 +90,7 @@ def write_demo_page(path: Path, reports: Sequence[SourceReport]) -> None:
         subtitle="Semantic segmentation of a camera stream by temporally distributed networks. "
         "Every frame went through the ROS 2 node over real topics, on "
         f"{model['device']}, {model['precision']}.",
-        panels=[_panel(report, path.parent) for report in reports],
+        panels=[_panel(report) for report in reports],
         classes=_classes(reports, scored),
         class_map=reports[0].class_map.name,
         scored=scored,
@@ -104,7 +104,7 @@ def write_demo_page(path: Path, reports: Sequence[SourceReport]) -> None:
     )
 
 
-def _panel(report: SourceReport, output: Path) -> Panel:
+def _panel(report: SourceReport) -> Panel:
     measures = report.measures
     period = 1000 / measures.input_rate if measures.input_rate else 0.0
     stages = latencies = None
@@ -112,8 +112,8 @@ def _panel(report: SourceReport, output: Path) -> Panel:
         stages = stage_figure([("", {name: p.p50 for name, p in measures.stages.items()})])
         line = Line("in the node", run_color(0), *zip(*measures.totals_ms, strict=True))
         latencies = latency_figure([line], "seconds", period)
-    video = output / report.source.name / "overlay.mp4"
-    return Panel(report, _address(video), _tiles(report), period, stages, latencies)
+    video = _address(report.source.folder / "overlay.mp4")
+    return Panel(report, video, _tiles(report), period, stages, latencies)
 
 
 def _address(video: Path) -> str:

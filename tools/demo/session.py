@@ -13,14 +13,13 @@ from tools.demo import say
 from tools.demo.camera_bag import CameraBag
 from tools.demo.player import PlayerProcess, Sent
 from tools.demo.recorder import LABELS, OVERLAY, STATUS, Recorder
-from tools.harness.node_observer import ACTIVE_SECONDS, NodeView
+from tools.harness.node_observer import NodeView
 from tools.harness.node_process import NodeProcess
 
 # A large network on a slow CPU takes seconds for a frame.
 FRAME_SECONDS = 60.0
 # After the end of the player: time after which a missing message counts as lost.
 LOST_SECONDS = 2.0
-CONNECT_SECONDS = 30.0
 DIAGNOSTICS_SECONDS = 0.2
 
 
@@ -76,8 +75,8 @@ def run_session(bag: CameraBag, parameters: Mapping[str, str], folder: Path) -> 
         running.callback(recorder.close)
         player = PlayerProcess(bag, folder / "player.log")
         running.callback(player.kill)
-        node.wait_until(recorder.node_is_active, "an active node", ACTIVE_SECONDS)
-        node.wait_until(recorder.is_connected, "the node's latched topics", CONNECT_SECONDS)
+        recorder.wait_until_active(node)
+        node.wait_until(recorder.is_connected, "the node's latched topics")
         view = _view(recorder)
         model = "{variant} at {input size} on {device}, {precision}".format(**view.model)
         say(f"node is active: {model}")

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -109,15 +108,12 @@ class SourceReport:
         return lines
 
 
-def make_report(source: Source, session: Session, folder: Path) -> SourceReport:
-    """Write video, evaluation and summary, and return the numbers.
+def make_report(source: Source, session: Session) -> SourceReport:
+    """Return the numbers of a run.
 
-    Args:
-        source: The played source.
-        session: The run.
-        folder: Takes the files `overlay.mp4`, `evaluation.json`, `report.html` and
-            `summary.json`.
+    Writes `overlay.mp4`, `evaluation.json`, `report.html` and `summary.json` beside the recording.
     """
+    folder = source.folder
     recorded = Recording(session.recording)
     statuses = recorded.statuses()
     if session.arrivals:

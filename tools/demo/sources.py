@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ from tdnet_offline.progress import show_progress
 from tdnet_offline.street import StreetDrive
 from tdnet_offline.street_bag import FRAME_ID, IMAGE_TOPIC, stamp_ns, write_street_bag
 from tools.demo.camera_bag import CameraBag
+from tools.harness import ToolError
 
 # Training uses other seeds: the scores are those of a street that the network has never seen.
 STREET_SEED = 1_000_123
@@ -32,6 +34,8 @@ HIGHWAY_NOTE = (
 # Inputs and outputs are kept uncompressed: a second of full HD at 30 Hz takes up to 500 MB.
 MAX_VIDEO_SECONDS = 30.0
 DEFAULT_RATE = 17.0
+# A file in each folder of results, which the next run removes.
+_MARK = ".tdnet-demo"
 
 
 @dataclass(frozen=True)
@@ -39,63 +43,43 @@ class Source:
     """One recording to play.
 
     Attributes:
-        name: Name of its folder in the output.
+        folder: Takes its results.
         title: One line.
         note: Sentences below the title: labels, credit and licence. May be empty.
         bag: The camera messages.
     """
 
-    name: str
+    folder: Path
     title: str
     note: str
     bag: CameraBag
 
 
-def own_sources(street: Path, highway: Path) -> list[Source]:
-    """Write a synthetic street drive with its exact labels, and the motorway video.
-
-    Args:
-        street: Folder of the first one's bag.
-        highway: Folder of the other one's.
-    """
+def street_source(output: Path) -> Source:
+    """Write a synthetic street drive with its exact labels as a bag."""
+    folder = emptied(output / "street")
     drive = StreetDrive(STREET_SEED, rate=STREET_RATE)
     with show_progress("drawing a street", STREET_FRAMES) as progress:
-        write_street_bag(
-            street / "input", drive, STREET_FRAMES, on_frame=lambda: progress.advance()
-        )
-    return [
-        Source("street", "Drawn street", STREET_NOTE, CameraBag(street / "input", IMAGE_TOPIC)),
-        Source(
-            "highway",
-            "Real motorway",
-            HIGHWAY_NOTE,
-            write_frames(HIGHWAY_VIDEO, None, highway / "input"),
-        ),
-    ]
+        write_street_bag(folder / "input", drive, STREET_FRAMES, on_frame=progress.advance)
+    return Source(folder, "Drawn street", STREET_NOTE, CameraBag(folder / "input", IMAGE_TOPIC))
 
 
-def bag_source(path: Path, topic: str | None) -> Source:
-    """Return a bag of the user; see `CameraBag`."""
-    return Source("bag", f"Bag {path.name or path}", "", CameraBag(path, topic))
-
-
-def frames_source(name: str, path: Path, rate: float | None, folder: Path) -> Source:
-    """Write images or a video of the user as a bag into a folder; see `write_frames`."""
-    title = f"Images of {path.name}" if name == "images" else f"Video {path.name}"
-    return Source(name, title, "", write_frames(path, rate, folder / "input"))
-
-
-def write_frames(path: Path, rate: float | None, bag_path: Path) -> CameraBag:
+def frames_source(
+    folder: Path, title: str, note: str, path: Path, rate: float | None = None
+) -> Source:
     """Write images or the first `MAX_VIDEO_SECONDS` of a video as a bag.
 
     Args:
+        folder: Takes the bag and the results; emptied.
+        title: See `Source`.
+        note: See `Source`.
         path: Folder of images, or a video file.
         rate: Frames a second; None: the rate of the video, `DEFAULT_RATE` for images.
-        bag_path: Folder of the bag; must not exist.
 
     Raises:
         InputError: The path or a frame of it cannot be read.
     """
+    bag_path = emptied(folder) / "input"
     frames, types = open_source(path), message_types()
     rate = rate or frames.frame_rate or DEFAULT_RATE
     limit = round(MAX_VIDEO_SECONDS * rate) if isinstance(frames, VideoFile) else None
@@ -107,8 +91,22 @@ def write_frames(path: Path, rate: float | None, bag_path: Path) -> CameraBag:
             if isinstance(frame, RefusedFrame):
                 raise InputError(f"{frames.description}: {frame.name}: {frame.reason}")
             stamp = stamp_ns(index, rate)
-            bag.write(
-                IMAGE_TOPIC, image_message(types, frame.image, "rgb8", stamp, FRAME_ID), stamp
-            )
+            message = image_message(types, frame.image, "rgb8", stamp, FRAME_ID)
+            bag.write(IMAGE_TOPIC, message, stamp)
             progress.advance()
-    return CameraBag(bag_path, IMAGE_TOPIC)
+    return Source(folder, title, note, CameraBag(bag_path, IMAGE_TOPIC))
+
+
+def emptied(folder: Path) -> Path:
+    """Remove the results of an earlier run, so that none is taken for a result of this one.
+
+    Raises:
+        ToolError: The folder is not one of an earlier run.
+    """
+    if folder.exists():
+        if not (folder / _MARK).exists():
+            raise ToolError(f"{folder} has other files: choose another --output")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / _MARK).touch()
+    return folder

@@ -16,6 +16,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
 from tools.harness import ToolError
+from tools.harness.node_process import NodeProcess
 
 MODEL, CAMERA = "tdnet: model", "tdnet: camera"
 # A large network on a slow CPU takes minutes to load and warm up.
@@ -131,16 +132,13 @@ class NodeObserver:
         )
         self._node.create_subscription(message_type, topic, callback, qos, raw=raw)
 
-    def node_is_active(self) -> bool:
-        """Return whether the node accepts frames.
+    def wait_until_active(self, node: NodeProcess) -> float:
+        """Wait until the node accepts frames; return the seconds this took.
 
         Raises:
-            ToolError: it cannot be configured or activated; with its own reason.
+            ToolError: it ends, cannot be configured, or takes too long; with its own reason.
         """
-        view = self.view
-        if view is not None and view.failure:
-            raise ToolError(f"the node reports: {view.failure}")
-        return view is not None and view.active
+        return node.wait_until(self._is_active, "the active node", ACTIVE_SECONDS)
 
     def on_view(self, view: NodeView) -> None:
         """Use new diagnostics of the node; called in the thread."""
@@ -150,6 +148,12 @@ class NodeObserver:
         """Receive until the end; called in the thread."""
         while not self._ending.is_set():
             self._executor.spin_once(timeout_sec=0.1)
+
+    def _is_active(self) -> bool:
+        view = self.view
+        if view is not None and view.failure:
+            raise ToolError(f"the node reports: {view.failure}")
+        return view is not None and view.active
 
     def _run(self) -> None:
         try:

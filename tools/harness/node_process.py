@@ -13,6 +13,7 @@ from pathlib import Path
 from tools.harness import ToolError
 from tools.harness.child_process import STOP_SECONDS, end_with_parent
 
+WAIT_SECONDS = 60.0
 _LOG_LINE = re.compile(r"\[(?:ERROR|FATAL)\] \[[\d.]+\] \[[^\]]+\]: (.*)")
 
 
@@ -67,7 +68,9 @@ class NodeProcess:
         if not self.running:
             raise ToolError(f"the node ended: {self.last_words()}")
 
-    def wait_until(self, probe: Callable[[], bool], what: str, timeout: float) -> float:
+    def wait_until(
+        self, probe: Callable[[], bool], what: str, timeout: float = WAIT_SECONDS
+    ) -> float:
         """Wait for a condition while the node runs; return the seconds this took.
 
         Raises:

@@ -14,7 +14,7 @@ from tdnet._util.process_usage import ProcessUsage, usage_of
 from tdnet_ros.msg import SegmentationStatus
 from tools.harness import ToolError
 from tools.harness.camera import TOPIC, CameraProcess
-from tools.harness.node_observer import ACTIVE_SECONDS, NodeObserver
+from tools.harness.node_observer import NodeObserver
 from tools.harness.node_process import NodeProcess
 from tools.node_benchmark.node_run import FrameRecord, NodeResources, NodeRun, summarize
 
@@ -80,7 +80,7 @@ def measure(
         camera.command("size {} {}".format(*size))
         for overlay in (False, True):
             with closing(OutputListener(overlay=overlay)) as listener:
-                node.wait_until(listener.node_is_active, "an active node", ACTIVE_SECONDS)
+                listener.wait_until_active(node)
                 asked = rate
                 for busy in (True, False):
                     camera.command(f"rate {asked}")

@@ -91,19 +91,15 @@ class Auditor(NodeObserver):
 
     def take_phase(self) -> tuple[ObservedOutputs, FrameCounts]:
         """End a phase: return its outputs and the node's counts."""
+        replayed = self._replay.take_results()
         with self._lock:
             observed, self.observed = self.observed, ObservedOutputs()
             counts = self._counted.total - self._begun
             self._begun = self._counted.total
             self.ages_ms.clear()
-            return observed, counts
-
-    def report_replay(self, problem: str | None) -> None:
-        """Record the result of a comparison with the library."""
-        with self._lock:
-            self.observed.replayed += 1
-            if problem:
-                self.observed.problems.append(problem)
+        observed.replayed = len(replayed)
+        observed.problems += filter(None, replayed)
+        return observed, counts
 
     def set_parameters(self, values: dict[str, Any]) -> str:
         """Set parameters together; return the reason if refused, else an empty text.

@@ -64,13 +64,15 @@ def subscriber_killed(run: SoakRun, seconds: float) -> None:
     begun = time.monotonic()
     run.subscriber.restart()
     try:
-        run.wait_until(_served(run.subscriber), "labels at the new subscriber", SERVED_SECONDS)
+        run.node.wait_until(
+            _served(run.subscriber), "labels at the new subscriber", SERVED_SECONDS
+        )
     except ToolError as error:
         # Seen once in 260 restarts, before it avoided the ports of killed processes: docs/soak.md.
         run.note(f"{error}, started another one")
         run.subscriber.kill()
         run.subscriber.restart()
-        run.wait_until(_served(run.subscriber), "labels at another new subscriber")
+        run.node.wait_until(_served(run.subscriber), "labels at another new subscriber")
     run.note(f"a new subscriber received labels after {time.monotonic() - begun:.1f} s")
     run.wait(seconds / 2 - (time.monotonic() - begun))
     _expect_flow(run)
@@ -79,7 +81,7 @@ def subscriber_killed(run: SoakRun, seconds: float) -> None:
 def slow_subscriber(run: SoakRun, seconds: float) -> None:
     """A reliable subscriber sleeps a second over each label image."""
     slow = SubscriberProcess(run.output / "subscriber.log", SLOW_SECONDS)
-    run.wait_until(_served(slow), "labels at the slow subscriber")
+    run.node.wait_until(_served(slow), "labels at the slow subscriber")
     run.wait(seconds)
     run.note(f"the slow one received {slow.received}")
     slow.stop()
@@ -90,10 +92,10 @@ def node_killed(run: SoakRun, seconds: float) -> None:
     """The node is killed and started again."""
     run.wait(seconds / 4)
     run.respawn_node()
-    active = run.wait_until_active()
+    active = run.auditor.wait_until_active(run.node)
     before = run.subscriber.received
     _wait_for_labels(run)
-    run.wait_until(lambda: run.subscriber.received > before, "labels at the old subscriber")
+    run.node.wait_until(lambda: run.subscriber.received > before, "labels at the old subscriber")
     run.note(f"active {active:.1f} s after it was started again, old subscribers served")
     run.wait(seconds / 4)
 
@@ -195,7 +197,7 @@ def load(run: SoakRun, seconds: float) -> None:
 def _wait_for_labels(run: SoakRun) -> float:
     """Wait for another label image; return the seconds this took."""
     before = run.auditor.outputs
-    return run.wait_until(lambda: run.auditor.outputs > before, "labels")
+    return run.node.wait_until(lambda: run.auditor.outputs > before, "labels")
 
 
 def _served(subscriber: SubscriberProcess) -> Callable[[], bool]:

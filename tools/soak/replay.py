@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from tdnet import SegmenterSettings, StreamingSegmenter
@@ -36,16 +35,16 @@ class Replay:
     Args:
         images: (N, H, W, 3) uint8 RGB, the frames.
         settings: of the node at its start.
-        report: called with each comparison's problem, or with None if the labels are equal.
+
+    Attributes:
+        results: the problem of each comparison since `take_results`; empty: equal labels.
     """
 
-    def __init__(
-        self, images: Image8, settings: SegmenterSettings, report: Callable[[str | None], None]
-    ) -> None:
+    def __init__(self, images: Image8, settings: SegmenterSettings) -> None:
+        self.results: list[str] = []
         self._images = images
         self._segmenters = {settings: settings.build()}
         self._used = [settings]
-        self._report = report
         self._samples: queue.Queue[LabelSample | None] = queue.Queue()
         self._offered = 0.0
         self._thread = threading.Thread(target=self._run, name="replay", daemon=True)
@@ -71,6 +70,11 @@ class Replay:
         self._offered = time.monotonic()
         self._samples.put(sample)
 
+    def take_results(self) -> list[str]:
+        """Return the results since the last call."""
+        results, self.results = self.results, []
+        return results
+
     def close(self) -> None:
         """Finish the queued samples."""
         self._samples.put(None)
@@ -86,12 +90,10 @@ class Replay:
                 shares.append(float((labels == sample.labels).mean()))
                 if shares[-1] >= EQUAL_SHARE:
                     break
-            best = max(shares)
-            self._report(
-                None
-                if best >= EQUAL_SHARE
-                else f"labels of frames {sample.frames} equal the library's in only {best:.2%}"
+            equal = (
+                f"labels of frames {sample.frames} equal the library's in only {max(shares):.2%}"
             )
+            self.results.append("" if max(shares) >= EQUAL_SHARE else equal)
 
     def _labels(self, segmenter: StreamingSegmenter, sample: LabelSample) -> Image8:
         stream = segmenter.open_stream()

@@ -14,7 +14,7 @@ from tdnet._util.percentiles import Percentiles, percentiles
 from tdnet._util.process_usage import ProcessUsage, usage_of
 from tdnet_ros.rclpy_tools.abandoned_ports import remove_dead_ports
 from tools.harness.camera import TOPIC, CameraProcess
-from tools.harness.node_observer import ACTIVE_SECONDS, FrameCounts
+from tools.harness.node_observer import FrameCounts
 from tools.harness.node_process import NodeProcess
 from tools.harness.numbered_frames import draw_frames
 from tools.harness.subscriber import SubscriberProcess
@@ -22,7 +22,6 @@ from tools.soak.auditor import Auditor
 from tools.soak.phase import STAMPS_BACK, Phase
 from tools.soak.replay import Replay
 
-SETTLE_SECONDS = 60.0
 # Input size of the packaged network. The node gets it as a parameter, so that it can be set back.
 NATIVE_SIZE = (257, 513)
 # Period of the diagnostics, which report the counts, in seconds.
@@ -105,7 +104,7 @@ class SoakRun:
         self._sampled = (self._started, 0)
         self._phase = Phase("start", 0.0)
         frames = output / "frames.npy"
-        self.replay = Replay(draw_frames(frames), self.settings, self._take_comparison)
+        self.replay = Replay(draw_frames(frames), self.settings)
         ending.callback(self.replay.close)
         self.auditor = Auditor(self.replay)
         ending.callback(self.auditor.close)
@@ -131,9 +130,9 @@ class SoakRun:
         Raises:
             ToolError: the node does not become active.
         """
-        self.wait_until_active()
+        self.auditor.wait_until_active(self.node)
         self.camera.command("resume")
-        self.wait_until(lambda: self.subscriber.received > 0, "labels at the subscriber")
+        self.node.wait_until(lambda: self.subscriber.received > 0, "labels at the subscriber")
         self._settle()
         self.auditor.take_phase()
         self.camera.take_sent()
@@ -193,20 +192,6 @@ class SoakRun:
         time.sleep(max(0.0, seconds))
         self.node.check_running()
 
-    def wait_until(
-        self, probe: Callable[[], bool], what: str, timeout: float = SETTLE_SECONDS
-    ) -> float:
-        """Wait for a condition; see `NodeProcess.wait_until`."""
-        return self.node.wait_until(probe, what, timeout)
-
-    def wait_until_active(self) -> float:
-        """Wait until the node is active; return the seconds this took.
-
-        Raises:
-            ToolError: the node ends, or does not become active; with its own reason.
-        """
-        return self.wait_until(self.auditor.node_is_active, "an active node", ACTIVE_SECONDS)
-
     def respawn_node(self) -> None:
         """End the node as `kill -9` does and start it again; its counts start from zero."""
         self.node.kill()
@@ -231,9 +216,6 @@ class SoakRun:
         self._ending.set()
         self._sampling.join()
 
-    def _take_comparison(self, problem: str | None) -> None:
-        self.auditor.report_replay(problem)
-
     def _settle(self) -> None:
         """Pause the camera and wait until the node has answered all frames."""
         self.camera.command("pause")
@@ -247,7 +229,7 @@ class SoakRun:
                 seen, counts = self.auditor.views, now
             return self.auditor.views >= seen + 2
 
-        self.wait_until(answered, "answers to all frames")
+        self.node.wait_until(answered, "answers to all frames")
 
     def _sample_on(self) -> None:
         while not self._ending.wait(self._period):
