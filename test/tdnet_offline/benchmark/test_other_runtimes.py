@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from tdnet.errors import DeviceError, InputError
 from tdnet_offline.benchmark import weights as weights_module
 from tdnet_offline.benchmark.accuracy import measure_accuracy
 from tdnet_offline.benchmark.benchmark_result import BenchmarkSetting
-from tdnet_offline.benchmark.benchmark_run import BenchmarkOptions, run_benchmark, run_jobs
+from tdnet_offline.benchmark.benchmark_run import BenchmarkOptions, run_benchmark
 from tdnet_offline.benchmark.cases import BenchmarkCase
-from tdnet_offline.benchmark.measurement import Job
+from tdnet_offline.benchmark.measurement import Job, measure
 from tdnet_offline.benchmark.weights import quantised_folder
 
 SIZE = (65, 129)
@@ -32,8 +33,7 @@ def test_a_provider_is_measured(tmp_path: Path) -> None:
         "td4-psp18-nano", "packaged", SIZE, (96, 160), "cpu", "float32", "onnxruntime:cpu"
     )
     job = Job(setting, NANO, tmp_path / "frames.npy", 2)
-    (run,), failed = run_jobs([job])
-    assert failed == ()
+    run = measure(job, time.monotonic())
     assert run.frame_to_labels_ms.p50 > 0
     assert (setting.numbers, len(run.latencies_ms)) == ("float32, onnxruntime:cpu", 2)
     assert setting.file_name == "td4-psp18-nano-65x129-cpu-float32-onnxruntime-cpu"
@@ -65,23 +65,28 @@ def test_int8_is_exported_once(tmp_path: Path) -> None:
     assert (segmenter.step(image).labels == exact.step(image).labels).mean() > 0.8
 
 
-@pytest.mark.parametrize("error", [InputError("no such thing"), RuntimeError("no such\nthing")])
-def test_a_failed_export_does_not_end_the_others(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_export_does_not_end_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = [InputError("no such thing"), RuntimeError("no such\nfile"), InputError("none")]
+
     def refuse(*_: object, **__: object) -> None:
-        raise error
+        raise errors.pop(0)
 
     monkeypatch.setattr(weights_module, "export_network", refuse)
     cases = [
-        BenchmarkCase("td4-psp18-nano", SIZE, "cpu", (precision,), runtime)
-        for precision, runtime in (("int8", "onnxruntime"), ("float32", "torch"))
+        BenchmarkCase(variant, SIZE, "cpu", (precision,), runtime)
+        for variant, precision, runtime in (
+            ("td4-psp18-nano", "int8", "onnxruntime"),
+            ("psp18-nano", "int8", "onnxruntime"),
+            ("td4-psp18-nano", "float32", "torch"),
+        )
     ]
-    found = run_benchmark(cases, BenchmarkOptions(camera_size=(72, 96), num_frames=1))
+    options = BenchmarkOptions(camera_size=(72, 96), num_frames=1)
+    found = run_benchmark(cases, options)
     assert [run.setting.runtime for run in found.runs] == ["torch"]
-    (failed,) = found.failed
-    assert failed.setting.runtime == "onnxruntime"
-    assert failed.reason.startswith("export: ")
-    assert "no such" in failed.reason
-    with pytest.raises(DeviceError, match="export: .*no such"):
-        run_benchmark(cases[:1], BenchmarkOptions(camera_size=(72, 96), num_frames=1))
+    assert [failed.setting.runtime for failed in found.failed] == ["onnxruntime"] * 2
+    assert [failed.reason for failed in found.failed] == [
+        "export: no such thing",
+        "export: RuntimeError: no such",
+    ]
+    with pytest.raises(DeviceError, match="^export: none$"):
+        run_benchmark(cases[:1], options)
