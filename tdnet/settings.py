@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tdnet.backends import AUTO, ONNXRUNTIME
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import WeightsError
-from tdnet.variants import get_variant
+from tdnet.variants import DEFAULT_VARIANT, get_variant
 
 if TYPE_CHECKING:
     from tdnet.backends.selection import BackendRequest
@@ -49,9 +49,10 @@ class SegmenterSettings:
     """Model, device and sizes, as the node's parameters and the command's options set them.
 
     Attributes:
-        variant: a name of :func:`tdnet.list_variants`.
-        weights: path of a weights file, or of a folder that `tdnet export` wrote; empty: the
-            packaged weights. A leading ``~`` is the home folder, also in class_map.
+        variant: a name of :func:`tdnet.list_variants`; the default with an adopted network.
+        weights: path of a weights file, or of a folder that `tdnet export` or `tdnet adopt`
+            wrote; empty: the packaged weights. A leading ``~`` is the home folder, also in
+            class_map.
         class_map: packaged name or path of a YAML file; empty: the class map stored with the
             weights, or else ``cityscapes``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
@@ -63,7 +64,7 @@ class SegmenterSettings:
         provider: execution provider of ONNX Runtime, a name in `tdnet.backends.PROVIDERS`.
     """
 
-    variant: str = "td4-psp18-nano"
+    variant: str = DEFAULT_VARIANT
     weights: str = ""
     class_map: str = ""
     device: str = "auto"

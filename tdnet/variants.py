@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from tdnet.backbones import Backbone, BisenetBackbone, FanetBackbone
 from tdnet.errors import InputError, UnknownNameError
 
+DEFAULT_VARIANT = "td4-psp18-nano"
 NATIVE_SIZE = (769, 1537)
 DEFAULT_CLASSES = 19
 """Number of classes if none is given: the train ids of Cityscapes."""
@@ -23,7 +24,9 @@ FANET_SIZE = (768, 1536)
 NANO_SIZE = (257, 513)
 
 __all__ = [
+    "ADOPTED",
     "DEFAULT_CLASSES",
+    "DEFAULT_VARIANT",
     "MAX_PIXELS",
     "MAX_SIDE",
     "MIN_SIDE",
@@ -79,6 +82,8 @@ class Variant:
         head: activation, dropout and bias of the heads.
         attention_reach: standard deviation, in positions of the features, of the Gaussian by
             which attention prefers near positions; 0: no preference, as published.
+        align_corners: whether the corners of logits and image are aligned where logits are
+            resized, as published, or pixels have their centres at half numbers.
     """
 
     name: str
@@ -95,6 +100,7 @@ class Variant:
     memory_frames: int | None = None
     head: HeadStyle = HeadStyle()
     attention_reach: float = 0.0
+    align_corners: bool = True
 
     def __post_init__(self) -> None:
         """Check the fields that would make the network fail.
@@ -152,6 +158,14 @@ def feature_size(input_size: tuple[int, int]) -> tuple[int, int]:
     height, width = input_size
     return -(-height // 8), -(-width // 8)
 
+
+ADOPTED = Variant(
+    name="adopted",
+    backbone=Backbone(18),  # not used: the network is a graph
+    description="single-frame network of another project, adopted from an ONNX graph",
+    align_corners=False,
+)
+"""Description of the networks that `tdnet adopt` writes. Users do not choose it by name."""
 
 FANET_HEAD = HeadStyle(leaky=True, dropout=0.0, bias=False)
 

@@ -70,7 +70,9 @@ class Backend(ABC):
             class_map: maps network channels to class ids and colours.
         """
         preprocessor = Preprocessor(self.input_size, self.device, self.dtype)
-        postprocessor = Postprocessor(class_map, self.device)
+        postprocessor = Postprocessor(
+            class_map, self.device, align_corners=self.variant.align_corners
+        )
         return lambda: PlainFrameIO(preprocessor, postprocessor)
 
     @abstractmethod
@@ -85,7 +87,7 @@ class Backend(ABC):
             access: how the frame uses the memory.
 
         Returns:
-            Logits (1, K, h, w) at stride 8, valid until the next step of any stream.
+            Logits (1, K, h, w), valid until the next step of any stream.
 
         Raises:
             InputError: the frame has another size.

@@ -28,6 +28,7 @@ from tdnet.errors import (
     WeightsError,
 )
 from tdnet.network import SegmentationNetwork
+from tdnet.variants import DEFAULT_VARIANT
 
 logger = logging.getLogger(__name__)
 
@@ -183,7 +184,13 @@ def exported_weights(request: BackendRequest, precision: str) -> Path:
 
 def _check_fits(request: BackendRequest, description: ExportDescription) -> None:
     folder = request.weights
-    if description.variant != request.variant:
+    if description.is_adopted:
+        if request.variant != DEFAULT_VARIANT:
+            raise WeightsError(
+                f"{folder} is an adopted network, variant is {request.variant}: leave variant at "
+                f"its default, {DEFAULT_VARIANT}, which an adopted network replaces"
+            )
+    elif description.variant != request.variant:
         raise WeightsError(
             f"{folder} was exported of {description.variant}, variant is {request.variant}: set "
             f"variant to {description.variant}, or weights to another folder"
@@ -192,5 +199,5 @@ def _check_fits(request: BackendRequest, description: ExportDescription) -> None
         height, width = description.input_size
         raise InputError(
             f"{folder} was exported for frames of {height} x {width}: leave input_size out, or "
-            "export with --input-size"
+            "export or adopt with --input-size"
         )

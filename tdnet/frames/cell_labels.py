@@ -21,6 +21,10 @@ scores, the lowest channel wins.
 difference of at most g at all corners adds at most ``exp(g)`` to the sum. The weakest classes of
 a cell, which together add at most `_LEFT_OUT`, are left out. Probabilities are too large by no
 more than this: a quarter of a step of the confidence image.
+
+**Half-pixel centres.** If corners are not aligned, the outer pixels lie beyond the centres of the
+outer logits and have their scores. With the outer logits repeated once, these pixels lie in cells
+too, and everything above holds.
 """
 
 from __future__ import annotations
@@ -54,10 +58,12 @@ _SCORES = 1 << 17
 _FEWEST_STRIPS = 32
 
 
-def has_cells(logits_size: tuple[int, int], size: tuple[int, int]) -> bool:
+def has_cells(
+    logits_size: tuple[int, int], size: tuple[int, int], align_corners: bool = True
+) -> bool:
     """Return whether an image has cells that are large enough for `cell_labels`."""
     return all(
-        features >= 2 and pixels - 1 >= _SMALLEST_CELL * (features - 1)
+        features >= 2 and pixels - align_corners >= _SMALLEST_CELL * (features - align_corners)
         for features, pixels in zip(logits_size, size, strict=True)
     )
 
@@ -67,10 +73,11 @@ def cell_labels(
     size: tuple[int, int],
     ids: Bytes,
     *,
+    align_corners: bool = True,
     confidence: bool = False,
     threshold: float = 0.0,
 ) -> tuple[Bytes, Bytes | None]:
-    """Enlarge logits bilinearly, corners aligned; return the labels and the confidence.
+    """Enlarge logits bilinearly; return the labels and the confidence.
 
     Pixels of a cell with a corner that is not finite are unlabelled, with confidence 0.
 
@@ -78,13 +85,18 @@ def cell_labels(
         logits: (K, h, w) float32, K at most 255.
         size: height H and width W of the images, for which `has_cells` is true.
         ids: (256,) uint8 class id of each channel.
+        align_corners: whether the corners of logits and images are aligned; else pixels have
+            their centres at half numbers, as with PyTorch's ``interpolate``.
         confidence: whether to compute the confidence.
         threshold: smallest probability, 0 to 1, of a pixel that keeps its label.
 
     Returns:
         Labels (H, W) uint8; confidence (H, W) uint8, 0 to 255, or None.
     """
-    rows, columns = _axis(logits.shape[1], size[0]), _axis(logits.shape[2], size[1])
+    height, width = logits.shape[1:]
+    rows, columns = _axis(height, size[0], align_corners), _axis(width, size[1], align_corners)
+    if not align_corners:
+        logits = np.pad(logits, ((0, 0), (1, 1), (1, 1)), "edge")
     finite = np.logical_and.reduce(np.isfinite(logits))
     if not finite.all():
         logits = np.where(finite, logits, np.float32(0))
@@ -131,16 +143,29 @@ class _Axis(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def _axis(features: int, pixels: int) -> _Axis:
-    """Compute float32 positions of pixels as PyTorch's ``interpolate`` does."""
-    step = np.float32(features - 1) / np.float32(pixels - 1)
-    position = step * np.arange(pixels, dtype=np.float32)
-    cell = np.minimum(position.astype(np.intp), features - 2)
-    weight = np.minimum(position - cell.astype(np.float32), np.float32(1))
-    edges = np.searchsorted(cell, np.arange(features))
-    index = edges[:-1] + np.arange(np.diff(edges).max())[:, None]
-    index[index >= edges[1:]] = pixels
-    return _Axis(cell, weight, step, edges, index, np.append(weight, np.float32(0))[index])
+def _axis(features: int, pixels: int, align_corners: bool) -> _Axis:
+    """Compute float32 positions of pixels as PyTorch's ``interpolate`` does.
+
+    Without aligned corners, the cells are those of logits whose outer ones are repeated.
+    """
+    index = np.arange(pixels, dtype=np.float32)
+    if align_corners:
+        step = np.float32(features - 1) / np.float32(pixels - 1)
+        position, first, cells = step * index, 0, features - 1
+    else:
+        step = np.float32(features) / np.float32(pixels)
+        position, first, cells = (
+            step * (index + np.float32(0.5)) - np.float32(0.5),
+            -1,
+            features + 1,
+        )
+    below = np.clip(np.floor(position), first, first + cells - 1)
+    weight = np.minimum(position - below, np.float32(1))
+    cell = below.astype(np.intp) - first
+    edges = np.searchsorted(cell, np.arange(cells + 1))
+    inside = edges[:-1] + np.arange(np.diff(edges).max())[:, None]
+    inside[inside >= edges[1:]] = pixels
+    return _Axis(cell, weight, step, edges, inside, np.append(weight, np.float32(0))[inside])
 
 
 def _corners(maps: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:

@@ -84,32 +84,39 @@ class Postprocessor:
     Args:
         class_map: maps network channels to class ids.
         device: device of the logits.
+        align_corners: whether the corners of logits and images are aligned; else pixels have
+            their centres at half numbers, and beyond the outer centres logits are constant.
     """
 
-    def __init__(self, class_map: ClassMap, device: torch.device) -> None:
+    def __init__(
+        self, class_map: ClassMap, device: torch.device, *, align_corners: bool = True
+    ) -> None:
         self._id_table = class_map.id_table.copy()
         self._ids = torch.from_numpy(self._id_table).to(device)
+        self._align_corners = align_corners
 
     def __call__(
         self, logits: Tensor, size: tuple[int, int], *, confidence: bool, threshold: float
     ) -> LabelImages:
         """Map logits (1, K, h, w) to images of a size.
 
-        The logits are resized (bilinear, corners aligned), then compared. A pixel whose logits
-        are not finite is unlabelled, with confidence 0.
+        The logits are resized bilinearly, then compared. A pixel whose logits are not finite is
+        unlabelled, with confidence 0.
 
         Args:
-            logits: at stride 8.
+            logits: at any stride.
             size: height and width of the images.
             confidence: whether to return the confidence image.
             threshold: smallest probability, 0 to 1, of a pixel that keeps its label.
         """
-        if logits.device.type != "cpu" or not has_cells((logits.shape[2], logits.shape[3]), size):
+        features = logits.shape[2], logits.shape[3]
+        if logits.device.type != "cpu" or not has_cells(features, size, self._align_corners):
             return self._compare_all(logits[0].float(), size, confidence, threshold)
         labels, shown = cell_labels(
             logits[0].float().contiguous().numpy(),
             size,
             self._id_table,
+            align_corners=self._align_corners,
             confidence=confidence,
             threshold=threshold,
         )
@@ -126,10 +133,13 @@ class Postprocessor:
         device = logits.device
         # Resize one axis after the other: columns here, rows in bands.
         wide = nn.functional.interpolate(
-            logits.transpose(0, 1), width, mode="linear", align_corners=True
+            logits.transpose(0, 1), width, mode="linear", align_corners=self._align_corners
         )
         position = torch.arange(height, dtype=torch.float64, device=device)
-        position *= (features - 1) / max(height - 1, 1)
+        if self._align_corners:
+            position *= (features - 1) / max(height - 1, 1)
+        else:
+            position = ((position + 0.5) * (features / height) - 0.5).clamp_(0, features - 1)
         above = position.long()
         below = (above + 1).clamp_(max=features - 1)
         weight = (position - above).float().view(-1, 1, 1)

@@ -83,7 +83,12 @@ class RecordedBackend(Backend):
         return self._network.new_memory(self.device, self.dtype)
 
     def frame_io_factory(self, class_map: ClassMap) -> Callable[[], FrameIO]:
-        """Return a function that creates frame I/O by Triton's kernels if they run here."""
+        """Return a function that creates frame I/O by Triton's kernels if they run here.
+
+        The kernels align corners.
+        """
+        if not self.variant.align_corners:
+            return super().frame_io_factory(class_map)
         reason = unavailable_reason(self.device)
         if reason is not None:
             logger.warning("frames are resized and coloured by PyTorch, more slowly: %s", reason)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +26,15 @@ from tdnet.class_map.classes import MAX_NETWORK_CLASSES
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import WeightsError, quoted
 from tdnet.frames.preprocess import MEAN, STD
-from tdnet.variants import MAX_PIXELS, MAX_SIDE, MIN_SIDE, Variant, get_variant, list_variants
+from tdnet.variants import (
+    ADOPTED,
+    MAX_PIXELS,
+    MAX_SIDE,
+    MIN_SIDE,
+    Variant,
+    get_variant,
+    list_variants,
+)
 
 DESCRIPTION_NAME = "export.json"
 FORMAT, FORMAT_VERSION = "onnx", 1
@@ -47,8 +55,8 @@ PREPROCESSING = {
     "(scale * pixel - mean) / std",
 }
 POSTPROCESSING = (
-    "logits are resized to the wanted size (bilinear, corners aligned); the best channel is the "
-    "class of class_map that names it under 'from' (or as its id)"
+    "logits are resized to the wanted size (bilinear, align_corners as given); the best channel "
+    "is the class of class_map that names it under 'from' (or as its id)"
 )
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 PRECISIONS = {
@@ -135,8 +143,11 @@ class ExportDescription:
         preprocessing: `PREPROCESSING`.
         postprocessing: `POSTPROCESSING`.
         class_map: classes of the network's channels.
-        weights: the exported weights file.
+        weights: the exported weights file, or the adopted graph.
         made_with: versions of packages by name.
+        align_corners: whether the corners are aligned where logits are resized; else pixels have
+            their centres at half numbers.
+        adopted: properties of an adopted graph, for readers; None: a network of this project.
     """
 
     format: Annotated[str, Matching(FORMAT, FORMAT)]
@@ -153,11 +164,20 @@ class ExportDescription:
     class_map: _ClassMap
     weights: HashedFile
     made_with: Mapping[str, str]
+    align_corners: bool = True
+    adopted: Mapping[str, Any] | None = None
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether the network is of another project."""
+        return self.variant == ADOPTED.name
 
     @property
     def network(self) -> Variant:
         """Description of the network with its memory frames."""
-        return get_variant(self.variant).limited_memory(self.cycle.memory_frames)
+        variant = ADOPTED if self.is_adopted else get_variant(self.variant)
+        variant = replace(variant, align_corners=self.align_corners)
+        return variant.limited_memory(self.cycle.memory_frames)
 
     def to_json(self) -> str:
         """Return the JSON document that `read_description` reads."""
@@ -203,8 +223,8 @@ def _check(description: ExportDescription, document: Document) -> None:
             f"got {height} x {width}; allowed sides of {MIN_SIDE} to {MAX_SIDE} pixels, and "
             f"{MAX_PIXELS >> 20} megapixels",
         )
-    if description.variant not in list_variants():
-        names = ", ".join(list_variants())
+    if not description.is_adopted and description.variant not in list_variants():
+        names = ", ".join([*list_variants(), ADOPTED.name])
         raise document.mismatch(("variant",), description.variant, names)
     variant, cycle = description.network, description.cycle
     if variant.memory_capacity != cycle.memory_frames:
@@ -227,7 +247,11 @@ def _check(description: ExportDescription, document: Document) -> None:
         raise document.error(("class_map",), f"is not for {classes} network classes")
     dtype, size = PRECISIONS[description.precision], description.input_size
     _check_tensors("inputs", description.inputs, input_tensors(variant, size, dtype), document)
-    outputs = output_tensors(variant, classes, size, dtype)
+    logits_size = None
+    if description.is_adopted and description.outputs:
+        rows, columns = description.outputs[0].shape[2:4] or (0, 0)
+        logits_size = min(rows, height), min(columns, width)
+    outputs = output_tensors(variant, classes, size, dtype, logits_size)
     _check_tensors("outputs", description.outputs, outputs, document)
 
 

@@ -120,6 +120,7 @@ def write_export(
             "torch": str(torch.__version__),
             "tdnet": __version__,
         },
+        align_corners=model.variant.align_corners,
     )
     (folder / DESCRIPTION_NAME).write_text(description.to_json(), encoding="utf-8")
     return description

@@ -54,17 +54,22 @@ def input_tensors(variant: Variant, size: tuple[int, int], dtype: str) -> tuple[
 
 
 def output_tensors(
-    variant: Variant, num_classes: int, size: tuple[int, int], dtype: str
+    variant: Variant,
+    num_classes: int,
+    size: tuple[int, int],
+    dtype: str,
+    logits_size: tuple[int, int] | None = None,
 ) -> tuple[TensorSpec, ...]:
-    """Return the outputs of a graph, in order: logits at stride 8, and the frame's memory entry.
+    """Return the outputs of a graph, in order: logits, and the frame's memory entry.
 
     Args:
         variant: description of the network with its memory frames.
         num_classes: K, channels of the logits.
         size: height and width of frames.
         dtype: of all tensors.
+        logits_size: height and width of the logits; None: at stride 8.
     """
-    logits = TensorSpec(LOGITS, (1, num_classes, *feature_size(size)), dtype)
+    logits = TensorSpec(LOGITS, (1, num_classes, *(logits_size or feature_size(size))), dtype)
     return (logits, *_memory_entry(variant, size, dtype))
 
 

@@ -19,22 +19,31 @@ CHANNELS = np.arange(256, dtype=np.uint8)
 FULL_HD = (1080, 1920)
 
 
-def positions(features: int, pixels: int) -> tuple[npt.NDArray[np.intp], Floats]:
-    """Return the position of each pixel of an axis as an index and the weight of the next."""
-    position = (
-        np.float32(features - 1) / np.float32(pixels - 1) * np.arange(pixels, dtype=np.float32)
-    )
-    index = np.minimum(np.floor(position).astype(np.intp), features - 2)
-    return index, np.minimum(position - index.astype(np.float32), np.float32(1))
+Indices = npt.NDArray[np.intp]
 
 
-def enlarged(logits: Floats, size: tuple[int, int]) -> Floats:
+def positions(features: int, pixels: int, align_corners: bool) -> tuple[Indices, Indices, Floats]:
+    """Return the two logits that each pixel of an axis lies between, and the second's weight."""
+    pixel = np.arange(pixels, dtype=np.float32)
+    last = features - 1
+    if align_corners:
+        position = np.float32(last) / np.float32(pixels - 1) * pixel
+        index = np.minimum(np.floor(position).astype(np.intp), last - 1)
+    else:
+        step = np.float32(features) / np.float32(pixels)
+        position = np.maximum(step * (pixel + np.float32(0.5)) - np.float32(0.5), 0)
+        index = np.minimum(np.floor(position).astype(np.intp), last)
+    weight = np.minimum(position - index.astype(np.float32), np.float32(1))
+    return index, np.minimum(index + 1, last), weight
+
+
+def enlarged(logits: Floats, size: tuple[int, int], align_corners: bool = True) -> Floats:
     """Return the float32 scores (K, H, W) of all classes."""
-    row, down = positions(logits.shape[1], size[0])
-    column, across = positions(logits.shape[2], size[1])
-    left, right = logits[:, :, column], logits[:, :, column + 1]
+    row, next_row, down = positions(logits.shape[1], size[0], align_corners)
+    column, next_column, across = positions(logits.shape[2], size[1], align_corners)
+    left, right = logits[:, :, column], logits[:, :, next_column]
     wide = left + (right - left) * across
-    above, below = wide[:, row], wide[:, row + 1]
+    above, below = wide[:, row], wide[:, next_row]
     return above + (below - above) * down[:, None]
 
 
@@ -88,6 +97,7 @@ KINDS = [
     classes=st.integers(1, 30),
     features=st.tuples(st.integers(2, 9), st.integers(2, 17)),
     factor=st.tuples(st.floats(2, 12), st.floats(2, 12)),
+    align_corners=st.booleans(),
     seed=st.integers(0, 1000),
 )
 def test_equals_comparing_all_classes(
@@ -95,16 +105,22 @@ def test_equals_comparing_all_classes(
     classes: int,
     features: tuple[int, int],
     factor: tuple[float, float],
+    align_corners: bool,
     seed: int,
 ) -> None:
     logits = kind(np.random.default_rng(seed), (classes, *features))
     assert logits.dtype == np.float32
     height, width = (
-        int(np.ceil(by * (side - 1))) + 1 for by, side in zip(factor, features, strict=True)
+        int(np.ceil(by * (side - align_corners))) + align_corners
+        for by, side in zip(factor, features, strict=True)
     )
-    labels, confidence = cell_labels(logits, (height, width), CHANNELS)
+    assert has_cells(features, (height, width), align_corners)
+    labels, confidence = cell_labels(
+        logits, (height, width), CHANNELS, align_corners=align_corners
+    )
     assert confidence is None
-    np.testing.assert_array_equal(labels, enlarged(logits, (height, width)).argmax(0))
+    scores = enlarged(logits, (height, width), align_corners)
+    np.testing.assert_array_equal(labels, scores.argmax(0))
 
 
 @pytest.mark.parametrize("size", [(480, 640), (721, 1283), FULL_HD], ids=str)
@@ -118,11 +134,12 @@ def test_camera_sizes(size: tuple[int, int]) -> None:
     np.testing.assert_array_equal(labels, enlarged(logits, size).argmax(0))
 
 
-def test_equals_pytorch_where_rounding_cannot_matter() -> None:
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_equals_pytorch_where_rounding_cannot_matter(align_corners: bool) -> None:
     logits = noise(np.random.default_rng(6), (19, 33, 65))
-    labels, _ = cell_labels(logits, (480, 640), CHANNELS)
+    labels, _ = cell_labels(logits, (480, 640), CHANNELS, align_corners=align_corners)
     scores = torch.nn.functional.interpolate(
-        torch.from_numpy(logits)[None], (480, 640), mode="bilinear", align_corners=True
+        torch.from_numpy(logits)[None], (480, 640), mode="bilinear", align_corners=align_corners
     )[0]
     best, channel = scores.topk(2, dim=0)
     clear = (best[0] - best[1] > 1e-4).numpy()
@@ -134,16 +151,29 @@ def test_equals_pytorch_where_rounding_cannot_matter() -> None:
 @given(
     spread=st.sampled_from([0.0, 0.1, 1.0, 4.0, 12.0]),
     classes=st.integers(1, 30),
-    size=st.tuples(st.integers(9, 60), st.integers(17, 90)),
+    size=st.tuples(st.integers(10, 60), st.integers(18, 90)),
     threshold=st.sampled_from([0.0, 0.3, 0.9]),
+    align_corners=st.booleans(),
     seed=st.integers(0, 1000),
 )
 def test_confidence_is_within_a_quarter_of_a_step(
-    spread: float, classes: int, size: tuple[int, int], threshold: float, seed: int
+    spread: float,
+    classes: int,
+    size: tuple[int, int],
+    threshold: float,
+    align_corners: bool,
+    seed: int,
 ) -> None:
     logits = np.random.default_rng(seed).normal(0, spread, (classes, 5, 9)).astype(np.float32)
-    labels, confidence = cell_labels(logits, size, CHANNELS, confidence=True, threshold=threshold)
-    scores = torch.from_numpy(enlarged(logits, size)).double()
+    labels, confidence = cell_labels(
+        logits,
+        size,
+        CHANNELS,
+        align_corners=align_corners,
+        confidence=True,
+        threshold=threshold,
+    )
+    scores = torch.from_numpy(enlarged(logits, size, align_corners)).double()
     probability = scores.softmax(0).amax(0).numpy()
     assert confidence is not None
     above = confidence - 255 * probability

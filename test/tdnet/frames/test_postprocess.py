@@ -25,8 +25,12 @@ rest: unlabelled
 """
 
 
-def plain(logits: torch.Tensor, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    large = torch.nn.functional.interpolate(logits, size, mode="bilinear", align_corners=True)
+def plain(
+    logits: torch.Tensor, size: tuple[int, int], align_corners: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    large = torch.nn.functional.interpolate(
+        logits, size, mode="bilinear", align_corners=align_corners
+    )
     probability, channel = large.double().softmax(1).max(1)
     return channel[0].numpy(), probability[0].numpy()
 
@@ -35,16 +39,16 @@ def plain(logits: torch.Tensor, size: tuple[int, int]) -> tuple[np.ndarray, np.n
 @given(
     feature=st.tuples(st.integers(1, 9), st.integers(1, 17)),
     size=st.tuples(st.integers(1, 70), st.integers(1, 90)),
+    align_corners=st.booleans(),
     seed=st.integers(0, 1000),
 )
 def test_equals_the_plain_formulation(
-    feature: tuple[int, int], size: tuple[int, int], seed: int
+    feature: tuple[int, int], size: tuple[int, int], align_corners: bool, seed: int
 ) -> None:
     logits = 3 * torch.randn(1, 19, *feature, generator=torch.Generator().manual_seed(seed))
-    images = Postprocessor(ClassMap.load("cityscapes"), CPU)(
-        logits, size, confidence=True, threshold=0.0
-    )
-    channel, probability = plain(logits, size)
+    postprocessor = Postprocessor(ClassMap.load("cityscapes"), CPU, align_corners=align_corners)
+    images = postprocessor(logits, size, confidence=True, threshold=0.0)
+    channel, probability = plain(logits, size, align_corners)
     assert images.confidence is not None
     assert images.labels.shape == images.confidence.shape == size
     assert (images.labels.numpy() == channel).mean() > 0.998
