@@ -16,6 +16,7 @@ COMMANDS = {
     "extract": "write the frames of a video or a bag as PNG files",
     "convert": "write a checkpoint as safetensors",
     "export": "write a network as ONNX graphs",
+    "adopt": "use an ONNX network of another project",
     "info": "list the variants, or describe a weights file",
     "synthesize": "render a synthetic street drive with exact labels",
     "train": "train a network by a recipe",
