@@ -122,26 +122,23 @@ class ForeignGraph:
         return str(chosen[0].name)
 
     def layout(self, given: str | None) -> str:
-        """Return the layout of the input: the given one, or that of its only side of 3.
+        """Return the layout: the given one, else where 3 channels are, else NCHW if it fits.
 
         Raises:
-            InputError: the input does not fit the given layout, or fits none or both.
+            InputError: the input has another number of images or channels.
         """
         batch, *sides = self.shape
-        fitting = [
-            layout
-            for layout, channels in ((NCHW, sides[0]), (NHWC, sides[2]))
-            if channels == 3 or (channels is None and given is not None)
-        ]
-        if batch in (None, 1) and len(fitting) == 1 and given in (None, *fitting):
-            return fitting[0]
-        if batch in (None, 1) and given in fitting:
-            return str(given)
-        raise InputError(
-            f"{self.file}: input {quoted(self.input_name)} has the shape {_shape(self.shape)}; "
-            "allowed are (1, 3, H, W) and (1, H, W, 3)"
-            + ("" if given else ", and with --layout also dynamic sides")
-        )
+        channels = {NCHW: sides[0], NHWC: sides[2]}
+        fitting = [layout for layout in LAYOUTS if channels[layout] in (3, None)]
+        fitting.sort(key=lambda layout: channels[layout] is None)  # known ones first
+        allowed = [layout for layout in fitting if given in (None, layout)]
+        if batch not in (None, 1) or not allowed:
+            raise InputError(
+                f"{self.file}: input {quoted(self.input_name)} has the shape "
+                f"{_shape(self.shape)}; allowed are (1, 3, H, W) for NCHW and (1, H, W, 3) for "
+                "NHWC"
+            )
+        return allowed[0]
 
     def size(self, layout: str, given: Size | None) -> Size:
         """Return height and width of the input, which are given if the graph leaves them open.

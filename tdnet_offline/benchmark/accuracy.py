@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tdnet.backends import TORCH
+from tdnet.variants import ADOPTED
 from tdnet_offline.benchmark.benchmark_result import RANDOM, Accuracy
 from tdnet_offline.benchmark.measurement import LABELS_ONLY, Job
 from tdnet_offline.datasets import Dataset
@@ -30,6 +31,8 @@ def measure_accuracy(
 ) -> list[Accuracy]:
     """Segment frames as each job does, and with float32 in PyTorch; float32 is the first result.
 
+    Adopted networks do not run in PyTorch: their own runtime computes in float32.
+
     Args:
         jobs: the same network, weights, input size and device in several precisions and runtimes.
         source: description of the frames.
@@ -40,7 +43,9 @@ def measure_accuracy(
         TdnetError: the network cannot be loaded, the device failed, or the ground truth has
             other classes.
     """
-    exact = replace(jobs[0].setting, precision=REFERENCE, runtime=TORCH)
+    given = jobs[0].setting
+    runtime = given.runtime if given.variant == ADOPTED.name else TORCH
+    exact = replace(given, precision=REFERENCE, runtime=runtime)
     reference = replace(jobs[0], setting=exact, exported=None)
     chosen = {job.setting: job for job in (reference, *jobs)}
     segmenters = {setting: job.build_segmenter() for setting, job in chosen.items()}

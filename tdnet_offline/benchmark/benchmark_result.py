@@ -106,7 +106,8 @@ class BenchmarkRun:
         latencies_ms: frame to labels of every frame, in order.
         counts: operations of `step`.
         counts_after: operations of `commit_memory`.
-        multiply_adds: multiply-adds of a frame.
+        multiply_adds: multiply-adds of a frame; None, as what follows from it: not counted in
+            adopted graphs.
         peak_multiply_adds: multiply-adds per second of a matrix product in the same precision.
         operators: slowest operators; empty without a profile.
     """
@@ -122,10 +123,10 @@ class BenchmarkRun:
     memory: MemoryUse
     counts: OperatorCounts
     counts_after: OperatorCounts
-    multiply_adds: int
+    multiply_adds: int | None
     peak_multiply_adds: float
-    floor_ms: float
-    times_floor: float
+    floor_ms: float | None
+    times_floor: float | None
     operators: tuple[OperatorCost, ...]
 
 

@@ -34,8 +34,8 @@ _SPEED: _Measures = {
     "frame to labels, ms": lambda run: _three(run.frame_to_labels_ms),
     "after the labels, ms": lambda run: digits(run.after_ms.p50),
     "frames/s": lambda run: digits(run.frames_per_second),
-    "arithmetic floor, ms": lambda run: digits(run.floor_ms),
-    "times the floor": lambda run: digits(run.times_floor),
+    "arithmetic floor, ms": lambda run: _known(run.floor_ms),
+    "times the floor": lambda run: _known(run.times_floor),
 }
 _COST: _Measures = {
     "cold start, s": lambda run: digits(run.cold_start.total),
@@ -46,7 +46,7 @@ _COST: _Measures = {
     "host memory, peak, MiB": lambda run: _mebibytes(run.memory.host_peak),
     "device memory, MiB": lambda run: _mebibytes(run.memory.device_steady),
     "device memory, peak, MiB": lambda run: _mebibytes(run.memory.device_peak),
-    "GMAC per frame": lambda run: digits(run.multiply_adds / 1e9),
+    "GMAC per frame": lambda run: _known(run.multiply_adds, 1e9),
     "peak of the device, GMAC/s": lambda run: whole(run.peak_multiply_adds / 1e9),
     "operators per frame": lambda run: whole(run.counts.operators),
     "allocated per frame, MiB": lambda run: _mebibytes(run.counts.bytes_allocated),
@@ -81,7 +81,7 @@ def run_groups(benchmark: Benchmark) -> list[tuple[str, str, list[BenchmarkRun]]
         runs = list(group)
         facts = (
             f"camera {size_text(runs[0].setting.camera_size)}",
-            f"{digits(runs[0].multiply_adds / 1e9)} GMAC a frame",
+            f"{digits(runs[0].multiply_adds / 1e9)} GMAC a frame" if runs[0].multiply_adds else "",
             f"{number_of(runs[0].threads, 'thread')} of PyTorch",
             _weights_text(runs[0].setting),
         )
@@ -156,6 +156,10 @@ def _weights_text(setting: BenchmarkSetting) -> str:
 def _three(found: Percentiles) -> str:
     """Format median, 95th and 99th percentile."""
     return " / ".join(digits(value) for value in (found.p50, found.p95, found.p99))
+
+
+def _known(value: float | None, unit: float = 1.0) -> str:
+    return NOTHING if value is None else digits(value / unit)
 
 
 def _mebibytes(count: int | None) -> str:

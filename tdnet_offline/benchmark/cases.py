@@ -10,7 +10,7 @@ from tdnet.backends import ONNXRUNTIME, PROVIDERS, TORCH
 from tdnet.backends.onnx.export import check_packages
 from tdnet.backends.onnx.providers import Provider, candidates
 from tdnet.errors import DeviceError, InputError, UnknownNameError
-from tdnet.variants import get_variant
+from tdnet.variants import ADOPTED, get_variant
 from tdnet_offline.operations import count_operations
 
 Size = tuple[int, int]
@@ -49,7 +49,7 @@ def plan(
     """Combine the choices, each once, and check them before any measurement.
 
     Args:
-        variants: names.
+        variants: names; ``adopted`` with the input size of its folder.
         input_sizes: heights and widths; empty: the native size of each variant.
         devices: names.
         precisions: names; each runtime uses those that it supports. Empty: all that are useful on
@@ -68,7 +68,8 @@ def plan(
     cases = []
     for name in dict.fromkeys(variants):
         for size in dict.fromkeys(input_sizes or [get_variant(name).input_size]):
-            count_operations(name, size)
+            if name != ADOPTED.name:
+                count_operations(name, size)
             for device in devices:
                 for runtime in dict.fromkeys(runtimes):
                     chosen = _precisions(precisions, device, runtime)

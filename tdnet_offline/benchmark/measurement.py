@@ -19,6 +19,7 @@ from tdnet._util.process_usage import usage_of
 from tdnet.frames.postprocess import OutputOptions
 from tdnet.segmenter import StreamingSegmenter
 from tdnet.settings import SegmenterSettings
+from tdnet.variants import ADOPTED, DEFAULT_VARIANT
 from tdnet_offline.benchmark.benchmark_result import (
     BenchmarkRun,
     BenchmarkSetting,
@@ -70,8 +71,9 @@ class Job:
         """
         setting = self.setting
         runtime, provider = split_runtime(setting.runtime)
+        is_adopted = setting.variant == ADOPTED.name
         return SegmenterSettings(
-            variant=setting.variant,
+            variant=DEFAULT_VARIANT if is_adopted else setting.variant,
             weights=str(self.exported or self.weights),
             device=setting.device,
             precision="auto" if self.exported else setting.precision,
@@ -132,8 +134,11 @@ def measure(job: Job, started: float) -> BenchmarkRun:
 
     to_labels = tuple(frame.to_labels for frame in times)
     total = percentiles(to_labels)
-    cost = count_operations(variant, segmenter.input_size, segmenter.class_map.num_network_classes)
-    floor = cost.multiply_adds / peak * 1e3
+    multiply_adds = floor = None
+    if variant.name != ADOPTED.name:
+        classes = segmenter.class_map.num_network_classes
+        multiply_adds = count_operations(variant, segmenter.input_size, classes).multiply_adds
+        floor = multiply_adds / peak * 1e3
     return BenchmarkRun(
         setting=job.setting,
         threads=torch.get_num_threads(),
@@ -148,10 +153,10 @@ def measure(job: Job, started: float) -> BenchmarkRun:
         memory=memory,
         counts=largest(counts),
         counts_after=largest(counts_after),
-        multiply_adds=cost.multiply_adds,
+        multiply_adds=multiply_adds,
         peak_multiply_adds=peak,
         floor_ms=floor,
-        times_floor=total.p50 / floor,
+        times_floor=total.p50 / floor if floor else None,
         operators=operators or (),
     )
 

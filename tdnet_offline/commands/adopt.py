@@ -50,7 +50,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         },
     )
     network.add_argument(
-        "--layout", choices=("NCHW", "NHWC"), help="of the input (default: that of its 3 channels)"
+        "--layout",
+        choices=("NCHW", "NHWC"),
+        help="of the input (default: by the place of its 3 channels)",
     )
     network.add_argument(
         "--colors",

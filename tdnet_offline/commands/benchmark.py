@@ -15,7 +15,6 @@ from tdnet_offline.arguments import (
     MODEL_OPTIONS,
     StoreTuple,
     check_writable,
-    weights_file,
     whole_number,
 )
 from tdnet_offline.commands import ExitStatus
@@ -42,9 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     network.add_argument(
         "--weights",
-        type=weights_file,
         metavar="W",
-        help="weights file of a single variant (default: packaged weights, or random ones)",
+        help="weights file of a single variant, or folder of tdnet adopt (default: packaged "
+        "weights, or random ones)",
     )
     network.add_argument(
         "--input-size",
@@ -121,6 +120,7 @@ def run(args: argparse.Namespace) -> ExitStatus:
     """Run the command."""
     from rich.console import Console
 
+    from tdnet.backends.onnx.description import read_description
     from tdnet_offline.benchmark.benchmark_result import save_benchmark
     from tdnet_offline.benchmark.benchmark_run import BenchmarkOptions, run_benchmark
     from tdnet_offline.benchmark.benchmark_tables import print_benchmark
@@ -129,6 +129,16 @@ def run(args: argparse.Namespace) -> ExitStatus:
     if args.weights is not None and len({*args.variant}) > 1:
         raise InputError("--weights is for a single variant; leave it out, or give one --variant")
     sizes = [(height, width) for height, width in args.input_size]
+    if args.weights is not None and Path(args.weights).is_dir():
+        description = read_description(Path(args.weights))
+        if not description.is_adopted:
+            raise InputError(
+                f"{args.weights} was exported of a weights file: give that file, and --runtime "
+                f"{ONNXRUNTIME}"
+            )
+        args.variant, sizes = [description.variant], sizes or [description.input_size]
+        args.runtime = [ONNXRUNTIME] if args.runtime == [TORCH] else args.runtime
+        args.precision = args.precision or ["float32", "auto"]
     cases = plan(args.variant, sizes, args.device, args.precision, args.runtime)
     # Check the outputs now instead of after minutes of measuring.
     for folder in (args.json and args.json.parent, args.plot and args.plot.parent, args.profile):

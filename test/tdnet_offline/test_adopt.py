@@ -206,8 +206,7 @@ def test_a_network_of_ours(tmp_path: Path) -> None:
     assert main(["export", *words, "--output", str(tmp_path / "ours")]) == 0
     model = onnx.load(tmp_path / "ours" / "path0.onnx")
     for number, dim in enumerate(model.graph.input[0].type.tensor_type.shape.dim):
-        if number != 1:
-            dim.dim_param = f"side{number}"
+        dim.dim_param = f"side{number}"
     onnx.save(model, tmp_path / "open.onnx")
     words = ["--class-map", "cityscapes", "--align-corners", "--input-size", "65", "129"]
     adopted = tmp_path / "adopted"
@@ -245,6 +244,20 @@ def test_predict_and_evaluate(small: nn.Module, words: list[str], tmp_path: Path
     assert '"adopted"' in (report / "evaluation.json").read_text()
 
 
+def test_benchmark(small: nn.Module, words: list[str], tmp_path: Path) -> None:
+    file = export(small, tmp_path / "foreign.onnx", torch.zeros(1, 3, *SIZE))
+    assert main(["adopt", str(file), *words]) == 0
+    words = ["--weights", str(tmp_path / "new"), "--precision", "float32", "--frames", "2"]
+    result = tmp_path / "result.json"
+    words += ["--camera-size", "48", "64", "--device", "cpu", "--json", str(result)]
+    assert main(["benchmark", *words]) == 0
+    (run,) = json.loads(result.read_text())["runs"]
+    assert run["setting"]["variant"] == "adopted"
+    assert run["setting"]["input_size"] == list(SIZE)
+    assert run["frame_to_labels_ms"]["p50"] > 0
+    assert run["floor_ms"] is None
+
+
 def write_text(network: nn.Module, file: Path) -> None:
     file.write_text("no graph")
 
@@ -267,6 +280,10 @@ def two_outputs(network: nn.Module, file: Path) -> None:
 def flat(network: nn.Module, file: Path) -> None:
     image = Wrapped(network, lambda frame: frame[None], keep)
     export(image, file, torch.zeros(3, *SIZE))
+
+
+def two_images(network: nn.Module, file: Path) -> None:
+    export(network, file, torch.zeros(2, 3, *SIZE))
 
 
 def flat_output(network: nn.Module, file: Path) -> None:
@@ -316,6 +333,7 @@ def external(network: nn.Module, file: Path) -> None:
         (plain, ["--input-size", "64", "64"], "is for frames of (48, 64), --input-size is 64 64"),
         (plain, ["--layout", "NHWC"], "has the shape (1, 3, 48, 64); allowed are"),
         (flat, [], "has the shape (3, 48, 64); allowed are (1, 3, H, W)"),
+        (two_images, [], "has the shape (2, 3, 48, 64); allowed are (1, 3, H, W)"),
         (two_outputs, [], "several outputs; allowed are 'logits', 'auxiliary': choose one with"),
         (two_outputs, ["--output-name", "out"], "has no output 'out'; allowed are 'logits'"),
         (two_outputs, ["--output-name", "auxiliary"], "'auxiliary' is float32 (1, 12, 16)"),

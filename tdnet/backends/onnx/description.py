@@ -196,7 +196,9 @@ def read_description(folder: Path) -> ExportDescription:
     try:
         document = load_document(path, MAX_BYTES, parse_json)
     except RecordError as error:
-        raise WeightsError(f"{error}; give a folder that `tdnet export` wrote") from error
+        raise WeightsError(
+            f"{error}; give a folder that `tdnet export` or `tdnet adopt` wrote"
+        ) from error
     try:
         values = document.value if isinstance(document.value, dict) else {}
         version = values.pop("format_version", None)

@@ -193,7 +193,7 @@ def test_the_page_draws_and_fits(tab: browser.Browser, folder: Path, width: int)
     [
         ("--variant td9", "unknown variant 'td9'"),
         ("--variant psp18 psp50 --weights x.pkl", "--weights is for a single variant"),
-        ("--weights .", ". is a folder: give the weights file"),
+        ("--weights .", "export.json: does not exist; give a folder that"),
         ("--device cpu --runtime onnxruntime:tensorrt", "without provider tensorrt: "),
         ("--input-size 3 3", "input size 3 x 3"),
         ("--camera-size 3 3", "'3' is not a whole number from 32 to 4096"),
