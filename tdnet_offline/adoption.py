@@ -70,7 +70,7 @@ class AdoptOptions:
         """Return what a graph expects of a frame.
 
         Raises:
-            InputError: the layout does not fit the input.
+            InputError: the layout does not fit the input, or a standard deviation is not positive.
         """
         raw = graph.dtype == np.uint8
         largest = self.largest or (255 if raw else 1)
@@ -80,6 +80,8 @@ class AdoptOptions:
             (r, g, b), (x, y, z) = ([largest * value for value in of] for of in (MEAN, STD))
             bgr = self.colors == "BGR"
             mean, std = ((b, g, r), (z, y, x)) if bgr else ((r, g, b), (x, y, z))
+        if self.std is not None and min(self.std) <= 0:
+            raise InputError(f"--std is {self.std}; allowed are numbers above 0")
         return InputConvention(
             layout=graph.layout(self.layout),
             colors=self.colors,

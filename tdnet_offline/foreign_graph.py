@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from tdnet._util.regular_files import file_problem
-from tdnet.backends.onnx.description import MAX_GRAPH_BYTES
 from tdnet.backends.onnx.providers import import_onnxruntime
 from tdnet.backends.onnx.tensors import LOGITS
 from tdnet.errors import InputError, WeightsError, first_line, quoted
 from tdnet.frames.preprocess import MEAN, STD
+from tdnet_offline.onnx_files import Array, NodeChain, opset_of, read_model
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, ValueInfoProto
+    from onnx import ValueInfoProto
 
-Array = npt.NDArray[Any]
 Size = tuple[int, int]
 Triple = tuple[float, float, float]
 
 NCHW, NHWC = "NCHW", "NHWC"
 LAYOUTS = (NCHW, NHWC)
 COLORS = ("RGB", "BGR")
+NUMBERS = ("float32", "float16", "float64", "uint8")
 _TO_NHWC, _TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 _PREFIX = "adopted/"
 """Of all names of the foreign graph, so that none of them is one of ours."""
 _LABEL_LOGIT = 20.0
 """Logit of the class that a label map names; those of the others are 0."""
-_LEAST_OPSET = 7
-"""Before it, operators repeated their inputs by other rules, and ONNX Runtime promises less."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ class ForeignGraph:
         import onnx
 
         self.file = file
-        self.model = _read(file)
+        self.model = read_model(file)
         graph = self.model.graph
         constants = {tensor.name for tensor in graph.initializer}
         inputs = [value for value in graph.input if value.name not in constants]
@@ -90,12 +85,13 @@ class ForeignGraph:
         self.input_name = inputs[0].name
         self.output_name = self._choose_output(output_name)
         tensor = inputs[0].type.tensor_type
-        self.dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
-        if self.dtype.name not in ("float32", "float16", "float64", "uint8"):
+        numbers = {onnx.helper.np_dtype_to_tensor_dtype(np.dtype(name)): name for name in NUMBERS}
+        if tensor.elem_type not in numbers:
             raise InputError(
-                f"{file}: input {quoted(self.input_name)} is {self.dtype}; allowed are float32, "
-                "float16, float64, uint8"
+                f"{file}: input {quoted(self.input_name)} is no tensor of {', '.join(NUMBERS)}: "
+                "export the network again"
             )
+        self.dtype = np.dtype(numbers[tensor.elem_type])
         self.shape = tuple(
             side.dim_value if side.dim_value > 0 else None for side in tensor.shape.dim
         )
@@ -176,10 +172,16 @@ class ForeignGraph:
         del graph.value_info[:]
         for value in graph.output:
             value.type.tensor_type.ClearField("shape")
-        # Names of initializers stay: the function misses references to them in subgraphs.
-        compose.add_prefix(self.model, _PREFIX, rename_initializers=False, inplace=True)
+        # Names of initializers and functions stay: `add_prefix` misses some in subgraphs.
+        compose.add_prefix(
+            self.model,
+            _PREFIX,
+            rename_initializers=False,
+            rename_functions=False,
+            inplace=True,
+        )
         scale, shift = convention.scale_and_shift()
-        chain = _Chain(graph, "frame", f"{_PREFIX}{self.input_name}")
+        chain = NodeChain(graph, "frame", f"{_PREFIX}{self.input_name}")
         if self.dtype == np.uint8:
             shift = shift + 0.5  # the cast cuts off fractions
         if not (np.allclose(scale, 1) and np.allclose(shift, 0, atol=1e-6)):
@@ -216,7 +218,7 @@ class ForeignGraph:
         from onnx import TensorProto, helper
 
         graph = self.model.graph
-        chain = _Chain(graph, f"{_PREFIX}{self.output_name}", LOGITS)
+        chain = NodeChain(graph, f"{_PREFIX}{self.output_name}", LOGITS)
         fitting = [
             layout
             for layout, axis in ((NCHW, 1), (NHWC, 3))
@@ -281,79 +283,7 @@ class ForeignGraph:
     @property
     def opset(self) -> int:
         """Version of the standard operators."""
-        return _opset(self.model)
-
-
-class _Chain:
-    """Nodes that follow each other, from a tensor of a graph to another one."""
-
-    def __init__(self, graph: GraphProto, start: str, end: str) -> None:
-        from onnx import helper, numpy_helper
-
-        self._graph, self._at, self._end = graph, start, end
-        self._nodes: list[Any] = []
-        self._make: Callable[..., Any] = helper.make_node
-        self._tensor: Callable[..., Any] = numpy_helper.from_array
-
-    def add(self, operator: str, constant: Array | None = None, **attributes: Any) -> None:  # noqa: ANN401
-        """Append a node; a constant is its second input."""
-        name = f"{self._end}/{len(self._nodes)}"
-        inputs = [self._at]
-        if constant is not None:
-            inputs.append(f"{name}/constant")
-            self._graph.initializer.append(self._tensor(constant, inputs[1]))
-        self._nodes.append(self._make(operator, inputs, [name], name=name, **attributes))
-        self._at = name
-
-    def finished(self) -> list[Any]:
-        """Return the nodes; the last one writes the tensor of the end."""
-        if not self._nodes:
-            self.add("Identity")
-        self._nodes[-1].output[0] = self._end
-        return self._nodes
-
-
-def _read(file: Path) -> ModelProto:
-    """Read a graph with its external data.
-
-    Raises:
-        WeightsError: it cannot be read.
-    """
-    import onnx
-    from google.protobuf.message import DecodeError
-    from onnx.external_data_helper import load_external_data_for_model
-
-    problem = file_problem(file, MAX_GRAPH_BYTES)
-    if problem:
-        raise WeightsError(f"{file}: {problem}; give an ONNX file")
-    try:
-        model = onnx.load_model(file, load_external_data=False)
-    except DecodeError as error:
-        raise WeightsError(f"{file}: is no ONNX graph") from error
-    if not model.graph.node or not model.opset_import:
-        raise WeightsError(f"{file}: is no ONNX graph")
-    if _opset(model) < _LEAST_OPSET:
-        raise WeightsError(
-            f"{file} has opset {_opset(model)}; allowed are {_LEAST_OPSET} and later: export the "
-            "network again"
-        )
-    try:
-        load_external_data_for_model(model, str(file.parent))
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise WeightsError(
-            f"{file}: its external data cannot be read: {first_line(error)}; copy the data files "
-            "beside the graph"
-        ) from error
-    if model.ByteSize() >= MAX_GRAPH_BYTES:
-        raise WeightsError(
-            f"{file} has {model.ByteSize()} bytes with its data; allowed are {MAX_GRAPH_BYTES}"
-        )
-    return model
-
-
-def _opset(model: ModelProto) -> int:
-    versions = [own.version for own in model.opset_import if own.domain in ("", "ai.onnx")]
-    return int(max(versions, default=_LEAST_OPSET))
+        return opset_of(self.model)
 
 
 def _label_map(found: Array) -> Array | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tdnet.errors import InputError
 from tdnet_offline.arguments import MODEL_OPTIONS, StoreTuple
 from tdnet_offline.commands import ExitStatus
+from tdnet_offline.foreign_graph import COLORS, LAYOUTS
 
 if TYPE_CHECKING:
     from tdnet.backends.onnx.description import ExportDescription
@@ -51,12 +52,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     network.add_argument(
         "--layout",
-        choices=("NCHW", "NHWC"),
+        choices=LAYOUTS,
         help="of the input (default: by the place of its 3 channels)",
     )
     network.add_argument(
         "--colors",
-        choices=("RGB", "BGR"),
+        choices=COLORS,
         default="RGB",
         help="order of the channels (default: %(default)s)",
     )

@@ -342,6 +342,7 @@ def external(network: nn.Module, file: Path) -> None:
         (changed(unknown_operator), [], "cannot run the graph: "),
         (changed(no_values), [], "are not finite: check --mean"),
         (external, [], "copy the data files beside the graph"),
+        (plain, ["--std", "1", "0", "1"], "--std is (1.0, 0.0, 1.0); allowed are numbers above"),
         (plain, ["--image", "none.png"], "none.png: does not exist"),
     ],
 )
