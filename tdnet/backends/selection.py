@@ -93,19 +93,25 @@ def open_backend(request: BackendRequest) -> tuple[Backend, ClassMap]:
         if is_folder:
             return _onnxruntime(request)
         if resolve_device(request.device).type == "cpu":
-            try:
-                return _onnxruntime(request)
-            except MissingPackageError as error:
-                logger.info("%s; until then PyTorch runs the network, more slowly", error)
-            # PyTorch reports what is wrong with the settings or the weights.
-            except TdnetError as error:
-                logger.warning("PyTorch runs the network, more slowly: %s", error)
+            return _best_on_cpu(request)
     if is_folder:
         raise WeightsError(
             f"{request.weights} is a folder of exported graphs, runtime is {TORCH}: set runtime "
             f"to {ONNXRUNTIME}, or weights to a weights file"
         )
     return _torch(request)
+
+
+def _best_on_cpu(request: BackendRequest) -> tuple[Backend, ClassMap]:
+    try:
+        return _onnxruntime(request)
+    except TdnetError as error:
+        reason = error
+    # PyTorch reports what is wrong with the settings or the weights.
+    opened = _torch(request)
+    level = logging.INFO if isinstance(reason, MissingPackageError) else logging.WARNING
+    logger.log(level, "PyTorch runs the network, more slowly: %s", reason)
+    return opened
 
 
 def _torch(request: BackendRequest) -> tuple[Backend, ClassMap]:

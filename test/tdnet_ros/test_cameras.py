@@ -155,6 +155,7 @@ def slow(graph: RosGraph, weights: str) -> RosGraph:
             **DEEP_OUTPUT,
             "weights": weights,
             "device": "cpu",
+            "runtime": "torch",
             "cameras": NAMES,
             "input_size": [257, 513],
         }
