@@ -17,6 +17,7 @@ from tdnet.errors import InputError
 from tdnet.frames.frame_io import FrameIO
 from tdnet.frames.postprocess import OutputOptions
 from tdnet.frames.preprocess import check_picture
+from tdnet.frames.smoothing import LabelSmoother
 from tdnet.network import SegmentationNetwork
 from tdnet.network.temporal_memory import READ_AND_WRITE, MemoryAccess
 from tdnet.variants import Variant
@@ -179,6 +180,7 @@ class Stream:
         self._backend = backend
         self._memory = backend.new_memory()
         self._io = io
+        self._smoother = LabelSmoother()
         self._clock = StageClock(backend.device)
         self._size: tuple[int, int] | None = None
 
@@ -195,6 +197,7 @@ class Stream:
     def reset(self) -> None:
         """Empty the memory: the next frame is treated as the first one and may have any size."""
         self._memory.reset()
+        self._smoother.reset()
         self._size = None
 
     @torch.inference_mode()
@@ -242,6 +245,12 @@ class Stream:
         frame = self._io.preprocess(image)
         clock.mark()
         logits = self._backend.step(frame, self._memory, access)
+        if options.smoothing:
+            logits = self._smoother(
+                frame, logits, options.smoothing, read=access.read, write=access.write
+            )
+        elif access.write:
+            self._smoother.reset()
         clock.mark()
         download = self._io.postprocess(logits, size, options, clock.mark)
         if self._backend.is_asynchronous:

@@ -83,6 +83,17 @@ def segmenter_settings(args: argparse.Namespace) -> SegmenterSettings:
     return SegmenterSettings(**{name: getattr(args, name) for name in names})
 
 
+def add_smoothing(parser: argparse.ArgumentParser) -> None:
+    """Add the option for steadier labels."""
+    parser.add_argument(
+        "--smoothing",
+        type=number(0, 1, "shares"),
+        default=0.0,
+        metavar="S",
+        help="share of the frame before, 0 to 1, where a frame is unsure (default: 0)",
+    )
+
+
 def add_max_gap(parser: argparse.ArgumentParser) -> None:
     """Add the option for the longest gap that the memory survives."""
     parser.add_argument(

@@ -207,6 +207,12 @@ class NodeSettings:
     confidence_threshold: float = row(
         0.0, "Class probability below which a pixel becomes unlabelled (255).", range=(0.0, 1.0)
     )
+    smoothing: float = row(
+        0.0,
+        "Share of the frame before, moved along with the picture, where a frame is unsure: "
+        "steadier labels; 0: none.",
+        range=(0.0, 1.0),
+    )
     overlay: OverlaySettings = group(OverlaySettings(), prefix="overlay.")
     idle_without_subscribers: bool = row(
         True, "Do not segment while no output of the camera has a subscriber."

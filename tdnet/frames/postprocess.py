@@ -34,6 +34,8 @@ class OutputOptions:
         confidence_threshold: pixels whose largest class probability, 0 to 1, is smaller become
             255.
         overlay: renderer of the overlay; None: no overlay.
+        smoothing: share of the frame before, 0 to 1, where a frame is unsure; 0: none. See
+            `tdnet.frames.smoothing`.
 
     Raises:
         InputError: a value is out of range.
@@ -43,13 +45,13 @@ class OutputOptions:
     confidence: bool = True
     confidence_threshold: float = 0.0
     overlay: OverlayRenderer | None = None
+    smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if not 0.0 <= self.confidence_threshold <= 1.0:
-            raise InputError(
-                f"confidence_threshold is {self.confidence_threshold}; allowed are 0 to 1"
-            )
+        for name in ("confidence_threshold", "smoothing"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise InputError(f"{name} is {getattr(self, name)}; allowed are 0 to 1")
         if self.size in ("camera", "network"):
             return
         if isinstance(self.size, str) or not is_output_size(*self.size):

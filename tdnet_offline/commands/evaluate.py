@@ -11,6 +11,7 @@ from tdnet.errors import InputError, one_line
 from tdnet_offline.arguments import (
     add_max_gap,
     add_model_options,
+    add_smoothing,
     check_writable,
     segmenter_settings,
     whole_number,
@@ -88,6 +89,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "earlier, so that all N sub-networks get labels",
     )
     add_max_gap(parser)
+    add_smoothing(parser)
     parser.add_argument(
         "--report",
         metavar="DIR",
@@ -169,6 +171,7 @@ def _evaluate(args: argparse.Namespace, shard: Shard) -> Evaluation:
             withhold=args.report is not None and args.memory == "full",
             weights=args.weights,
             max_gap=args.max_gap,
+            smoothing=args.smoothing,
             worst=args.worst,
             stagger=args.stagger,
             shard=shard,

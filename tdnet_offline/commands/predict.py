@@ -13,6 +13,7 @@ from tdnet.errors import InputError
 from tdnet_offline.arguments import (
     add_max_gap,
     add_model_options,
+    add_smoothing,
     output_size,
     segmenter_settings,
 )
@@ -40,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overlay", action="store_true", help="also write DIR/overlay/NAME.png")
     parser.add_argument("--video", metavar="OUT.mp4", type=Path, help="also write overlays there")
     add_max_gap(parser)
+    add_smoothing(parser)
     add_model_options(parser)
 
 
@@ -66,7 +68,9 @@ def run(args: argparse.Namespace) -> ExitStatus:
             overlay = OverlayRenderer(segmenter.class_map, device=segmenter.device)
         (args.output / "labels").mkdir(parents=True, exist_ok=True)
         images = resources.enter_context(PngWriter())
-        options = OutputOptions(size=size, confidence=False, overlay=overlay)
+        options = OutputOptions(
+            size=size, confidence=False, overlay=overlay, smoothing=args.smoothing
+        )
         started = time.perf_counter()
         progress = resources.enter_context(show_progress(source.description, source.num_frames))
         for item in segment_frames(source, segmenter, options, ContinuityPolicy(args.max_gap)):

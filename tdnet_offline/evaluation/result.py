@@ -121,6 +121,7 @@ class Setting:
         memory: ``full``, ``none`` or ``foreign``: the past that frames were segmented with.
         damage: of the camera images, as text of `tdnet_offline.damage.Damage`.
         seed: of the damage.
+        smoothing: share of the frame before where a frame is unsure.
     """
 
     source: str
@@ -143,6 +144,7 @@ class Setting:
     memory: str = "full"
     damage: str = "none"
     seed: _Count = 0
+    smoothing: float = 0.0
 
     @property
     def seeded_damage(self) -> str:

@@ -15,6 +15,7 @@ from tdnet._util.regular_files import sha256
 from tdnet.backends.onnx.description import DESCRIPTION_NAME
 from tdnet.checkpoints.weights import packaged_weights
 from tdnet.continuity import DEFAULT_MAX_GAP
+from tdnet.frames.postprocess import OutputOptions
 from tdnet.segmenter import StreamingSegmenter
 from tdnet_offline import provenance
 from tdnet_offline.damage import NO_DAMAGE, Damage
@@ -43,6 +44,7 @@ def evaluate(
     withhold: bool = False,
     weights: str = "",
     max_gap: float = DEFAULT_MAX_GAP,
+    smoothing: float = 0.0,
     worst: int = DEFAULT_WORST,
     stagger: bool = False,
     shard: Shard = ALONE,
@@ -67,6 +69,7 @@ def evaluate(
         weights: file that the network was loaded from, for the result; empty: packaged weights.
         max_gap: seconds between two frames above which the memory is emptied; 0: automatic, see
             `tdnet.continuity.ContinuityPolicy`.
+        smoothing: see `tdnet.frames.smoothing`.
         worst: number of the worst frames that are kept as pictures.
         stagger: start the n-th video at its frame n mod N, or at its first labels if they are
             earlier, so that each of the N sub-networks gets its share of the labels if only the
@@ -95,8 +98,10 @@ def evaluate(
         memory=memory,
         damage=str(damage),
         seed=seed,
+        smoothing=smoothing,
     )
-    options = RunOptions(memory, damage, seed, withhold, max_gap, on_frame, on_refused)
+    outputs = OutputOptions(confidence=False, smoothing=smoothing)
+    options = RunOptions(memory, damage, seed, withhold, max_gap, outputs, on_frame, on_refused)
     scorer = Scorer(dataset.class_map, worst, paced=mode == "paced")
     started = time.monotonic()
     # An error ends this process at once: the others may run for hours before they gather.

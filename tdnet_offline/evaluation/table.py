@@ -108,6 +108,7 @@ _SETTING: dict[str, Callable[[Evaluation], str]] = {
     "mode": lambda run: run.setting.mode,
     "memory": lambda run: run.setting.memory,
     "damage": lambda run: run.setting.seeded_damage,
+    "smoothing": lambda run: f"{run.setting.smoothing:g}",
     "variant": lambda run: run.setting.variant,
     "weights": lambda run: run.setting.weights,
     "input size": lambda run: "{} x {}".format(*run.setting.input_size),

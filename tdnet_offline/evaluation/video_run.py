@@ -27,8 +27,6 @@ from tdnet_offline.evaluation.video_frames import VideoFrame, VideoFrames
 from tdnet_offline.frames import RefusedFrame
 from tdnet_offline.prediction import FrameStep, SegmentedFrame, segment_frames, step
 
-_OPTIONS = OutputOptions(confidence=False)
-
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -39,6 +37,7 @@ class RunOptions:
     seed: int
     withhold: bool
     max_gap: float
+    outputs: OutputOptions
     on_frame: Callable[[], None]
     on_refused: Callable[[RefusedFrame], None]
 
@@ -82,7 +81,7 @@ class VideoRun:
         paced = run_paced(
             self._source(self._video, self._indices, self._options.on_refused),
             self._segmenter,
-            _OPTIONS,
+            self._options.outputs,
             ContinuityPolicy(self._options.max_gap),
             self._options.on_frame,
             step_without_memory if self._options.memory == "none" else step,
@@ -162,7 +161,7 @@ class VideoRun:
         source = self._source(self._video, indices, self._options.on_refused)
         policy = ContinuityPolicy(self._options.max_gap)
         frame_step = self._frame_step(indices)
-        frames = segment_frames(source, self._segmenter, _OPTIONS, policy, frame_step)
+        frames = segment_frames(source, self._segmenter, self._options.outputs, policy, frame_step)
         for index, item in zip(indices, frames, strict=True):
             withheld = frame_step.labels if isinstance(frame_step, WithholdingStep) else None
             yield index, item, withheld

@@ -90,5 +90,6 @@ class ActiveModel:
             size=self.settings.output_size,
             confidence="confidence" in images,
             confidence_threshold=self.settings.confidence_threshold,
+            smoothing=self.settings.smoothing,
             overlay=self.renderer if "overlay" in images else None,
         )
