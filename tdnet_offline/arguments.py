@@ -41,7 +41,7 @@ MODEL_OPTIONS: dict[str, dict[str, Any]] = {
     "variant": {"metavar": "V", "help": f"the network: {', '.join(list_variants())}"},
     "weights": {
         "metavar": "W",
-        "help": f"{WEIGHTS_FILE}; or folder of exported graphs",
+        "help": f"{WEIGHTS_FILE}; or folder of exported or adopted graphs",
     },
     "class_map": {
         "metavar": "C",

@@ -132,8 +132,8 @@ class NodeSettings:
             parse=lambda name, value: get_variant(value).name,
         ),
         weights=_model(
-            "Weights file of the network, or folder of exported graphs; empty: the weights "
-            "packaged with the variant.",
+            "Weights file of the network, or folder of exported or adopted graphs; empty: the "
+            "weights packaged with the variant.",
             constraint="path of a .safetensors file, a PyTorch checkpoint or an exported folder, "
             "or empty",
         ),

@@ -125,6 +125,9 @@ OWN += ["--mean", *map(str, MEAN), "--std", *map(str, STD)]
 @pytest.fixture
 def words(tmp_path: Path) -> list[str]:
     (tmp_path / "squares.yaml").write_text(CLASSES)
+    (tmp_path / "two.yaml").write_text(
+        CLASSES.rpartition("  - {")[0].replace("network: 3", "network: 2")
+    )
     cv2.imwrite(str(tmp_path / "sample.png"), picture(9001)[0][:, :, ::-1])
     common = ["--class-map", str(tmp_path / "squares.yaml"), "--output", str(tmp_path / "new")]
     return [*common, "--image", str(tmp_path / "sample.png"), *OWN]
@@ -282,6 +285,10 @@ def flat(network: nn.Module, file: Path) -> None:
     export(image, file, torch.zeros(3, *SIZE))
 
 
+def label_map(network: nn.Module, file: Path) -> None:
+    export(Wrapped(network, keep, labels_of), file, torch.zeros(1, 3, *SIZE))
+
+
 def two_images(network: nn.Module, file: Path) -> None:
     export(network, file, torch.zeros(2, 3, *SIZE))
 
@@ -338,6 +345,7 @@ def external(network: nn.Module, file: Path) -> None:
         (two_outputs, ["--output-name", "out"], "has no output 'out'; allowed are 'logits'"),
         (two_outputs, ["--output-name", "auxiliary"], "'auxiliary' is float32 (1, 12, 16)"),
         (flat_output, [], "is float32 (1, 3, 192); allowed are logits of the 3 classes"),
+        (label_map, ["--class-map", "two.yaml"], "labels of the sample are 0 to 2; the class map"),
         (plain, ["--class-map", "cityscapes"], "allowed are logits of the 19 classes"),
         (changed(unknown_operator), [], "cannot run the graph: "),
         (changed(no_values), [], "are not finite: check --mean"),
@@ -353,8 +361,10 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     small: nn.Module,
     words: list[str],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "foreign.onnx"
     write(small, file)
     there = sorted(tmp_path.iterdir())
