@@ -43,7 +43,10 @@ def test_labels_are_those_of_predict(
     segmenter: StreamingSegmenter, predict: Callable[..., int], tmp_path: Path
 ) -> None:
     images = drive(9)
-    assert predict(folder_of(tmp_path / "images", images), "--device", "cpu") == 0
+    assert (
+        predict(folder_of(tmp_path / "images", images), "--device", "cpu", "--runtime", "torch")
+        == 0
+    )
     predicted = written(tmp_path / "out")
     truth = {index: predicted[str(index)] for index in range(9)}
     assert len(np.unique(np.stack(list(truth.values())))) > 2
