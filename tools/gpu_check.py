@@ -102,8 +102,13 @@ def steps(results: Path) -> list[Step]:
             120,
         ),
         *(
-            measure(f"benchmark-{name}", ["td4-psp18-nano"], ["--runtime", name], 120)
-            for name in ("onnxruntime", "tensorrt")
+            measure(
+                f"benchmark-{provider}",
+                ["td4-psp18-nano"],
+                ["--runtime", "torch", f"onnxruntime:{provider}", "--accuracy"],
+                150,
+            )
+            for provider in ("cuda", "tensorrt")
         ),
     ]
 
