@@ -16,7 +16,7 @@ from tdnet.variants import Variant, get_variant
 from tdnet_offline.benchmark.benchmark_result import PACKAGED, RANDOM
 from tdnet_offline.benchmark.camera_frames import Frames, default_camera_size, street_frames
 from tdnet_offline.benchmark.cases import INT8, INT8_TENSORRT, BenchmarkCase
-from tdnet_offline.export import export_network
+from tdnet_offline.export.network_export import export_network
 
 _SEED = 0
 _SIZE = (129, 257)

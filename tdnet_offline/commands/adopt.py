@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tdnet.errors import InputError
 from tdnet_offline.arguments import MODEL_OPTIONS, StoreTuple
 from tdnet_offline.commands import ExitStatus
-from tdnet_offline.foreign_graph import COLORS, LAYOUTS
+from tdnet_offline.export.foreign_graph import COLORS, LAYOUTS
 
 if TYPE_CHECKING:
     from tdnet.backends.onnx.description import ExportDescription
@@ -96,7 +96,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> ExitStatus:
     """Run the command."""
     from tdnet.class_map.model import ClassMap
-    from tdnet_offline.adoption import AdoptOptions, adopt_network
+    from tdnet_offline.export.adoption import AdoptOptions, adopt_network
     from tdnet_offline.frames.image_files import read_image
     from tdnet_offline.street import StreetDrive
 

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> ExitStatus:
     """Run the command."""
     from rich.console import Console
 
-    from tdnet_offline.export import export_network
+    from tdnet_offline.export.network_export import export_network
     from tdnet_offline.frames import Frame, open_source
 
     settings = SegmenterSettings(

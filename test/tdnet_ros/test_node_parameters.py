@@ -28,7 +28,14 @@ DESIGNED = (
     *("variant", "weights", "class_map", "device", "precision", "input_size", "runtime"),
     *("output_size", "image_transport", "cameras"),
     *("overlay.alpha", "overlay.legend", "overlay.hidden_classes"),
-    *("confidence_threshold", "memory.max_gap", "max_rate", "idle_without_subscribers"),
+    *(
+        "provider",
+        "confidence_threshold",
+        "smoothing",
+        "memory.max_gap",
+        "max_rate",
+        "idle_without_subscribers",
+    ),
     *("diagnostics_period", "autostart"),
 )
 
@@ -56,6 +63,7 @@ def test_live_parameters_can_be_set(active: RosGraph) -> None:
         "overlay.legend": False,
         "overlay.hidden_classes": ["sky"],
         "confidence_threshold": 0.5,
+        "smoothing": 0.9,
         "memory.max_gap": 2.0,
         "max_rate": 5.0,
         "idle_without_subscribers": False,

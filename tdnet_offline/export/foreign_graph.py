@@ -12,7 +12,7 @@ from tdnet.backends.onnx.providers import import_onnxruntime
 from tdnet.backends.onnx.tensors import LOGITS
 from tdnet.errors import InputError, WeightsError, first_line, quoted
 from tdnet.frames.preprocess import MEAN, STD
-from tdnet_offline.onnx_files import Array, NodeChain, opset_of, read_model
+from tdnet_offline.export.onnx_files import Array, NodeChain, opset_of, read_model
 
 if TYPE_CHECKING:
     from onnx import ValueInfoProto

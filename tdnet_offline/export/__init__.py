@@ -1,0 +1,1 @@
+"""Networks as ONNX graphs: exports of our own, and graphs of other projects."""
