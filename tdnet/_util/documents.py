@@ -17,6 +17,7 @@ from tdnet.errors import InputError, first_line
 FieldPath = tuple[str | int, ...]
 """Keys and list positions from the top of a document to a value."""
 _SHOWN_CHARS = 40
+_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 
 
 class RecordError(InputError):
@@ -136,7 +137,7 @@ def load_document(
     except OSError as error:
         raise RecordError(source, None, "", f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise RecordError(source, None, "", "is not UTF-8 text; save it as that") from error
+        raise RecordError(source, None, "", "is not UTF-8 text: save it as UTF-8") from error
 
 
 def parse_json(text: str, source: str) -> Document:
@@ -176,11 +177,25 @@ def parse_yaml(text: str, source: str) -> Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads 1e-4 as a number, as YAML 1.2 does; refuses a key that stands in a mapping twice."""
+    """Reads 1e-4 as a number, as YAML 1.2 does.
+
+    Refuses a key that stands in a mapping twice, merge keys, which change the lines of keys, and
+    whole numbers that are long or not decimal: 010 would be 8, and 1:30 would be 90.
+    """
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = str(self.construct_scalar(node))
+        if not _DECIMAL.fullmatch(text):
+            problem = "write whole numbers in decimal, 18 digits at most"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return int(text)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                problem = "merge keys are not allowed; write the keys out"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in seen:
                     problem = f"the key {key.value} stands here twice; keep one of them"
@@ -189,6 +204,7 @@ class _Loader(yaml.SafeLoader):
         return cast("dict[Any, Any]", super().construct_mapping(node, deep))
 
 
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),

@@ -32,7 +32,7 @@ class Recipe:
     [
         ("f.yaml", b"", "f.yaml: is empty"),
         ("f.yaml", b"# nothing\n", "f.yaml:1: the file is empty"),
-        ("f.yaml", b"a: 1\nb: \xff\n", "f.yaml: is not UTF-8 text"),
+        ("f.yaml", b"a: 1\nb: \xff\n", "f.yaml: is not UTF-8 text: save it as UTF-8"),
         ("f.yaml", b"a: 1\na: 2\n", "f.yaml:2: not valid YAML: the key a stands here twice"),
         ("f.yaml", b"a: [1\n", "f.yaml:2: not valid YAML"),
         ("f.yaml", b"a: \x01\n", "f.yaml: not valid YAML: unacceptable character"),
@@ -53,6 +53,29 @@ def test_a_file_that_cannot_be_used_is_named(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(RecordError, match=message):
         load_document(tmp_path / name, 100_000)
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["010", "0x10", "0b1", "1_0", "1:30", "1" * 19, "0x" + "f" * 4000, "!!int ''"],
+    ids=lambda number: number[:9],
+)
+@pytest.mark.parametrize("place", ["a:\n  {}", "a:\n  ? {}\n  : 1"], ids=["value", "key"])
+def test_whole_numbers_are_decimal(place: str, number: str) -> None:
+    with pytest.raises(RecordError, match=r"f.yaml:2: not valid YAML: write whole numbers in dec"):
+        parse_yaml(place.format(number), "f.yaml")
+
+
+def test_decimal_numbers_are_read() -> None:
+    document = parse_yaml(f"[0, -0, +7, -12, {'9' * 18}]", "f.yaml")
+    assert document.value == [0, 0, 7, -12, 10**18 - 1]
+
+
+@pytest.mark.parametrize("key", ["<<", "!!merge x", "!!merge [x]"])
+def test_merge_keys_are_refused(key: str) -> None:
+    with pytest.raises(RecordError, match=r"f.yaml:3: not valid YAML: merge keys are not allowed"):
+        parse_yaml(f"a: &a {{x: 1}}\nb:\n  {key}: *a", "f.yaml")
+    assert parse_yaml("'<<': 1", "f.yaml").value == {"<<": 1}
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
