@@ -62,6 +62,7 @@ class SegmentNode(LifecycleNode):
         overrides = parameter_overrides or list(self._process.parameters)
         super().__init__(name, context=self._process.context, parameter_overrides=overrides)
         self._log_handler = RosLogHandler(self.get_logger())
+        logging.getLogger("tdnet").setLevel(logging.INFO)
         logging.getLogger("tdnet").addHandler(self._log_handler)
         self._finalized = False
         self._failure = ""

@@ -135,7 +135,7 @@ class Robot:
 
     def __init__(self, graph: RosGraph, video: LabelledVideo) -> None:
         graph.start(device="cpu", runtime="auto")
-        wait_for(lambda: graph.state() == "active", "the node to be active")
+        wait_for(lambda: graph.state() == "active", "the node with its export", 120)
         self._video, self._sent = video, 0
         self._labels = graph.listen(Image, "/tdnet/labels")
         self._classes = graph.listen(tdnet_ros.msg.ClassMap, "/tdnet/class_map", LATCHED)

@@ -94,7 +94,7 @@ def compare(
         runtime="auto",
         image_transport="compressed" if compressed else "raw",
     )
-    wait_for(lambda: graph.state() == "active", "the node to be active")
+    wait_for(lambda: graph.state() == "active", "the node with its export", 120)
     labels = graph.listen(Image, "/tdnet/labels")
     status = graph.listen(SegmentationStatus, "/tdnet/status")
     camera = graph.camera(CompressedImage if compressed else Image, topic)

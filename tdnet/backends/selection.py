@@ -22,7 +22,6 @@ from tdnet.class_map.model import ClassMap
 from tdnet.errors import (
     DeviceError,
     InputError,
-    MissingPackageError,
     TdnetError,
     UnknownNameError,
     WeightsError,
@@ -34,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).parents[1]
 # Files that an exported graph depends on.
+_KIND = "network"
 _SOURCES = ("network/*.py", "backends/onnx/*.py", "checkpoints/*.py", "*.py")
 
 
@@ -109,8 +109,7 @@ def _best_on_cpu(request: BackendRequest) -> tuple[Backend, ClassMap]:
         reason = error
     # PyTorch reports what is wrong with the settings or the weights.
     opened = _torch(request)
-    level = logging.INFO if isinstance(reason, MissingPackageError) else logging.WARNING
-    logger.log(level, "PyTorch runs the network, more slowly: %s", reason)
+    logger.warning("PyTorch runs the network, more slowly: %s", reason)
     return opened
 
 
@@ -122,15 +121,22 @@ def _torch(request: BackendRequest) -> tuple[Backend, ClassMap]:
 def _onnxruntime(request: BackendRequest) -> tuple[Backend, ClassMap]:
     """Open the graphs with the first provider that works."""
     found = list(candidates(request.provider, request.device))
-    for provider, device in found:
-        folder, description, precision = _graphs(request, provider)
+    fitting = [row for row in found if request.precision in (AUTO, *row[0].graphs)] or found
+    for provider, device in fitting:
+        try:
+            folder, description, precision = _graphs(request, provider)
+        except OSError as error:
+            raise WeightsError(f"{request.weights} cannot be exported: {error}") from error
         try:
             with working_on(device):
                 backend = OnnxRuntimeBackend(folder, description, provider, precision, device)
-        except (DeviceError, WeightsError) as error:
-            if provider == found[-1][0]:
+        except (DeviceError, WeightsError, OSError) as error:
+            if provider != fitting[-1][0]:
+                logger.warning("provider %s is not used: %s", provider.name, error)
+            elif isinstance(error, OSError):
+                raise WeightsError(f"{folder} cannot be loaded: {error}") from error
+            else:
                 raise
-            logger.warning("provider %s is not used: %s", provider.name, error)
         else:
             return backend, backend.class_map
     raise AssertionError("there is always a candidate")
@@ -141,24 +147,30 @@ def _graphs(request: BackendRequest, provider: Provider) -> tuple[Path, ExportDe
     folder, precision = request.weights, request.precision
     if not folder.is_dir():
         precision = provider.resolve(precision)
-        folder = exported_weights(request, provider.graphs[precision])
-        return folder, read_description(folder), precision
+        if precision.startswith("int8"):
+            raise InputError(
+                f"precision is {precision}, and {folder} is a weights file: export it with "
+                f"--precision {precision} --calibrate, and set weights to the folder"
+            )
+        return *exported_weights(request, provider.graphs[precision]), precision
     description = read_description(folder)
     _check_fits(request, description)
     if precision == AUTO:
         is_plain = description.precision == "float32" and provider.device_type == "cpu"
         precision = provider.resolve(AUTO) if is_plain else description.precision
+    elif precision != description.precision:
+        precision = provider.resolve(precision)
     if provider.graphs.get(precision) != description.precision:
         raise InputError(
-            f"{folder} was exported in {description.precision}, precision is {precision}, and "
-            f"provider {provider.name} allows {', '.join(provider.graphs)}: set precision to "
-            "auto, or export with --precision"
+            f"{folder} was exported in {description.precision}, precision is {request.precision}, "
+            f"and provider {provider.name} allows {', '.join(provider.graphs)}: set precision to "
+            "auto, choose another provider, or export with --precision"
         )
     return folder, description, precision
 
 
-def exported_weights(request: BackendRequest, precision: str) -> Path:
-    """Return the folder of the graphs of a weights file; export it on first use.
+def exported_weights(request: BackendRequest, precision: str) -> tuple[Path, ExportDescription]:
+    """Return the folder of the graphs of a weights file; export them on first use.
 
     Raises:
         TdnetError: the weights cannot be exported.
@@ -166,8 +178,9 @@ def exported_weights(request: BackendRequest, precision: str) -> Path:
     """
     if not request.weights.is_file():
         request.load()  # reports what is wrong
+    digest = sha256(request.weights)
     name = cache.key(
-        sha256(request.weights),
+        digest,
         request.variant,
         request.num_classes,
         request.input_size,
@@ -184,8 +197,26 @@ def exported_weights(request: BackendRequest, precision: str) -> Path:
             cache.cache_folder(),
         )
         request.export(folder, precision)
+        if read_description(folder).weights.sha256 != digest:
+            raise WeightsError(f"{request.weights} has changed while it was exported: try again")
 
-    return cache.entry("network", name, export)
+    folder = cache.entry(_KIND, name, export)
+    try:
+        return folder, _whole(folder)
+    except WeightsError as error:
+        # After a loss of power, for example.
+        logger.warning("exported again: %s", error)
+        with cache.locked(_KIND, name), cache.replacement(_KIND, name) as empty:
+            export(empty)
+        return folder, _whole(folder)
+
+
+def _whole(folder: Path) -> ExportDescription:
+    """Read the description of a cached export, and compare the hashes of its graphs."""
+    description = read_description(folder)
+    for graph in description.cycle.graphs:
+        graph.read(folder)
+    return description
 
 
 def _check_fits(request: BackendRequest, description: ExportDescription) -> None:

@@ -23,6 +23,8 @@ _MAX_PIXELS = 1 << 17
 # Grey levels by which the picture may differ along the flow.
 _ALIKE = 12.0
 _LEAST = 1e-9
+_LEAST_SIDE = 16
+"""Pixels of a side of the flow's picture; the flow of smaller ones is not defined."""
 
 Picture = npt.NDArray[np.uint8]
 Flow = npt.NDArray[np.float32]
@@ -60,7 +62,8 @@ class LabelSmoother:
         picture = _picture(frame, height, width)
         probabilities = torch.softmax(logits.float(), 1)
         past = self._past
-        if read and past is not None and past.picture.shape == picture.shape:
+        fits = past is not None and past.picture.shape == picture.shape
+        if read and past is not None and fits and min(picture.shape) >= _LEAST_SIDE:
             flow: Flow = self._flow.calc(
                 picture, past.picture, np.zeros((*picture.shape, 2), "f4")
             ).astype(np.float32, copy=False)
@@ -77,8 +80,11 @@ class LabelSmoother:
             )
             inside = (grid.abs() <= 1).all(-1)
             unsure = (2 * (1 - probabilities.amax(1))).clamp(max=1)
-            weight = (strength * unsure * likeness * inside)[:, None]
-            probabilities = torch.lerp(probabilities, carried, weight)
+            # A score that is not finite must not outlive its frame.
+            known = carried.isfinite().all(1)
+            weight = (strength * unsure * likeness * inside * known)[:, None]
+            mixed = torch.lerp(probabilities, carried.nan_to_num(), weight)
+            probabilities = torch.where(weight > 0, mixed, probabilities)
         if write:
             self._past = _Past(picture, probabilities)
         return probabilities.clamp(min=_LEAST).log()

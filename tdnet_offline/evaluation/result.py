@@ -144,7 +144,7 @@ class Setting:
     memory: str = "full"
     damage: str = "none"
     seed: _Count = 0
-    smoothing: float = 0.0
+    smoothing: Annotated[float, Range(0, 1)] = 0.0
 
     @property
     def seeded_damage(self) -> str:

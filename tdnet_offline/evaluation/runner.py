@@ -15,6 +15,7 @@ from tdnet._util.regular_files import sha256
 from tdnet.backends.onnx.description import DESCRIPTION_NAME
 from tdnet.checkpoints.weights import packaged_weights
 from tdnet.continuity import DEFAULT_MAX_GAP
+from tdnet.errors import InputError
 from tdnet.frames.postprocess import OutputOptions
 from tdnet.segmenter import StreamingSegmenter
 from tdnet_offline import provenance
@@ -89,6 +90,11 @@ def evaluate(
     """
     check_same_classes(segmenter.class_map, dataset.class_map)
     check_memory_mode(memory, segmenter.variant, dataset)
+    if smoothing and memory != "full":
+        raise InputError(
+            f"smoothing is {smoothing} and memory is {memory}: a frame's past is withheld from "
+            "both; measure one at a time"
+        )
     setting = _setting(
         dataset,
         segmenter,
@@ -101,6 +107,8 @@ def evaluate(
         smoothing=smoothing,
     )
     outputs = OutputOptions(confidence=False, smoothing=smoothing)
+    # What the memory is worth is measured without smoothing, which is withheld with it.
+    withhold = withhold and not smoothing
     options = RunOptions(memory, damage, seed, withhold, max_gap, outputs, on_frame, on_refused)
     scorer = Scorer(dataset.class_map, worst, paced=mode == "paced")
     started = time.monotonic()

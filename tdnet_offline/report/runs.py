@@ -51,6 +51,7 @@ def _describe(setting: Setting) -> tuple[str, ...]:
         setting.mode,
         f"{setting.memory.replace('none', 'no')} memory",
         "no damage" if setting.damage == "none" else setting.seeded_damage,
+        f"smoothing {setting.smoothing:g}" if setting.smoothing else "no smoothing",
         size_text(setting.input_size),
         setting.numbers,
         setting.device,

@@ -169,6 +169,7 @@ def _described(evaluation: Evaluation) -> dict[str, str]:
         "mode": setting.mode,
         "memory": setting.memory,
         "damage": setting.seeded_damage,
+        "smoothing": f"{setting.smoothing:g}" if setting.smoothing else "",
         "network": setting.variant,
         "weights": setting.weights,
         "SHA-256 of the weights": f"{digest[:_SHOWN_HASH]}…" if digest else "",

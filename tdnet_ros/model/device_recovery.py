@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from tdnet.backends import AUTO, TORCH
 from tdnet.errors import DeviceError
 from tdnet.settings import SegmenterSettings
 from tdnet_ros.model.active_model import ActiveModel
@@ -97,7 +99,13 @@ class DeviceRecovery:
             self._return_after = time.monotonic() + RETRY_SECONDS
             wanted = model.settings.segmenter
             # A precision chosen for one device may be slow or unknown on the other.
-            on_cpu = replace(wanted, device="cpu", precision="auto", provider="auto")
+            # PyTorch needs no export, which would take seconds without labels.
+            runtime = TORCH if wanted.runtime == AUTO else wanted.runtime
+            if os.path.isdir(wanted.weights):
+                runtime = wanted.runtime
+            on_cpu = replace(
+                wanted, device="cpu", precision="auto", runtime=runtime, provider="auto"
+            )
             return await self._use(on_cpu)
         except ModelLoadError:
             self._fall_back_after = time.monotonic() + RETRY_SECONDS

@@ -57,7 +57,7 @@ class RosLogHandler(logging.Handler):
     """Passes records of the library to a node's logger, which also publishes them on /rosout."""
 
     def __init__(self, logger: RcutilsLogger) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.INFO)
         self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -65,5 +65,7 @@ class RosLogHandler(logging.Handler):
         text = one_line(record.getMessage())
         if record.levelno >= logging.ERROR:
             self._logger.error(text)
-        else:
+        elif record.levelno >= logging.WARNING:
             self._logger.warning(text)
+        else:
+            self._logger.info(text)

@@ -31,16 +31,20 @@ _ABANDONED_AFTER = 3600.0
 def cache_folder() -> Path:
     """Return the folder of the entries, and create it.
 
-    It is ``$XDG_CACHE_HOME/tdnet`` or ``~/.cache/tdnet``; if it cannot be written, a temporary
-    folder that is removed when the process ends.
+    It is ``$XDG_CACHE_HOME/tdnet`` or ``~/.cache/tdnet``; if it cannot be written, or others can
+    write to it, a temporary folder that is removed when the process ends.
     """
-    where = os.environ.get("XDG_CACHE_HOME")
+    where = Path(os.environ.get("XDG_CACHE_HOME", ""))
     try:
-        folder = (Path(where) if where else Path.home() / ".cache") / "tdnet"
+        folder = (where if where.is_absolute() else Path.home() / ".cache") / "tdnet"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK | os.X_OK):
+        state = folder.stat()
+        if state.st_uid != os.geteuid() or state.st_mode & 0o022:
+            reason = f"{folder} belongs to another user, or others may write to it"
+        elif os.access(folder, os.W_OK | os.X_OK):
             return folder
-        reason = f"{folder} is not writable"
+        else:
+            reason = f"{folder} is not writable"
     except (OSError, RuntimeError) as error:
         reason = str(error)
     return _temporary_folder(reason)
@@ -88,12 +92,23 @@ def locked(kind: str, name: str) -> Iterator[None]:
         yield
 
 
-def remove(kind: str, name: str) -> bool:
-    """Remove an entry; return whether it held any file."""
+def holds_files(kind: str, name: str) -> bool:
+    """Return whether there is an entry with any file."""
     folder = cache_folder() / f"{kind}-{name}"
-    held = folder.is_dir() and any(folder.iterdir())
-    shutil.rmtree(folder, ignore_errors=True)
-    return held
+    return folder.is_dir() and any(folder.iterdir())
+
+
+@contextmanager
+def replacement(kind: str, name: str) -> Iterator[Path]:
+    """Yield an empty folder that replaces an entry, unless the block raises."""
+    folder = cache_folder() / f"{kind}-{name}"
+    temporary = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=folder.parent))
+    try:
+        yield temporary
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _create(folder: Path, fill: Callable[[Path], None]) -> None:

@@ -251,7 +251,8 @@ def _check(description: ExportDescription, document: Document) -> None:
     _check_tensors("inputs", description.inputs, input_tensors(variant, size, dtype), document)
     logits_size = None
     if description.is_adopted and description.outputs:
-        rows, columns = description.outputs[0].shape[2:4] or (0, 0)
+        shape = description.outputs[0].shape
+        rows, columns = shape[2:4] if len(shape) == 4 else (1, 1)
         logits_size = min(rows, height), min(columns, width)
     outputs = output_tensors(variant, classes, size, dtype, logits_size)
     _check_tensors("outputs", description.outputs, outputs, document)

@@ -86,6 +86,8 @@ def write_export(
     """
     if precision not in PRECISIONS:
         raise InputError(f"precision is {precision!r}; allowed are {', '.join(PRECISIONS)}")
+    if precision.startswith("int8") != (converter is not None):
+        raise InputError(f"precision {precision}: int8 needs a converter, others have none")
     check_packages()
     dtype: torch.dtype = getattr(torch, PRECISIONS[precision])
     network = for_export(model, dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -152,7 +152,9 @@ class OnnxRuntimeBackend(Backend):
         self, folder: Path, description: ExportDescription, provider: Provider
     ) -> list[Any]:
         """Load every graph; what the provider compiles is cached."""
-        graphs = [(folder / file.file, file.read(folder)) for file in description.cycle.graphs]
+        graphs = [folder / file.file for file in description.cycle.graphs]
+        for file in description.cycle.graphs:
+            file.read(folder)  # compares the hash
         name = cache.key(
             [file.sha256 for file in description.cycle.graphs],
             self._precision,
@@ -160,20 +162,20 @@ class OnnxRuntimeBackend(Backend):
             self._hardware(),
         )
 
-        def open_all() -> list[Any]:
-            compiled = partial(cache.entry, provider.name, name)
+        def open_all(compiled: Callable[[], Path]) -> list[Any]:
             own = Session(self.device, self._precision, compiled, self._stream)
-            return [self._session(path, graph, provider.choices(own)) for path, graph in graphs]
+            return [self._session(path, provider.choices(own)) for path in graphs]
 
         with cache.locked(provider.name, name):
             try:
-                sessions = open_all()
+                sessions = open_all(partial(cache.entry, provider.name, name))
             except WeightsError:
-                # A damaged cache must not keep the network from loading.
-                if not cache.remove(provider.name, name):
+                if not cache.holds_files(provider.name, name):
                     raise
-                sessions = open_all()
-        for (path, _), session in zip(graphs, sessions, strict=True):
+                # A damaged cache must not keep the network from loading.
+                with cache.replacement(provider.name, name) as empty:
+                    sessions = open_all(lambda: empty)
+        for path, session in zip(graphs, sessions, strict=True):
             for found, wanted in (
                 (session.get_inputs(), description.inputs),
                 (session.get_outputs(), description.outputs),
@@ -181,7 +183,7 @@ class OnnxRuntimeBackend(Backend):
                 check_graph(path, map(_tensor, found), wanted)
         return sessions
 
-    def _session(self, path: Path, graph: bytes, chosen: Sequence[Choice]) -> Any:  # noqa: ANN401
+    def _session(self, path: Path, chosen: Sequence[Choice]) -> Any:  # noqa: ANN401
         runtime = import_onnxruntime()
         options = runtime.SessionOptions()
         options.log_severity_level = _FATAL_ONLY
@@ -189,7 +191,11 @@ class OnnxRuntimeBackend(Backend):
         # Spinning threads would take processor time from the rest of the frame.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            session = runtime.InferenceSession(graph, options, providers=chosen)
+            # By path: TensorRT names its engines by the file, and bytes would be kept. Without
+            # ONNX Runtime's own fallback, which prints, and hides the reason.
+            session = runtime.InferenceSession(
+                str(path), options, providers=chosen, enable_fallback=0
+            )
         except Exception as error:
             raise WeightsError(
                 f"{path}: ONNX Runtime {runtime.__version__} cannot load it with provider "

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tdnet.backends.onnx.tensors import TensorSpec, input_tensors, output_tensors
+from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork, TDNet
 from tdnet.network.layers import ConvNorm, SpatialLayerNorm
 from tdnet.network.pyramid_pooling import BINS, PyramidPooling
@@ -70,6 +71,9 @@ def for_export(model: SegmentationNetwork, dtype: torch.dtype) -> SegmentationNe
     Args:
         model: with its weights, not folded.
         dtype: of all parameters but those of layer norms, which keep float32.
+
+    Raises:
+        WeightsError: a weight exceeds the range of the number format.
     """
     network = copy.deepcopy(model).eval().requires_grad_(False)
     network.fold()
@@ -77,6 +81,12 @@ def for_export(model: SegmentationNetwork, dtype: torch.dtype) -> SegmentationNe
     for module in network.modules():
         if not isinstance(module, SpatialLayerNorm):
             module._apply(lambda tensor: tensor.to(dtype), recurse=False)
+    for name, parameter in network.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise WeightsError(
+                f"{name} is not finite in {_name(dtype)} once norms are folded: use precision "
+                "float32, or other weights"
+            )
     return network
 
 

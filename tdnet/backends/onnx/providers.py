@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,6 +122,8 @@ def _cuda(session: Session) -> list[Choice]:
 
 def _tensorrt(session: Session) -> list[Choice]:
     on_cuda = _cuda(session)
+    with suppress(ImportError):
+        import_module("tensorrt")  # loads the libraries of its wheel
     folder = str(session.cache())
     options = {
         **on_cuda[0][1],

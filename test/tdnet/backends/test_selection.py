@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from support.frames import drive
 
 from tdnet import SegmenterSettings, create_model, packaged_weights, save_weights
 from tdnet._util import device as device_module
+from tdnet._util.child_process import run_python
 from tdnet.backends.onnx import cache, providers
 from tdnet.backends.onnx.onnxruntime_backend import OnnxRuntimeBackend
 from tdnet.backends.onnx.providers import BY_NAME
-from tdnet.backends.selection import open_backend
+from tdnet.backends.selection import exported_weights, open_backend
 from tdnet.errors import DeviceError, InputError, TdnetError, WeightsError
 
 SIZE = (65, 129)
@@ -178,6 +180,83 @@ def test_a_damaged_cache_is_compiled_anew(weights: Path) -> None:
     for blob in blobs:
         os.truncate(blob, blob.stat().st_size // 2)
     assert (exact.build().step(image).labels == labels).all()
+
+
+def test_a_damaged_export_is_written_again(
+    weights: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A loss of power may leave files without their content."""
+    image = drive(1, 72, 96)[0]
+    exact = settings(weights, provider="cpu", precision="float32")
+    labels = exact.build().step(image).labels
+    folder, _ = exported_weights(exact.request(), "float32")
+    os.truncate(folder / "path0.onnx", 100)
+    assert (exact.build().step(image).labels == labels).all()
+    assert "exported again: " in caplog.text
+    os.truncate(folder / "export.json", 0)
+    assert (exact.build().step(image).labels == labels).all()
+
+
+def test_an_engine_cache_survives_a_failure_that_is_not_its_own(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not BY_NAME["openvino"].is_installed:
+        pytest.skip("needs onnxruntime-openvino: use `make test`")
+    chosen = settings(weights, provider="openvino", precision="float32")
+    chosen.build()
+    blobs = {blob for folder in entries("openvino") for blob in folder.rglob("*.blob")}
+
+    def no_memory(*_: object, **__: object) -> None:
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(providers.import_onnxruntime(), "InferenceSession", no_memory)
+        with pytest.raises(WeightsError, match="with provider openvino: out of memory"):
+            chosen.build()
+    assert {blob for folder in entries("openvino") for blob in folder.rglob("*.blob")} == blobs
+
+
+def test_weights_that_change_while_they_are_exported_are_no_entry(
+    weights: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.safetensors"
+    save_weights(create_model("psp18-nano", input_size=SIZE), own)
+    chosen = settings(own)
+
+    def export(folder: Path, precision: str) -> None:
+        own.write_bytes(weights.read_bytes())
+        chosen.export_apart(folder, precision)
+
+    before = entries("network")
+    with pytest.raises(WeightsError, match="has changed while it was exported: try again"):
+        exported_weights(replace(chosen.request(), export=export), "float32")
+    assert entries("network") == before
+
+
+def test_int8_needs_an_exported_folder(weights: Path) -> None:
+    with pytest.raises(InputError, match="precision int8 --calibrate, and set weights"):
+        settings(weights, precision="int8", runtime="onnxruntime").build()
+
+
+def test_a_weight_beyond_float16_is_refused(tmp_path: Path) -> None:
+    model = create_model("psp18-nano", input_size=SIZE)
+    with torch.no_grad():
+        next(model.parameters()).fill_(1e5)
+    save_weights(model, tmp_path / "large.safetensors")
+    chosen = settings(tmp_path / "large.safetensors", runtime="onnxruntime", provider="cpu")
+    with pytest.raises(WeightsError, match="is not finite in float16"):
+        replace(chosen, precision="float16").build()
+
+
+def test_a_child_runs_no_code_of_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("signal", "ctypes", "os"):
+        (tmp_path / f"{name}.py").write_text("open('executed', 'w')")
+    monkeypatch.chdir(tmp_path)
+    done = run_python("print(sys.argv[1])", "hello")
+    assert (done.returncode, done.stdout) == (0, b"hello\n"), done.stderr
+    assert not (tmp_path / "executed").exists()
 
 
 def test_a_provider_for_another_device_is_refused(

@@ -90,6 +90,25 @@ def test_access_to_the_frame_before_is_that_of_the_memory(
     assert bool((smoother(frames[0], UNSURE, 0.9, read=True, write=True).argmax(1) == 2).all())
 
 
+def test_scores_that_are_not_finite_do_not_outlive_their_frame(
+    frames: tuple[Tensor, Tensor], sure: Tensor
+) -> None:
+    smoother = LabelSmoother()
+    broken = sure.clone()
+    broken[:, 1, 5, 5] = torch.nan
+    smoother(frames[0], broken, 1.0, read=True, write=True)
+    for frame in (frames[1], frames[0]):
+        assert bool(smoother(frame, sure, 1.0, read=True, write=True).isfinite().all())
+
+
+def test_tiny_pictures_are_not_smoothed(sure: Tensor) -> None:
+    smoother = LabelSmoother()
+    frame, logits = torch.zeros(1, 3, 16, 16), sure[:, :, :2, :2].contiguous()
+    for _ in range(2):
+        labels = smoother(frame, logits, 1.0, read=True, write=True).argmax(1)
+        assert torch.equal(labels, logits.argmax(1))
+
+
 def test_a_stream_forgets_with_its_memory() -> None:
     torch.manual_seed(0)
     segmenter = StreamingSegmenter(

@@ -335,3 +335,15 @@ def test_half_of_what_torchrun_sets(
     error = capsys.readouterr().err
     assert "start with torchrun, or unset it" in error
     assert error.count("\n") == 1
+
+
+def test_smoothing_is_named_and_measured_apart_from_the_memory(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(STREET, "--smoothing", "0.9", "--report", tmp_path) == 0
+    found = load_evaluation(tmp_path / "evaluation.json")
+    assert (found.setting.smoothing, found.withheld_memory) == (0.9, None)
+    assert rows(capsys.readouterr().out)["smoothing"] == ["0.9"]
+    assert "smoothing" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert evaluate(STREET, "--smoothing", "0.9", "--memory", "none") == 2
+    assert "smoothing is 0.9 and memory is none" in capsys.readouterr().err

@@ -219,7 +219,7 @@ def test_a_network_of_ours(tmp_path: Path) -> None:
     same = {"device": "cpu", "precision": "float32", "provider": "cpu"}
     ours = SegmenterSettings("psp18-nano", str(tmp_path / "ours"), **same).build()  # type: ignore[arg-type]
     theirs = SegmenterSettings(weights=str(adopted), **same).build()  # type: ignore[arg-type]
-    image = cv2.imread(str(Path(__file__).parents[2] / "docs" / "images" / "camera.jpg"))
+    image = cv2.imread(str(Path(__file__).parents[3] / "docs" / "images" / "camera.jpg"))
     assert image is not None
     assert (ours.step(image).labels == theirs.step(image).labels).mean() >= 0.9999
     with pytest.raises(WeightsError, match="leave variant at its default, td4-psp18-nano"):

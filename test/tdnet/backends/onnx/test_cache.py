@@ -102,6 +102,23 @@ def test_without_a_place_for_it_the_cache_is_temporary(
     assert "not kept for the next start" in caplog.text
 
 
+def test_a_folder_that_others_can_write_to_is_not_used(home: Path) -> None:
+    home.mkdir()
+    home.chmod(0o777)
+    assert cache.entry("network", "a", write).parent != home
+
+
+def test_a_failed_replacement_keeps_the_entry(home: Path) -> None:
+    folder = cache.entry("network", "a", write)
+    with pytest.raises(ValueError), cache.replacement("network", "a"):
+        raise ValueError
+    assert (folder / "file").stat().st_size == 1000
+    with cache.replacement("network", "a") as empty:
+        (empty / "other").touch()
+    assert [path.name for path in folder.iterdir()] == ["other"]
+    assert entries(home) == {"network-a"}
+
+
 def test_keys_depend_on_every_value() -> None:
     values = [("a", 1), ("a", "1"), ("a1",), (("a", 1),)]
     assert len({cache.key(*value) for value in values}) == len(values)
