@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tdnet.network import SegmentationNetwork
     from tdnet.segmenter import StreamingSegmenter
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_CLASS_MAP = "cityscapes"
 PACKAGED_PURPOSE = (
     "trained on drawn streets and a few hundred real frames; for research and evaluation only, "
@@ -28,6 +31,7 @@ PACKAGED_PURPOSE = (
 
 _EXPORT = """
 import json
+import logging
 from pathlib import Path
 from tdnet.backends.onnx.export import write_export
 from tdnet.errors import TdnetError
@@ -36,6 +40,9 @@ settings, folder, precision = json.loads(sys.argv[1])
 if settings["input_size"]:
     settings["input_size"] = tuple(settings["input_size"])
 settings = SegmenterSettings(**settings)
+handler = logging.StreamHandler()
+handler.setFormatter(logging.Formatter("warning: %(message)s"))
+logging.getLogger("tdnet").addHandler(handler)
 try:
     checkpoint = settings.open_checkpoint()
     write_export(*settings.load_model(checkpoint), checkpoint, Path(folder), precision)
@@ -139,6 +146,9 @@ class SegmenterSettings:
             lines = done.stderr.decode(errors="replace").splitlines()
             reason = lines[-1] if lines else f"the exporter ended with {done.returncode}"
             raise WeightsError(f"{self.weights_path} cannot be exported: {reason}")
+        for line in done.stderr.decode(errors="replace").splitlines():
+            if line.startswith("warning: "):
+                logger.warning(line.removeprefix("warning: "))
 
     @property
     def uses_packaged_weights(self) -> bool:

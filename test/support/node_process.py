@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 from tools.harness.child_process import end_with_parent
+
+LONGEST_SECONDS = 180.0
 
 NodeProcess = subprocess.Popen[str]
 
@@ -32,8 +35,14 @@ def lines_until(process: NodeProcess, part: str) -> list[str]:
     """Return the output of a process up to the first line that contains a text."""
     assert process.stdout is not None
     lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if part in line:
-            return lines
+    # Killed, so that a missing line fails the test instead of keeping it.
+    watchdog = threading.Timer(LONGEST_SECONDS, process.kill)
+    watchdog.start()
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if part in line:
+                return lines
+    finally:
+        watchdog.cancel()
     raise AssertionError(f"ended without {part!r}: {lines}")

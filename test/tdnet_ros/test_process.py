@@ -20,7 +20,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from support.endless_checkpoint import endless_checkpoint
 from support.node_process import NodeProcess, lines_until, parameters
-from support.ros_graph import Listener, RosGraph, image_message
+from support.ros_graph import Listener, RosGraph, image_message, wait_for
 
 from tdnet import ClassMap, create_model, save_weights
 from tools.harness.child_process import end_with_parent
@@ -112,9 +112,26 @@ def test_a_signal_ends_what_would_take_minutes(
 
 
 def test_a_signal_ends_it_while_it_loads_a_model(start_process: Start, weights: str) -> None:
-    process = start_process(*parameters(weights=weights, device="cpu", input_size=SLOW_WARM_UP))
+    process = start_process(
+        *parameters(weights=weights, device="cpu", input_size=SLOW_WARM_UP, runtime="torch")
+    )
     lines_until(process, "made for another input size")
     end(process, signal.SIGINT)
+
+
+def test_a_signal_ends_it_and_its_exporter(start_process: Start, tmp_path: Path) -> None:
+    weights = tmp_path / "new.safetensors"
+    save_weights(create_model("psp18-nano", input_size=(65, 129)), weights)
+    process = start_process(*parameters(weights=weights, variant="psp18-nano", device="cpu"))
+    lines_until(process, "is exported for ONNX Runtime once")
+    threads = Path(f"/proc/{process.pid}/task")
+    exporters = wait_for(
+        lambda: [pid for file in threads.glob("*/children") for pid in file.read_text().split()],
+        "the exporter",
+    )
+    end(process, signal.SIGTERM)
+    for pid in exporters:
+        wait_for(lambda pid=pid: not Path(f"/proc/{pid}").exists(), "the exporter to end")
 
 
 def test_a_signal_ends_it_in_the_middle_of_a_frame(
@@ -129,6 +146,7 @@ def test_a_signal_ends_it_in_the_middle_of_a_frame(
             variant="psp18-nano",
             device="cpu",
             input_size=SLOW_FRAMES,
+            runtime="torch",
         )
     )
     lines_until(process, "active: waiting")
@@ -152,7 +170,7 @@ def test_a_signal_ends_it_while_it_swaps_models(
     changed: str,
     tmp_path: Path,
 ) -> None:
-    process = start_process(*parameters(weights=weights, device="cpu"))
+    process = start_process(*parameters(weights=weights, device="cpu", runtime="torch"))
     lines_until(process, "active: waiting")
     labels = Listener(graph.user, Image, "/tdnet/labels", QoSProfile(depth=10))
     camera = graph.camera()
