@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from rosbags.rosbag2 import Writer
 from support.demo_run import PARTS, run_demo
 from support.media import (
+    TYPES,
     compressed_message,
     damage_bag,
     drive,
@@ -20,7 +23,11 @@ from support.media import (
     write_video,
 )
 
+from tdnet import ClassMap, create_model, save_weights
+from tdnet.errors import InputError
 from tdnet_offline.street import StreetDrive
+from tools.demo.camera_bag import CameraBag
+from tools.demo.sources import emptied
 
 
 @pytest.mark.parametrize("arguments", [[], ["--rate", "5"]], ids=["its own rate", "another rate"])
@@ -92,6 +99,26 @@ def test_labels_of_images_that_only_the_node_can_decode_are_scored(
     assert run.summary["score"]["frames"] == run.summary["frames"]["segmented"]
     assert run.summary["score"]["class_iou"]
     assert run.summary["temporal_consistency"] == {"labels": None, "ground_truth": None}
+
+
+def test_a_scene_of_one_class_has_no_boundary_score(tmp_path: Path) -> None:
+    model = create_model("td4-psp18-nano", num_classes=19, input_size=(65, 129))
+    torch.nn.utils.vector_to_parameters(
+        torch.zeros(sum(p.numel() for p in model.parameters())), model.parameters()
+    )
+    weights = tmp_path / "road.safetensors"
+    save_weights(model, weights, class_map=ClassMap.load("cityscapes"))
+    messages, road = [], np.zeros(90 * 160, np.uint8)
+    for number, image in enumerate(drive(4, 90, 160), 1):
+        lies = {"encoding": "mono8", "step": 160, "data": road}
+        messages.append(("/image", raw_message(image, number * 10**8)))
+        messages.append(("/camera/labels", raw_message(image, number * 10**8, **lies)))
+    bag = write_bag(tmp_path / "bag", messages)
+    run = run_demo(tmp_path / "output", "--bag", bag, "--weights", weights)
+    assert (run.status, run.complained) == (0, "")
+    assert run.summary["score"]["pixel_accuracy"] == 1
+    assert run.summary["score"]["boundary_f"] is None
+    assert "boundary F-score" not in run.page()
 
 
 def test_damaged_bag_is_played_as_far_as_it_goes(
@@ -166,5 +193,48 @@ def test_a_folder_that_is_not_the_demos_is_left_alone(tmp_path: Path, street: Pa
     mine.write_text("mine")
     run = run_demo(tmp_path / "output", "--bag", street)
     assert run.status == 2
+    assert "is not a folder of this demo, or an interrupted one: remove it" in run.complained
     assert "choose another --output" in run.complained
     assert mine.read_text() == "mine"
+
+
+def test_an_interrupted_removal_is_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = emptied(tmp_path / "output" / "bag")
+    (folder / "input").mkdir()
+    (folder / "recording" / "input").mkdir(parents=True)
+
+    def interrupted(path: Path) -> None:
+        for file in [path for path in path.iterdir() if path.is_file()]:
+            file.unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shutil.rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        emptied(folder)
+    monkeypatch.undo()
+    assert (folder / "recording").exists()
+    assert {path.name for path in emptied(folder).iterdir()} == {".tdnet-demo"}
+
+
+def test_weights_in_the_output_are_left_alone(tmp_path: Path, street: Path, weights: Path) -> None:
+    folder = emptied(tmp_path / "output" / "bag")
+    mine = Path(shutil.copy(weights, folder / "mine.safetensors"))
+    run = run_demo(tmp_path / "output", "--bag", street, "--weights", mine)
+    assert run.status == 2
+    assert f"{mine} is in {tmp_path / 'output'}, which is emptied" in run.complained
+    assert mine.exists()
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\0\1\0\0", b"\0\1\0\0\1\2"])
+def test_damaged_bytes_of_a_message_are_reported(tmp_path: Path, damaged: bytes) -> None:
+    with Writer(tmp_path / "bag", version=8) as writer:
+        connection = writer.add_connection("/image", "sensor_msgs/msg/Image", typestore=TYPES)
+        message = raw_message(drive(1)[0], 10**18)
+        for data in (TYPES.serialize_cdr(message, message.__msgtype__), damaged):
+            writer.write(connection, 10**18, data)
+    records = CameraBag(tmp_path / "bag").records()
+    assert next(records)[0] == 10**18
+    with pytest.raises(InputError, match=r"bag: damaged after 1 frames \(.*\); "):
+        next(records)

@@ -75,9 +75,9 @@ def _run(args: argparse.Namespace) -> int:
     output: Path = args.output
     if args.topic is not None and args.bag is None:
         raise ToolError("--topic is of a bag: give --bag too")
-    given = args.bag or args.images or args.video
-    if given is not None and output.resolve() in given.resolve().parents:
-        raise ToolError(f"{given} is in {output}, which is emptied: choose another --output")
+    for given in (args.bag, args.images, args.video, args.weights):
+        if given and output.resolve() in Path(given).resolve().parents:
+            raise ToolError(f"{given} is in {output}, which is emptied: choose another --output")
     page = output / "index.html"
     page.unlink(missing_ok=True)
     parameters = {"variant": args.variant}

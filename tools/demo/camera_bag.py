@@ -58,8 +58,8 @@ class CameraBag:
         if self.num_messages == 0:
             raise InputError(f"{path}: topic {self.topic!r} has no message in it")
 
-    def records(self) -> Iterator[BagRecord]:
-        """Yields the messages of ROS 2 in the order in which they were recorded.
+    def records(self) -> Iterator[tuple[int, BagRecord]]:
+        """Yields stamp in nanoseconds and ROS 2 message, in the order of the recording.
 
         Raises:
             InputError: the bag is damaged; all messages before the damage are yielded first.
@@ -69,9 +69,11 @@ class CameraBag:
         with open_bag(self.path) as bag:
             try:
                 for record in bag.records([self.topic]):
-                    yield replace(record, data=_to_ros2(bag, record)) if is_ros1 else record
+                    data = _to_ros2(bag, record) if is_ros1 else record.data
+                    yield cdr_stamp_ns(data), replace(record, data=data)
                     count += 1
-            except Exception as error:  # rosbags passes on the exceptions of its storages
+            # From the stamp of damaged bytes; rosbags passes on the exceptions of its storages.
+            except Exception as error:
                 raise InputError(
                     f"{self.path}: damaged after {count} frames ({error}); {REPAIR}"
                 ) from error

@@ -139,7 +139,8 @@ def _tiles(report: SourceReport) -> list[tuple[str, str]]:
     if report.score:
         tiles.append((f"{report.score['mean_iou']:.1%}", "mean IoU with the exact labels"))
         tiles.append((f"{report.score['pixel_accuracy']:.1%}", "of pixels correct"))
-        tiles.append((f"{report.score['boundary_f']:.1%}", "boundary F-score"))
+        if report.score["boundary_f"] is not None:
+            tiles.append((f"{report.score['boundary_f']:.1%}", "boundary F-score"))
     return tiles
 
 

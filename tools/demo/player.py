@@ -20,7 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 
 from tdnet.errors import TdnetError
-from tools.demo.camera_bag import CameraBag, cdr_stamp_ns
+from tools.demo.camera_bag import CameraBag
 from tools.harness import ToolError
 from tools.harness.child_process import ChildProcess
 
@@ -77,13 +77,13 @@ def play(bag: CameraBag, publisher: Publisher) -> None:
         time.sleep(0.01)
     start: float | None = None
     try:
-        for record in bag.records():
+        for stamp_ns, record in bag.records():
             if start is None:
                 start = time.monotonic() - record.stamp_ns / 1e9
             time.sleep(max(0.0, start + record.stamp_ns / 1e9 - time.monotonic()))
             sent = time.monotonic_ns()
             publisher.publish(record.data)
-            print("sent", cdr_stamp_ns(record.data), sent, flush=True)
+            print("sent", stamp_ns, sent, flush=True)
     finally:
         # Undelivered messages are lost when the process ends.
         publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_SECONDS))

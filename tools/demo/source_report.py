@@ -70,11 +70,12 @@ class SourceReport:
         if not confusion.any():
             return None
         names = self.evaluation.setting.class_names
+        boundary = metrics.mean_boundary_f(self.evaluation.boundary)
         return {
             "frames": sum(record.mean_iou is not None for record in self.evaluation.frames),
             "pixel_accuracy": metrics.pixel_accuracy(confusion),
             "mean_iou": metrics.mean_iou(confusion),
-            "boundary_f": metrics.mean_boundary_f(self.evaluation.boundary),
+            "boundary_f": None if math.isnan(boundary) else boundary,
             "class_iou": {names[i]: iou for i, iou in iou_by_id(self.evaluation).items()},
         }
 
@@ -133,7 +134,8 @@ def make_report(source: Source, session: Session) -> SourceReport:
         evaluation=evaluation,
         frames=_shown_frames(source, session, recorded, class_map),
     )
-    (folder / "summary.json").write_text(json.dumps(_summary(report), indent=2) + "\n")
+    summary = json.dumps(_summary(report), indent=2, allow_nan=False)
+    (folder / "summary.json").write_text(f"{summary}\n")
     return report
 
 

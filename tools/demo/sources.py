@@ -103,10 +103,19 @@ def emptied(folder: Path) -> Path:
     Raises:
         ToolError: The folder is not one of an earlier run.
     """
-    if folder.exists():
-        if not (folder / _MARK).exists():
-            raise ToolError(f"{folder} has other files: choose another --output")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    (folder / _MARK).touch()
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = folder / _MARK
+    old = [path for path in folder.iterdir() if path != mark]
+    if old and not mark.exists():
+        raise ToolError(
+            f"{folder} is not a folder of this demo, or an interrupted one: remove it, or choose "
+            "another --output"
+        )
+    # The mark stays: after an interrupted removal the next run continues it.
+    mark.touch()
+    for path in old:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     return folder
