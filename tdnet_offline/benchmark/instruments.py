@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.benchmark import Timer
 
+from tdnet._util.device import working_on
 from tdnet_offline.benchmark.benchmark_result import OperatorCost, OperatorCounts
 from tdnet_offline.writers.atomic_files import replacing
 
@@ -141,24 +142,28 @@ def peak_multiply_adds(device: torch.device, precision: str) -> float:
     Args:
         device: device to measure.
         precision: number format, such as ``"bfloat16"``.
+
+    Raises:
+        DeviceError: the device failed, or lacks memory.
     """
     matmul = torch.backends.cuda.matmul
     before = matmul.allow_tf32
     matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
     best = 0.0
     try:
-        for side in _MATRIX_SIDES[device.type]:
-            a = torch.randn(side, side, device=device).to(getattr(torch, precision))
-            timer = Timer(
-                "torch.mm(a, a, out=out)",
-                globals={"a": a, "out": torch.empty_like(a), "torch": torch},
-                num_threads=torch.get_num_threads(),
-            )
-            seconds = min(timer.blocked_autorange(min_run_time=_MATRIX_SECONDS).times)
-            best = max(best, side**3 / seconds)
-            # A slow format shows in a small product; larger ones would take minutes.
-            if seconds > _MATRIX_SECONDS:
-                break
+        with working_on(device):  # The timer synchronises the current device.
+            for side in _MATRIX_SIDES[device.type]:
+                a = torch.randn(side, side, device=device).to(getattr(torch, precision))
+                timer = Timer(
+                    "torch.mm(a, a, out=out)",
+                    globals={"a": a, "out": torch.empty_like(a), "torch": torch},
+                    num_threads=torch.get_num_threads(),
+                )
+                seconds = min(timer.blocked_autorange(min_run_time=_MATRIX_SECONDS).times)
+                best = max(best, side**3 / seconds)
+                # A slow format shows in a small product; larger ones would take minutes.
+                if seconds > _MATRIX_SECONDS:
+                    break
     finally:
         matmul.allow_tf32 = before
     return best

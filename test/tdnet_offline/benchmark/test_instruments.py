@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tdnet.errors import DeviceError
+from tdnet_offline.benchmark import instruments
 from tdnet_offline.benchmark.benchmark_result import OperatorCounts
 from tdnet_offline.benchmark.instruments import count, largest, peak_multiply_adds
 
@@ -50,3 +52,18 @@ def test_the_peak_leaves_the_settings_of_convolutions() -> None:
     before = torch.backends.cuda.matmul.allow_tf32
     assert peak_multiply_adds(torch.device("cpu"), "float32") > 1e6
     assert torch.backends.cuda.matmul.allow_tf32 == before
+
+
+def test_a_peak_that_does_not_fit_into_memory_names_the_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(instruments._MATRIX_SIDES, "cpu", (10**8,))
+    with pytest.raises(DeviceError, match="device cpu failed"):
+        peak_multiply_adds(torch.device("cpu"), "float32")
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_the_peak_of_another_gpu_waits_for_that_gpu() -> None:
+    first, other = (peak_multiply_adds(torch.device("cuda", i), "float32") for i in (0, 1))
+    assert other < 20 * first
