@@ -87,7 +87,7 @@ def add_smoothing(parser: argparse.ArgumentParser) -> None:
     """Add the option for steadier labels."""
     parser.add_argument(
         "--smoothing",
-        type=number(0, 1, "shares"),
+        type=number(0, 1),
         default=0.0,
         metavar="S",
         help="share of the frame before, 0 to 1, where a frame is unsure (default: 0)",
@@ -136,7 +136,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def number(least: float, most: float, unit: str) -> Callable[[str], float]:
+def number(least: float, most: float, unit: str = "") -> Callable[[str], float]:
     """Return an argparse type: a number in a range."""
 
     def read(text: str) -> float:
@@ -145,8 +145,9 @@ def number(least: float, most: float, unit: str) -> Callable[[str], float]:
         except ValueError:
             value = math.nan
         if not least <= value <= most:
+            kind = f"number of {unit}" if unit else "number"
             raise argparse.ArgumentTypeError(
-                f"{text!r} is not a number of {unit} from {least:g} to {most:g}"
+                f"{text!r} is not a {kind} from {least:g} to {most:g}"
             )
         return value
 

@@ -212,3 +212,9 @@ class TestBadInput:
         assert stderr == "tdnet: interrupted\n"
         assert 0 < len(written(output)) < 300
         assert list(video.parent.iterdir()) == []
+
+
+def test_a_share_out_of_range_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["predict", "frames", "--output", "out", "--smoothing", "2"])
+    assert "--smoothing: '2' is not a number from 0 to 1" in capsys.readouterr().err
