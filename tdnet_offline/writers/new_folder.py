@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tdnet.errors import InputError
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def check_new(folder: Path) -> None:
@@ -47,15 +50,35 @@ def new_folder(folder: Path, last: str) -> Iterator[Path]:
         temporary.mkdir(parents=True)
         yield temporary
         if is_there:
-            for path in sorted(temporary.iterdir(), key=lambda path: path.name == last):
-                path.rename(target / path.name)
+            _move(temporary, target, last)
         else:
             temporary.rename(target)
     except OSError as error:
         named = error.filename
-        if isinstance(named, str) and not Path(named).is_relative_to(temporary):
+        inside = isinstance(named, str) and Path(named).is_relative_to(temporary)
+        # A write error has no file name; without one, other errors are not of this folder.
+        if not inside and (named is not None or error.errno not in _DISK_FULL):
             raise
         # The user knows the folder, not the temporary one.
         raise OSError(error.errno, error.strerror or str(error), str(folder)) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move(source: Path, target: Path, last: str) -> None:
+    """Move all files of a folder into an empty one.
+
+    Raises:
+        OSError: a file has arrived there meanwhile, or a move failed; nothing is moved.
+    """
+    moved: list[Path] = []
+    try:
+        for path in sorted(source.iterdir(), key=lambda path: path.name == last):
+            if (target / path.name).exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+            path.rename(target / path.name)
+            moved.append(path)
+    except OSError:
+        for path in moved:
+            (target / path.name).rename(path)
+        raise

@@ -72,3 +72,29 @@ def test_a_full_disk_leaves_nothing_and_names_the_folder(tmp_path: Path) -> None
         write_half()
     assert caught.value.filename == str(target)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_arrives_meanwhile_stays_and_nothing_is_moved(tmp_path: Path) -> None:
+    def write(name: str) -> None:
+        with new_folder(tmp_path, "last") as place:
+            for each in ("a", "file", "last"):
+                (place / each).write_text("new")
+            (tmp_path / name).write_text("mine")
+
+    for name in ("file", "last"):
+        with pytest.raises(FileExistsError) as caught:
+            write(name)
+        assert caught.value.filename == str(tmp_path)
+        assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "mine"}
+        (tmp_path / name).unlink()
+
+
+def test_only_errors_of_writing_without_a_name_are_of_the_folder(tmp_path: Path) -> None:
+    def fail(code: int) -> None:
+        with new_folder(tmp_path / "new", "last"):
+            raise OSError(code, "no name")
+
+    for code, name in ((errno.EDQUOT, str(tmp_path / "new")), (errno.ECONNRESET, None)):
+        with pytest.raises(OSError, match="no name") as caught:
+            fail(code)
+        assert caught.value.filename == name
