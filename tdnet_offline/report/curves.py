@@ -16,6 +16,8 @@ from tdnet_offline.report.table import number_of
 
 MAX_MARKS = 40
 """Marks of one kind in a curve; more would hide it."""
+MAX_POINTS = 10_000
+"""Points of a line; of more frames the lowest and highest of equal parts are drawn."""
 # Margin above the highest and below the lowest value.
 _MARGIN = 0.04
 
@@ -59,6 +61,7 @@ def _section(
     starts, length = _video_starts(runs)
     figure = go.Figure()
     drawn: list[float] = []
+    merged = False
     for run in runs:
         known = [
             (record, found)
@@ -68,6 +71,9 @@ def _section(
         if not known:
             continue
         drawn += (found for _, found in known)
+        if len(known) > MAX_POINTS:
+            merged = True
+            known = [known[place] for place in _extremes([found for _, found in known])]
         figure.add_scatter(
             x=[starts[record.video] + record.index for record, _ in known],
             y=np.array([found for _, found in known], np.float32),
@@ -83,6 +89,8 @@ def _section(
         return None
     limits = [max(0.0, min(drawn) - _MARGIN), min(1.0, max(drawn) + _MARGIN)]
     parts = [note]
+    if merged:
+        parts.append(f"Drawn are the lows and highs, {MAX_POINTS} frames of a run at most.")
     if len(starts) > 1:
         parts.append(f"{len(starts)} videos, one after the other.")
     if len(starts) <= MAX_MARKS:
@@ -108,6 +116,14 @@ def _section(
     figure.update_xaxes(range=[-0.5, max(length - 0.5, 0.5)], title=axis_title("frame"))
     figure.update_layout(hovermode="closest")
     return CurveSection(title, " ".join(parts), laid_out(figure, height=300))
+
+
+def _extremes(values: Sequence[float]) -> list[int]:
+    """Return the positions of the lowest and highest value of each of equal parts."""
+    parts = np.array_split(np.array(values), MAX_POINTS // 2)
+    starts = np.cumsum([0, *map(len, parts[:-1])])
+    ends = [(part.argmin(), part.argmax()) for part in parts]
+    return np.unique(np.array(ends) + starts[:, None]).tolist()
 
 
 def _video_starts(runs: Sequence[EvaluationRun]) -> tuple[dict[str, int], int]:

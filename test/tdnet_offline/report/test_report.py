@@ -153,8 +153,14 @@ def test_figures_show_what_was_counted(page: HtmlPage, street: Evaluation) -> No
         if name != "total"
     }
     totals = [record.stages_ms["total"] for record in street.frames]
-    shown = decoded(latency["data"][0]["x"])
-    assert shown == pytest.approx([t for t in totals if t <= np.percentile(totals, 99.5)])
+    (bars,) = latency["data"]
+    edges = decoded(bars["x"])[:, None] + np.array([-0.5, 0.5]) * bars["width"]
+    end = np.percentile(totals, 99.5)
+    assert edges[[0, -1], [0, 1]] == pytest.approx([min(totals), end])
+    expected, _ = np.histogram(
+        [t for t in totals if t <= end], np.append(edges[:, 0], edges[-1, 1])
+    )
+    assert decoded(bars["y"]) == pytest.approx(expected / sum(t <= end for t in totals))
 
 
 def test_nothing_is_loaded(page: HtmlPage, street: Evaluation) -> None:
@@ -339,6 +345,33 @@ def test_many_frames_are_all_drawn(street: Evaluation, tmp_path: Path) -> None:
     expected = [record.mean_iou for record in records]
     assert decoded(line["y"]) == pytest.approx(expected, abs=1e-5)
     assert "the memory was emptied 699 times" in page.text
+
+
+def test_an_hour_of_frames_does_not_enlarge_the_page(street: Evaluation, tmp_path: Path) -> None:
+    records = [
+        replace(
+            street.frames[1],
+            index=index,
+            name=f"{index:06}",
+            mean_iou=0.5 + index % 7 / 100,
+            stages_ms={"total": 10 + index % 1000 / 100},
+        )
+        for index in range(100_000)
+    ]
+    records[77_777] = replace(records[77_777], mean_iou=0.012)
+    many = replace(street, frames=tuple(records))
+    short, long = (write_report(tmp_path / n, [e]) for n, e in (("s", street), ("l", many)))
+    assert long.stat().st_size - short.stat().st_size < 1_500_000
+    page = HtmlPage(long)
+    (line,) = page.figures[1]["data"]
+    frames = decoded(line["x"]).astype(int).tolist()
+    assert frames == sorted(set(frames))
+    assert 77_777 in frames
+    assert len(frames) <= 10_000
+    expected = [records[frame].mean_iou for frame in frames]
+    assert decoded(line["y"]) == pytest.approx(expected, abs=1e-5)
+    assert line["text"][-1].endswith(f" {frames[-1]:06}")
+    assert "Drawn are the lows and highs, 10000 frames of a run at most." in page.text
 
 
 def test_where_the_memory_was_emptied_is_marked(street: Evaluation, tmp_path: Path) -> None:
