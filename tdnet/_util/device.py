@@ -29,7 +29,7 @@ def resolve_device(name: str | torch.device) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", str(name)):
+    if not re.fullmatch(r"cpu(:0)?|cuda(:(0|[1-9][0-9]?))?", str(name)):
         raise DeviceError(f"device {name!r}; allowed are auto, cpu, cuda, cuda:0 ...")
     device = torch.device(name)
     if device.type == "cuda":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -93,8 +94,9 @@ class Checkpoint:
         """
         text = self.metadata.get("input_size")
         if text is not None:
-            sides = [int(side) for side in text.split() if side.isdecimal()]
-            if len(sides) != 2 or not all(MIN_SIDE <= side <= MAX_SIDE for side in sides):
+            found = re.fullmatch(r"([0-9]{1,5}) ([0-9]{1,5})", text)
+            sides = [int(side) for side in found.groups()] if found else [0, 0]
+            if not all(MIN_SIDE <= side <= MAX_SIDE for side in sides):
                 raise WeightsError(
                     f"{self.path}: its header says input_size {text!r}; allowed are two sides of "
                     f"{MIN_SIDE} to {MAX_SIDE}"

@@ -54,8 +54,8 @@ class DeviceRecovery:
     def failed(self, error: DeviceError) -> None:
         """Count a frame that the device failed on."""
         with self._lock:
-            self._failures += 1
             self._last_error = one_line(error)
+            self._failures += 1
             request = not self._requested and self.due
             self._requested = self._requested or request
         if request:

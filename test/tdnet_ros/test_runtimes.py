@@ -22,10 +22,14 @@ from tdnet_ros.model.model_loading import ModelLoader, file_states
 def test_a_running_node_changes_to_exported_graphs(
     active: RosGraph, exported_nano: Path, images: list[np.ndarray]
 ) -> None:
-    chosen = {"weights": str(exported_nano), "runtime": "onnxruntime"}
-    (refused,) = active.set_parameters(runtime="onnxruntime")
+    chosen = {
+        "weights": str(exported_nano),
+        "runtime": "onnxruntime",
+        "precision": "float32",
+    }
+    (refused,) = active.set_parameters(weights=str(exported_nano))
     assert not refused.successful
-    assert "tdnet export" in refused.reason
+    assert "set runtime to onnxruntime" in refused.reason
     request = SetParametersAtomically.Request(
         parameters=[
             Parameter(name, value=value).to_parameter_msg() for name, value in chosen.items()
@@ -34,7 +38,9 @@ def test_a_running_node_changes_to_exported_graphs(
     answer = active.call(SetParametersAtomically, "/tdnet/set_parameters_atomically", request)
     assert answer.result.successful, answer.result.reason
     labels, camera = active.listen(Image, "/tdnet/labels"), active.camera()
-    expected = SegmenterSettings(input_size=(65, 129), device="cpu", precision="float32").build()
+    expected = SegmenterSettings(
+        input_size=(65, 129), device="cpu", precision="float32", runtime="torch"
+    ).build()
     for number, image in enumerate(images[:5]):
         camera.publish(image_message(image, number * 0.1))
         published = pixels_of(labels.wait(number + 1)[-1])
