@@ -122,6 +122,7 @@ def _identity(dataset: Dataset, video: LabelledVideo, times: int) -> tuple[objec
     """Return what only this video has, whatever the name of its source."""
     root = Path(dataset.root)
     if dataset.name != "street":
-        return video.name, str(root.resolve()) if root.exists() else source_name(dataset)
+        in_files = dataset.root and root.exists()
+        return video.name, str(root.resolve()) if in_files else source_name(dataset)
     # A name that occurs once needs no rendering.
     return (video.name, video.frame_rate, video.frame(0).image.shape if times > 1 else None)

@@ -49,7 +49,10 @@ def create_object(given: ClassPath, base: type[Created], key: str, **defaults: o
             f"{key}: {quoted(given.class_path)} is no subclass of {base.__module__}."
             f"{base.__qualname__}{_nearest(name, names)}"
         )
-    signature = inspect.signature(found)
+    try:
+        signature = inspect.signature(found)
+    except (TypeError, ValueError) as error:  # of some classes in C
+        raise InputError(f"{key}: {given.class_path}: {first_line(error)}") from error
     arguments = {n: value for n, value in defaults.items() if n in signature.parameters}
     arguments |= given.init_args
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -264,6 +265,8 @@ def test_videos_of_one_name_are_told_apart() -> None:
     assert names == ["memory:here/v", "memory:there/v"]
     with pytest.raises(InputError, match="v is given twice, by memory:here and by memory:here"):
         pool([one, one])
+    nowhere = [replace(dataset_of(video, root=""), name=name) for name in ("mine", "other")]
+    assert [video.name for video in pool(nowhere).videos] == ["mine/v", "other/v"]
 
 
 def test_a_video_under_another_name_keeps_all_else(tmp_path: Path) -> None:

@@ -113,6 +113,12 @@ def test_a_module_in_the_working_directory_is_found(
     assert type(found).__name__ == "Mine"
 
 
+def test_a_class_without_a_signature_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_parts.SumLoss, "__signature__", "none", raising=False)
+    with pytest.raises(InputError, match=rf"loss\.cross_entropy: {PARTS}\.SumLoss: unexpected"):
+        create_object(ClassPath(f"{PARTS}.SumLoss"), nn.Module, "loss.cross_entropy")
+
+
 def test_class_paths_are_written_and_read_again(tmp_path: Path) -> None:
     words = [
         "callbacks=[a.B, {class_path: c.D, init_args: {x: [1, {y: 2}]}}]",
