@@ -7,7 +7,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,6 @@ from tdnet_offline.evaluation.runner import evaluate, merge
 from tdnet_offline.evaluation.shard import Shard
 
 STREET = "street:40-42@64x96,frames=4"
-FirstOfTwo = Callable[..., tuple[int, tuple[int, str, str]]]
 
 
 @given(st.lists(st.integers(0, 50), max_size=20), st.integers(1, 6))
@@ -87,24 +86,16 @@ def start(rank: int, common: dict[str, str], *words: str | Path) -> subprocess.P
     )
 
 
-@pytest.fixture
-def first_of_two(monkeypatch: pytest.MonkeyPatch) -> FirstOfTwo:
-    """Runs the command in this process as the first of two.
+def run_two(*words: str | Path) -> list[tuple[int, str, str]]:
+    """Run the command in two processes; return status, output and errors of each.
 
-    Returns its status; and status, output and errors of the second process.
+    Neither is the test's own process: in one that joined others before, PyTorch counts process
+    groups on, and the two would wait for each other.
     """
-
-    def run(*words: str | Path) -> tuple[int, tuple[int, str, str]]:
-        common = torchrun_variables()
-        second = start(1, common, *words)
-        with monkeypatch.context() as here:
-            for name, value in {**common, "RANK": "0"}.items():
-                here.setenv(name, value)
-            status = main([str(word) for word in words])
-        out, error = second.communicate(timeout=180)
-        return status, (second.returncode, out, error)
-
-    return run
+    common = torchrun_variables()
+    started = [start(rank, common, *words) for rank in range(2)]
+    said = [process.communicate(timeout=180) for process in started]
+    return [(process.returncode, *own) for process, own in zip(started, said, strict=True)]
 
 
 def torchrun(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -131,14 +122,13 @@ def test_two_processes_give_what_one_gives_with_foreign_memory_and_damage(
     weights: Path,
     tmp_path: Path,
     one_thread: None,
-    first_of_two: FirstOfTwo,
 ) -> None:
     controls = ["--memory", "foreign", "--damage", "noise=20", "--seed", "5"]
     network = ["--weights", str(weights), "--device", "cpu"]
     words = ["evaluate", STREET, *controls, *network, "--report"]
     assert main([*words, str(tmp_path / "one")]) == 0
-    status, second = first_of_two(*words, tmp_path / "two")
-    assert (status, second) == (0, (0, "", ""))
+    first, second = run_two(*words, tmp_path / "two")
+    assert (first[0], second) == (0, (0, "", ""))
     one, two = (load_evaluation(tmp_path / name / "evaluation.json") for name in ("one", "two"))
     assert (one.setting.processes, two.setting.processes) == (1, 2)
     assert without_times(two) == without_times(one)
@@ -167,8 +157,6 @@ def test_torchrun_gives_what_one_process_gives(
 def test_a_frame_that_one_process_cannot_read(
     weights: Path,
     tmp_path: Path,
-    first_of_two: FirstOfTwo,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     root = labelled_folder(tmp_path / "data", {"first": 2, "second": 2})
     (root / "frames" / "second" / "1.png").write_bytes(b"broken")
@@ -186,9 +174,9 @@ def test_a_frame_that_one_process_cannot_read(
     assert found.refused == {"first": 0, "second": 1}
     assert done.stdout.count("report: ") == 1
 
-    compared = first_of_two("evaluate", "--compare", tmp_path / "report" / "evaluation.json")
-    assert compared == (0, (0, "", ""))
-    assert "mIoU" in capsys.readouterr().out
+    first, second = run_two("evaluate", "--compare", tmp_path / "report" / "evaluation.json")
+    assert (first[0], second) == (0, (0, "", ""))
+    assert "mIoU" in first[1]
 
 
 def test_an_error_of_one_process_ends_it_at_once(weights: Path, tmp_path: Path) -> None:
@@ -213,12 +201,10 @@ def test_an_error_of_one_process_ends_it_at_once(weights: Path, tmp_path: Path) 
 def test_a_mistake_of_all_is_told_once(
     weights: Path,
     tmp_path: Path,
-    first_of_two: FirstOfTwo,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     words = ["evaluate", tmp_path / "nothing", "--weights", weights, "--device", "cpu"]
     # Were the second one's status bad too, torchrun might end the first before it has spoken.
-    assert first_of_two(*words) == (2, (0, "", ""))
-    error = capsys.readouterr().err
+    (status, _, error), second = run_two(*words)
+    assert (status, second) == (2, (0, "", ""))
     assert "there is nothing at this path" in error
     assert error.count("\n") == 1
