@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tdnet.errors import InputError
 from tdnet_offline.arguments import MODEL_OPTIONS, StoreTuple
 from tdnet_offline.commands import ExitStatus
-from tdnet_offline.export.foreign_graph import COLORS, LAYOUTS
+from tdnet_offline.export import COLORS, LAYOUTS
 
 if TYPE_CHECKING:
     from tdnet.backends.onnx.description import ExportDescription

@@ -12,6 +12,7 @@ from tdnet.backends.onnx.providers import import_onnxruntime
 from tdnet.backends.onnx.tensors import LOGITS
 from tdnet.errors import InputError, WeightsError, first_line, quoted
 from tdnet.frames.preprocess import MEAN, STD
+from tdnet_offline.export import LAYOUTS, NCHW, NHWC
 from tdnet_offline.export.onnx_files import Array, NodeChain, opset_of, read_model
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 Size = tuple[int, int]
 Triple = tuple[float, float, float]
 
-NCHW, NHWC = "NCHW", "NHWC"
-LAYOUTS = (NCHW, NHWC)
-COLORS = ("RGB", "BGR")
 NUMBERS = ("float32", "float16", "float64", "uint8")
 _TO_NHWC, _TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 _PREFIX = "adopted/"

@@ -69,7 +69,7 @@ def test_the_result_describes_itself_and_gives_the_same_labels(
     assert info.input_size == SIZE
     assert info.class_map is not None
     assert info.class_map.name == "cityscapes"
-    converted = SegmenterSettings(weights=str(output)).build()
+    converted = SegmenterSettings(weights=str(output), runtime="torch").build()
     original = StreamingSegmenter(model, class_map=info.class_map)
     for image in drive(5):
         np.testing.assert_array_equal(converted.step(image).labels, original.step(image).labels)
