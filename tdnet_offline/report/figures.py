@@ -72,7 +72,7 @@ def stage_figure(bars: Sequence[tuple[str, Mapping[str, float]]]) -> go.Figure:
         autorange="reversed", showgrid=False, showticklabels=any(name for name, _ in bars)
     )
     figure.update_layout(barmode="stack", bargap=0.3)
-    return laid_out(figure, height=66 + 38 * len(bars))
+    return laid_out(figure, height=84 + 38 * len(bars))
 
 
 def latency_figure(lines: Sequence[Line], x_title: str, limit_ms: float = 0.0) -> go.Figure:
