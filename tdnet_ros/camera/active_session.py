@@ -23,7 +23,7 @@ from tdnet_ros.rclpy_tools.node_log import LogThrottle, describe
 JOIN_SECONDS = 2.0
 OUTLASTING = (
     f"{JOIN_SECONDS:g} s after the deactivation the network is still at work on a frame, which "
-    "will not be published: wait for it, or clean up and configure, which loads the model anew"
+    "will not be published: wait for it, or clean up and configure, which loads the model again"
 )
 """The problem of an inference thread that outlasts its activation."""
 
