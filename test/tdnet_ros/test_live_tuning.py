@@ -213,20 +213,6 @@ def test_parameters_that_fail_alone_are_set_alone(active: RosGraph, files: dict[
     assert active.get_parameter("max_rate") == 0.0
 
 
-@pytest.mark.distribution
-@pytest.mark.parametrize("name", ["input_size", "overlay.hidden_classes"])
-def test_an_empty_array_fits_whatever_its_type(active: RosGraph, name: str) -> None:
-    """`ros2 param set /tdnet NAME []` sends an empty array of bool."""
-    value = [97, 193] if name == "input_size" else ["sky"]
-    (result,) = active.set_parameters(**{name.replace(".", "__"): value})
-    assert result.successful
-    empty = Parameter(name, Parameter.Type.BOOL_ARRAY, [])
-    request = SetParameters.Request(parameters=[empty.to_parameter_msg()])
-    (result,) = active.call(SetParameters, "/tdnet/set_parameters", request).results
-    assert result.successful, result.reason
-    assert active.get_parameter(name) == []
-
-
 def test_requests_that_overlap_take_turns(
     active: RosGraph, files: dict[str, str], images: list[np.ndarray]
 ) -> None:
@@ -293,17 +279,6 @@ def test_no_model_stays_behind(
             "the last swap",
         )
         wait_for(lambda: living_models() == others + 1, "the old models to be gone")
-
-
-@pytest.mark.distribution
-def test_a_value_of_no_type_is_answered(active: RosGraph) -> None:
-    unknown = Parameter("max_rate", value=1.0).to_parameter_msg()
-    unknown.value.type = 77
-    good = Parameter("overlay.alpha", value=0.25).to_parameter_msg()
-    request = SetParameters.Request(parameters=[unknown, good])
-    results = active.call(SetParameters, "/tdnet/set_parameters", request).results
-    assert [result.successful for result in results] == [False, True]
-    assert results[0].reason
 
 
 def test_an_unknown_name_is_named_before_a_model_is_loaded(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from rcl_interfaces.msg import ParameterDescriptor
-from rcl_interfaces.srv import DescribeParameters, SetParametersAtomically
+from rcl_interfaces.srv import DescribeParameters, SetParameters, SetParametersAtomically
 from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
 from support.node_process import NodeProcess, lines_until
@@ -241,3 +241,28 @@ def test_an_unknown_parameter_is_refused_with_the_nearest(
     )
     assert not answer.result.successful
     assert "unknown parameter 'overlay.alfa' (did you mean overlay.alpha?)" in answer.result.reason
+
+
+@pytest.mark.distribution
+@pytest.mark.parametrize("name", ["input_size", "overlay.hidden_classes"])
+def test_an_empty_array_fits_whatever_its_type(active: RosGraph, name: str) -> None:
+    """`ros2 param set /tdnet NAME []` sends an empty array of bool."""
+    value = [97, 193] if name == "input_size" else ["sky"]
+    (result,) = active.set_parameters(**{name.replace(".", "__"): value})
+    assert result.successful
+    empty = Parameter(name, Parameter.Type.BOOL_ARRAY, [])
+    request = SetParameters.Request(parameters=[empty.to_parameter_msg()])
+    (result,) = active.call(SetParameters, "/tdnet/set_parameters", request).results
+    assert result.successful, result.reason
+    assert active.get_parameter(name) == []
+
+
+@pytest.mark.distribution
+def test_a_value_of_no_type_is_answered(active: RosGraph) -> None:
+    unknown = Parameter("max_rate", value=1.0).to_parameter_msg()
+    unknown.value.type = 77
+    good = Parameter("overlay.alpha", value=0.25).to_parameter_msg()
+    request = SetParameters.Request(parameters=[unknown, good])
+    results = active.call(SetParameters, "/tdnet/set_parameters", request).results
+    assert [result.successful for result in results] == [False, True]
+    assert results[0].reason

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +27,7 @@ def end_with_parent() -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-class ChildProcess:
+class ChildProcess(ABC):
     """A Python process that reads commands from its input and prints lines; see `on_line`.
 
     Args:
@@ -43,9 +44,9 @@ class ChildProcess:
         self._environment = environment
         self.start()
 
+    @abstractmethod
     def on_line(self, line: str) -> None:
         """Use a line that the process printed; called from a thread."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Start the process, at first and after `kill`."""

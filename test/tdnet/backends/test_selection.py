@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.extras import exporting_package
+from support.extras import exporting_package, needs_provider
 from support.frames import drive
 
 from tdnet import SegmenterSettings, create_model, packaged_weights, save_weights
@@ -76,8 +76,7 @@ def test_other_weights_of_the_same_name_are_exported_anew(weights: Path, tmp_pat
 
 @pytest.mark.parametrize("provider", ["cpu", "openvino"])
 def test_a_provider_computes_the_labels_of_pytorch(weights: Path, provider: str) -> None:
-    if not BY_NAME[provider].is_installed:
-        pytest.skip("needs onnxruntime-openvino: use `make test`")
+    needs_provider(provider)
     image = drive(1, 72, 96)[0]
     chosen = settings(weights, provider=provider, precision="float32").build()
     assert (chosen.runtime, chosen.precision) == (f"onnxruntime:{provider}", "float32")
@@ -94,8 +93,7 @@ def test_auto_is_the_best_provider_that_is_installed(weights: Path) -> None:
 def test_auto_goes_on_with_the_next_provider_if_one_fails(
     weights: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    if not BY_NAME["openvino"].is_installed:
-        pytest.skip("needs onnxruntime-openvino: use `make test`")
+    needs_provider("openvino")
     monkeypatch.setattr(
         "tdnet.backends.onnx.providers.json.dumps", lambda _: '{"CPU": {"NO_SUCH": "KEY"}}'
     )
@@ -158,8 +156,9 @@ def test_the_precision_of_openvino_is_what_the_processor_computes(
 
 
 def test_openvino_computes_in_bfloat16_on_one_thread() -> None:
-    if not (BY_NAME["openvino"].is_installed and device_module.computes_bfloat16()):
-        pytest.skip("needs onnxruntime-openvino, and a processor that computes in bfloat16")
+    needs_provider("openvino")
+    if not device_module.computes_bfloat16():
+        pytest.skip("nothing to run: this processor has no instructions for bfloat16")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -170,8 +169,7 @@ def test_openvino_computes_in_bfloat16_on_one_thread() -> None:
 
 
 def test_a_damaged_cache_is_compiled_anew(weights: Path) -> None:
-    if not BY_NAME["openvino"].is_installed:
-        pytest.skip("needs onnxruntime-openvino: use `make test`")
+    needs_provider("openvino")
     image = drive(1, 72, 96)[0]
     exact = settings(weights, provider="openvino", precision="float32")
     labels = exact.build().step(image).labels
@@ -200,8 +198,7 @@ def test_a_damaged_export_is_written_again(
 def test_an_engine_cache_survives_a_failure_that_is_not_its_own(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not BY_NAME["openvino"].is_installed:
-        pytest.skip("needs onnxruntime-openvino: use `make test`")
+    needs_provider("openvino")
     chosen = settings(weights, provider="openvino", precision="float32")
     chosen.build()
     blobs = {blob for folder in entries("openvino") for blob in folder.rglob("*.blob")}
@@ -279,8 +276,7 @@ def test_a_provider_for_another_device_is_refused(
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 def test_a_gpu_provider_computes_the_labels_of_pytorch(weights: Path, provider: str) -> None:
     """Not run on a GPU so far: it needs onnxruntime-gpu, and tensorrt."""
-    if not BY_NAME[provider].is_installed:
-        pytest.skip(f"needs {BY_NAME[provider].packages}")
+    needs_provider(provider)
     chosen = SegmenterSettings("psp18-nano", str(weights), provider=provider).build()
     plain = settings(weights, runtime="torch", precision="float32").build()
     for image in drive(4, 72, 96):

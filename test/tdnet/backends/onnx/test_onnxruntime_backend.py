@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.extras import exporting_package
+from support.extras import exporting_package, needs_provider
 from support.frames import drive
 
 from tdnet import OutputOptions, SegmenterSettings, StreamingSegmenter
-from tdnet.backends.onnx.providers import BY_NAME
 from tdnet.backends.selection import open_backend
 from tdnet.errors import DeviceError, InputError, TdnetError, WeightsError
 from tdnet.network.temporal_memory import MemoryAccess
@@ -43,8 +42,7 @@ def over_torch() -> StreamingSegmenter:
 
 @pytest.fixture(scope="module", params=["cpu", "openvino"])
 def over_onnx(exported_nano: Path, request: pytest.FixtureRequest) -> StreamingSegmenter:
-    if not BY_NAME[request.param].is_installed:
-        pytest.skip("needs onnxruntime-openvino: use `make test`")
+    needs_provider(request.param)
     return settings(exported_nano, provider=request.param).build()
 
 
