@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from tdnet.errors import InputError
 
+Activation = Literal["relu", "leaky_relu", "hardswish"]
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 """Residual blocks of each layer, by depth."""
 
 
+class Backbone(ABC):
+    """A feature extractor of a path; the classes below describe one family each.
+
+    Attributes:
+        family: name of the family.
+        size_multiple: number that divides height and width of the network input.
+        has_auxiliary: whether an auxiliary head classifies an inner layer in training.
+        trains_in_float16: whether the sums of training stay in the range of float16.
+        has_groups: whether the pyramid can be divided into groups of channels.
+    """
+
+    family: ClassVar[str]
+    size_multiple: ClassVar[int] = 1
+    has_auxiliary: ClassVar[bool] = True
+    trains_in_float16: ClassVar[bool] = True
+    has_groups: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def out_channels(self) -> int:
+        """Channels C of the last layer."""
+
+
 @dataclass(frozen=True)
-class Backbone:
+class ResNetBackbone(Backbone):
     """A dilated ResNet with feature stride 8, for a pyramid pooling, as in PSPNet.
 
     Attributes:
         depth: 18, 34, 50 or 101 layers.
         width: channels of the first residual layer; 64 in the literature.
-        family: name of the family.
         strides: strides of layer1 to layer4.
         dilations: dilations of layer1 to layer4.
         multi_grid: dilations of the blocks of layer4; empty: the dilation of the layer.
-        leaky: whether stem and blocks have leaky ReLUs before the residual sum.
+        activation: that of stem and blocks before the residual sum.
         scales: layers, 1 to 4, whose outputs the pyramid joins.
-        has_auxiliary: whether an auxiliary head classifies layer3 in training.
-        trains_in_float16: whether the sums of training stay in the range of float16.
-        has_groups: whether the pyramid can be divided into groups of channels.
     """
 
     depth: int
@@ -36,10 +57,8 @@ class Backbone:
     strides: ClassVar[tuple[int, int, int, int]] = (1, 2, 1, 1)
     dilations: ClassVar[tuple[int, int, int, int]] = (1, 1, 2, 4)
     multi_grid: ClassVar[tuple[int, ...]] = (4, 8, 16)
-    leaky: ClassVar[bool] = False
+    activation: ClassVar[Activation] = "relu"
     scales: ClassVar[tuple[int, ...]] = (4,)
-    has_auxiliary: ClassVar[bool] = True
-    trains_in_float16: ClassVar[bool] = True
     has_groups: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -71,7 +90,7 @@ class Backbone:
 
 
 @dataclass(frozen=True)
-class FanetBackbone(Backbone):
+class FanetBackbone(ResNetBackbone):
     """A ResNet whose layers halve the map each, for the fast attention of FANet.
 
     The layers' outputs are at 1/8, 1/16, 1/32 and 1/64 (specification, "td2-fa18").
@@ -81,7 +100,7 @@ class FanetBackbone(Backbone):
     strides: ClassVar[tuple[int, int, int, int]] = (2, 2, 2, 2)
     dilations: ClassVar[tuple[int, int, int, int]] = (1, 1, 1, 1)
     multi_grid: ClassVar[tuple[int, ...]] = ()
-    leaky: ClassVar[bool] = True
+    activation: ClassVar[Activation] = "leaky_relu"
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
     has_auxiliary: ClassVar[bool] = False
     trains_in_float16: ClassVar[bool] = False
@@ -89,7 +108,7 @@ class FanetBackbone(Backbone):
 
 
 @dataclass(frozen=True)
-class BisenetBackbone(Backbone):
+class BisenetBackbone(ResNetBackbone):
     """A spatial path at 1/8 and a ResNet for context at 1/16 and 1/32, as in BiSeNet.
 
     (Yu et al., ECCV 2018, sections 3.1 and 3.2.)
@@ -101,3 +120,32 @@ class BisenetBackbone(Backbone):
     multi_grid: ClassVar[tuple[int, ...]] = ()
     scales: ClassVar[tuple[int, ...]] = (3, 4)
     has_groups: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class EfficientVitBackbone(Backbone):
+    """EfficientViT, with outputs at 1/8, 1/16 and 1/32 (Cai et al., ICCV 2023).
+
+    Attributes:
+        widths: channels of stem and four stages.
+        depths: blocks of stem and four stages.
+        fused_channels: channels to which the scales are projected and added.
+    """
+
+    widths: tuple[int, int, int, int, int]
+    depths: tuple[int, int, int, int, int]
+    fused_channels: int
+
+    family: ClassVar[str] = "EfficientViT"
+    size_multiple: ClassVar[int] = 32
+    has_auxiliary: ClassVar[bool] = False
+    trains_in_float16: ClassVar[bool] = False
+
+    @property
+    def out_channels(self) -> int:
+        """Channels C of the last stage."""
+        return self.widths[-1]
+
+    def __str__(self) -> str:
+        """Return the name for messages."""
+        return f"{self.family} of widths {', '.join(map(str, self.widths))}"

@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from tdnet.backbones import Backbone, BisenetBackbone, FanetBackbone
+from tdnet.backbones import (
+    Activation,
+    Backbone,
+    BisenetBackbone,
+    EfficientVitBackbone,
+    FanetBackbone,
+    ResNetBackbone,
+)
 from tdnet.errors import InputError, UnknownNameError
 
 DEFAULT_VARIANT = "td4-psp18-nano"
@@ -22,6 +29,7 @@ POSITION_CHANNELS = 8
 """Channels that `tdnet.network.encoding.PositionChannels` appends to queries and keys."""
 FANET_SIZE = (768, 1536)
 NANO_SIZE = (257, 513)
+EVIT_SIZE = (256, 512)
 
 __all__ = [
     "ADOPTED",
@@ -33,8 +41,10 @@ __all__ = [
     "VARIANTS",
     "Backbone",
     "BisenetBackbone",
+    "EfficientVitBackbone",
     "FanetBackbone",
     "HeadStyle",
+    "ResNetBackbone",
     "Variant",
     "feature_size",
     "get_variant",
@@ -47,15 +57,19 @@ _CHANNELS = ("key_channels", "value_channels", "head_channels")
 
 @dataclass(frozen=True)
 class HeadStyle:
-    """Style of a head: 3x3 convolution, norm, activation, dropout, 1x1 convolution.
+    """Style of a head: blocks, convolution, norm, activation, dropout, 1x1 convolution.
 
     Attributes:
-        leaky: whether the activation is a leaky ReLU instead of a ReLU.
+        blocks: number of inverted residuals before the convolution.
+        kernel_size: odd side of the kernel of the first convolution.
+        activation: the activation after the norm.
         dropout: share of the channels dropped in training.
         bias: whether the last convolution has one.
     """
 
-    leaky: bool = False
+    blocks: int = 0
+    kernel_size: int = 3
+    activation: Activation = "relu"
     dropout: float = 0.1
     bias: bool = True
 
@@ -79,7 +93,8 @@ class Variant:
             to query, key and value, so that batch statistics are those of the samples.
         input_size: native height and width of the network input.
         memory_frames: past frames that a frame attends to, 0 to N - 1; None: N - 1, as published.
-        head: activation, dropout and bias of the heads.
+        head: form of the heads.
+        spatial_norm: whether a layer norm over the positions precedes the head, as published.
         attention_reach: standard deviation, in positions of the features, of the Gaussian by
             which attention prefers near positions; 0: no preference, as published.
         align_corners: whether the corners of logits and image are aligned where logits are
@@ -99,6 +114,7 @@ class Variant:
     input_size: tuple[int, int] = NATIVE_SIZE
     memory_frames: int | None = None
     head: HeadStyle = HeadStyle()
+    spatial_norm: bool = True
     attention_reach: float = 0.0
     align_corners: bool = True
 
@@ -161,25 +177,29 @@ def feature_size(input_size: tuple[int, int]) -> tuple[int, int]:
 
 ADOPTED = Variant(
     name="adopted",
-    backbone=Backbone(18),  # not used: the network is a graph
+    backbone=ResNetBackbone(18),  # not used: the network is a graph
     description="single-frame network of another project, adopted from an ONNX graph",
     align_corners=False,
 )
 """Description of the networks that `tdnet adopt` writes. Users do not choose it by name."""
 
-FANET_HEAD = HeadStyle(leaky=True, dropout=0.0, bias=False)
+FANET_HEAD = HeadStyle(activation="leaky_relu", dropout=0.0, bias=False)
+EVIT_B0 = EfficientVitBackbone((8, 16, 32, 64, 128), (1, 2, 2, 2, 2), 32)
+EVIT_B0_HEAD = HeadStyle(blocks=1, kernel_size=1, activation="hardswish", dropout=0.0)
+EVIT_B1 = EfficientVitBackbone((16, 32, 64, 128, 256), (1, 2, 3, 3, 4), 64)
+EVIT_B1_HEAD = HeadStyle(blocks=3, kernel_size=1, activation="hardswish", dropout=0.0)
 
 VARIANTS: tuple[Variant, ...] = (
     Variant(
         name="td4-psp18",
-        backbone=Backbone(18),
+        backbone=ResNetBackbone(18),
         description="four PSPNet-18 paths; the faster of the paper's PSP networks",
         paths=4,
         pyramid_groups=2,
     ),
     Variant(
         name="td2-psp50",
-        backbone=Backbone(50),
+        backbone=ResNetBackbone(50),
         description="two PSPNet-50 paths; the accuracy of a single-frame PSPNet-101",
         paths=2,
         pyramid_groups=2,
@@ -208,14 +228,14 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     Variant(
         name="td4-psp34",
-        backbone=Backbone(34),
+        backbone=ResNetBackbone(34),
         description="four PSPNet-34 paths",
         paths=4,
         pyramid_groups=2,
     ),
     Variant(
         name="td4-psp18-nano",
-        backbone=Backbone(18, width=16),
+        backbone=ResNetBackbone(18, width=16),
         description="td4-psp18 at a quarter of the width, with attention that prefers near places",
         paths=4,
         key_channels=16,
@@ -226,26 +246,68 @@ VARIANTS: tuple[Variant, ...] = (
         attention_reach=2.0,
     ),
     Variant(
+        name="td4-evit-b0",
+        backbone=EVIT_B0,
+        description="four EfficientViT-B0 paths, with attention that prefers near places",
+        paths=4,
+        key_channels=16,
+        value_channels=32,
+        head_channels=128,
+        memory_stride=2,
+        input_size=EVIT_SIZE,
+        head=EVIT_B0_HEAD,
+        spatial_norm=False,
+        attention_reach=2.0,
+    ),
+    Variant(
+        name="td2-evit-b0",
+        backbone=EVIT_B0,
+        description="two EfficientViT-B0 paths, with attention that prefers near places",
+        paths=2,
+        key_channels=16,
+        value_channels=32,
+        head_channels=128,
+        memory_stride=2,
+        input_size=EVIT_SIZE,
+        head=EVIT_B0_HEAD,
+        spatial_norm=False,
+        attention_reach=2.0,
+    ),
+    Variant(
+        name="td2-evit-b1",
+        backbone=EVIT_B1,
+        description="two EfficientViT-B1 paths, with attention that prefers near places",
+        paths=2,
+        key_channels=16,
+        value_channels=64,
+        head_channels=256,
+        memory_stride=2,
+        input_size=EVIT_SIZE,
+        head=EVIT_B1_HEAD,
+        spatial_norm=False,
+        attention_reach=2.0,
+    ),
+    Variant(
         name="psp18",
-        backbone=Backbone(18),
+        backbone=ResNetBackbone(18),
         description="single-frame PSPNet-18",
         head_channels=128,
     ),
     Variant(
         name="psp34",
-        backbone=Backbone(34),
+        backbone=ResNetBackbone(34),
         description="single-frame PSPNet-34",
         head_channels=128,
     ),
     Variant(
         name="psp50",
-        backbone=Backbone(50),
+        backbone=ResNetBackbone(50),
         description="single-frame PSPNet-50",
         head_channels=512,
     ),
     Variant(
         name="psp101",
-        backbone=Backbone(101),
+        backbone=ResNetBackbone(101),
         description="single-frame PSPNet-101, the teacher",
         head_channels=512,
     ),
@@ -264,15 +326,31 @@ VARIANTS: tuple[Variant, ...] = (
         head_channels=64,
     ),
     Variant(
+        name="evit-b0",
+        backbone=EVIT_B0,
+        description="single-frame EfficientViT-B0",
+        head_channels=128,
+        input_size=EVIT_SIZE,
+        head=EVIT_B0_HEAD,
+    ),
+    Variant(
+        name="evit-b1",
+        backbone=EVIT_B1,
+        description="single-frame EfficientViT-B1",
+        head_channels=256,
+        input_size=EVIT_SIZE,
+        head=EVIT_B1_HEAD,
+    ),
+    Variant(
         name="psp18-nano",
-        backbone=Backbone(18, width=16),
+        backbone=ResNetBackbone(18, width=16),
         description="single-frame PSPNet-18 at a quarter of the width",
         head_channels=32,
         input_size=NANO_SIZE,
     ),
     Variant(
         name="psp18-half",
-        backbone=Backbone(18, width=32),
+        backbone=ResNetBackbone(18, width=32),
         description="single-frame PSPNet-18 at half the width, the teacher of the nano networks",
         head_channels=64,
         input_size=NANO_SIZE,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tdnet.variants import Backbone, FanetBackbone, Variant
+from tdnet.variants import EfficientVitBackbone, FanetBackbone, ResNetBackbone, Variant
 
 _UNUSED = re.compile(
     r"""
@@ -32,6 +32,29 @@ _STEM_DEEP = {
     "2.conv": "conv1.6",
     "2.bn": "bn1",
 }
+_EFFICIENTVIT = [
+    (re.compile(pattern), official)
+    for pattern, official in (
+        (r"^backbone\.stem\.", "backbone.input_stem.op_list."),
+        (r"^backbone\.stages\.(\d+)\.", r"backbone.stages.\1.op_list."),
+        (r"^pyramid\.projections\.0\.", "head.input_ops.2."),
+        (r"^pyramid\.projections\.1\.", "head.input_ops.1.op_list.0."),
+        (r"^pyramid\.projections\.2\.", "head.input_ops.0.op_list.0."),
+        (r"^head\.blocks\.", "head.middle.op_list."),
+        (r"^head\.conv\.", "head.output_ops.0.op_list.0."),
+        (r"^head\.classifier\.", "head.output_ops.0.op_list.1.conv."),
+        (r"\.attention\.block\.qkv\.", ".context_module.main.qkv.conv."),
+        (r"\.attention\.block\.aggregate\.", ".context_module.main.aggreg.0."),
+        (r"\.attention\.block\.project\.", ".context_module.main.proj."),
+        (r"\.local\.block\.", ".local_module.main."),
+        (r"\.block\.", ".main."),
+        (r"(op_list\.\d+|main)\.expand\.", r"\1.main.inverted_conv."),
+        (r"(op_list\.\d+|main)\.depthwise\.", r"\1.main.depth_conv."),
+        (r"(op_list\.\d+|main)\.project\.", r"\1.main.point_conv."),
+        (r"\.main\.main\.", ".main."),
+        (r"\.bn\.", ".norm."),
+    )
+]
 _CONV_NORM = {"conv": "0", "bn": "1"}
 _FAST_ATTENTION = {"query": "w_qs", "key": "w_ks", "value": "w_vs", "mix": "latlayer3"}
 _FANET_LEVELS = {"attention": (4, 8, 16, 32), "up": (8, 16, 32), "smooth": (4, 16)}
@@ -50,7 +73,9 @@ def official_names(variant: Variant, names: Iterable[str]) -> dict[str, str]:
         names: keys of its state dict.
     """
     kind, has_memory = type(variant.backbone), variant.paths > 1
-    if kind not in (Backbone, FanetBackbone) or (kind is FanetBackbone and not has_memory):
+    if kind is EfficientVitBackbone and not has_memory:
+        return {name: _efficientvit_name(name) for name in names}
+    if kind not in (ResNetBackbone, FanetBackbone) or (kind is FanetBackbone and not has_memory):
         return {}
     rename = _path_name if has_memory else _single_frame_name
     return {name: rename(variant, name) for name in names}
@@ -104,6 +129,13 @@ def _path_name(variant: Variant, name: str) -> str:
         pair = f"{path}_{source}" if variant.paths > 2 else f"{path}"
         return f"atn{pair}.fc.0.conv.{parameter}"
     return f"layer_norm{path}.ln.{rest}"
+
+
+def _efficientvit_name(name: str) -> str:
+    """Return the name in a public checkpoint of EfficientViT's segmentation networks."""
+    for pattern, official in _EFFICIENTVIT:
+        name = pattern.sub(official, name)
+    return name
 
 
 def _backbone_name(variant: Variant, rest: str) -> str:

@@ -23,7 +23,7 @@ class TwoPaths(nn.Module):
         width = spec.width
         self.spatial = nn.Sequential(
             *(
-                ConvNorm(channels, out, 3, stride=2, activation=activation(leaky=False))
+                ConvNorm(channels, out, 3, stride=2, activation=activation("relu"))
                 for channels, out in ((3, width), (width, width), (width, 2 * width))
             )
         )
@@ -45,7 +45,7 @@ class AttentionRefinement(nn.Module):
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv = ConvNorm(channels, out_channels, 3, activation=activation(leaky=False))
+        self.conv = ConvNorm(channels, out_channels, 3, activation=activation("relu"))
         self.weigh = ConvNorm(out_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class FeatureFusion(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.join = ConvNorm(channels, channels, activation=activation(leaky=False))
+        self.join = ConvNorm(channels, channels, activation=activation("relu"))
         self.squeeze = nn.Conv2d(channels, channels // 4, 1)
         self.excite = nn.Conv2d(channels // 4, channels, 1)
 
@@ -85,12 +85,12 @@ class FusionPyramid(nn.Module):
         super().__init__()
         _, _, fine, coarse = spec.layer_channels
         inner = 2 * spec.width
-        self.whole = ConvNorm(coarse, inner, activation=activation(leaky=False))
+        self.whole = ConvNorm(coarse, inner, activation=activation("relu"))
         self.refine = nn.ModuleList(
             AttentionRefinement(channels, inner) for channels in (fine, coarse)
         )
         self.smooth = nn.ModuleList(
-            ConvNorm(inner, inner, 3, activation=activation(leaky=False)) for _ in range(2)
+            ConvNorm(inner, inner, 3, activation=activation("relu")) for _ in range(2)
         )
         self.fusion = FeatureFusion(2 * inner)
         self.out_channels = 2 * inner

@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import NamedTuple
 
-from tdnet.backbones import Backbone, BisenetBackbone, FanetBackbone
+from tdnet.backbones import Backbone, BisenetBackbone, EfficientVitBackbone, FanetBackbone, ResNetBackbone
 from tdnet.network.bisenet import FusionPyramid, TwoPaths
+from tdnet.network.efficientvit import EfficientVit, ScaleFusion
 from tdnet.network.fast_attention import FastAttentionPyramid
 from tdnet.network.pyramid_pooling import PyramidPooling
 from tdnet.network.resnet import ResNet
 
-Pyramid = PyramidPooling | FastAttentionPyramid | FusionPyramid
+Pyramid = PyramidPooling | FastAttentionPyramid | FusionPyramid | ScaleFusion
 
 
 class Extractor(NamedTuple):
@@ -22,7 +23,7 @@ class Extractor(NamedTuple):
         pyramid: maps their scales to features (B, C, h, w) at stride 8.
     """
 
-    backbone: ResNet | TwoPaths
+    backbone: ResNet | TwoPaths | EfficientVit
     pyramid: Pyramid
 
 
@@ -38,7 +39,11 @@ def create_extractor(
         groups: G, number of channel groups of a pyramid pooling.
         group: group to keep, 0 to G - 1.
     """
-    del size
+    raise TypeError(f"no extractor for {type(backbone).__name__}")
+
+
+@create_extractor.register
+def _(backbone: ResNetBackbone, _size: tuple[int, int], groups: int = 1, group: int = 0) -> Extractor:
     return Extractor(ResNet(backbone), PyramidPooling(backbone.out_channels, groups, group))
 
 
@@ -50,3 +55,8 @@ def _(backbone: FanetBackbone, size: tuple[int, int], *_groups: int) -> Extracto
 @create_extractor.register
 def _(backbone: BisenetBackbone, _size: tuple[int, int], *_groups: int) -> Extractor:
     return Extractor(TwoPaths(backbone), FusionPyramid(backbone))
+
+
+@create_extractor.register
+def _(backbone: EfficientVitBackbone, _size: tuple[int, int], *_groups: int) -> Extractor:
+    return Extractor(EfficientVit(backbone), ScaleFusion(backbone))

@@ -31,8 +31,8 @@ class FastAttention(Foldable):
         super().__init__()
         self.query = ConvNorm(channels, key_channels)
         self.key = ConvNorm(channels, key_channels)
-        self.value = ConvNorm(channels, channels, activation=activation(leaky=True))
-        self.mix = ConvNorm(channels, channels, activation=activation(leaky=True))
+        self.value = ConvNorm(channels, channels, activation=activation("leaky_relu"))
+        self.mix = ConvNorm(channels, channels, activation=activation("leaky_relu"))
         self._positions = positions
         self._length = 1.0
 
@@ -76,12 +76,12 @@ class FastAttentionPyramid(nn.Module):
         self.attention = cast("Sequence[FastAttention]", nn.ModuleList(levels))
         # A padded 1x1 convolution, as published: the map grows by two rows and columns.
         self.up = nn.ModuleList(
-            ConvNorm(channels, channels // 2, padding=1, activation=activation(leaky=True))
+            ConvNorm(channels, channels // 2, padding=1, activation=activation("leaky_relu"))
             for channels in spec.layer_channels[1:]
         )
         self.smooth = nn.ModuleList(
             ConvNorm(
-                spec.layer_channels[level], 2 * spec.width, 3, activation=activation(leaky=True)
+                spec.layer_channels[level], 2 * spec.width, 3, activation=activation("leaky_relu")
             )
             for level in (0, 2)
         )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.overrides import TorchFunctionMode
 
+from tdnet.backbones import Activation
 from tdnet.variants import HeadStyle
 
 NORM_EPS = 1e-5
@@ -72,8 +73,10 @@ class ConvNorm(Foldable):
         kernel_size: odd side of the kernel.
         stride: stride of the convolution.
         dilation: dilation of the convolution.
+        groups: groups of channels of the convolution; as many as channels: depthwise.
         padding: zeros around the input; None: keep the size at stride 1.
         bias: whether the convolution has a bias in addition to the norm's.
+        norm: whether there is a norm; the convolution has a bias instead if not.
         activation: module after the norm; None: identity.
     """
 
@@ -85,8 +88,10 @@ class ConvNorm(Foldable):
         *,
         stride: int = 1,
         dilation: int = 1,
+        groups: int = 1,
         padding: int | None = None,
         bias: bool = False,
+        norm: bool = True,
         activation: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -97,9 +102,12 @@ class ConvNorm(Foldable):
             stride=stride,
             padding=dilation * (kernel_size // 2) if padding is None else padding,
             dilation=dilation,
-            bias=bias,
+            groups=groups,
+            bias=bias or not norm,
         )
-        self.bn: nn.Module = nn.BatchNorm2d(out_channels, eps=NORM_EPS)
+        self.bn: nn.Module = (
+            nn.BatchNorm2d(out_channels, eps=NORM_EPS) if norm else nn.Identity()
+        )
         self.activation = activation or nn.Identity()
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
@@ -126,6 +134,50 @@ class ConvNorm(Foldable):
         self.bn = nn.Identity()
 
 
+class InvertedResidual(nn.Sequential):
+    """1x1 convolution to more channels, depthwise 3x3, and 1x1 back (Sandler et al., CVPR 2018).
+
+    Maps (B, in, H, W) to (B, out, H / stride, W / stride).
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        stride: stride of the depthwise convolution.
+        norms: whether the first two convolutions have a norm each; a bias if not.
+    """
+
+    expansion = 4
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, stride: int = 1, norms: bool = True
+    ) -> None:
+        super().__init__()
+        inner = self.expansion * in_channels
+        self.expand = ConvNorm(in_channels, inner, norm=norms, activation=activation("hardswish"))
+        self.depthwise = ConvNorm(
+            inner,
+            inner,
+            3,
+            stride=stride,
+            groups=inner,
+            norm=norms,
+            activation=activation("hardswish"),
+        )
+        self.project = ConvNorm(inner, out_channels)
+
+
+class Residual(nn.Module):
+    """Add the result of a block to its input."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, c, H, W) to the same shape."""
+        return x + self.block(x)
+
+
 class SpatialLayerNorm(nn.Module):
     """Layer norm over the two spatial axes, for each channel separately.
 
@@ -149,33 +201,43 @@ class SpatialLayerNorm(nn.Module):
 
 
 class Head(nn.Module):
-    """3x3 convolution, norm, activation, dropout of channels, 1x1 convolution to the classes.
+    """Convolution, norm, activation, dropout of channels, 1x1 convolution to the classes.
+
+    Inverted residuals may come before it.
 
     Args:
         channels: channels of the features.
         hidden_channels: channels between the convolutions.
         num_classes: K, channels of the logits.
-        style: activation, dropout and bias.
+        style: blocks, kernel, activation, dropout and bias.
     """
 
     def __init__(
         self, channels: int, hidden_channels: int, num_classes: int, style: HeadStyle
     ) -> None:
         super().__init__()
+        self.blocks = nn.Sequential(
+            *(Residual(InvertedResidual(channels, channels)) for _ in range(style.blocks))
+        )
         self.conv = ConvNorm(
-            channels, hidden_channels, 3, activation=activation(leaky=style.leaky)
+            channels,
+            hidden_channels,
+            style.kernel_size,
+            activation=activation(style.activation),
         )
         self.dropout = nn.Dropout2d(style.dropout)
         self.classifier = nn.Conv2d(hidden_channels, num_classes, 1, bias=style.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, h, w) to logits (B, K, h, w)."""
-        return self.classifier(self.dropout(self.conv(x)))
+        return self.classifier(self.dropout(self.conv(self.blocks(x))))
 
 
-def activation(*, leaky: bool) -> nn.Module:
-    """Create an in-place ReLU, leaky or not."""
-    return nn.LeakyReLU(LEAKY_SLOPE, inplace=True) if leaky else nn.ReLU(inplace=True)
+def activation(name: Activation) -> nn.Module:
+    """Create an activation that works in place."""
+    if name == "leaky_relu":
+        return nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
+    return nn.ReLU(inplace=True) if name == "relu" else nn.Hardswish(inplace=True)
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:

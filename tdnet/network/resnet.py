@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from tdnet.backbones import BLOCKS, Backbone
+from tdnet.backbones import BLOCKS, Activation, ResNetBackbone
 from tdnet.network.layers import ConvNorm, activation
 
 
@@ -35,7 +35,7 @@ class BasicBlock(nn.Module):
         stride: int,
         dilation: int,
         layer_dilation: int,
-        leaky: bool,
+        inner: Activation,
     ) -> None:
         super().__init__()
         self.conv1 = ConvNorm(
@@ -44,7 +44,7 @@ class BasicBlock(nn.Module):
             3,
             stride=stride,
             dilation=dilation,
-            activation=activation(leaky=leaky),
+            activation=activation(inner),
         )
         self.conv2 = ConvNorm(
             width, width, 3, dilation=layer_dilation, activation=nn.ReLU(inplace=True)
@@ -69,19 +69,19 @@ class Bottleneck(nn.Module):
         stride: int,
         dilation: int,
         layer_dilation: int,
-        leaky: bool,
+        inner: Activation,
     ) -> None:
         super().__init__()
         del layer_dilation  # used by the second 3x3 convolution of a BasicBlock
         out_channels = width * self.expansion
-        self.conv1 = ConvNorm(in_channels, width, activation=activation(leaky=leaky))
+        self.conv1 = ConvNorm(in_channels, width, activation=activation(inner))
         self.conv2 = ConvNorm(
             width,
             width,
             3,
             stride=stride,
             dilation=dilation,
-            activation=activation(leaky=leaky),
+            activation=activation(inner),
         )
         self.conv3 = ConvNorm(width, out_channels, activation=nn.ReLU(inplace=True))
         self.downsample = _shortcut(in_channels, out_channels, stride)
@@ -98,13 +98,13 @@ class ResNet(nn.Module):
         spec: depth, width, strides and dilations.
     """
 
-    def __init__(self, spec: Backbone) -> None:
+    def __init__(self, spec: ResNetBackbone) -> None:
         super().__init__()
         block = BasicBlock if spec.depth < 50 else Bottleneck
         width = spec.width
 
         def stem(channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> ConvNorm:
-            act = activation(leaky=spec.leaky)
+            act = activation(spec.activation)
             return ConvNorm(channels, out_channels, kernel_size, stride=stride, activation=act)
 
         if spec.depth < 50:
@@ -128,7 +128,7 @@ class ResNet(nn.Module):
                             stride=spec.strides[index] if i == 0 else 1,
                             dilation=_block_dilation(spec, index, i),
                             layer_dilation=spec.dilations[index],
-                            leaky=spec.leaky,
+                            inner=spec.activation,
                         )
                         for i in range(blocks)
                     )
@@ -150,7 +150,7 @@ class ResNet(nn.Module):
         return BackboneFeatures(kept[3], tuple(kept[number] for number in self._scales))
 
 
-def _block_dilation(spec: Backbone, layer: int, block: int) -> int:
+def _block_dilation(spec: ResNetBackbone, layer: int, block: int) -> int:
     """Return the dilation of the first (or only) 3x3 of a block; layers count from 0."""
     if layer == 3 and spec.multi_grid:
         return spec.multi_grid[block]

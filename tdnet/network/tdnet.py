@@ -82,7 +82,7 @@ class Path(nn.Module):
             position=PositionChannels(size, reach) if (reach := variant.attention_reach) else None,
         )
         self.propagation = AttentionPropagation(variant.value_channels, variant.memory_capacity)
-        self.norm = SpatialLayerNorm(size)
+        self.norm = SpatialLayerNorm(size) if variant.spatial_norm else nn.Identity()
         self.head = Head(variant.value_channels, variant.head_channels, num_classes, variant.head)
         for part in (self.pyramid, self.encoding, self.propagation, self.head):
             initialise(part)
@@ -229,6 +229,8 @@ class TDNet(StreamingNetwork):
         rows of the attention sum to 1. The layer norm removes it (specification, "Identities").
         """
         super().fold()
+        if not self.variant.spatial_norm:
+            return
         for path in self.paths:
             path.encoding.value.register_parameter("bias", None)
             for step in path.propagation.steps:

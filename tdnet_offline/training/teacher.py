@@ -14,7 +14,7 @@ from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import SingleFrameNetwork
 from tdnet.network.pyramid_pooling import PyramidPooling
-from tdnet.variants import Backbone
+from tdnet.variants import ResNetBackbone
 from tdnet_offline.training.initialisation import (
     channel_order,
     load_single_frame,
@@ -56,7 +56,7 @@ class GroupedTeacher(nn.Module):
 
     def __init__(self, network: SingleFrameNetwork, groups: int) -> None:
         super().__init__()
-        if type(network.variant.backbone) is not Backbone:
+        if type(network.variant.backbone) is not ResNetBackbone:
             raise InputError(f"{network.variant.name} is no single-frame PSPNet, as teachers are")
         if groups not in _GROUP_OF_PATH:
             raise InputError(f"a teacher of {groups} groups; allowed are 2 and 4")
@@ -115,7 +115,7 @@ def load_teacher(
     """
     checkpoint = Checkpoint.open(path)
     network = load_single_frame(checkpoint)
-    if type(network.variant.backbone) is not Backbone:
+    if type(network.variant.backbone) is not ResNetBackbone:
         raise WeightsError(
             f"{path} holds {network.variant.name}; teachers are single-frame PSPNets: give the "
             "weights of psp101"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tdnet.variants import Backbone, BisenetBackbone, FanetBackbone, Variant
+from tdnet.variants import ResNetBackbone, BisenetBackbone, FanetBackbone, Variant
 
 SLOPE = 0.01
 
@@ -90,7 +90,7 @@ class _Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Specification, "Backbone"; undilated with other strides.
+    """Specification, "ResNetBackbone"; undilated with other strides.
 
     Args:
         depth: 18, 34, 50 or 101.
@@ -339,8 +339,8 @@ class _Bisenet(PlainFamily):
         return cast("Tensor", fusion(paths.spatial(frame), fine, coarse))
 
 
-_FAMILIES: dict[type[Backbone], type[PlainFamily]] = {
-    Backbone: _Pspnet,
+_FAMILIES: dict[type[ResNetBackbone], type[PlainFamily]] = {
+    ResNetBackbone: _Pspnet,
     FanetBackbone: _Fanet,
     BisenetBackbone: _Bisenet,
 }

@@ -19,7 +19,7 @@ from torch.nn import functional
 from support.plain_features import SLOPE, ConvNorm, Pyramid, ResNet, conv3x3, plain_family
 from tdnet.checkpoints.official_layout import official_backbone_names, official_names
 from tdnet.variants import (
-    Backbone,
+    ResNetBackbone,
     BisenetBackbone,
     FanetBackbone,
     HeadStyle,
@@ -164,7 +164,7 @@ def plain_names(variant: Variant, names: Iterable[str]) -> dict[str, str]:
     if not isinstance(variant.backbone, BisenetBackbone):
         found = official_names(several, longer.values())
         return {name: found[long] for name, long in longer.items()}
-    named_alike = replace(several, backbone=Backbone(variant.backbone.depth))
+    named_alike = replace(several, backbone=ResNetBackbone(variant.backbone.depth))
     return {
         name: _bisenet_name(variant, long) or official_names(named_alike, [long])[long]
         for name, long in longer.items()
@@ -221,7 +221,7 @@ class PlainNetwork(nn.Module):
     @property
     def _is_pspnet(self) -> bool:
         """Whether it is a single-frame PSPNet, whose modules have other names."""
-        return self.variant.paths == 1 and type(self.variant.backbone) is Backbone
+        return self.variant.paths == 1 and type(self.variant.backbone) is ResNetBackbone
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Load the state dict of a network of ours of the same variant, classes and size."""

@@ -45,7 +45,7 @@ def official_state(name: str, norm_size: tuple[int, int] | None = None) -> dict[
     entries = json.loads((REFERENCE / f"{name}.keys.json").read_text())
     return {
         key: _filled(index, key, norm_size if norm_size and "layer_norm" in key else shape)
-        for index, (key, shape) in enumerate(entries)
+        for index, (key, shape, *_) in enumerate(entries)
     }
 
 

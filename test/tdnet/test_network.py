@@ -9,7 +9,7 @@ import torch
 from tdnet.errors import InputError, UnknownNameError
 from tdnet.network import TDNet, create_model
 from tdnet.network.layers import ConvNorm
-from tdnet.variants import Backbone, BisenetBackbone, FanetBackbone, get_variant
+from tdnet.variants import ResNetBackbone, BisenetBackbone, FanetBackbone, get_variant
 
 SIZE = (65, 129)
 
@@ -99,7 +99,7 @@ def test_a_description_that_no_network_has_is_refused(changes: dict, message: st
 @pytest.mark.parametrize("width", [0, -4, 3])
 def test_a_width_that_no_resnet_has_is_refused(width: int) -> None:
     with pytest.raises(InputError, match=f"width is {width}; allowed are even numbers"):
-        Backbone(18, width=width)
+        ResNetBackbone(18, width=width)
 
 
 def test_nano_has_a_quarter_of_the_width() -> None:
@@ -118,4 +118,4 @@ def test_a_reach_that_is_no_distance_is_refused(reach: float) -> None:
 
 def test_a_depth_that_no_resnet_has_is_refused() -> None:
     with pytest.raises(InputError, match="a ResNet of 19 layers; allowed are 18, 34, 50, 101"):
-        Backbone(19)
+        ResNetBackbone(19)

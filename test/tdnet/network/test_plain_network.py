@@ -21,7 +21,7 @@ from torch.nn import functional
 from tdnet import StreamingSegmenter, create_model, get_variant, load_weights
 from tdnet.checkpoints.official_layout import is_unused, official_names
 from tdnet.network import SegmentationNetwork
-from tdnet.variants import FANET_HEAD, Backbone, HeadStyle, Variant, feature_size
+from tdnet.variants import FANET_HEAD, ResNetBackbone, HeadStyle, Variant, feature_size
 
 SIZE = (33, 65)
 NANO = get_variant("td4-psp18-nano")
@@ -38,7 +38,7 @@ VARIANTS = [
     NANO,
     replace(NANO, name="td4 of two frames", memory_frames=2),
     replace(NANO, name="td4 of one frame", memory_frames=0),
-    replace(NANO, name="td2 with bottlenecks", backbone=Backbone(50, width=8), paths=2),
+    replace(NANO, name="td2 with bottlenecks", backbone=ResNetBackbone(50, width=8), paths=2),
     get_variant("psp18-nano"),
     narrow("td4-psp34"),
     narrow("td2-fa18"),

@@ -17,7 +17,7 @@ from support.media import drive, folder_of, write_image
 
 from tdnet import SegmenterSettings, get_variant
 from tdnet.errors import DeviceError, InputError, MissingPackageError, UnknownNameError
-from tdnet.variants import Backbone
+from tdnet.variants import ResNetBackbone
 from tdnet_offline.benchmark.accuracy import measure_accuracy
 from tdnet_offline.benchmark.benchmark_result import BenchmarkSetting
 from tdnet_offline.benchmark.benchmark_run import run_jobs
@@ -119,7 +119,7 @@ def test_frames_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
 
 def test_random_weights_stay_in_the_range_of_float16(tmp_path: Path) -> None:
     """Those that PyTorch draws do not, in a network this deep."""
-    deep = replace(get_variant("psp101"), backbone=Backbone(101, width=8), head_channels=16)
+    deep = replace(get_variant("psp101"), backbone=ResNetBackbone(101, width=8), head_channels=16)
     frames = street_frames((48, 80))
     model = random_network(deep, SIZE, frames)
     largest = [0.0]

@@ -14,7 +14,7 @@ from support.reference_fill import REFERENCE
 from tdnet import create_model, save_weights
 from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet
-from tdnet.variants import Backbone, Variant, get_variant
+from tdnet.variants import ResNetBackbone, Variant, get_variant
 from tdnet_offline.training.initialisation import (
     load_backbones,
     load_single_frame,
@@ -310,7 +310,7 @@ class TestPaths:
         assert torch.equal(path.backbone.stem[0].conv.weight, single.backbone.stem[0].conv.weight)
 
     def test_another_backbone_is_refused(self, single: SingleFrameNetwork) -> None:
-        network = new_paths(backbone=Backbone(18, width=32))
+        network = new_paths(backbone=ResNetBackbone(18, width=32))
         with pytest.raises(WeightsError, match="width 16, not dilated ResNet-18 of width 32"):
             start_paths(network, single)
 

@@ -15,7 +15,7 @@ from tdnet import create_model, get_variant
 from tdnet.backends.onnx.export import write_graph
 from tdnet.backends.onnx.path_graph import PathGraph, for_export, input_specs, output_specs
 from tdnet.backends.onnx.tensors import ENTRY
-from tdnet.variants import VARIANTS, Backbone
+from tdnet.variants import VARIANTS, ResNetBackbone
 
 SIZE = (49, 81)
 CLASSES = 5
@@ -25,7 +25,7 @@ CASES = ("td2-fa18", "td4-bise18")
 
 def test_no_family_is_left_out() -> None:
     here = {type(get_variant(name).backbone) for name in CASES}
-    assert here | {Backbone} == {type(variant.backbone) for variant in VARIANTS}
+    assert here | {ResNetBackbone} == {type(variant.backbone) for variant in VARIANTS}
 
 
 @torch.no_grad()
