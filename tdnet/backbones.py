@@ -19,14 +19,12 @@ class Backbone(ABC):
     Attributes:
         family: name of the family.
         size_multiple: number that divides height and width of the network input.
-        has_auxiliary: whether an auxiliary head classifies an inner layer in training.
         trains_in_float16: whether the sums of training stay in the range of float16.
         has_groups: whether the pyramid can be divided into groups of channels.
     """
 
     family: ClassVar[str]
     size_multiple: ClassVar[int] = 1
-    has_auxiliary: ClassVar[bool] = True
     trains_in_float16: ClassVar[bool] = True
     has_groups: ClassVar[bool] = False
 
@@ -34,6 +32,11 @@ class Backbone(ABC):
     @abstractmethod
     def out_channels(self) -> int:
         """Channels C of the last layer."""
+
+    @property
+    def auxiliary_channels(self) -> int | None:
+        """Channels of the inner layer that an auxiliary head classifies in training, if any."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,11 @@ class ResNetBackbone(Backbone):
         return 1 if self.depth < 50 else 4
 
     @property
+    def auxiliary_channels(self) -> int | None:
+        """Channels of layer3."""
+        return self.layer_channels[2]
+
+    @property
     def layer_channels(self) -> tuple[int, ...]:
         """Channels of the outputs of layer1 to layer4."""
         return tuple(self.width * 2**layer * self.expansion for layer in range(4))
@@ -102,9 +110,13 @@ class FanetBackbone(ResNetBackbone):
     multi_grid: ClassVar[tuple[int, ...]] = ()
     activation: ClassVar[Activation] = "leaky_relu"
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
-    has_auxiliary: ClassVar[bool] = False
     trains_in_float16: ClassVar[bool] = False
     has_groups: ClassVar[bool] = False
+
+    @property
+    def auxiliary_channels(self) -> int | None:
+        """None: published without."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -138,7 +150,6 @@ class EfficientVitBackbone(Backbone):
 
     family: ClassVar[str] = "EfficientViT"
     size_multiple: ClassVar[int] = 32
-    has_auxiliary: ClassVar[bool] = False
     trains_in_float16: ClassVar[bool] = False
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from tdnet.backbones import (
     Activation,
@@ -94,7 +95,9 @@ class Variant:
         input_size: native height and width of the network input.
         memory_frames: past frames that a frame attends to, 0 to N - 1; None: N - 1, as published.
         head: form of the heads.
-        spatial_norm: whether a layer norm over the positions precedes the head, as published.
+        shared_paths: whether all paths share their weights; they differ in their turn only.
+        join: how the past is joined to a frame's values: ``norm``: added, then a layer norm over
+            the positions, as published; ``gate``: added with weights from the frame's values.
         attention_reach: standard deviation, in positions of the features, of the Gaussian by
             which attention prefers near positions; 0: no preference, as published.
         align_corners: whether the corners of logits and image are aligned where logits are
@@ -114,7 +117,8 @@ class Variant:
     input_size: tuple[int, int] = NATIVE_SIZE
     memory_frames: int | None = None
     head: HeadStyle = HeadStyle()
-    spatial_norm: bool = True
+    shared_paths: bool = False
+    join: Literal["norm", "gate"] = "norm"
     attention_reach: float = 0.0
     align_corners: bool = True
 
@@ -153,6 +157,11 @@ class Variant:
         return self.paths - 1 if self.memory_frames is None else self.memory_frames
 
     @property
+    def sub_networks(self) -> int:
+        """Number of paths with weights of their own."""
+        return 1 if self.shared_paths else self.paths
+
+    @property
     def token_channels(self) -> int:
         """Channels of a query or key: content, and position if attention has a reach."""
         return self.key_channels + (POSITION_CHANNELS if self.attention_reach else 0)
@@ -161,6 +170,17 @@ class Variant:
     def clip_frames(self) -> int:
         """Frames of a training clip: the labelled frame and the past frames before it."""
         return self.memory_capacity + 1
+
+    def fitting_size(self, size: tuple[int, int] | None) -> tuple[int, int]:
+        """Return the nearest input size that the backbone takes; None: the native one."""
+        if size is None:
+            return self.input_size
+        multiple = self.backbone.size_multiple
+        if multiple == 1:
+            return size
+        least = -(-MIN_SIDE // multiple)
+        height, width = (max(least, round(side / multiple)) * multiple for side in size)
+        return height, width
 
     def limited_memory(self, frames: int | None) -> Variant:
         """Return the network with at most `frames` past frames; None: this network."""
@@ -190,6 +210,51 @@ EVIT_B1 = EfficientVitBackbone((16, 32, 64, 128, 256), (1, 2, 3, 3, 4), 64)
 EVIT_B1_HEAD = HeadStyle(blocks=3, kernel_size=1, activation="hardswish", dropout=0.0)
 
 VARIANTS: tuple[Variant, ...] = (
+    Variant(
+        name="td4-evit-b0",
+        backbone=EVIT_B0,
+        description="four EfficientViT-B0 paths, with attention that prefers near places",
+        paths=4,
+        key_channels=16,
+        value_channels=32,
+        head_channels=128,
+        memory_stride=2,
+        input_size=EVIT_SIZE,
+        head=EVIT_B0_HEAD,
+        shared_paths=True,
+        join="gate",
+        attention_reach=2.0,
+    ),
+    Variant(
+        name="td2-evit-b0",
+        backbone=EVIT_B0,
+        description="two EfficientViT-B0 paths, with attention that prefers near places",
+        paths=2,
+        key_channels=16,
+        value_channels=32,
+        head_channels=128,
+        memory_stride=2,
+        input_size=EVIT_SIZE,
+        head=EVIT_B0_HEAD,
+        shared_paths=True,
+        join="gate",
+        attention_reach=2.0,
+    ),
+    Variant(
+        name="td2-evit-b1",
+        backbone=EVIT_B1,
+        description="two EfficientViT-B1 paths, with attention that prefers near places",
+        paths=2,
+        key_channels=16,
+        value_channels=64,
+        head_channels=256,
+        memory_stride=2,
+        input_size=EVIT_SIZE,
+        head=EVIT_B1_HEAD,
+        shared_paths=True,
+        join="gate",
+        attention_reach=2.0,
+    ),
     Variant(
         name="td4-psp18",
         backbone=ResNetBackbone(18),
@@ -243,48 +308,6 @@ VARIANTS: tuple[Variant, ...] = (
         head_channels=32,
         memory_stride=2,
         input_size=NANO_SIZE,
-        attention_reach=2.0,
-    ),
-    Variant(
-        name="td4-evit-b0",
-        backbone=EVIT_B0,
-        description="four EfficientViT-B0 paths, with attention that prefers near places",
-        paths=4,
-        key_channels=16,
-        value_channels=32,
-        head_channels=128,
-        memory_stride=2,
-        input_size=EVIT_SIZE,
-        head=EVIT_B0_HEAD,
-        spatial_norm=False,
-        attention_reach=2.0,
-    ),
-    Variant(
-        name="td2-evit-b0",
-        backbone=EVIT_B0,
-        description="two EfficientViT-B0 paths, with attention that prefers near places",
-        paths=2,
-        key_channels=16,
-        value_channels=32,
-        head_channels=128,
-        memory_stride=2,
-        input_size=EVIT_SIZE,
-        head=EVIT_B0_HEAD,
-        spatial_norm=False,
-        attention_reach=2.0,
-    ),
-    Variant(
-        name="td2-evit-b1",
-        backbone=EVIT_B1,
-        description="two EfficientViT-B1 paths, with attention that prefers near places",
-        paths=2,
-        key_channels=16,
-        value_channels=64,
-        head_channels=256,
-        memory_stride=2,
-        input_size=EVIT_SIZE,
-        head=EVIT_B1_HEAD,
-        spatial_norm=False,
         attention_reach=2.0,
     ),
     Variant(

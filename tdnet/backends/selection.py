@@ -232,9 +232,9 @@ def _check_fits(request: BackendRequest, description: ExportDescription) -> None
             f"{folder} was exported of {description.variant}, variant is {request.variant}: set "
             f"variant to {description.variant}, or weights to another folder"
         )
-    if request.input_size not in (None, description.input_size):
-        height, width = description.input_size
+    size = description.input_size
+    if request.input_size and description.network.fitting_size(request.input_size) != size:
         raise InputError(
-            f"{folder} was exported for frames of {height} x {width}: leave input_size out, or "
+            f"{folder} was exported for frames of {size[0]} x {size[1]}: leave input_size out, or "
             "export or adopt with --input-size"
         )

@@ -32,29 +32,26 @@ _STEM_DEEP = {
     "2.conv": "conv1.6",
     "2.bn": "bn1",
 }
-_EFFICIENTVIT = [
-    (re.compile(pattern), official)
-    for pattern, official in (
-        (r"^backbone\.stem\.", "backbone.input_stem.op_list."),
-        (r"^backbone\.stages\.(\d+)\.", r"backbone.stages.\1.op_list."),
-        (r"^pyramid\.projections\.0\.", "head.input_ops.2."),
-        (r"^pyramid\.projections\.1\.", "head.input_ops.1.op_list.0."),
-        (r"^pyramid\.projections\.2\.", "head.input_ops.0.op_list.0."),
-        (r"^head\.blocks\.", "head.middle.op_list."),
-        (r"^head\.conv\.", "head.output_ops.0.op_list.0."),
-        (r"^head\.classifier\.", "head.output_ops.0.op_list.1.conv."),
-        (r"\.attention\.block\.qkv\.", ".context_module.main.qkv.conv."),
-        (r"\.attention\.block\.aggregate\.", ".context_module.main.aggreg.0."),
-        (r"\.attention\.block\.project\.", ".context_module.main.proj."),
-        (r"\.local\.block\.", ".local_module.main."),
-        (r"\.block\.", ".main."),
-        (r"(op_list\.\d+|main)\.expand\.", r"\1.main.inverted_conv."),
-        (r"(op_list\.\d+|main)\.depthwise\.", r"\1.main.depth_conv."),
-        (r"(op_list\.\d+|main)\.project\.", r"\1.main.point_conv."),
-        (r"\.main\.main\.", ".main."),
-        (r"\.bn\.", ".norm."),
-    )
-]
+# Applied one after the other. Our blocks of residuals have the name `block`.
+_EFFICIENTVIT = (
+    (r"^backbone\.stem\.", "backbone.input_stem.op_list."),
+    (r"^backbone\.stages\.(\d)\.", r"backbone.stages.\1.op_list."),
+    (r"^pyramid\.projections\.0\.", "head.input_ops.2."),
+    (r"^pyramid\.projections\.1\.", "head.input_ops.1.op_list.0."),
+    (r"^pyramid\.projections\.2\.", "head.input_ops.0.op_list.0."),
+    (r"^head\.blocks\.", "head.middle.op_list."),
+    (r"^head\.conv\.", "head.output_ops.0.op_list.0."),
+    (r"^head\.classifier\.", "head.output_ops.0.op_list.1.conv."),
+    (r"\.attention\.block\.qkv\.", ".context_module.main.qkv.conv."),
+    (r"\.attention\.block\.aggregate\.", ".context_module.main.aggreg.0."),
+    (r"\.attention\.block\.project\.", ".context_module.main.proj."),
+    (r"\.local\.block\.", ".local_module.main."),
+    (r"(?:\.block)?\.expand\.", ".main.inverted_conv."),
+    (r"(?:\.block)?\.depthwise\.", ".main.depth_conv."),
+    (r"(?:\.block)?\.project\.", ".main.point_conv."),
+    (r"\.main\.main\.", ".main."),
+    (r"\.bn\.", ".norm."),
+)
 _CONV_NORM = {"conv": "0", "bn": "1"}
 _FAST_ATTENTION = {"query": "w_qs", "key": "w_ks", "value": "w_vs", "mix": "latlayer3"}
 _FANET_LEVELS = {"attention": (4, 8, 16, 32), "up": (8, 16, 32), "smooth": (4, 16)}
@@ -90,6 +87,9 @@ def official_backbone_names(variant: Variant, names: Iterable[str]) -> dict[str,
         variant: a network with that backbone.
         names: keys of the backbone's state dict.
     """
+    if isinstance(variant.backbone, EfficientVitBackbone):
+        whole = ((name, _efficientvit_name(f"backbone.{name}")) for name in names)
+        return {name: official.removeprefix("backbone.") for name, official in whole}
     context = {name: name.removeprefix("context.") for name in names}
     return {
         name: _backbone_name(variant, rest)
@@ -134,14 +134,15 @@ def _path_name(variant: Variant, name: str) -> str:
 def _efficientvit_name(name: str) -> str:
     """Return the name in a public checkpoint of EfficientViT's segmentation networks."""
     for pattern, official in _EFFICIENTVIT:
-        name = pattern.sub(official, name)
+        name = re.sub(pattern, official, name)
     return name
 
 
 def _backbone_name(variant: Variant, rest: str) -> str:
     part, index, layer, *tail = rest.split(".")
     if part == "stem":
-        stem = _STEM_SHALLOW if variant.backbone.depth < 50 else _STEM_DEEP
+        shallow = isinstance(variant.backbone, ResNetBackbone) and variant.backbone.depth < 50
+        stem = _STEM_SHALLOW if shallow else _STEM_DEEP
         return ".".join([stem[f"{index}.{layer}"], *tail])
     kind, parameter = tail
     if layer == "downsample":

@@ -18,6 +18,8 @@ from tdnet.network.layers import SkipInitialisation
 from tdnet.variants import VARIANTS, Variant
 
 _SHOWN = 4
+_EFFICIENTVIT_SIZES = {8: "B0", 16: "B1", 24: "B2", 32: "B3"}
+"""By channels of the stem."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,8 @@ def mismatch_message(
     published = replace(own, memory_frames=None)
     memory = published.limited_memory(checkpoint.memory_frames()).memory_capacity
     remedy = "it fits no known variant: check that it is a complete TDNet checkpoint"
+    if other := unsupported_name(checkpoint):
+        remedy = f"it holds {other}; of this family evit-b0 and evit-b1 are supported"
     if found.variant not in (None, own.name):
         remedy = f"it fits variant {found.variant!r}: choose that variant, or other weights"
     elif found.variant is not None and memory != own.memory_capacity:
@@ -154,6 +158,16 @@ def mismatch_message(
     shown = "; ".join(differences[:_SHOWN])
     more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
     return f"{path} does not fit {own.name}: {shown}{more}. Remedy: {remedy}"
+
+
+def unsupported_name(checkpoint: Checkpoint) -> str | None:
+    """Return the name of a public network that is no variant; None: a variant, or unknown."""
+    stem = checkpoint.tensors.get("backbone.input_stem.op_list.0.conv.weight")
+    if stem is None or match_variant(checkpoint).variant is not None:
+        return None
+    size = _EFFICIENTVIT_SIZES.get(stem.shape[0], f"of a stem of {stem.shape[0]} channels")
+    has_head = any(name.startswith("head.input_ops.") for name in checkpoint.tensors)
+    return f"EfficientViT {size}" + ("" if has_head else ", no segmentation network")
 
 
 @cache

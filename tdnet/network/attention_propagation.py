@@ -4,6 +4,10 @@ One step is A(k, v; q) = W softmax(q k^T / sqrt(d)) v + b. The softmax weighs th
 another frame by similarity, which compensates motion. W and 1 / sqrt(d) are applied to the few
 memory tokens instead of the many results, which computes the same (specification,
 "Identities").
+
+The paper adds A to the frame's values, and a layer norm follows. Without the norm, a gate weighs
+what is added, by channel: v + sigmoid(G v + c - 3) A. It opens where the frame's own values are of
+little use, such as in lost rows.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ from torch import Tensor, nn
 from tdnet.network.temporal_memory import Context, MemoryEntry
 
 DROPOUT = 0.1
+CLOSED = -3.0
+"""Added in gates: they start 5 % open, so that a network starts almost as without memory."""
 
 
 class AttentionStep(nn.Module):
@@ -24,11 +30,14 @@ class AttentionStep(nn.Module):
 
     Args:
         value_channels: D.
+        gated: whether a gate weighs the sum. Then W has no bias, so that a memory of zeros adds
+            nothing.
     """
 
-    def __init__(self, value_channels: int) -> None:
+    def __init__(self, value_channels: int, *, gated: bool = False) -> None:
         super().__init__()
-        self.projection = nn.Linear(value_channels, value_channels)
+        self.projection = nn.Linear(value_channels, value_channels, bias=not gated)
+        self.gate = nn.Linear(value_channels, value_channels) if gated else None
         self.dropout = nn.Dropout(DROPOUT)
 
     @property
@@ -45,6 +54,9 @@ class AttentionStep(nn.Module):
         """Add the attended context to values (B, T, D), with queries (B, T, d)."""
         # Softmax computes in float32 internally for every input format.
         weights = torch.softmax(query @ context.key.transpose(1, 2), dim=-1)
+        if self.gate is not None:
+            found = self.dropout(self.dropout(weights) @ context.value)
+            return value + torch.sigmoid(self.gate(value) + CLOSED) * found
         if self.is_folded:
             return torch.baddbmm(value, weights, context.value)
         found = self.dropout(weights) @ context.value + self.projection.bias
@@ -57,11 +69,12 @@ class AttentionPropagation(nn.Module):
     Args:
         value_channels: D.
         memory_frames: number of past frames and of steps; N - 1 in the paper.
+        gated: see `AttentionStep`.
     """
 
-    def __init__(self, value_channels: int, memory_frames: int) -> None:
+    def __init__(self, value_channels: int, memory_frames: int, *, gated: bool = False) -> None:
         super().__init__()
-        steps = (AttentionStep(value_channels) for _ in range(memory_frames))
+        steps = (AttentionStep(value_channels, gated=gated) for _ in range(memory_frames))
         self.steps = cast("Sequence[AttentionStep]", nn.ModuleList(steps))
 
     def context(self, memory: Sequence[MemoryEntry]) -> Context:

@@ -6,6 +6,7 @@ Specification, "EfficientViT segmentation".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import cast
 
 import torch
@@ -55,10 +56,9 @@ class LinearAttention(nn.Module):
         """Map (B, c, H, W) to the same shape."""
         qkv = self.qkv(x)
         maps = torch.cat([qkv, self.aggregate(qkv)], dim=1)
-        if torch.is_autocast_enabled(x.device.type):
-            with torch.autocast(x.device.type, enabled=False):
-                y = _attend(maps.float())
-        else:
+        kind = x.device.type
+        is_casting = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+        with torch.autocast(kind, enabled=False) if is_casting else nullcontext():
             y = _attend(maps.float())
         return self.project(y.to(x.dtype))
 

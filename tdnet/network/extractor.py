@@ -5,7 +5,13 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import NamedTuple
 
-from tdnet.backbones import Backbone, BisenetBackbone, EfficientVitBackbone, FanetBackbone, ResNetBackbone
+from tdnet.backbones import (
+    Backbone,
+    BisenetBackbone,
+    EfficientVitBackbone,
+    FanetBackbone,
+    ResNetBackbone,
+)
 from tdnet.network.bisenet import FusionPyramid, TwoPaths
 from tdnet.network.efficientvit import EfficientVit, ScaleFusion
 from tdnet.network.fast_attention import FastAttentionPyramid
@@ -43,7 +49,9 @@ def create_extractor(
 
 
 @create_extractor.register
-def _(backbone: ResNetBackbone, _size: tuple[int, int], groups: int = 1, group: int = 0) -> Extractor:
+def _(
+    backbone: ResNetBackbone, _size: tuple[int, int], groups: int = 1, group: int = 0
+) -> Extractor:
     return Extractor(ResNet(backbone), PyramidPooling(backbone.out_channels, groups, group))
 
 

@@ -105,9 +105,7 @@ class ConvNorm(Foldable):
             groups=groups,
             bias=bias or not norm,
         )
-        self.bn: nn.Module = (
-            nn.BatchNorm2d(out_channels, eps=NORM_EPS) if norm else nn.Identity()
-        )
+        self.bn: nn.Module = nn.BatchNorm2d(out_channels, eps=NORM_EPS) if norm else nn.Identity()
         self.activation = activation or nn.Identity()
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 

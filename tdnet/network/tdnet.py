@@ -57,7 +57,7 @@ class ClipOutput(NamedTuple):
 
 
 class Path(nn.Module):
-    """One sub-network: backbone, pyramid, encoding, attention propagation, norm and head.
+    """One sub-network: backbone, pyramid, encoding, attention propagation, norm if any, and head.
 
     Args:
         variant: the network's description.
@@ -81,8 +81,10 @@ class Path(nn.Module):
             sample_before_projection=variant.sample_before_projection,
             position=PositionChannels(size, reach) if (reach := variant.attention_reach) else None,
         )
-        self.propagation = AttentionPropagation(variant.value_channels, variant.memory_capacity)
-        self.norm = SpatialLayerNorm(size) if variant.spatial_norm else nn.Identity()
+        self.propagation = AttentionPropagation(
+            variant.value_channels, variant.memory_capacity, gated=variant.join == "gate"
+        )
+        self.norm = SpatialLayerNorm(size) if variant.join == "norm" else nn.Identity()
         self.head = Head(variant.value_channels, variant.head_channels, num_classes, variant.head)
         for part in (self.pyramid, self.encoding, self.propagation, self.head):
             initialise(part)
@@ -116,8 +118,13 @@ class TDNet(StreamingNetwork):
     ) -> None:
         super().__init__(variant, num_classes, input_size, memory_stride)
         size = feature_size(input_size)
-        paths = (Path(variant, index, num_classes, size) for index in range(variant.paths))
+        paths = (Path(variant, index, num_classes, size) for index in range(variant.sub_networks))
         self.paths = cast("Sequence[Path]", nn.ModuleList(paths))
+        """The sub-networks; see `path`."""
+
+    def path(self, index: int) -> Path:
+        """Return path 0 to N - 1; all are one sub-network if the variant shares them."""
+        return self.paths[index % len(self.paths)]
 
     def step(
         self, frame: Tensor, memory: TemporalMemory, access: MemoryAccess = READ_AND_WRITE
@@ -146,7 +153,7 @@ class TDNet(StreamingNetwork):
             Logits (B, K, h, w), and the maps of the memory entry; None if the network has no
             memory.
         """
-        current, stride = self.paths[path], self.memory_stride
+        current, stride = self.path(path), self.memory_stride
         features = current.features(frame)
         value = current.encoding.value(features)
         query = None
@@ -171,7 +178,7 @@ class TDNet(StreamingNetwork):
 
     def memory_entry(self, frame: FrameFeatures, path: int) -> MemoryEntry:
         """Make the memory entry of a frame that `path` segmented: project query and key."""
-        encoding = self.paths[path].encoding
+        encoding = self.path(path).encoding
         stride = self.memory_stride
         query = encoding.queries(frame.features, stride) if frame.query is None else frame.query
         key = encoding.keys(frame.features, stride)
@@ -179,7 +186,7 @@ class TDNet(StreamingNetwork):
 
     def memory_context(self, entries: Sequence[MemoryEntry], path: int) -> Context:
         """Chain a full memory, oldest entry first, for the frame that `path` will segment."""
-        return self.paths[path].propagation.context(entries)
+        return self.path(path).propagation.context(entries)
 
     def forward_clip(self, clip: Tensor, path: int) -> ClipOutput:
         """Segment the last frame of each clip, with a memory of the frames before it.
@@ -204,11 +211,11 @@ class TDNet(StreamingNetwork):
         self.check_size(clip[:, 0])
         memory = []
         for offset in range(past):
-            source = self.paths[(path - past + offset) % self.variant.paths]
+            source = self.path((path - past + offset) % self.variant.paths)
             features = source.features(clip[:, offset])
             memory.append(source.encoding.memory_entry(features, self.memory_stride))
 
-        current = self.paths[path]
+        current = self.path(path)
         layer3, scales = current.backbone(clip[:, -1])
         features = current.pyramid(*scales)
         value = current.encoding.value(features)
@@ -223,13 +230,13 @@ class TDNet(StreamingNetwork):
         return ClipOutput(full, sub, layer3, attention)
 
     def fold(self) -> None:
-        """Fold the norms, and drop the biases that the spatial layer norm cancels.
+        """Fold the norms, and drop the biases that a spatial layer norm cancels.
 
         A constant per channel in value or propagation passes the chain unchanged, because the
         rows of the attention sum to 1. The layer norm removes it (specification, "Identities").
         """
         super().fold()
-        if not self.variant.spatial_norm:
+        if self.variant.join != "norm":
             return
         for path in self.paths:
             path.encoding.value.register_parameter("bias", None)

@@ -46,11 +46,11 @@ def _list_variants(size: tuple[int, int] | None) -> None:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")
     for variant in VARIANTS:
-        cost = count_operations(variant.name, size)
+        cost = count_operations(variant.name, variant.fitting_size(size))
         packaged = "; weights packaged" if packaged_weights(variant.name) else ""
         table.add_row(
             variant.name,
-            "{} x {}".format(*(size or variant.input_size)),
+            "{} x {}".format(*variant.fitting_size(size)),
             f"{cost.num_parameters / 1e6:.2f} M",
             f"{cost.multiply_adds / 1e9:.1f}",
             f"{cost.memory_bytes / 2**20:.2f} MiB",
@@ -63,14 +63,17 @@ def _list_variants(size: tuple[int, int] | None) -> None:
 
 
 def _describe(path: str, size: tuple[int, int] | None) -> None:
+    from tdnet.checkpoints.checkpoint import Checkpoint
+    from tdnet.checkpoints.variant_match import unsupported_name
     from tdnet.checkpoints.weights import describe_weights
     from tdnet.variants import DEFAULT_CLASSES, get_variant
     from tdnet_offline.operations import count_operations
 
-    info = describe_weights(path)
+    checkpoint = Checkpoint.open(path)
+    info = describe_weights(checkpoint)
     facts = {
         "file": f"{info.path} ({info.format}, {info.layout} names)",
-        "variant": info.variant or "none of the known ones",
+        "variant": info.variant or unsupported_name(checkpoint) or "none of the known ones",
         "classes": f"{info.num_classes or 'unknown'} ({_class_map_name(info)})",
         "made for": _size_text(info.input_size),
         "numbers": f"{info.num_parameters:,} parameters and statistics",
@@ -78,7 +81,7 @@ def _describe(path: str, size: tuple[int, int] | None) -> None:
     }
     if info.variant is not None:
         variant = get_variant(info.variant).limited_memory(info.memory_frames)
-        size = size or info.input_size or variant.input_size
+        size = variant.fitting_size(size or info.input_size)
         cost = count_operations(variant, size, info.num_classes or DEFAULT_CLASSES)
         facts["cost"] = (
             f"{cost.multiply_adds / 1e9:.1f} GMAC a frame and "

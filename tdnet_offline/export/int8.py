@@ -35,7 +35,8 @@ def calibration_inputs(
         images: (H', W', 3) uint8 RGB, in order.
 
     Returns:
-        For each path, the inputs by name of each of its frames: about 20 MB a frame of td4-psp18.
+        For each sub-network, the inputs by name of each of its frames: about 20 MB a frame of
+        td4-psp18.
 
     Raises:
         InputError: too few frames for every path to see one with a full memory.
@@ -45,7 +46,7 @@ def calibration_inputs(
     specs = input_specs(network, torch.float32)
     names = [spec.name for spec in output_specs(network, torch.float32)]
     preprocess = Preprocessor(network.input_size, _CPU, torch.float32)
-    kept: list[list[GraphInputs]] = [[] for _ in range(paths)]
+    kept: list[list[GraphInputs]] = [[] for _ in range(network.variant.sub_networks)]
     past: list[dict[str, torch.Tensor]] = []
     count = 0
     for count, image in enumerate(images, 1):
@@ -58,7 +59,7 @@ def calibration_inputs(
         result = dict(zip(names, graphs[path](*given.values()), strict=True))
         if capacity:
             past = [*past, {name: result[name].contiguous() for name in ENTRY}][-capacity:]
-        kept[path].append({name: tensor.numpy() for name, tensor in given.items()})
+        kept[path % len(kept)].append({name: tensor.numpy() for name, tensor in given.items()})
     if count < paths + capacity:
         raise InputError(
             f"{count} frames to calibrate with; {network.variant.name} needs at least "

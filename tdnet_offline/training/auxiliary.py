@@ -18,13 +18,13 @@ def auxiliary_heads(network: SegmentationNetwork) -> nn.ModuleList:
     Raises:
         InputError: the variant has no auxiliary head.
     """
-    backbone = network.variant.backbone
-    if not backbone.has_auxiliary:
+    channels = network.variant.backbone.auxiliary_channels
+    if channels is None:
         raise InputError(
             f"loss.auxiliary is above 0, but {network.variant.name} is trained without an "
             "auxiliary head: set loss.auxiliary=0"
         )
-    channels, heads = backbone.layer_channels[2], nn.ModuleList()
+    heads = nn.ModuleList()
     for _ in range(len(network.paths) if isinstance(network, TDNet) else 1):
         heads.append(Head(channels, channels // 4, network.num_classes, HeadStyle()))
         initialise(heads[-1])

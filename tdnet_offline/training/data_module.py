@@ -110,7 +110,7 @@ class TrainingData(pl.LightningDataModule):
         every = max(1, len(self.clips) // _START_FRAMES)
         chosen = [self.clips[i, 0] for i in range(0, len(self.clips), every)][:_START_FRAMES]
         frames, labels = (torch.stack(items) for items in list(zip(*chosen, strict=True))[:2])
-        size = network.input_size or chosen_variant(network).input_size
+        size = chosen_variant(network).fitting_size(network.input_size)
         return plain(frames[:, -1:], labels, size)[0][:, 0]
 
 

@@ -16,7 +16,7 @@ from tdnet.class_map.model import ClassMap
 from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet, create_model
 from tdnet.network.layers import SkipInitialisation
-from tdnet.variants import get_variant
+from tdnet.variants import ResNetBackbone, get_variant
 from tdnet_offline.training.pass_through import fit_head, kept_channels, pass_features_through
 
 _OUR_BACKBONES = ("paths.0.backbone.", "backbone.")
@@ -35,7 +35,7 @@ def load_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
         path: weights of a network of known layout with the same backbone (of several paths the
             first), or a state dict in torchvision's names, of its own ResNets or of those with a
             stem of three 3x3 convolutions (``conv1.0``, ``conv1.3``, ``conv1.6``); its classifier
-            ``fc`` is ignored.
+            ``fc`` is ignored. For EfficientViT also a public checkpoint of it.
 
     Returns:
         A line for each part that did not come from the file.
@@ -53,6 +53,9 @@ def load_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
         if name.startswith(prefix)
     }
     own = backbones(network)[0].state_dict()
+    public = official_backbone_names(network.variant, own)
+    if any(name in found for name in public.values()):
+        found = {ours: found[name] for ours, name in public.items() if name in found}
     for name in {**own, **found}:
         shapes = [tuple(state[name].shape) if name in state else None for state in (own, found)]
         if shapes[0] != shapes[1]:
@@ -67,13 +70,18 @@ def load_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
 def _load_imagenet(
     network: SegmentationNetwork, path: str | Path, tensors: Mapping[str, Tensor]
 ) -> list[str]:
+    backbone = network.variant.backbone
+    if not isinstance(backbone, ResNetBackbone):
+        raise WeightsError(
+            f"{path} holds no {backbone}; give weights of such a network, of ours or public"
+        )
     own = backbones(network)[0].state_dict()
     names = official_backbone_names(network.variant, own)
     deeper = _blocks(tensors) - _blocks(names.values())
     if deeper:
         raise WeightsError(
             f"{path} is no backbone of {network.variant.name}: it has {min(deeper)}, too; give an "
-            f"ImageNet ResNet-{network.variant.backbone.depth} in torchvision's names"
+            f"ImageNet ResNet-{backbone.depth} in torchvision's names"
         )
     notes: list[str] = []
     if len(names) < len(own):
@@ -84,9 +92,7 @@ def _load_imagenet(
             f"{path}: has another stem (one 7x7 convolution); stem and entrance of layer1 keep "
             "their random numbers"
         )
-    if network.variant.backbone.strides[0] > 1 and not any(
-        name.startswith(_SHORTCUT) for name in tensors
-    ):
+    if backbone.strides[0] > 1 and not any(name.startswith(_SHORTCUT) for name in tensors):
         names = {ours: name for ours, name in names.items() if not name.startswith(_SHORTCUT)}
         notes.append(
             f"{path}: its layer1 keeps the size and has no shortcut convolution; that one keeps "
@@ -102,8 +108,8 @@ def _load_imagenet(
             found = "missing" if shape is None else f"{shape}, not {tuple(own[ours].shape)}"
             raise WeightsError(
                 f"{path} is no backbone of {network.variant.name}: {name} is {found}; give an "
-                f"ImageNet ResNet-{network.variant.backbone.depth} in torchvision's names, of "
-                f"width {network.variant.backbone.width}"
+                f"ImageNet ResNet-{backbone.depth} in torchvision's names, of "
+                f"width {backbone.width}"
             )
         fitted[ours] = item
     _load_finite(network, path, fitted)
@@ -168,7 +174,7 @@ def start_paths(
 ) -> list[str]:
     """Initialise every path of a network from a single-frame network.
 
-    A path copies its backbone, its pyramid and its head; the head's 3x3 convolution takes the
+    A path copies its backbone, its pyramid and its head; the head's first convolution takes the
     input channels of the path's pyramid group (specification, "Training").
 
     Args:
@@ -178,7 +184,7 @@ def start_paths(
         same_classes: whether the channels of both have the same meaning; if not, no classifier is
             copied.
         frames: (B, 3, H, W) normalised, at the network's input size. With `pass_through` heads
-            are fitted to the spatial norm on these frames; see `fit_head`.
+            are fitted to the spatial norm, if any, on these frames; see `fit_head`.
 
     Returns:
         A line for each part that keeps its random numbers because shapes or classes differ.
@@ -203,17 +209,18 @@ def start_paths(
             weight = pass_features_through(path, single)
         else:
             weight = single.head.conv.conv.weight.detach()[:, kept_channels(path.pyramid)]
-        given = single.head.conv.state_dict() | {"conv.weight": weight}
-        own = path.head.conv.state_dict()
+        own = path.head.state_dict()
+        given = {**single.head.state_dict(), "conv.conv.weight": weight}
+        given |= {name: own[name] for name in own if name.startswith("classifier.")}
         if any(own[name].shape != item.shape for name, item in given.items()):
             skipped[f"heads keep their random numbers: {theirs.name} has another shape"] = None
             continue
-        path.head.conv.load_state_dict(given)
+        path.head.load_state_dict(given)
         if same_classes:
             path.head.classifier.load_state_dict(single.head.classifier.state_dict())
         else:
             skipped[f"classifier keeps its random numbers: {theirs.name} has other classes"] = None
-        if pass_through and frames is not None:
+        if pass_through and frames is not None and ours.join == "norm":
             fit_head(path, single, frames)
     network.train(training)
     return list(skipped)

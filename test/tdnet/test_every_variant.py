@@ -69,3 +69,23 @@ def test_no_variant_is_left_out() -> None:
     assert all(
         name == f"Test{item.variant.name.title().replace('-', '')}" for name, item in here.items()
     )
+
+
+class TestEvitB0(VariantSuite):
+    variant = get_variant("evit-b0")
+
+
+class TestEvitB1(VariantSuite):
+    variant = get_variant("evit-b1")
+
+
+class TestTd4EvitB0(VariantSuite):
+    variant = get_variant("td4-evit-b0")
+
+
+class TestTd2EvitB0(VariantSuite):
+    variant = get_variant("td2-evit-b0")
+
+
+class TestTd2EvitB1(VariantSuite):
+    variant = get_variant("td2-evit-b1")

@@ -9,7 +9,7 @@ import torch
 from tdnet.errors import InputError, UnknownNameError
 from tdnet.network import TDNet, create_model
 from tdnet.network.layers import ConvNorm
-from tdnet.variants import ResNetBackbone, BisenetBackbone, FanetBackbone, get_variant
+from tdnet.variants import BisenetBackbone, FanetBackbone, ResNetBackbone, get_variant
 
 SIZE = (65, 129)
 

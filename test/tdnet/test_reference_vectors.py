@@ -84,6 +84,21 @@ def test_streaming_reproduces_the_vectors(
     assert wrong <= (1 - LABELS_EQUAL) * vectors["labels"].size
 
 
+@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize(
+    "file", ["evit-b0.96x160", "evit-b0.128x256", "evit-b1.96x160", "evit-b1.128x256"]
+)
+def test_efficientvit_reproduces_the_vectors(file: str, folded: bool, tmp_path: Path) -> None:
+    vectors = np.load(REFERENCE / f"{file}.npz")
+    size = vectors["frames"].shape[1:3]
+    model = filled(file.split(".")[0], size, tmp_path)
+    if folded:
+        model.requires_grad_(False).fold()
+    with torch.inference_mode():
+        logits = model(frames_of(vectors, size)).numpy()
+    assert np.abs(logits - vectors["logits"]).max() <= LOGITS_TOLERANCE * np.abs(logits).max()
+
+
 def test_onnx_runtime_reproduces_the_labels(tmp_path: Path) -> None:
     """With the provider of this environment, from the weights file on, as users run it."""
     exporting_package("onnxscript")

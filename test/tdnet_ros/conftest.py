@@ -79,9 +79,18 @@ def active(graph: RosGraph, weights: str) -> RosGraph:
     return graph
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests with `shared_active` last of their file: it stays until the file ends."""
+    files = {path: number for number, path in enumerate(dict.fromkeys(i.path for i in items))}
+    items.sort(key=lambda i: (files[i.path], "shared_active" in getattr(i, "fixturenames", ())))
+
+
 @pytest.fixture(scope="module")
 def shared_active(ros: None, weights: str) -> Iterator[RosGraph]:
-    """As `active`, for tests that leave the node as it was; they stand last in their file."""
+    """As `active`, for tests that leave the node as it was; the last ones of their file.
+
+    Two nodes of one name would both answer.
+    """
     graph = RosGraph()
     graph.start(weights=weights, device="cpu")
     wait_for(lambda: graph.state() == "active", "the node to be active")

@@ -115,7 +115,7 @@ class Cycle:
     """The graphs and their order.
 
     Attributes:
-        graphs: one for each path, in the order of their turns.
+        graphs: one for each path, in the order of their turns; one if they share their weights.
         memory_frames: past frames that each frame attends to; the capacity M of the memory.
         rule: the order in words.
     """
@@ -234,11 +234,11 @@ def _check(description: ExportDescription, document: Document) -> None:
             ("cycle", "memory_frames"), cycle.memory_frames, f"0 to {variant.paths - 1}"
         )
     files = {graph.file for graph in cycle.graphs}
-    if len(cycle.graphs) != variant.paths or len(files) != variant.paths:
+    if len(cycle.graphs) != variant.sub_networks or len(files) != variant.sub_networks:
         raise document.error(
             ("cycle", "graphs"),
             f"got {len(cycle.graphs)} graphs in {len(files)} files; {variant.name} has "
-            f"{variant.paths} graphs, each in its own file",
+            f"{variant.sub_networks} graphs, each in its own file",
         )
     for index, graph in enumerate(cycle.graphs):
         if not _FILE.fullmatch(graph.file):

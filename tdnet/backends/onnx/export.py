@@ -94,8 +94,8 @@ def write_export(
     inputs, outputs = input_specs(network, dtype), output_specs(network, dtype)
     convert = converter(network) if converter else None
     graphs = []
-    for path in range(model.variant.paths):
-        on_progress(f"path {path + 1} of {model.variant.paths}")
+    for path in range(model.variant.sub_networks):
+        on_progress(f"path {path + 1} of {model.variant.sub_networks}")
         file = folder / f"path{path}.onnx"
         written = file.with_suffix(".float32") if convert else file
         write_graph(PathGraph(network, path), written, inputs, outputs)

@@ -35,6 +35,8 @@ _NAMES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 class OnnxRuntimeBackend(Backend):
     """Runs the graphs of a folder in turns, as sessions of ONNX Runtime.
 
+    Paths that share their weights share a graph.
+
     Inputs and outputs are bound to PyTorch's memory; on a GPU nothing leaves the device. While
     the memory is not full, the graphs get zeros: attention to values of zero adds nothing to the
     features of a frame, so the logits are those of a frame without memory.
@@ -121,7 +123,8 @@ class OnnxRuntimeBackend(Backend):
 
     def _run(self, path: int, inputs: Mapping[str, Tensor]) -> None:
         """Run the graph of a path into the outputs."""
-        binding = self._sessions[path].io_binding()
+        session = self._sessions[path % len(self._sessions)]
+        binding = session.io_binding()
         kind, index = self.device.type, self.device.index or 0
         try:
             for tensors, bind in (
@@ -132,7 +135,7 @@ class OnnxRuntimeBackend(Backend):
                     number = _NUMBERS[tensor.dtype]
                     bind(name, kind, index, number, tuple(tensor.shape), tensor.data_ptr())
             with nullcontext() if self._stream is None else self._side_stream(self._stream):
-                self._sessions[path].run_with_iobinding(binding)
+                session.run_with_iobinding(binding)
         # ONNX Runtime's exceptions have no other common base.
         except Exception as error:
             raise DeviceError(f"ONNX Runtime failed on {self.device}: {error}") from error

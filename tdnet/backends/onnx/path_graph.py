@@ -35,7 +35,8 @@ class PathGraph(nn.Module):
         if isinstance(network, TDNet):
             # Exporters write every parameter that they find.
             network._modules = dict(network._modules)
-            others = (own if i == path else nn.Identity() for i, own in enumerate(network.paths))
+            chosen = network.path(path)
+            others = (own if own is chosen else nn.Identity() for own in network.paths)
             network.paths = nn.ModuleList(others)  # type: ignore[assignment]
         self.network = network
         self.path = path

@@ -12,17 +12,20 @@ from torch import nn
 from tdnet.network import create_model
 from tdnet.network.layers import SkipInitialisation, SpatialLayerNorm
 from tdnet.network.tdnet import TDNet
-from tdnet.variants import Variant, get_variant, list_variants
+from tdnet.variants import ResNetBackbone, Variant, get_variant, list_variants
 
 SIZE = (65, 129)
 
 
-def narrow(name: str) -> Variant:
+def small(name: str) -> Variant:
     """Return a variant of a width at which deviations can be estimated quickly."""
     variant = get_variant(name)
+    narrow = variant.backbone
+    if isinstance(narrow, ResNetBackbone):
+        narrow = replace(narrow, width=16)
     return replace(
         variant,
-        backbone=replace(variant.backbone, width=16),
+        backbone=narrow,
         key_channels=32,
         value_channels=64,
         head_channels=32,
@@ -39,7 +42,7 @@ def projections(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d | nn.Linear
 @pytest.mark.parametrize("name", list_variants())
 def test_weights_have_one_over_the_root_of_their_inputs_and_biases_are_zero(name: str) -> None:
     torch.manual_seed(1)
-    network = create_model(narrow(name), 19, SIZE)
+    network = create_model(small(name), 19, SIZE)
     found = list(projections(network))
     assert len(found) >= 5
     for part, module in found:
@@ -55,7 +58,7 @@ def test_weights_have_one_over_the_root_of_their_inputs_and_biases_are_zero(name
 
 @pytest.mark.parametrize("name", ["td4-psp18", "td2-fa18", "td4-bise18"])
 def test_spatial_norms_start_with_one_and_zero(name: str) -> None:
-    network = create_model(narrow(name), 19, SIZE)
+    network = create_model(small(name), 19, SIZE)
     norms = [module for module in network.modules() if isinstance(module, SpatialLayerNorm)]
     assert len(norms) == network.variant.paths
     for norm in norms:
@@ -72,7 +75,7 @@ def relative_gradient(layer: nn.Conv2d) -> float:
 def test_queries_and_keys_learn_from_the_first_step(name: str) -> None:
     """Uniform attention, or attention with zero result, would give them no gradients."""
     torch.manual_seed(1)
-    network = create_model(narrow(name), 5, SIZE).train()
+    network = create_model(small(name), 5, SIZE).train()
     assert isinstance(network, TDNet)
     clip = torch.randn(2, network.variant.clip_frames, 3, *SIZE)
     labels = torch.randint(0, 5, (2, *network.feature_size))

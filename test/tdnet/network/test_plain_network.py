@@ -21,7 +21,7 @@ from torch.nn import functional
 from tdnet import StreamingSegmenter, create_model, get_variant, load_weights
 from tdnet.checkpoints.official_layout import is_unused, official_names
 from tdnet.network import SegmentationNetwork
-from tdnet.variants import FANET_HEAD, ResNetBackbone, HeadStyle, Variant, feature_size
+from tdnet.variants import FANET_HEAD, HeadStyle, ResNetBackbone, Variant, feature_size
 
 SIZE = (33, 65)
 NANO = get_variant("td4-psp18-nano")

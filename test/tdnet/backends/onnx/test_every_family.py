@@ -19,7 +19,7 @@ from tdnet.variants import VARIANTS, ResNetBackbone
 
 SIZE = (49, 81)
 CLASSES = 5
-CASES = ("td2-fa18", "td4-bise18")
+CASES = ("td2-fa18", "td4-bise18", "td2-evit-b0")
 """One of each family but PSPNet's, which the other tests of this folder export."""
 
 
@@ -34,14 +34,14 @@ def test_a_frame_that_meets_a_full_memory(name: str, tmp_path: Path) -> None:
     exporting_package("onnxscript")
     runtime = exporting_package("onnxruntime")
     variant = few_channels(get_variant(name))
-    model = create_model(variant, CLASSES, SIZE)
+    model = create_model(variant, CLASSES, variant.fitting_size(SIZE))
     model.load_state_dict(fill({key: item.shape for key, item in model.state_dict().items()}))
     model.requires_grad_(False)
     network = for_export(model, torch.float32)
     inputs = input_specs(network, torch.float32)
     outputs = output_specs(network, torch.float32)
     generator = torch.Generator().manual_seed(0)
-    frames = torch.randn(variant.memory_capacity + 1, 1, 3, *SIZE, generator=generator)
+    frames = torch.randn(variant.memory_capacity + 1, 1, 3, *model.input_size, generator=generator)
 
     memory, past = model.new_memory(), []
     empty = [torch.zeros(spec.shape) for spec in inputs[1:]]
