@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_CLASS_MAP = "cityscapes"
 PACKAGED_PURPOSE = (
     "trained on drawn streets and a few hundred real frames; for research and evaluation only, "
-    "never for a robot's safety (docs/nano-weights.md)"
+    "never for a robot's safety (docs/packaged-weights.md)"
 )
 """Purpose of the packaged weights, in one line."""
 

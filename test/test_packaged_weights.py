@@ -15,7 +15,7 @@ from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.evaluation_file import load_evaluation
 from tdnet_offline.training.recipe import load_recipe
 
-PAGE = (Path(__file__).parents[1] / "docs" / "nano-weights.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "packaged-weights.md").read_text(encoding="utf-8")
 NANO = "td4-psp18-nano"
 MAX_BYTES = 10_000_000
 
