@@ -56,7 +56,8 @@ class SegmenterSettings:
     """Model, device and sizes, as the node's parameters and the command's options set them.
 
     Attributes:
-        variant: a name of :func:`tdnet.list_variants`; the default with an adopted network.
+        variant: a name of :func:`tdnet.list_variants`; ``auto``: the network of the weights, or
+            `DEFAULT_VARIANT` without any.
         weights: path of a weights file, or of a folder that `tdnet export` or `tdnet adopt`
             wrote; empty: the packaged weights. A leading ``~`` is the home folder, also in
             class_map.
@@ -71,7 +72,7 @@ class SegmenterSettings:
         provider: execution provider of ONNX Runtime, a name in `tdnet.backends.PROVIDERS`.
     """
 
-    variant: str = DEFAULT_VARIANT
+    variant: str = AUTO
     weights: str = ""
     class_map: str = ""
     device: str = "auto"
@@ -111,7 +112,7 @@ class SegmenterSettings:
         """
         from tdnet.backends.selection import BackendRequest
 
-        get_variant(self.variant)
+        self._check_variant()
         return BackendRequest(
             variant=self.variant,
             weights=self.weights_path,
@@ -164,7 +165,7 @@ class SegmenterSettings:
         """
         from tdnet.checkpoints.weights import packaged_weights
 
-        path = self.weights or packaged_weights(self.variant)
+        path = self.weights or packaged_weights(self._without_weights)
         if not path:
             raise WeightsError(
                 f"no weights given, and none are packaged for {self.variant}: set `weights` to a "
@@ -181,7 +182,7 @@ class SegmenterSettings:
         """
         from tdnet.checkpoints.checkpoint import Checkpoint
 
-        get_variant(self.variant)
+        self._check_variant()
         path = self.weights_path
         if path.is_dir():
             raise WeightsError(
@@ -205,12 +206,14 @@ class SegmenterSettings:
             TdnetError: an unknown name, a file that cannot be used, or a class map that does not
                 fit; with the remedy.
         """
+        from tdnet.checkpoints.variant_match import recorded_variant
         from tdnet.checkpoints.weights import load_weights
         from tdnet.network import create_model
         from tdnet.network.layers import SkipInitialisation
 
-        variant = get_variant(self.variant)
         checkpoint = checkpoint or self.open_checkpoint()
+        name = self.variant if self.variant != AUTO else recorded_variant(checkpoint)
+        variant = get_variant(name or DEFAULT_VARIANT)
         if self.class_map:
             class_map = ClassMap.load(self.class_map)
         else:
@@ -223,3 +226,11 @@ class SegmenterSettings:
             )
         load_weights(model, checkpoint)
         return model, class_map
+
+    @property
+    def _without_weights(self) -> str:
+        """Name of the network if no weights are given."""
+        return DEFAULT_VARIANT if self.variant == AUTO else self.variant
+
+    def _check_variant(self) -> None:
+        get_variant(self._without_weights)

@@ -14,7 +14,7 @@ from tdnet.backends import PROVIDERS, RUNTIMES
 from tdnet.continuity import DEFAULT_MAX_GAP
 from tdnet.errors import InputError
 from tdnet.settings import SegmenterSettings
-from tdnet.variants import list_variants
+from tdnet.variants import DEFAULT_VARIANT, list_variants
 
 if TYPE_CHECKING:
     from tdnet.frames.postprocess import OutputSize
@@ -38,7 +38,11 @@ WEIGHTS_FILE = "weights file; without it the variant's packaged ones"
 
 # Fields of SegmenterSettings, which has the defaults.
 MODEL_OPTIONS: dict[str, dict[str, Any]] = {
-    "variant": {"metavar": "V", "help": f"the network: {', '.join(list_variants())}"},
+    "variant": {
+        "metavar": "V",
+        "help": f"the network: auto (that of the weights, or else {DEFAULT_VARIANT}), "
+        f"{', '.join(list_variants())}",
+    },
     "weights": {
         "metavar": "W",
         "help": f"{WEIGHTS_FILE}; or folder of exported or adopted graphs",

@@ -12,12 +12,12 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from tdnet.backends import PROVIDERS, RUNTIMES
+from tdnet.backends import AUTO, PROVIDERS, RUNTIMES
 from tdnet.class_map.model import ClassMap
 from tdnet.continuity import DEFAULT_MAX_GAP
 from tdnet.overlay import DEFAULT_ALPHA
 from tdnet.settings import SegmenterSettings
-from tdnet.variants import MAX_SIDE, MIN_SIDE, get_variant, list_variants
+from tdnet.variants import DEFAULT_VARIANT, MAX_SIDE, MIN_SIDE, get_variant, list_variants
 from tdnet_ros.parameter_values import (
     MAX_CAMERAS,
     MAX_OUTPUT_SIDE,
@@ -127,9 +127,10 @@ class NodeSettings:
     segmenter: SegmenterSettings = group(
         SegmenterSettings(),
         variant=_model(
-            "Network that segments the images.",
-            choices=list_variants(),
-            parse=lambda name, value: get_variant(value).name,
+            "Network that segments the images; auto: that of the weights, or without weights "
+            f"{DEFAULT_VARIANT}.",
+            choices=(AUTO, *list_variants()),
+            parse=lambda name, value: value if value == AUTO else get_variant(value).name,
         ),
         weights=_model(
             "Weights file of the network, or folder of exported or adopted graphs; empty: the "

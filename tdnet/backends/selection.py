@@ -27,7 +27,6 @@ from tdnet.errors import (
     WeightsError,
 )
 from tdnet.network import SegmentationNetwork
-from tdnet.variants import DEFAULT_VARIANT
 
 logger = logging.getLogger(__name__)
 
@@ -222,15 +221,15 @@ def _whole(folder: Path) -> ExportDescription:
 def _check_fits(request: BackendRequest, description: ExportDescription) -> None:
     folder = request.weights
     if description.is_adopted:
-        if request.variant != DEFAULT_VARIANT:
+        if request.variant != AUTO:
             raise WeightsError(
-                f"{folder} is an adopted network, variant is {request.variant}: leave variant at "
-                f"its default, {DEFAULT_VARIANT}, which an adopted network replaces"
+                f"{folder} is an adopted network, variant is {request.variant}: set variant "
+                "to auto"
             )
-    elif description.variant != request.variant:
+    elif request.variant not in (AUTO, description.variant):
         raise WeightsError(
             f"{folder} was exported of {description.variant}, variant is {request.variant}: set "
-            f"variant to {description.variant}, or weights to another folder"
+            f"variant to auto, or weights to another folder"
         )
     size = description.input_size
     if request.input_size and description.network.fitting_size(request.input_size) != size:

@@ -15,7 +15,7 @@ from tdnet.checkpoints.official_layout import is_unused, official_names
 from tdnet.class_map.model import ClassMap
 from tdnet.network import SegmentationNetwork, create_model
 from tdnet.network.layers import SkipInitialisation
-from tdnet.variants import VARIANTS, Variant
+from tdnet.variants import VARIANTS, Variant, list_variants
 
 _SHOWN = 4
 _EFFICIENTVIT_SIZES = {8: "B0", 16: "B1", 24: "B2", 32: "B3"}
@@ -86,6 +86,12 @@ def match_variant(checkpoint: Checkpoint) -> WeightsInfo:
     return weights_info(checkpoint, layout, None, None, tensors)
 
 
+def recorded_variant(checkpoint: Checkpoint) -> str | None:
+    """Return the variant in the header of a checkpoint, or else the one that it fits."""
+    name = checkpoint.metadata.get("variant")
+    return name if name in list_variants() else match_variant(checkpoint).variant
+
+
 def weights_info(
     checkpoint: Checkpoint,
     layout: str,
@@ -148,7 +154,7 @@ def mismatch_message(
     if other := unsupported_name(checkpoint):
         remedy = f"it holds {other}; of this family evit-b0 and evit-b1 are supported"
     if found.variant not in (None, own.name):
-        remedy = f"it fits variant {found.variant!r}: choose that variant, or other weights"
+        remedy = f"it fits variant {found.variant!r}: choose that one or auto, or other weights"
     elif found.variant is not None and memory != own.memory_capacity:
         remedy = (
             f"it uses {memory} memory frames, the model {own.memory_capacity}: "

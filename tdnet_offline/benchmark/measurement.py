@@ -16,10 +16,11 @@ import torch
 
 from tdnet._util.percentiles import percentiles
 from tdnet._util.process_usage import usage_of
+from tdnet.backends import AUTO
 from tdnet.frames.postprocess import OutputOptions
 from tdnet.segmenter import StreamingSegmenter
 from tdnet.settings import SegmenterSettings
-from tdnet.variants import ADOPTED, DEFAULT_VARIANT
+from tdnet.variants import ADOPTED
 from tdnet_offline.benchmark.benchmark_result import (
     BenchmarkRun,
     BenchmarkSetting,
@@ -73,7 +74,7 @@ class Job:
         runtime, provider = split_runtime(setting.runtime)
         is_adopted = setting.variant == ADOPTED.name
         return SegmenterSettings(
-            variant=DEFAULT_VARIANT if is_adopted else setting.variant,
+            variant=AUTO if is_adopted else setting.variant,
             weights=str(self.exported or self.weights),
             device=setting.device,
             precision="auto" if self.exported else setting.precision,

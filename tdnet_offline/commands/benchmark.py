@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tdnet.backends import ONNXRUNTIME, PROVIDERS, TORCH
+from tdnet.backends import AUTO, ONNXRUNTIME, PROVIDERS, TORCH
 from tdnet.errors import InputError
-from tdnet.settings import SegmenterSettings
+from tdnet.variants import DEFAULT_VARIANT
 from tdnet_offline.arguments import (
     MODEL_OPTIONS,
     StoreTuple,
@@ -36,8 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--variant",
         nargs="+",
         metavar="V",
-        default=[SegmenterSettings.variant],
-        help=f"{MODEL_OPTIONS['variant']['help']} (default: {SegmenterSettings.variant})",
+        default=[AUTO],
+        help=f"{MODEL_OPTIONS['variant']['help']} (default: {AUTO})",
     )
     network.add_argument(
         "--weights",
@@ -116,6 +116,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _resolved(variant: str, weights: str | None) -> str:
+    """Return the name of the network that `auto` stands for."""
+    from tdnet.checkpoints.checkpoint import Checkpoint
+    from tdnet.checkpoints.variant_match import recorded_variant
+
+    if variant != AUTO:
+        return variant
+    found = None if weights is None else recorded_variant(Checkpoint.open(weights))
+    return found or DEFAULT_VARIANT
+
+
 def run(args: argparse.Namespace) -> ExitStatus:
     """Run the command."""
     from rich.console import Console
@@ -139,7 +150,8 @@ def run(args: argparse.Namespace) -> ExitStatus:
         args.variant, sizes = [description.variant], sizes or [description.input_size]
         args.runtime = [ONNXRUNTIME] if args.runtime == [TORCH] else args.runtime
         args.precision = args.precision or ["float32", "auto"]
-    cases = plan(args.variant, sizes, args.device, args.precision, args.runtime)
+    variants = [_resolved(name, args.weights) for name in args.variant]
+    cases = plan(variants, sizes, args.device, args.precision, args.runtime)
     # Check the outputs now instead of after minutes of measuring.
     for folder in (args.json and args.json.parent, args.plot and args.plot.parent, args.profile):
         if folder is not None:

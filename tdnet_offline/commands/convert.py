@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tdnet.backends import AUTO
 from tdnet.errors import InputError
 from tdnet.settings import DEFAULT_CLASS_MAP
 from tdnet_offline.arguments import MODEL_OPTIONS
@@ -21,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("input", metavar="IN", help="checkpoint: .pkl, .pth or .safetensors")
     parser.add_argument("output", metavar="OUT.safetensors", type=Path, help="file to write")
-    parser.add_argument("--variant", required=True, **MODEL_OPTIONS["variant"])
+    parser.add_argument("--variant", default=AUTO, **MODEL_OPTIONS["variant"])
     parser.add_argument(
         "--class-map",
         metavar="C",
@@ -40,13 +41,14 @@ def run(args: argparse.Namespace) -> ExitStatus:
     from tdnet.class_map.model import ClassMap
     from tdnet.network import create_model
     from tdnet.network.layers import SkipInitialisation
-    from tdnet.variants import DEFAULT_CLASSES, get_variant
+    from tdnet.variants import DEFAULT_CLASSES, DEFAULT_VARIANT, get_variant
 
     if args.output.suffix != SUFFIX:
         raise InputError(f"{args.output}: the file to write must end in {SUFFIX}")
-    variant = get_variant(args.variant)
     checkpoint = Checkpoint.open(args.input)
     found = describe_weights(checkpoint)
+    chosen = args.variant if args.variant != AUTO else found.variant
+    variant = get_variant(chosen or DEFAULT_VARIANT)
     class_map = ClassMap.load(args.class_map) if args.class_map else found.class_map
     if class_map is None:
         default = ClassMap.load(DEFAULT_CLASS_MAP)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tdnet import ClassMap, SegmenterSettings, create_model, describe_weights, save_weights
 from tdnet.errors import TdnetError, UnknownNameError, WeightsError
 from tdnet.network import SegmentationNetwork
+from tdnet.variants import DEFAULT_VARIANT
 
 SIZE = (65, 129)
 
@@ -59,6 +61,25 @@ def test_size_and_classes_come_from_the_weights(tmp_path: Path) -> None:
     segmenter = SegmenterSettings(weights=str(path), device="cpu").build()
     assert segmenter.input_size == SIZE
     assert segmenter.class_map == ClassMap.load("camvid")
+
+
+@pytest.mark.parametrize("has_header", [True, False])
+def test_the_variant_is_that_of_the_weights(has_header: bool, tmp_path: Path) -> None:
+    path, model = tmp_path / "a.safetensors", create_model("psp18-nano", 19, SIZE)
+    if has_header:
+        save_weights(model, path)
+    else:
+        save_file(model.state_dict(), path)
+    given = {"weights": str(path), "device": "cpu", "runtime": "torch", "input_size": SIZE}
+    assert SegmenterSettings(**given).build().variant.name == "psp18-nano"  # type: ignore[arg-type]
+    with pytest.raises(WeightsError, match="fits variant 'psp18-nano': choose that one or auto"):
+        SegmenterSettings("td4-psp18-nano", **given).build()  # type: ignore[arg-type]
+
+
+def test_without_weights_the_variant_is_the_packaged_one() -> None:
+    settings = SegmenterSettings(device="cpu", runtime="torch")
+    assert settings.uses_packaged_weights
+    assert settings.build().variant.name == DEFAULT_VARIANT
 
 
 def test_given_choices_win(tmp_path: Path) -> None:

@@ -151,7 +151,6 @@ class Malicious:
         (["evil.pkl", "out.safetensors", *VARIANT], "evil.pkl: refused"),
         (["good", "out.safetensors", "--variant", "psp18"], "fits variant 'td4-psp18-nano'"),
         (["good", "out.safetensors", "--variant", "td5"], "unknown variant 'td5'"),
-        (["good", "out.safetensors"], "--variant"),
         (["good", "out.pth", *VARIANT], "must end in .safetensors"),
         (["good", "out.safetensors", *VARIANT, "--class-map", "camvid"], "has 19 classes"),
         (["good", "out.safetensors", *VARIANT, "--input-size", "1", "9"], "input size 1 x 9"),

@@ -67,7 +67,7 @@ def test_a_running_node_changes_to_an_adopted_network(
 
     refused = change().result
     assert not refused.successful
-    assert "leave variant at its default, td4-psp18-nano" in refused.reason
+    assert "set variant to auto" in refused.reason
     del chosen["variant"]
     accepted = change().result
     assert accepted.successful, accepted.reason

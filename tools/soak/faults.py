@@ -8,7 +8,6 @@ from dataclasses import replace
 from itertools import count
 
 from tdnet._util.percentiles import percentiles
-from tdnet.checkpoints.weights import packaged_weights
 from tdnet.continuity import SHORTEST_LIMIT, ResetReason
 from tools.harness import ToolError
 from tools.harness.numbered_frames import FRAME_SIZE
@@ -158,7 +157,7 @@ def swaps(run: SoakRun, seconds: float) -> None:
     broken = run.output / "corrupt.safetensors"
     broken.write_bytes(b"\x10" * 4096)
     start = run.settings
-    weights = str(packaged_weights(start.variant))
+    weights = str(start.weights_path)
     for changed in (
         replace(start, input_size=(193, 385)),
         replace(start, class_map=str(class_map)),

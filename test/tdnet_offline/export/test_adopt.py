@@ -222,7 +222,7 @@ def test_a_network_of_ours(tmp_path: Path) -> None:
     image = cv2.imread(str(Path(__file__).parents[3] / "docs" / "images" / "camera.jpg"))
     assert image is not None
     assert (ours.step(image).labels == theirs.step(image).labels).mean() >= 0.9999
-    with pytest.raises(WeightsError, match="leave variant at its default, td4-psp18-nano"):
+    with pytest.raises(WeightsError, match="set variant to auto"):
         SegmenterSettings("psp18-nano", str(adopted)).build()
 
 
