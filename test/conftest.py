@@ -66,14 +66,16 @@ def graph(ros: None) -> Iterator[RosGraph]:
 
 @pytest.fixture(scope="session")
 def exported_nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Export the nano weights for small frames with `tdnet export`, once for all tests."""
+    """Export a network of four paths for small frames with `tdnet export`, once for all tests."""
     for package in ("onnx", "onnxscript", "onnxruntime"):
         exporting_package(package)
+    from support.nano import nano_weights
+
     from tdnet_offline.command import main
 
     folder = tmp_path_factory.mktemp("export") / "nano"
     size = [str(side) for side in EXPORT_SIZE]
-    options = ["--variant", "td4-psp18-nano", "--input-size", *size, "--output", str(folder)]
+    options = ["--weights", nano_weights(), "--input-size", *size, "--output", str(folder)]
     assert main(["export", *options]) == 0
     return folder
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from support.frames import drive
+from support.nano import nano_weights
 
 from tdnet import SegmenterSettings
 from tdnet.frames.preprocess import Preprocessor
@@ -22,7 +23,7 @@ def test_the_python_of_the_page(exported_nano: Path) -> None:
     names: dict[str, Any] = {}
     exec(snippet, names)
     frames = drive(6, *SIZE)
-    network, _ = SegmenterSettings(input_size=SIZE).load_model()
+    network, _ = SegmenterSettings(weights=nano_weights(), input_size=SIZE).load_model()
     network.requires_grad_(False)
     preprocess = Preprocessor(SIZE, torch.device("cpu"), torch.float32)
     memory = network.new_memory()

@@ -18,6 +18,8 @@ from tdnet.network.resnet import BackboneFeatures
 
 HEAD_CHANNELS = 16
 """Channels of a query, key or value of one attention head."""
+# Published is the sum plus this number, which differs below 1e-8 only. PyTorch's ONNX exporter
+# takes such an addition for one of zero and drops it.
 _LEAST_SUM = 1e-15
 
 
@@ -71,7 +73,8 @@ def _attend(maps: Tensor) -> Tensor:
     query, key = torch.relu(query), torch.relu(key)
     value = nn.functional.pad(value, (0, 0, 0, 1), value=1.0)
     found = (value @ key.transpose(2, 3)) @ query
-    result = found[:, :, :HEAD_CHANNELS] / (found[:, :, HEAD_CHANNELS:] + _LEAST_SUM)
+    total = found[:, :, HEAD_CHANNELS:].clamp(min=_LEAST_SUM)
+    result = found[:, :, :HEAD_CHANNELS] / total
     return result.reshape(-1, groups * HEAD_CHANNELS, height, width)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from support.nano import nano_weights
 from torch import Tensor
 
 from tdnet import ClassMap, OutputOptions, SegmenterSettings
@@ -24,7 +25,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def network() -> SegmentationNetwork:
-    network, _ = SegmenterSettings(input_size=SIZE).load_model()
+    network, _ = SegmenterSettings(weights=nano_weights(), input_size=SIZE).load_model()
     return network.requires_grad_(False)
 
 

@@ -23,6 +23,7 @@ from tdnet.backends.onnx.onnxruntime_backend import OnnxRuntimeBackend
 from tdnet.backends.onnx.providers import BY_NAME
 from tdnet.backends.selection import exported_weights, open_backend
 from tdnet.errors import DeviceError, InputError, TdnetError, WeightsError
+from tdnet.variants import DEFAULT_VARIANT
 
 SIZE = (65, 129)
 
@@ -135,7 +136,7 @@ def test_wrong_weights_are_reported_as_pytorch_does(tmp_path: Path) -> None:
         settings(tmp_path / "damaged").build()
     with pytest.raises(WeightsError, match="damaged cannot be exported: .*damaged or no"):
         settings(tmp_path / "damaged", runtime="onnxruntime").build()
-    packaged = packaged_weights("td4-psp18-nano")
+    packaged = packaged_weights(DEFAULT_VARIANT)
     assert packaged is not None
     with pytest.raises(WeightsError):
         settings(packaged).build()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from support.extras import exporting_package
 from support.reference_fill import fill, official_state
 from torch import Tensor
 
@@ -41,6 +43,22 @@ def test_every_position_asks_every_other() -> None:
     torch.manual_seed(0)
     block, x = LinearAttention(32).eval(), torch.randn(1, 32, 5, 7)
     torch.testing.assert_close(block(x), by_pairs(block, x), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_queries_of_zero_give_zero_in_graphs_too(tmp_path: Path) -> None:
+    """Where no key is alike, the sum of the weights is zero."""
+    exporting_package("onnxscript")
+    runtime = exporting_package("onnxruntime")
+    block, x = LinearAttention(16).eval(), torch.rand(1, 16, 4, 4)
+    block.qkv.weight[:16] = -1  # ReLU makes such queries zero
+    expected = block(x)
+    assert bool(torch.isfinite(expected).all())
+    file = tmp_path / "block.onnx"
+    torch.onnx.export(block, (x,), file, dynamo=True, opset_version=18, verbose=False)
+    session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()

@@ -10,8 +10,9 @@ import pytest
 import torch
 from support.extras import exporting_package
 from support.frames import drive
+from support.nano import nano_weights
 
-from tdnet import ClassMap, SegmenterSettings, create_model, packaged_weights, save_weights
+from tdnet import ClassMap, SegmenterSettings, create_model, save_weights
 from tdnet.errors import DeviceError, InputError
 from tdnet_offline.benchmark import weights as weights_module
 from tdnet_offline.benchmark.accuracy import measure_accuracy
@@ -22,17 +23,15 @@ from tdnet_offline.benchmark.measurement import Job, measure
 from tdnet_offline.benchmark.weights import quantised_folder
 
 SIZE = (65, 129)
-NANO = packaged_weights("td4-psp18-nano")
 
 
 def test_a_provider_is_measured(tmp_path: Path) -> None:
-    assert NANO is not None
     exporting_package("onnxruntime")
     np.save(tmp_path / "frames.npy", np.stack(drive(3, 96, 160)))
     setting = BenchmarkSetting(
         "td4-psp18-nano", "packaged", SIZE, (96, 160), "cpu", "float32", "onnxruntime:cpu"
     )
-    job = Job(setting, NANO, tmp_path / "frames.npy", 2)
+    job = Job(setting, Path(nano_weights()), tmp_path / "frames.npy", 2)
     run = measure(job, time.monotonic())
     assert run.frame_to_labels_ms.p50 > 0
     assert (setting.numbers, len(run.latencies_ms)) == ("float32, onnxruntime:cpu", 2)

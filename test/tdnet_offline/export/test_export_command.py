@@ -14,15 +14,16 @@ import pytest
 import torch
 from support.extras import exporting_package
 from support.frames import drive
+from support.nano import nano_weights
 
-from tdnet import ClassMap, create_model, packaged_weights, save_weights
+from tdnet import ClassMap, create_model, save_weights
 from tdnet.backends.onnx.description import read_description
 from tdnet.backends.onnx.export import check_packages
 from tdnet.frames.preprocess import MEAN, STD
 from tdnet_offline.command import main
 
 PICTURES = Path(__file__).parents[3] / "docs" / "images"
-NANO = ["--variant", "td4-psp18-nano", "--input-size", "65", "129"]
+NANO = ["--weights", nano_weights(), "--input-size", "65", "129"]
 
 
 def sha256(path: Path) -> str:
@@ -60,8 +61,7 @@ def test_the_description_says_what_the_graphs_are(exported_nano: Path) -> None:
     assert [item["name"] for item in document["outputs"]] == ["logits", "query", "key", "value"]
     assert document["preprocessing"]["mean"] == list(MEAN)
     assert document["preprocessing"]["std"] == list(STD)
-    weights = packaged_weights("td4-psp18-nano")
-    assert weights is not None
+    weights = Path(nano_weights())
     assert document["weights"] == {"file": weights.name, "sha256": sha256(weights)}
     assert document["class_map"]["classes"][0]["name"] == "road"
 
@@ -95,8 +95,8 @@ def test_predict_over_onnx_runtime_equals_predict_over_pytorch(
     for number, image in enumerate(drive(6, 72, 96)):
         cv2.imwrite(str(tmp_path / "images" / f"{number}.png"), image[:, :, ::-1])
     common = ["predict", str(tmp_path / "images"), "--device", "cpu"]
-    size = ["--input-size", "65", "129", "--precision", "float32", "--runtime", "torch"]
-    assert main([*common, *size, "--output", str(tmp_path / "torch")]) == 0
+    exact = ["--precision", "float32", "--runtime", "torch"]
+    assert main([*common, *NANO, *exact, "--output", str(tmp_path / "torch")]) == 0
     exported = ["--precision", "float32", "--weights", str(exported_nano)]
     assert main([*common, *exported, "--output", str(tmp_path / "onnx")]) == 0
     for number in range(6):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from support.extras import exporting_package
 from support.frames import drive
+from support.nano import nano_weights
 
 from tdnet import SegmenterSettings
 from tdnet.backends.onnx.export import write_graph
@@ -25,7 +26,7 @@ exporting_package("onnxscript")
 
 
 def test_both_kinds_are_close_to_float32(tmp_path: Path) -> None:
-    model, _ = SegmenterSettings(input_size=SIZE).load_model()
+    model, _ = SegmenterSettings(weights=nano_weights(), input_size=SIZE).load_model()
     network = for_export(model, torch.float32)
     seen = calibration_inputs(network, drive(12, 72, 96))
     assert [len(inputs) for inputs in seen] == [3, 3, 3, 3]
@@ -68,7 +69,7 @@ def test_both_kinds_are_close_to_float32(tmp_path: Path) -> None:
 
 
 def test_too_few_frames_are_refused() -> None:
-    model, _ = SegmenterSettings(input_size=SIZE).load_model()
+    model, _ = SegmenterSettings(weights=nano_weights(), input_size=SIZE).load_model()
     network = for_export(model, torch.float32)
     with pytest.raises(InputError, match="3 frames to calibrate with; .* at least 7"):
         calibration_inputs(network, drive(3, 72, 96))

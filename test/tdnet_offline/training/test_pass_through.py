@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from support.nano import PSP18_NANO
 from torch import Tensor
 
 from tdnet import create_model
-from tdnet.checkpoints.weights import packaged_weights
 from tdnet.network import SingleFrameNetwork, TDNet
 from tdnet.network.layers import resize
 from tdnet.variants import get_variant
@@ -48,10 +48,7 @@ def clips_of(source: str, size: tuple[int, int], length: int) -> tuple[Tensor, T
 
 @pytest.fixture(scope="module")
 def streets() -> Streets:
-    weights = packaged_weights("psp18-nano")
-    if weights is None:
-        pytest.skip("nothing to run: no weights of psp18-nano are packaged")
-    single = load_single_frame(weights).eval()
+    single = load_single_frame(PSP18_NANO).eval()
     size = single.input_size
     fitted, _ = clips_of("street:5-12,frames=2", size, 1)
     clips, labels = clips_of(f"street:1000000-1000001,frames={LENGTH}", size, LENGTH)

@@ -16,6 +16,7 @@ import pytest
 import torch
 from support.extras import exporting_package, needs_provider
 from support.frames import drive
+from support.nano import nano_weights
 
 from tdnet import OutputOptions, SegmenterSettings, StreamingSegmenter
 from tdnet.backends.selection import open_backend
@@ -36,7 +37,11 @@ def settings(folder: Path, **changes: Any) -> SegmenterSettings:
 @pytest.fixture(scope="module")
 def over_torch() -> StreamingSegmenter:
     return SegmenterSettings(
-        input_size=SIZE, device="cpu", precision="float32", runtime="torch"
+        weights=nano_weights(),
+        input_size=SIZE,
+        device="cpu",
+        precision="float32",
+        runtime="torch",
     ).build()
 
 

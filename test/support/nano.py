@@ -1,0 +1,36 @@
+"""td4-psp18-nano with weights that segment streets: a network of four different paths.
+
+It starts from a trained psp18-nano, and its attention is random.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from tdnet import ClassMap, create_model, save_weights
+from tdnet.network import TDNet
+from tdnet_offline.training.initialisation import load_single_frame, start_paths
+
+VARIANT = "td4-psp18-nano"
+PSP18_NANO = Path(__file__).parents[1] / "data" / "psp18-nano.safetensors"
+"""Trained on drawn and real streets; for research and evaluation only."""
+
+_folder = tempfile.TemporaryDirectory()
+
+
+@cache
+def nano_weights() -> str:
+    """Return the path of the weights file, which lives as long as this process."""
+    single = load_single_frame(PSP18_NANO)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        network = create_model(VARIANT, single.num_classes, single.input_size)
+    assert isinstance(network, TDNet)
+    start_paths(network, single, pass_through=True)
+    path = Path(_folder.name) / "nano.safetensors"
+    save_weights(network, path, class_map=ClassMap.load("cityscapes"))
+    return str(path)
