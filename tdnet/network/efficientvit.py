@@ -38,7 +38,7 @@ class LinearAttention(nn.Module):
     """Multi-scale attention with ReLU in place of softmax, so keys and values are summed first.
 
     For each head, out = q (k^T v) / q (k^T 1). Half of the heads see a second scale: sums of 5x5
-    positions. Products and quotient are computed in float32 whatever the precision.
+    positions. Products and quotient are computed in float32 at least.
 
     Args:
         channels: c, a multiple of `HEAD_CHANNELS`.
@@ -61,7 +61,7 @@ class LinearAttention(nn.Module):
         kind = x.device.type
         is_casting = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
         with torch.autocast(kind, enabled=False) if is_casting else nullcontext():
-            y = _attend(maps.float())
+            y = _attend(maps.to(torch.promote_types(maps.dtype, torch.float32)))
         return self.project(y.to(x.dtype))
 
 

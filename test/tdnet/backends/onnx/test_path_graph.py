@@ -53,7 +53,7 @@ def test_the_cycle_is_that_of_the_stream(name: str, size: tuple[int, int]) -> No
     capacity, memory = model.variant.memory_capacity, model.new_memory(dtype=wide)
     past: list[dict[str, Tensor]] = []
     for t in range(model.variant.paths + 2):
-        frame = torch.randn(1, 3, *size, dtype=wide)
+        frame = torch.randn(1, 3, *model.input_size, dtype=wide)
         given = [frame]
         for spec in inputs[1:]:
             name, place = spec.name.split("_")

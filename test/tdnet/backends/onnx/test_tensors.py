@@ -24,13 +24,14 @@ SHORTER = [
 )
 @torch.inference_mode()
 def test_every_path_takes_and_gives_them(variant: Variant) -> None:
+    size = variant.fitting_size(SIZE)
     with torch.device("meta"):
-        network = create_model(variant, num_classes=5, input_size=SIZE)
+        network = create_model(variant, num_classes=5, input_size=size)
         frame, *memory = (
             torch.empty(spec.shape, dtype=getattr(torch, spec.dtype))
-            for spec in input_tensors(variant, SIZE, "float32")
+            for spec in input_tensors(variant, size, "float32")
         )
-        wanted = output_tensors(variant, 5, SIZE, "float32")
+        wanted = output_tensors(variant, 5, size, "float32")
     for path in range(variant.paths):
         given = PathGraph(network, path)(frame, *memory)
         assert [(tuple(item.shape), str(item.dtype)) for item in given] == [
