@@ -6,7 +6,7 @@ memory tokens instead of the many results, which computes the same (specificatio
 "Identities").
 
 The paper adds A to the frame's values, and a layer norm follows. Without the norm, a gate weighs
-what is added, by channel: v + sigmoid(G v + c - 3) A. It opens where the frame's own values are of
+what is added, by channel: v + sigmoid(G v + c - 1) A. It opens where the frame's own values are of
 little use, such as in lost rows.
 """
 
@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from tdnet.network.temporal_memory import Context, MemoryEntry
 
 DROPOUT = 0.1
-CLOSED = -3.0
-"""Added in gates: they start 5 % open, so that a network starts almost as without memory."""
+START = -1.0
+"""Added in gates, so that they start about 27 % open."""
 
 
 class AttentionStep(nn.Module):
@@ -56,7 +56,7 @@ class AttentionStep(nn.Module):
         weights = torch.softmax(query @ context.key.transpose(1, 2), dim=-1)
         if self.gate is not None:
             found = self.dropout(self.dropout(weights) @ context.value)
-            return value + torch.sigmoid(self.gate(value) + CLOSED) * found
+            return value + torch.sigmoid(self.gate(value) + START) * found
         if self.is_folded:
             return torch.baddbmm(value, weights, context.value)
         found = self.dropout(weights) @ context.value + self.projection.bias

@@ -122,7 +122,7 @@ def test_a_closed_gate_keeps_the_past_out() -> None:
 
 @torch.no_grad()
 def test_the_past_is_added_through_the_gate() -> None:
-    """td2: f = v + sigmoid(G v + c - 3) W softmax(q k^T / sqrt(d)) v', written out."""
+    """td2: f = v + sigmoid(G v + c - 1) W softmax(q k^T / sqrt(d)) v', written out."""
     network = started("td2-evit-b0")
     path, stride = network.paths[0], network.memory_stride
     before, now = frames(2)
@@ -138,7 +138,7 @@ def test_the_past_is_added_through_the_gate() -> None:
     assert step.gate is not None
     found = (query @ key).softmax(dim=1) @ path.encoding.value(past).flatten(2)[0].T
     found = found @ step.projection.weight.T
-    joined = value + torch.sigmoid(step.gate(value) - 3) * found
+    joined = value + torch.sigmoid(step.gate(value) - 1) * found
     expected = path.head(joined.T.reshape(1, -1, *network.feature_size))
     torch.testing.assert_close(streamed, expected, rtol=1e-4, atol=1e-4)
 
