@@ -172,11 +172,14 @@ class Variant:
         return self.memory_capacity + 1
 
     def fitting_size(self, size: tuple[int, int] | None) -> tuple[int, int]:
-        """Return the nearest input size that the backbone takes; None: the native one."""
+        """Return the nearest input size that the backbone takes; None: the native one.
+
+        A size that no network takes is returned as it is.
+        """
         if size is None:
             return self.input_size
         multiple = self.backbone.size_multiple
-        if multiple == 1:
+        if multiple == 1 or not all(MIN_SIDE <= side <= MAX_SIDE for side in size):
             return size
         least = -(-MIN_SIDE // multiple)
         height, width = (max(least, round(side / multiple)) * multiple for side in size)

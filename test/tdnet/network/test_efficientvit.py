@@ -14,7 +14,7 @@ from support.reference_fill import fill, official_state
 from torch import Tensor
 
 from tdnet import create_model, describe_weights, load_weights
-from tdnet.errors import WeightsError
+from tdnet.errors import InputError, WeightsError
 from tdnet.network import SingleFrameNetwork, TDNet
 from tdnet.network.efficientvit import LinearAttention
 from tdnet.variants import get_variant
@@ -163,6 +163,11 @@ def test_sides_become_multiples_of_32(
     (record,) = caplog.records
     text = "input size {} x {}: evit-b0 takes multiples of 32, so frames are resized to {} x {}"
     assert record.getMessage() == text.format(*given, *used)
+
+
+def test_a_size_that_no_network_takes_is_refused() -> None:
+    with pytest.raises(InputError, match="input size 16 x 512; allowed are sides of 33"):
+        create_model("evit-b0", 2, (16, 512))
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
