@@ -142,11 +142,13 @@ class EfficientVitBackbone(Backbone):
         widths: channels of stem and four stages.
         depths: blocks of stem and four stages.
         fused_channels: channels to which the scales are projected and added.
+        fused_blocks: inverted residuals after that; the middle of the head in the publication.
     """
 
     widths: tuple[int, int, int, int, int]
     depths: tuple[int, int, int, int, int]
     fused_channels: int
+    fused_blocks: int
 
     family: ClassVar[str] = "EfficientViT"
     size_multiple: ClassVar[int] = 32

@@ -58,17 +58,15 @@ _CHANNELS = ("key_channels", "value_channels", "head_channels")
 
 @dataclass(frozen=True)
 class HeadStyle:
-    """Style of a head: blocks, convolution, norm, activation, dropout, 1x1 convolution.
+    """Style of a head: convolution, norm, activation, dropout, 1x1 convolution.
 
     Attributes:
-        blocks: number of inverted residuals before the convolution.
         kernel_size: odd side of the kernel of the first convolution.
         activation: the activation after the norm.
         dropout: share of the channels dropped in training.
         bias: whether the last convolution has one.
     """
 
-    blocks: int = 0
     kernel_size: int = 3
     activation: Activation = "relu"
     dropout: float = 0.1
@@ -207,10 +205,9 @@ ADOPTED = Variant(
 """Description of the networks that `tdnet adopt` writes. Users do not choose it by name."""
 
 FANET_HEAD = HeadStyle(activation="leaky_relu", dropout=0.0, bias=False)
-EVIT_B0 = EfficientVitBackbone((8, 16, 32, 64, 128), (1, 2, 2, 2, 2), 32)
-EVIT_B0_HEAD = HeadStyle(blocks=1, kernel_size=1, activation="hardswish", dropout=0.0)
-EVIT_B1 = EfficientVitBackbone((16, 32, 64, 128, 256), (1, 2, 3, 3, 4), 64)
-EVIT_B1_HEAD = HeadStyle(blocks=3, kernel_size=1, activation="hardswish", dropout=0.0)
+EVIT_B0 = EfficientVitBackbone((8, 16, 32, 64, 128), (1, 2, 2, 2, 2), 32, 1)
+EVIT_B1 = EfficientVitBackbone((16, 32, 64, 128, 256), (1, 2, 3, 3, 4), 64, 3)
+EVIT_HEAD = HeadStyle(kernel_size=1, activation="hardswish", dropout=0.0)
 
 VARIANTS: tuple[Variant, ...] = (
     Variant(
@@ -223,7 +220,7 @@ VARIANTS: tuple[Variant, ...] = (
         head_channels=128,
         memory_stride=2,
         input_size=EVIT_SIZE,
-        head=EVIT_B0_HEAD,
+        head=EVIT_HEAD,
         shared_paths=True,
         join="gate",
         attention_reach=2.0,
@@ -238,7 +235,7 @@ VARIANTS: tuple[Variant, ...] = (
         head_channels=128,
         memory_stride=2,
         input_size=EVIT_SIZE,
-        head=EVIT_B0_HEAD,
+        head=EVIT_HEAD,
         shared_paths=True,
         join="gate",
         attention_reach=2.0,
@@ -253,7 +250,7 @@ VARIANTS: tuple[Variant, ...] = (
         head_channels=256,
         memory_stride=2,
         input_size=EVIT_SIZE,
-        head=EVIT_B1_HEAD,
+        head=EVIT_HEAD,
         shared_paths=True,
         join="gate",
         attention_reach=2.0,
@@ -357,7 +354,7 @@ VARIANTS: tuple[Variant, ...] = (
         description="single-frame EfficientViT-B0",
         head_channels=128,
         input_size=EVIT_SIZE,
-        head=EVIT_B0_HEAD,
+        head=EVIT_HEAD,
     ),
     Variant(
         name="evit-b1",
@@ -365,7 +362,7 @@ VARIANTS: tuple[Variant, ...] = (
         description="single-frame EfficientViT-B1",
         head_channels=256,
         input_size=EVIT_SIZE,
-        head=EVIT_B1_HEAD,
+        head=EVIT_HEAD,
     ),
     Variant(
         name="psp18-nano",

@@ -39,7 +39,7 @@ _EFFICIENTVIT = (
     (r"^pyramid\.projections\.0\.", "head.input_ops.2."),
     (r"^pyramid\.projections\.1\.", "head.input_ops.1.op_list.0."),
     (r"^pyramid\.projections\.2\.", "head.input_ops.0.op_list.0."),
-    (r"^head\.blocks\.", "head.middle.op_list."),
+    (r"^pyramid\.blocks\.", "head.middle.op_list."),
     (r"^head\.conv\.", "head.output_ops.0.op_list.0."),
     (r"^head\.classifier\.", "head.output_ops.0.op_list.1.conv."),
     (r"\.attention\.block\.qkv\.", ".context_module.main.qkv.conv."),

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tdnet.backbones import EfficientVitBackbone
-from tdnet.network.layers import ConvNorm, InvertedResidual, Residual, activation
+from tdnet.network.layers import ConvNorm, activation
 from tdnet.network.resnet import BackboneFeatures
 
 HEAD_CHANNELS = 16
@@ -21,6 +21,50 @@ HEAD_CHANNELS = 16
 # Published is the sum plus this number, which differs below 1e-8 only. PyTorch's ONNX exporter
 # takes such an addition for one of zero and drops it.
 _LEAST_SUM = 1e-15
+
+
+class InvertedResidual(nn.Sequential):
+    """1x1 convolution to more channels, depthwise 3x3, and 1x1 back (Sandler et al., CVPR 2018).
+
+    Maps (B, in, H, W) to (B, out, H / stride, W / stride).
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        stride: stride of the depthwise convolution.
+        norms: whether the first two convolutions have a norm each; a bias if not.
+    """
+
+    expansion = 4
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, stride: int = 1, norms: bool = True
+    ) -> None:
+        super().__init__()
+        inner = self.expansion * in_channels
+        self.expand = ConvNorm(in_channels, inner, norm=norms, activation=activation("hardswish"))
+        self.depthwise = ConvNorm(
+            inner,
+            inner,
+            3,
+            stride=stride,
+            groups=inner,
+            norm=norms,
+            activation=activation("hardswish"),
+        )
+        self.project = ConvNorm(inner, out_channels)
+
+
+class Residual(nn.Module):
+    """Add the result of a block to its input."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, c, H, W) to the same shape."""
+        return x + self.block(x)
 
 
 class DepthwiseSeparable(nn.Sequential):
@@ -126,7 +170,7 @@ class EfficientVit(nn.Module):
 
 
 class ScaleFusion(nn.Module):
-    """Project the scales to the same channels, resize the coarser ones, and add.
+    """Project the scales to the same channels, resize and add them; then inverted residuals.
 
     Args:
         spec: description of the backbone; the result has its `fused_channels`.
@@ -138,6 +182,12 @@ class ScaleFusion(nn.Module):
         self.projections = nn.ModuleList(
             ConvNorm(channels, spec.fused_channels) for channels in spec.widths[2:]
         )
+        self.blocks = nn.Sequential(
+            *(
+                Residual(InvertedResidual(spec.fused_channels, spec.fused_channels))
+                for _ in range(spec.fused_blocks)
+            )
+        )
 
     def forward(self, fine: Tensor, coarse: Tensor, coarsest: Tensor) -> Tensor:
         """Map (B, c, h, w) and maps at a half and a quarter of its size to (B, C, h, w)."""
@@ -145,4 +195,5 @@ class ScaleFusion(nn.Module):
         total = self.projections[0](fine)
         for projection, x in zip(self.projections[1:], (coarse, coarsest), strict=True):
             total = total + nn.functional.interpolate(projection(x), size=size, mode="bicubic")
-        return total
+        fused: Tensor = self.blocks(total)
+        return fused

@@ -132,50 +132,6 @@ class ConvNorm(Foldable):
         self.bn = nn.Identity()
 
 
-class InvertedResidual(nn.Sequential):
-    """1x1 convolution to more channels, depthwise 3x3, and 1x1 back (Sandler et al., CVPR 2018).
-
-    Maps (B, in, H, W) to (B, out, H / stride, W / stride).
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        stride: stride of the depthwise convolution.
-        norms: whether the first two convolutions have a norm each; a bias if not.
-    """
-
-    expansion = 4
-
-    def __init__(
-        self, in_channels: int, out_channels: int, *, stride: int = 1, norms: bool = True
-    ) -> None:
-        super().__init__()
-        inner = self.expansion * in_channels
-        self.expand = ConvNorm(in_channels, inner, norm=norms, activation=activation("hardswish"))
-        self.depthwise = ConvNorm(
-            inner,
-            inner,
-            3,
-            stride=stride,
-            groups=inner,
-            norm=norms,
-            activation=activation("hardswish"),
-        )
-        self.project = ConvNorm(inner, out_channels)
-
-
-class Residual(nn.Module):
-    """Add the result of a block to its input."""
-
-    def __init__(self, block: nn.Module) -> None:
-        super().__init__()
-        self.block = block
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, c, H, W) to the same shape."""
-        return x + self.block(x)
-
-
 class SpatialLayerNorm(nn.Module):
     """Layer norm over the two spatial axes, for each channel separately.
 
@@ -201,22 +157,17 @@ class SpatialLayerNorm(nn.Module):
 class Head(nn.Module):
     """Convolution, norm, activation, dropout of channels, 1x1 convolution to the classes.
 
-    Inverted residuals may come before it.
-
     Args:
         channels: channels of the features.
         hidden_channels: channels between the convolutions.
         num_classes: K, channels of the logits.
-        style: blocks, kernel, activation, dropout and bias.
+        style: kernel, activation, dropout and bias.
     """
 
     def __init__(
         self, channels: int, hidden_channels: int, num_classes: int, style: HeadStyle
     ) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(
-            *(Residual(InvertedResidual(channels, channels)) for _ in range(style.blocks))
-        )
         self.conv = ConvNorm(
             channels,
             hidden_channels,
@@ -228,7 +179,7 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, h, w) to logits (B, K, h, w)."""
-        return self.classifier(self.dropout(self.conv(self.blocks(x))))
+        return self.classifier(self.dropout(self.conv(x)))
 
 
 def activation(name: Activation) -> nn.Module:
