@@ -7,6 +7,7 @@ import sys
 from itertools import islice
 from pathlib import Path
 
+from tdnet.backends import AUTO
 from tdnet.settings import SegmenterSettings
 from tdnet_offline.arguments import MODEL_OPTIONS, WEIGHTS_FILE, weights_file, whole_number
 from tdnet_offline.commands import ExitStatus
@@ -23,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "docs/export.md."
     )
     network = parser.add_argument_group("network")
-    network.add_argument("--variant", required=True, **MODEL_OPTIONS["variant"])
+    network.add_argument("--variant", default=AUTO, **MODEL_OPTIONS["variant"])
     network.add_argument(
         "--weights", metavar="W", type=weights_file, default="", help=WEIGHTS_FILE
     )
