@@ -144,7 +144,7 @@ def test_damaged_bag_is_played_as_far_as_it_goes(
         (["--video", "{weights}"], "not a video that FFmpeg can read"),
         (["--topic", "/rear"], "give --bag too"),
         (["--bag", "{bag}", "--rate", "0"], "--rate: '0' is not allowed; allowed are 0.1 to 1000"),
-        (["--bag", "{bag}", "--variant", "td9"], "valid: td4-psp18,"),
+        (["--bag", "{bag}", "--variant", "td9"], "unknown variant 'td9'; valid: "),
         (["--bag", "{bag}", "--weights", "missing"], "missing: does not exist"),
         (
             ["--bag", "{bag}", "--weights", "{weights}", "--variant", "psp18-nano"],

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from support.extras import exporting_package
+from support.nano import PSP18_NANO
 from torch import Tensor, nn
 
 from tdnet import ClassMap, SegmenterSettings
@@ -205,7 +206,7 @@ def test_a_network_of_ours(tmp_path: Path) -> None:
     """The graph of `psp18-nano`, with a size that it leaves open."""
     onnx = exporting_package("onnx")
     exporting_package("onnxscript")
-    words = ["--variant", "psp18-nano", "--input-size", "65", "129"]
+    words = ["--weights", str(PSP18_NANO), "--input-size", "65", "129"]
     assert main(["export", *words, "--output", str(tmp_path / "ours")]) == 0
     model = onnx.load(tmp_path / "ours" / "path0.onnx")
     for number, dim in enumerate(model.graph.input[0].type.tensor_type.shape.dim):
