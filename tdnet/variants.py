@@ -224,6 +224,7 @@ VARIANTS: tuple[Variant, ...] = (
         shared_paths=True,
         join="gate",
         attention_reach=2.0,
+        align_corners=False,
     ),
     Variant(
         name="td2-evit-b0",
@@ -239,6 +240,7 @@ VARIANTS: tuple[Variant, ...] = (
         shared_paths=True,
         join="gate",
         attention_reach=2.0,
+        align_corners=False,
     ),
     Variant(
         name="td2-evit-b1",
@@ -254,6 +256,7 @@ VARIANTS: tuple[Variant, ...] = (
         shared_paths=True,
         join="gate",
         attention_reach=2.0,
+        align_corners=False,
     ),
     Variant(
         name="td4-psp18",
@@ -355,6 +358,7 @@ VARIANTS: tuple[Variant, ...] = (
         head_channels=128,
         input_size=EVIT_SIZE,
         head=EVIT_HEAD,
+        align_corners=False,
     ),
     Variant(
         name="evit-b1",
@@ -363,6 +367,7 @@ VARIANTS: tuple[Variant, ...] = (
         head_channels=256,
         input_size=EVIT_SIZE,
         head=EVIT_HEAD,
+        align_corners=False,
     ),
     Variant(
         name="psp18-nano",

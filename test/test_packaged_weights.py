@@ -27,10 +27,11 @@ def weights() -> Path:
     return path
 
 
-def test_the_card_is_of_this_file(weights: Path) -> None:
-    content = weights.read_bytes()
-    assert f"`{hashlib.sha256(content).hexdigest()}`" in PAGE
-    assert len(content) <= MAX_BYTES
+def test_the_card_is_of_these_files(weights: Path) -> None:
+    for path in weights.parent.glob("*.safetensors"):
+        content = path.read_bytes()
+        assert f"`{hashlib.sha256(content).hexdigest()}`" in PAGE, path.name
+        assert len(content) <= MAX_BYTES
 
 
 def test_the_file_comes_from_the_recipe_of_the_card(weights: Path) -> None:

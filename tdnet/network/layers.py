@@ -189,9 +189,9 @@ def activation(name: Activation) -> nn.Module:
     return nn.ReLU(inplace=True) if name == "relu" else nn.Hardswish(inplace=True)
 
 
-def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (B, C, h, w) to (B, C, *size): bilinear with aligned corners, as in the paper."""
-    return nn.functional.interpolate(x, size=size, mode="bilinear", align_corners=True)
+def resize(x: Tensor, size: tuple[int, int], *, align_corners: bool = True) -> Tensor:
+    """Resize (B, C, h, w) to (B, C, *size): bilinear, with aligned corners as in the paper."""
+    return nn.functional.interpolate(x, size=size, mode="bilinear", align_corners=align_corners)
 
 
 def tokens(x: Tensor) -> Tensor:

@@ -123,6 +123,7 @@ def training_losses(
     kept: int | None = None,
     ignored: int = IGNORED,
     pixel_loss: PixelLoss | None = None,
+    align_corners: bool = True,
 ) -> LossTerms:
     """Weigh and add the terms: full + 0.5 sub + 0.1 auxiliary + KL full + 0.5 KL group.
 
@@ -140,6 +141,7 @@ def training_losses(
         kept: n of :func:`ohem_cross_entropy`; None: a sixteenth of the labels.
         ignored: label of pixels without a class.
         pixel_loss: of logits at the size of the labels; None: :func:`ohem_cross_entropy`.
+        align_corners: how logits are resized; see `Variant`.
     """
     config = config or LossConfig()
     size = (labels.shape[-2], labels.shape[-1])
@@ -150,7 +152,7 @@ def training_losses(
         if logits is None:
             return zero
         # Softmax over channels that are last in memory takes twice the time on a CPU.
-        large = resize(logits.float().contiguous(), size)
+        large = resize(logits.float().contiguous(), size, align_corners=align_corners)
         if pixel_loss is not None:
             return pixel_loss(large, labels)
         return ohem_cross_entropy(large, labels, ignored=ignored, kept=count)
@@ -214,6 +216,7 @@ class Objective:
             teacher_group=group,
             config=self._config,
             pixel_loss=self._pixel_loss,
+            align_corners=network.variant.align_corners,
         )
         return terms, output
 

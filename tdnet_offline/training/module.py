@@ -188,7 +188,8 @@ class TrainingModule(pl.LightningModule):
         if path == self.result.variant.paths:  # a batch that is not counted
             path, labels = 0, torch.full_like(labels, IGNORED)
         logits = clip_output(self.result, batch.frames, path).full
-        given = resize(logits.float(), self.result.input_size).argmax(dim=1)
+        size, corners = self.result.input_size, self.result.variant.align_corners
+        given = resize(logits.float(), size, align_corners=corners).argmax(dim=1)
         self.confusion.update(given, labels)
 
     def on_validation_epoch_end(self) -> None:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import torch
 
-from tdnet import ClassMap, create_model, save_weights
+from tdnet import ClassMap, create_model, packaged_weights, save_weights
 from tdnet.network import TDNet
 from tdnet_offline.training.initialisation import load_single_frame, start_paths
 
 VARIANT = "td4-psp18-nano"
-PSP18_NANO = Path(__file__).parents[1] / "data" / "psp18-nano.safetensors"
-"""Trained on drawn and real streets; for research and evaluation only."""
+PSP18_NANO = cast(Path, packaged_weights("psp18-nano"))
 
 _folder = tempfile.TemporaryDirectory()
 

@@ -156,3 +156,15 @@ class TestSum:
         exact = training_losses(rounded.float(), self.labels, teacher_full=self.teacher)
         assert terms == exact
         assert terms.total.dtype == torch.float32
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_logits_are_resized_as_the_variant_says(align_corners: bool) -> None:
+    generator = torch.Generator().manual_seed(4)
+    logits = torch.randn(2, 3, 4, 6, generator=generator)
+    labels = torch.randint(3, (2, 32, 48), generator=generator)
+    terms = training_losses(
+        logits, labels, pixel_loss=functional.cross_entropy, align_corners=align_corners
+    )
+    large = functional.interpolate(logits, (32, 48), mode="bilinear", align_corners=align_corners)
+    assert float(terms.full) == pytest.approx(float(functional.cross_entropy(large, labels)))
