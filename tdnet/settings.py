@@ -206,13 +206,15 @@ class SegmenterSettings:
             TdnetError: an unknown name, a file that cannot be used, or a class map that does not
                 fit; with the remedy.
         """
-        from tdnet.checkpoints.variant_match import recorded_variant
+        from tdnet.checkpoints.variant_match import recorded_variant, unsupported_name
         from tdnet.checkpoints.weights import load_weights
         from tdnet.network import create_model
         from tdnet.network.layers import SkipInitialisation
 
         checkpoint = checkpoint or self.open_checkpoint()
         name = self.variant if self.variant != AUTO else recorded_variant(checkpoint)
+        if name is None and (other := unsupported_name(checkpoint)):
+            raise WeightsError(f"{checkpoint.path} holds {other}")
         variant = get_variant(name or DEFAULT_VARIANT)
         if self.class_map:
             class_map = ClassMap.load(self.class_map)

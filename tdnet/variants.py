@@ -139,6 +139,11 @@ class Variant:
                 f"pyramid_groups is {self.pyramid_groups}; allowed are numbers that divide "
                 f"{self.backbone.out_channels // 4}, the channels of each grid of the pyramid"
             )
+        if self.shared_paths and self.pyramid_groups > 1:
+            raise InputError(
+                f"pyramid_groups is {self.pyramid_groups}; allowed is 1 with shared_paths, whose "
+                "paths keep the same group"
+            )
         if not 0 <= self.attention_reach < math.inf:
             raise InputError(
                 f"attention_reach is {self.attention_reach}; allowed are finite numbers from 0"
@@ -172,7 +177,7 @@ class Variant:
     def fitting_size(self, size: tuple[int, int] | None) -> tuple[int, int]:
         """Return the nearest input size that the backbone takes; None: the native one.
 
-        A size that no network takes is returned as it is.
+        A size that no network takes is returned as it is. `size_note` says what was changed.
         """
         if size is None:
             return self.input_size
@@ -182,6 +187,15 @@ class Variant:
         least = -(-MIN_SIDE // multiple)
         height, width = (max(least, round(side / multiple)) * multiple for side in size)
         return height, width
+
+    def size_note(self, size: tuple[int, int] | None) -> str:
+        """Return what `fitting_size` changes, a line; empty: nothing."""
+        fitting = self.fitting_size(size)
+        if size in (None, fitting):
+            return ""
+        return (
+            "input size {} x {}: {} takes multiples of {}, so frames are resized to {} x {}"
+        ).format(*size, self.name, self.backbone.size_multiple, *fitting)
 
     def limited_memory(self, frames: int | None) -> Variant:
         """Return the network with at most `frames` past frames; None: this network."""

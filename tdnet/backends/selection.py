@@ -78,6 +78,13 @@ def open_backend(request: BackendRequest) -> tuple[Backend, ClassMap]:
             made for another variant, size or precision, or a device that the machine lacks; with
             the remedy.
     """
+    opened = _open(request)
+    if note := opened[0].variant.size_note(request.input_size):
+        logger.warning(note)
+    return opened
+
+
+def _open(request: BackendRequest) -> tuple[Backend, ClassMap]:
     if request.runtime not in RUNTIMES:
         raise UnknownNameError("runtime", request.runtime, RUNTIMES)
     if request.runtime == TORCH and request.provider != AUTO:

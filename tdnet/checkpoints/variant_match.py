@@ -57,10 +57,14 @@ class WeightsInfo:
 
 
 def match_variant(checkpoint: Checkpoint) -> WeightsInfo:
-    """Find the variant that has the entries of a checkpoint, up to classes and norm sizes."""
+    """Find the variant that has the entries of a checkpoint, up to classes and norm sizes.
+
+    Of several, that of the header: td2 and td4 with shared paths differ in their turns only.
+    """
     tensors = checkpoint.tensors
     best: WeightsInfo | None = None
-    for known in VARIANTS:
+    said = checkpoint.metadata.get("variant")
+    for known in sorted(VARIANTS, key=lambda variant: variant.name != said):
         variant = known.limited_memory(checkpoint.memory_frames())
         own = _entries(variant)
         official = official_names(variant, own)
@@ -152,9 +156,9 @@ def mismatch_message(
     memory = published.limited_memory(checkpoint.memory_frames()).memory_capacity
     remedy = "it fits no known variant: check that it is a complete TDNet checkpoint"
     if other := unsupported_name(checkpoint):
-        remedy = f"it holds {other}; of this family evit-b0 and evit-b1 are supported"
+        remedy = f"it holds {other}"
     if found.variant not in (None, own.name):
-        remedy = f"it fits variant {found.variant!r}: choose that one or auto, or other weights"
+        remedy = f"it fits variant {found.variant!r}: choose that variant, or other weights"
     elif found.variant is not None and memory != own.memory_capacity:
         remedy = (
             f"it uses {memory} memory frames, the model {own.memory_capacity}: "
@@ -167,13 +171,16 @@ def mismatch_message(
 
 
 def unsupported_name(checkpoint: Checkpoint) -> str | None:
-    """Return the name of a public network that is no variant; None: a variant, or unknown."""
+    """Name a public network that is no variant, and those that are; None: another file."""
     stem = checkpoint.tensors.get("backbone.input_stem.op_list.0.conv.weight")
-    if stem is None or match_variant(checkpoint).variant is not None:
+    if stem is None:
         return None
     size = _EFFICIENTVIT_SIZES.get(stem.shape[0], f"of a stem of {stem.shape[0]} channels")
     has_head = any(name.startswith("head.input_ops.") for name in checkpoint.tensors)
-    return f"EfficientViT {size}" + ("" if has_head else ", no segmentation network")
+    if has_head and size in ("B0", "B1"):
+        return None  # complete, or damaged
+    what = "" if has_head else ", no segmentation network"
+    return f"EfficientViT {size}{what}; of this family evit-b0 and evit-b1 are supported"
 
 
 @cache

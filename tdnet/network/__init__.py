@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
 from tdnet.network.single_frame import SingleFrameNetwork
 from tdnet.network.tdnet import TDNet
 from tdnet.variants import DEFAULT_CLASSES, Variant, get_variant
 
-logger = logging.getLogger("tdnet")
 SegmentationNetwork = SingleFrameNetwork | TDNet
 
 __all__ = ["SegmentationNetwork", "SingleFrameNetwork", "TDNet", "create_model"]
@@ -25,8 +22,8 @@ def create_model(
     Args:
         variant: a name of :func:`tdnet.list_variants`, or a description.
         num_classes: channels of the logits, 1 to 255.
-        input_size: height and width of the network input; None: the variant's native size. With
-            one warning, it is changed to the nearest multiples that the backbone takes.
+        input_size: height and width of the network input, rounded by `Variant.fitting_size`;
+            None: the variant's native size.
         memory_stride: s, rows and columns between the positions that the memory stores; None: the
             variant's own. The published training code uses 3.
 
@@ -36,15 +33,9 @@ def create_model(
     """
     chosen = get_variant(variant) if isinstance(variant, str) else variant
     network = TDNet if chosen.paths > 1 else SingleFrameNetwork
-    size = chosen.fitting_size(input_size)
-    if input_size not in (None, size):
-        logger.warning(
-            "input size %s x %s: %s takes multiples of %s, so frames are resized to %s x %s",
-            *(*input_size, chosen.name, chosen.backbone.size_multiple, *size),
-        )
     return network(
         chosen,
         num_classes=num_classes,
-        input_size=size,
+        input_size=chosen.fitting_size(input_size),
         memory_stride=memory_stride or chosen.memory_stride,
     ).eval()

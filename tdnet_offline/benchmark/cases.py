@@ -67,7 +67,8 @@ def plan(
         _check_runtime(runtime, devices)
     cases = []
     for name in dict.fromkeys(variants):
-        for size in dict.fromkeys(input_sizes or [get_variant(name).input_size]):
+        own = ADOPTED if name == ADOPTED.name else get_variant(name)
+        for size in dict.fromkeys(map(own.fitting_size, input_sizes or [own.input_size])):
             if name != ADOPTED.name:
                 count_operations(name, size)
             for device in devices:

@@ -60,11 +60,11 @@ def random_network(variant: Variant, size: tuple[int, int], frames: Frames) -> S
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(_SEED)
         # The statistics of the norms hardly depend on the size; a small network takes less time.
-        small = create_model(variant, input_size=_SIZE)
+        small = create_model(variant, input_size=variant.fitting_size(_SIZE))
     for module in small.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # mean over all batches, the first included
-    preprocess = Preprocessor(_SIZE, torch.device("cpu"), torch.float32)
+    preprocess = Preprocessor(small.input_size, torch.device("cpu"), torch.float32)
     chosen = [frames[index % len(frames)] for index in range(variant.clip_frames + 1)]
     images = torch.cat([preprocess(torch.from_numpy(image)) for image in chosen])
     clips = torch.stack([images[:-1], images[1:]])  # one value is not enough to fit a norm

@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tdnet.checkpoints.checkpoint import Checkpoint
+from tdnet.checkpoints.checkpoint import COUNTER, Checkpoint
 from tdnet.checkpoints.official_layout import official_backbone_names
+from tdnet.checkpoints.variant_match import unsupported_name
 from tdnet.checkpoints.weights import describe_weights, load_weights
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import WeightsError
@@ -57,6 +58,8 @@ def load_backbones(network: SegmentationNetwork, path: str | Path) -> list[str]:
     if any(name in found for name in public.values()):
         found = {ours: found[name] for ours, name in public.items() if name in found}
     for name in {**own, **found}:
+        if name.endswith(COUNTER) and name not in found:
+            continue
         shapes = [tuple(state[name].shape) if name in state else None for state in (own, found)]
         if shapes[0] != shapes[1]:
             raise WeightsError(
@@ -153,8 +156,9 @@ def load_single_frame(path: str | Path | Checkpoint) -> SingleFrameNetwork:
     info = describe_weights(checkpoint)
     if info.variant is None or info.num_classes is None or get_variant(info.variant).paths != 1:
         raise WeightsError(
-            f"{checkpoint.path} holds {info.variant or 'no known network'}; give the weights of a "
-            "single-frame network"
+            f"{checkpoint.path} holds "
+            f"{info.variant or unsupported_name(checkpoint) or 'no known network'}; give the "
+            "weights of a single-frame network"
         )
     with SkipInitialisation():
         network = create_model(info.variant, info.num_classes, info.input_size)

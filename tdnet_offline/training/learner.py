@@ -97,6 +97,8 @@ def prepare_learner(
     """
     torch.manual_seed(config.seed)
     learner = Learner(untied_network(config.network, class_map.num_network_classes))
+    if note := learner.network.variant.size_note(config.network.input_size):
+        learner.notes.append(note)
     if config.loss.auxiliary > 0:
         learner.auxiliary = auxiliary_heads(learner.network)
     given = [name for name in ("backbone", "single", "weights") if getattr(config.init, name)]

@@ -211,7 +211,9 @@ class Objective:
             output.full,
             labels,
             sub=output.sub if isinstance(network, TDNet) else None,
-            auxiliary=auxiliary[path](output.layer3) if auxiliary is not None else None,
+            auxiliary=(
+                auxiliary[path % len(auxiliary)](output.layer3) if auxiliary is not None else None
+            ),
             teacher_full=full,
             teacher_group=group,
             config=self._config,

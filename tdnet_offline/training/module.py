@@ -228,7 +228,7 @@ def memory_use(attention: ClipAttention) -> dict[str, float]:
     Returns:
         ``attention_entropy``: of the newest frame, relative to that of uniform attention, 0 to 1.
         ``visible_memory``: share of the spatial variance of the joined features that the memory
-        contributes, 0 to 1. Constants per channel do not count: the spatial norm deletes them.
+        contributes, 0 to 1. Constants per channel do not count: a spatial norm deletes them.
     """
     context = attention.context
     weights = torch.softmax((attention.query @ context.key.transpose(1, 2)).float(), dim=-1)

@@ -66,9 +66,9 @@ def pass_features_through(path: Path, single: SingleFrameNetwork) -> Tensor:
 
 
 def _split(weight: Tensor, random: Tensor) -> tuple[Tensor, Tensor]:
-    """Split a convolution (O, C, 3, 3) into a value projection and a convolution of values.
+    """Split a convolution (O, C, k, k) into a value projection and a convolution of values.
 
-    Together (D, C) and (O, D, 3, 3) are the given convolution, or the nearest one of rank D. Rows
+    Together (D, C) and (O, D, k, k) are the given convolution, or the nearest one of rank D. Rows
     of the `random` projection (D, C) that the convolution does not need are kept.
     """
     columns = weight.permute(0, 2, 3, 1).flatten(0, 2)
@@ -77,7 +77,7 @@ def _split(weight: Tensor, random: Tensor) -> tuple[Tensor, Tensor]:
     projection, rest = random.clone(), torch.zeros(len(columns), len(random))
     projection[:kept] = right[:kept]
     rest[:, :kept] = left[:, :kept] * sizes[:kept]
-    return projection, rest.reshape(len(weight), 3, 3, -1).permute(0, 3, 1, 2)
+    return projection, rest.reshape(len(weight), *weight.shape[2:], -1).permute(0, 3, 1, 2)
 
 
 @torch.no_grad()

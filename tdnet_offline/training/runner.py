@@ -197,8 +197,8 @@ def _trainer(
     several, gpu = processes.world_size() > 1, device.type == "cuda"
     network = recipe.network
     # The paths take turns.
-    unused = get_variant(network.variant).paths > 1
-    if network.shared_paths:
+    unused = get_variant(network.variant).sub_networks > 1
+    if network.shared_paths or network.memory_frames == 0:
         unused = network.memory_frames == 0
     strategy = DDPStrategy(
         find_unused_parameters=unused, process_group_backend="nccl" if gpu else "gloo"

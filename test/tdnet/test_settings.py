@@ -72,7 +72,7 @@ def test_the_variant_is_that_of_the_weights(has_header: bool, tmp_path: Path) ->
         save_file(model.state_dict(), path)
     given = {"weights": str(path), "device": "cpu", "runtime": "torch", "input_size": SIZE}
     assert SegmenterSettings(**given).build().variant.name == "psp18-nano"  # type: ignore[arg-type]
-    with pytest.raises(WeightsError, match="fits variant 'psp18-nano': choose that one or auto"):
+    with pytest.raises(WeightsError, match="fits variant 'psp18-nano': choose that variant"):
         SegmenterSettings("td4-psp18-nano", **given).build()  # type: ignore[arg-type]
 
 

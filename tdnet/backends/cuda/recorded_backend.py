@@ -88,6 +88,10 @@ class RecordedBackend(Backend):
         The kernels align corners.
         """
         if not self.variant.align_corners:
+            logger.warning(
+                "frames are resized and coloured by PyTorch, more slowly: no kernel for %s",
+                self.variant.name,
+            )
             return super().frame_io_factory(class_map)
         reason = unavailable_reason(self.device)
         if reason is not None:

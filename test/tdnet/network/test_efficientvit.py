@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import logging
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from support.extras import exporting_package
+from support.frames import drive
 from support.reference_fill import fill, official_state
+from support.variant_suite import few_channels
 from torch import Tensor
 
-from tdnet import create_model, describe_weights, load_weights
+from tdnet import (
+    SegmenterSettings,
+    create_model,
+    describe_weights,
+    load_weights,
+    save_weights,
+)
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import SingleFrameNetwork, TDNet
 from tdnet.network.efficientvit import LinearAttention
 from tdnet.variants import get_variant
+from tdnet_offline.benchmark.weights import random_network
 from tdnet_offline.training.initialisation import load_backbones, start_paths
 
 SIZE = (64, 96)
@@ -154,15 +164,51 @@ def test_paths_share_one_sub_network() -> None:
 @pytest.mark.parametrize(
     ("given", "used"), [((257, 513), (256, 512)), ((360, 480), (352, 480)), ((40, 70), (64, 64))]
 )
-def test_sides_become_multiples_of_32(
-    given: tuple[int, int], used: tuple[int, int], caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING, "tdnet"):
-        model = create_model("evit-b0", 2, given)
+def test_sides_become_multiples_of_32(given: tuple[int, int], used: tuple[int, int]) -> None:
+    model = create_model("evit-b0", 2, given)
     assert model.input_size == used
-    (record,) = caplog.records
     text = "input size {} x {}: evit-b0 takes multiples of 32, so frames are resized to {} x {}"
-    assert record.getMessage() == text.format(*given, *used)
+    assert model.variant.size_note(given) == text.format(*given, *used)
+    assert model.variant.size_note(used) == ""
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+def test_a_rounded_size_is_said_once_a_start(
+    runtime: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With ONNX Runtime also if the export is cached."""
+    if runtime == "onnxruntime":
+        for package in ("onnxscript", "onnxruntime"):
+            exporting_package(package)
+    save_weights(single(), tmp_path / "w.safetensors")
+    for _ in range(2):
+        caplog.clear()
+        segmenter = SegmenterSettings(
+            weights=str(tmp_path / "w.safetensors"),
+            device="cpu",
+            input_size=(70, 100),
+            runtime=runtime,
+        ).build()
+        assert segmenter.input_size == (64, 96)
+        assert [r.getMessage()[:21] for r in caplog.records if r.levelname == "WARNING"] == [
+            "input size 70 x 100: "
+        ]
+
+
+def test_paths_that_share_their_weights_share_a_graph(tmp_path: Path) -> None:
+    """From the weights file on, with the frames of a camera: as PyTorch, frame by frame."""
+    for package in ("onnxscript", "onnxruntime"):
+        exporting_package(package)
+    save_weights(started("td4-evit-b0"), tmp_path / "w.safetensors")
+    given: dict[str, Any] = {"weights": str(tmp_path / "w.safetensors"), "device": "cpu"}
+    exact = {**given, "precision": "float32"}
+    ours = SegmenterSettings(**exact, runtime="onnxruntime", provider="cpu").build()
+    plain = SegmenterSettings(**exact, runtime="torch").build()
+    assert ours.variant.name == plain.variant.name == "td4-evit-b0"
+    for image in drive(7, 72, 96):
+        one, other = ours.step(image), plain.step(image)
+        assert (one.path, one.memory_frames) == (other.path, other.memory_frames)
+        assert (one.labels == other.labels).mean() >= 0.999
 
 
 def test_a_size_that_no_network_takes_is_refused() -> None:
@@ -215,3 +261,24 @@ def test_paths_of_another_width_are_refused() -> None:
     with pytest.raises(WeightsError, match="evit-b0 cannot start td2-evit-b1"):
         start_paths(network, single(), pass_through=True)
     assert get_variant("td2-evit-b1").clip_frames == 2
+
+
+def test_td2_and_td4_with_the_same_memory_are_told_apart_by_the_header(tmp_path: Path) -> None:
+    for name in PATHS:
+        variant = get_variant(name).limited_memory(1)
+        model = create_model(replace(variant, memory_frames=1), input_size=SIZE)
+        save_weights(model, tmp_path / name)
+        assert describe_weights(tmp_path / name).variant == name
+
+
+@pytest.mark.parametrize("name", ["evit-b0", "td4-evit-b0"])
+def test_networks_without_weights_can_be_measured(name: str) -> None:
+    """The benchmark fits random weights to frames."""
+    variant = few_channels(get_variant(name))
+    frames = np.stack(drive(5, 96, 160))
+    assert random_network(variant, SIZE, frames).input_size == SIZE
+
+
+def test_shared_paths_have_no_groups() -> None:
+    with pytest.raises(InputError, match="pyramid_groups is 2; allowed is 1 with shared_paths"):
+        replace(get_variant("td4-psp18"), shared_paths=True)
