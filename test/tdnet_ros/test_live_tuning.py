@@ -156,6 +156,8 @@ def test_a_refused_model_leaves_the_memory_alone(
     images: list[np.ndarray],
     segmenter: StreamingSegmenter,
 ) -> None:
+    (fixed,) = active.set_parameters(variant="td4-psp18-nano")
+    assert fixed.successful
     labels = active.listen(Image, LABELS)
     status = active.listen(SegmentationStatus, STATUS)
     camera = active.camera()
@@ -264,7 +266,7 @@ def test_no_model_stays_behind(
     graph: RosGraph, weights: str, files: dict[str, str], images: list[np.ndarray]
 ) -> None:
     others = living_models()
-    graph.start(weights=weights, device="cpu")
+    graph.start(variant="td4-psp18-nano", weights=weights, device="cpu")
     status = graph.listen(SegmentationStatus, STATUS)
     with frames_arriving(graph, images):
         status.wait()
@@ -345,7 +347,7 @@ def test_a_parameter_set_from_within_the_process(
     [
         ({"weights": "/nowhere/a.safetensors"}, "does not exist"),
         ({"weights": "damaged.safetensors"}, "damaged"),
-        ({"weights": "single.safetensors"}, "psp18-nano"),
+        ({"variant": "td4-psp18-nano", "weights": "single.safetensors"}, "psp18-nano"),
         ({"variant": "psp18"}, "psp18"),
         ({"variant": "psp999"}, "valid: "),
         ({"class_map": "camvid"}, "19"),

@@ -13,6 +13,7 @@ from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
+from support.nano import nano_weights
 from support.ros_graph import RosGraph, image_message, pixels_of
 
 from tdnet import SegmenterSettings
@@ -39,7 +40,11 @@ def test_a_running_node_changes_to_exported_graphs(
     assert answer.result.successful, answer.result.reason
     labels, camera = active.listen(Image, "/tdnet/labels"), active.camera()
     expected = SegmenterSettings(
-        input_size=(65, 129), device="cpu", precision="float32", runtime="torch"
+        weights=nano_weights(),
+        input_size=(65, 129),
+        device="cpu",
+        precision="float32",
+        runtime="torch",
     ).build()
     for number, image in enumerate(images[:5]):
         camera.publish(image_message(image, number * 0.1))

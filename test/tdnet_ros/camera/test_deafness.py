@@ -48,6 +48,7 @@ def ports_of(pid: int) -> list[Path]:
 def node(ros: None, tmp_path: Path, weights: str) -> Iterator[NodeProcess]:
     """The node as a process that loses patience after a second."""
     parameters = {"weights": weights, "device": "cpu", "overlay.hidden_classes": "[road]"}
+    parameters["runtime"] = "torch"  # the default exports the weights first
     parameters |= {f"diagnostics.silence_{name}": "1.0" for name in ("warn", "error")}
     process = NodeProcess("/image", parameters, tmp_path / "node.log", dict(os.environ))
     yield process
