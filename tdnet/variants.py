@@ -241,17 +241,12 @@ _TD4_EVIT_B0 = Variant(
 
 VARIANTS: tuple[Variant, ...] = (
     _TD4_EVIT_B0,
-    replace(
-        _TD4_EVIT_B0,
-        name="td2-evit-b0",
-        description="two EfficientViT-B0 paths, with attention that prefers near places",
-        paths=2,
-    ),
+    replace(_TD4_EVIT_B0, name="td2-evit-b0", description="two EfficientViT-B0 paths", paths=2),
     replace(
         _TD4_EVIT_B0,
         name="td2-evit-b1",
         backbone=EVIT_B1,
-        description="two EfficientViT-B1 paths, with attention that prefers near places",
+        description="two EfficientViT-B1 paths",
         paths=2,
         value_channels=64,
         head_channels=256,
