@@ -135,7 +135,7 @@ class DeafnessWatch:
 
 def _receives(node: LifecycleNode, subscription: Subscription, stopping: threading.Event) -> bool:
     """Return whether a separate participant receives messages of a subscription's topic."""
-    received: list[bytes] = []
+    received: list[object] = []
     context = Context()
     with avoid_abandoned_ports():
         rclpy.init(
@@ -159,7 +159,7 @@ def _receives(node: LifecycleNode, subscription: Subscription, stopping: threadi
             subscription.topic_name,
             received.append,
             subscription.qos_profile,
-            raw=True,
+            raw=subscription.raw,
         )
         executor.add_node(listener)
         end = time.perf_counter() + LISTEN_SECONDS

@@ -3,7 +3,8 @@
 A subscription can return a message as bytes. Deserialization by the middleware takes several
 times as long as the reception of the bytes, holds the interpreter's lock, and is wasted on a frame
 that a newer one supersedes. So this module reads the few fields before the data, as CDR writes
-them (OMG DDS-XTypes 1.3, 7.4.3); the data stay in place.
+them (OMG DDS-XTypes 1.3, 7.4.3); the data stay in place. Where no bytes are delivered
+(`rclpy_tools.raw_subscriptions`), the middleware's messages pass unchanged.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ FileMessage: TypeAlias = CompressedImage | ReceivedFile
 CameraMessage: TypeAlias = PixelMessage | FileMessage
 
 
-def read_image(wire: bytes) -> PixelMessage:
-    """Read a `sensor_msgs/Image`.
+def read_image(wire: bytes | Image) -> PixelMessage:
+    """Read a `sensor_msgs/Image`; return one that is deserialized already.
 
     The middleware deserializes encodings that are not read here. The bytes must not be used
     elsewhere, since the data are marked as writable for PyTorch.
@@ -62,6 +63,8 @@ def read_image(wire: bytes) -> PixelMessage:
     Raises:
         InputError: the message is cut off.
     """
+    if isinstance(wire, Image):
+        return wire
     reader = _Reader(wire)
     if not reader.order:
         return _deserialized(wire, Image)
@@ -76,8 +79,10 @@ def read_image(wire: bytes) -> PixelMessage:
     )
 
 
-def read_compressed_image(wire: bytes) -> FileMessage:
+def read_compressed_image(wire: bytes | CompressedImage) -> FileMessage:
     """Read a `sensor_msgs/CompressedImage`; see `read_image`."""
+    if isinstance(wire, CompressedImage):
+        return wire
     reader = _Reader(wire)
     if not reader.order:
         return _deserialized(wire, CompressedImage)

@@ -18,6 +18,7 @@ from tdnet_ros.camera.frame_trace import FrameTrace, stamp_ns
 from tdnet_ros.camera.serialized_images import read_compressed_image, read_image
 from tdnet_ros.parameters import NodeSettings
 from tdnet_ros.rclpy_tools.node_log import describe
+from tdnet_ros.rclpy_tools.raw_subscriptions import delivers_bytes
 
 
 class RateLimit:
@@ -73,14 +74,14 @@ class CameraSubscription:
                 camera.input_topic, lambda count: camera.counter.add(lost=count)
             ),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            raw=True,
+            raw=delivers_bytes(),
         )
 
     def destroy(self) -> None:
         """Receive no more messages."""
         self._node.destroy_subscription(self.subscription)
 
-    def _receive(self, wire: bytes) -> None:
+    def _receive(self, wire: bytes | Image | CompressedImage) -> None:
         """Put a message into the mailbox, unless it need not be segmented."""
         camera, settings, now = self.camera, self.settings, time.perf_counter()
         counter = camera.counter

@@ -288,6 +288,11 @@ def transport_remedy() -> str:
     """Return what helps against the loss of large images with the middleware in use."""
     if "cyclonedds" in get_rmw_implementation_identifier():
         return "raise net.core.rmem_max on both machines and let Cyclone DDS fragment the images"
+    if "zenoh" in get_rmw_implementation_identifier():
+        return (
+            "set ZENOH_CONFIG_OVERRIDE=transport/shared_memory/enabled=true for router, driver "
+            "and node on one machine; between machines send compressed images"
+        )
     return (
         "start its driver with FASTDDS_DEFAULT_PROFILES_FILE (Humble, Jazzy: "
         "FASTRTPS_DEFAULT_PROFILES_FILE) set to config/fastdds_large_images.xml of this package"

@@ -13,8 +13,10 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
 from rclpy.signals import SignalHandlerOptions
 
+from tdnet_ros.rclpy_tools.raw_subscriptions import delivers_bytes
 from tools.harness import ToolError
 from tools.harness.node_process import NodeProcess
 
@@ -124,13 +126,18 @@ class NodeObserver:
         latched: bool = False,
         raw: bool = False,
     ) -> None:
-        """Subscribe reliably; `latched`: also to the last message, `raw`: without decoding."""
+        """Subscribe reliably; `latched`: also to the last message, `raw`: to messages as bytes."""
         qos = QoSProfile(
             depth=depth,
             reliability=ReliabilityPolicy.RELIABLE,
             durability=DurabilityPolicy["TRANSIENT_LOCAL" if latched else "VOLATILE"],
         )
-        self._node.create_subscription(message_type, topic, callback, qos, raw=raw)
+        direct = not raw or delivers_bytes()
+
+        def receive(message: object) -> None:
+            callback(message if direct else serialize_message(message))
+
+        self._node.create_subscription(message_type, topic, receive, qos, raw=raw and direct)
 
     def wait_until_active(self, node: NodeProcess) -> float:
         """Wait until the node accepts frames; return the seconds this took.

@@ -64,6 +64,7 @@ def test_images_are_read_as_the_middleware_reads_them(sent: Image) -> None:
     wire = on_the_wire(sent)
     read, reference = read_image(wire), deserialize_message(wire, Image)
     assert isinstance(read, ReceivedImage)
+    assert read_image(reference) is reference
     assert read.header == reference.header
     assert all(getattr(read, name) == getattr(reference, name) for name in FIELDS)
     assert read.data.tobytes() == reference.data.tobytes()
@@ -74,6 +75,7 @@ def test_files_are_read_as_the_middleware_reads_them(sent: CompressedImage) -> N
     wire = on_the_wire(sent)
     read, reference = read_compressed_image(wire), deserialize_message(wire, CompressedImage)
     assert isinstance(read, ReceivedFile)
+    assert read_compressed_image(reference) is reference
     assert (read.header, read.format) == (reference.header, reference.format)
     assert read.data.tobytes() == reference.data.tobytes()
 

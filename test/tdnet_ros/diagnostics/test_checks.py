@@ -11,6 +11,7 @@ import pytest
 from tdnet._util.percentiles import Percentiles
 from tdnet_ros.camera.camera import UnfilledMemory
 from tdnet_ros.camera.frame_trace import FrameCounts
+from tdnet_ros.diagnostics import checks
 from tdnet_ros.diagnostics.checks import (
     CAMERA_CHECKS,
     FEWEST_RESETS,
@@ -24,6 +25,7 @@ from tdnet_ros.diagnostics.checks import (
     run_checks,
     stamps_of_another_clock,
     transport_loss,
+    transport_remedy,
 )
 from tdnet_ros.diagnostics.input_topic import COMPRESSED, RAW
 from tdnet_ros.diagnostics.issues import Issue, Severity
@@ -354,3 +356,18 @@ def test_the_node(node: NodeSnapshot, severity: Severity, text: str) -> None:
 def test_a_namesake_does_not_hide_the_state() -> None:
     found = run_checks(NODE_CHECKS, NodeSnapshot("/tdnet", "inactive", namesakes=1))
     assert [issue.cause for issue in found] == ["namesake", "not active"]
+
+
+@pytest.mark.parametrize(
+    ("middleware", "part"),
+    [
+        ("rmw_fastrtps_cpp", "config/fastdds_large_images.xml"),
+        ("rmw_cyclonedds_cpp", "net.core.rmem_max"),
+        ("rmw_zenoh_cpp", "ZENOH_CONFIG_OVERRIDE=transport/shared_memory/enabled=true"),
+    ],
+)
+def test_the_remedy_against_loss_fits_the_middleware(
+    monkeypatch: pytest.MonkeyPatch, middleware: str, part: str
+) -> None:
+    monkeypatch.setattr(checks, "get_rmw_implementation_identifier", lambda: middleware)
+    assert part in transport_remedy()
