@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("tdnet", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("tdnet")
 
+ROOT = Path(__file__).parents[1]
 EXPORT_SIZE = (65, 129)
 """Height and width of the frames of `exported_nano`."""
 
@@ -65,19 +66,29 @@ def graph(ros: None) -> Iterator[RosGraph]:
 
 
 @pytest.fixture(scope="session")
-def exported_nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Export a network of four paths for small frames with `tdnet export`, once for all tests."""
+def exported_nano() -> Path:
+    """Export a network of four paths for small frames with `tdnet export`.
+
+    It takes longest of all fixtures, so the runs of a checkout share it.
+    """
     for package in ("onnx", "onnxscript", "onnxruntime"):
         exporting_package(package)
     from support.nano import nano_weights
 
+    from tdnet._util.regular_files import sha256
+    from tdnet.backends.onnx import cache
     from tdnet_offline.command import main
 
-    folder = tmp_path_factory.mktemp("export") / "nano"
-    size = [str(side) for side in EXPORT_SIZE]
-    options = ["--weights", nano_weights(), "--input-size", *size, "--output", str(folder)]
-    assert main(["export", *options]) == 0
-    return folder
+    weights, size = nano_weights(), [str(side) for side in EXPORT_SIZE]
+
+    def export(folder: Path) -> None:
+        options = ["--weights", weights, "--input-size", *size, "--output", str(folder / "nano")]
+        assert main(["export", *options]) == 0
+
+    code = [ROOT.glob(f"{package}/**/*.py") for package in ("tdnet", "tdnet_offline/export")]
+    sources = [sha256(path) for paths in code for path in sorted(paths)]
+    name = cache.key(sha256(Path(weights)), size, torch.__version__, sources)
+    return cache.entry("exported", name, export) / "nano"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
+from support.small_weights import write_small_weights
 
-from tdnet import ClassMap, create_model, save_weights
 from tdnet_offline.street import StreetDrive
 from tdnet_offline.street_bag import write_street_bag
 
@@ -16,11 +15,7 @@ FRAMES, RATE = 22, 10.0
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(5)
-    model = create_model("td4-psp18-nano", num_classes=19, input_size=(65, 129))
-    path = tmp_path_factory.mktemp("weights") / "nano.safetensors"
-    save_weights(model, path, class_map=ClassMap.load("cityscapes"))
-    return path
+    return write_small_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="session")

@@ -102,7 +102,7 @@ def test_labels_of_images_that_only_the_node_can_decode_are_scored(
 
 
 def test_a_scene_of_one_class_has_no_boundary_score(tmp_path: Path) -> None:
-    model = create_model("td4-psp18-nano", num_classes=19, input_size=(65, 129))
+    model = create_model("psp18-nano", num_classes=19, input_size=(65, 129))
     torch.nn.utils.vector_to_parameters(
         torch.zeros(sum(p.numel() for p in model.parameters())), model.parameters()
     )

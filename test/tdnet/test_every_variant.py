@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from support.variant_suite import VariantSuite
+from dataclasses import replace
 
-from tdnet.variants import get_variant, list_variants
+from support.variant_suite import DescriptionSuite, VariantSuite, few_channels
+
+from tdnet.variants import Variant, get_variant, list_variants
 
 
 class TestTd4Psp18(VariantSuite):
@@ -55,11 +57,11 @@ class TestBise18(VariantSuite):
     variant = get_variant("bise18")
 
 
-class TestPsp18Nano(VariantSuite):
+class TestPsp18Nano(DescriptionSuite):
     variant = get_variant("psp18-nano")
 
 
-class TestPsp18Half(VariantSuite):
+class TestPsp18Half(DescriptionSuite):
     variant = get_variant("psp18-half")
 
 
@@ -69,6 +71,13 @@ def test_no_variant_is_left_out() -> None:
     assert all(
         name == f"Test{item.variant.name.title().replace('-', '')}" for name, item in here.items()
     )
+    computed = {layers(item.variant) for item in here.values() if issubclass(item, VariantSuite)}
+    assert computed == {layers(item.variant) for item in here.values()}
+
+
+def layers(variant: Variant) -> Variant:
+    """Return what `VariantSuite` computes with."""
+    return replace(few_channels(variant), name="", description="", input_size=(0, 0))
 
 
 class TestEvitB0(VariantSuite):

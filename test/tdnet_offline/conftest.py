@@ -6,19 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-
-from tdnet import ClassMap, create_model, save_weights
+from support.small_weights import write_small_weights
 
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network of random weights that knows its class map."""
-    torch.manual_seed(7)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    model = create_model("td4-psp18-nano", input_size=(65, 129))
-    save_weights(model, path, class_map=ClassMap.load("cityscapes"))
-    return path
+    return write_small_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture

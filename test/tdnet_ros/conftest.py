@@ -10,10 +10,9 @@ import pytest
 import torch
 from support.node_process import NodeProcess, start_node
 from support.ros_graph import RosGraph, wait_for
+from support.small_weights import write_small_weights
 
-from tdnet import ClassMap, SegmenterSettings, StreamingSegmenter, create_model, save_weights
-
-INPUT_SIZE = (65, 129)
+from tdnet import SegmenterSettings, StreamingSegmenter
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,11 +35,7 @@ def three_threads() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Weights that give every class somewhere, of a network small enough for many tests."""
-    torch.manual_seed(7)
-    model = create_model("td4-psp18-nano", num_classes=19, input_size=INPUT_SIZE)
-    path = tmp_path_factory.mktemp("weights") / "nano.safetensors"
-    save_weights(model, path, class_map=ClassMap.load("cityscapes"))
-    return str(path)
+    return str(write_small_weights(tmp_path_factory.mktemp("weights")))
 
 
 @pytest.fixture(scope="session")

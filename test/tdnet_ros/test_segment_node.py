@@ -275,4 +275,4 @@ def test_what_the_library_says_is_in_the_log_of_the_node(graph: RosGraph, weight
     graph.start(weights=weights, device="cpu", input_size=[129, 257], autostart=False)
     log = graph.listen_to_log()
     assert graph.transition("configure")
-    assert "another input size" in log.wait_for_text("nano.safetensors")
+    assert "another input size" in log.wait_for_text("small.safetensors")

@@ -273,16 +273,18 @@ def test_another_variant_is_named_with_the_remedy(tmp_path: Path) -> None:
     assert "it fits variant 'psp18-nano'" in message
 
 
-@pytest.mark.parametrize("frames", [0, 1, 2])
+@pytest.mark.parametrize(("frames", "runtime"), [(0, "auto"), (1, "torch"), (2, "torch")])
 def test_networks_of_fewer_memory_frames_are_known_by_their_header(
-    frames: int, tmp_path: Path
+    frames: int, runtime: str, tmp_path: Path
 ) -> None:
     source = small_model(get_variant(NANO).limited_memory(frames), seed=8)
     path = tmp_path / "few.safetensors"
     save_weights(source, path)
     info = describe_weights(path)
     assert (info.variant, info.num_classes, info.memory_frames) == (NANO, 19, frames)
-    segmenter = SegmenterSettings(weights=str(path), device="cpu", precision="float32").build()
+    segmenter = SegmenterSettings(
+        weights=str(path), device="cpu", precision="float32", runtime=runtime
+    ).build()
     theirs = StreamingSegmenter(source, device="cpu", precision="float32")
     for seed in range(4):
         image = np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), np.uint8)

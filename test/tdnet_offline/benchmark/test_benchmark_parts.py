@@ -144,7 +144,7 @@ def test_weights_are_given_packaged_or_random(tmp_path: Path) -> None:
     assert (name, path.name) == ("packaged", "td4-psp18-nano.safetensors")
     path, name = find_weights("psp18-half", None, SIZE, frames, tmp_path)
     assert name == "random"
-    settings = SegmenterSettings("psp18-half", str(path), device="cpu")
+    settings = SegmenterSettings("psp18-half", str(path), device="cpu", runtime="torch")
     assert settings.build().input_size == SIZE
 
 
@@ -175,7 +175,7 @@ def test_accuracy_scores_as_the_evaluation_does(weights: Path, tmp_path: Path) -
     job = Job(setting, weights, tmp_path)
     exact, quick = measure_accuracy([job], source="street", dataset=dataset)
     settings = SegmenterSettings(
-        "td4-psp18-nano", str(weights), device="cpu", precision="float32", input_size=SIZE
+        weights=str(weights), device="cpu", precision="float32", input_size=SIZE, runtime="torch"
     )
     expected = evaluate(dataset, settings.build())
     assert (exact.setting.precision, quick.setting) == ("float32", setting)

@@ -166,8 +166,9 @@ def test_labels_are_scored_against_the_frame_that_they_are_of(
 
 def test_an_application_sees_the_newest_labels_that_are_there(weights: Path) -> None:
     # Large enough that frames come faster than labels on most machines.
-    settings = SegmenterSettings(weights=str(weights), device="cpu", input_size=(257, 513))
-    segmenter = settings.build()
+    segmenter = SegmenterSettings(
+        weights=str(weights), device="cpu", input_size=(257, 513), runtime="torch"
+    ).build()
     interval = 0.03
     draw = np.random.default_rng(4)
     truth = {i: draw.integers(0, 19, (48, 64)).astype(np.uint8) for i in range(3, 25)}

@@ -27,6 +27,7 @@ from tdnet_offline.evaluation.runner import evaluate, merge
 from tdnet_offline.evaluation.shard import Shard
 
 STREET = "street:40-42@64x96,frames=4"
+ON_CPU = ("--device", "cpu", "--runtime", "torch")
 
 
 @given(st.lists(st.integers(0, 50), max_size=20), st.integers(1, 6))
@@ -124,7 +125,7 @@ def test_two_processes_give_what_one_gives_with_foreign_memory_and_damage(
     one_thread: None,
 ) -> None:
     controls = ["--memory", "foreign", "--damage", "noise=20", "--seed", "5"]
-    network = ["--weights", str(weights), "--device", "cpu"]
+    network = ["--weights", str(weights), *ON_CPU]
     words = ["evaluate", STREET, *controls, *network, "--report"]
     assert main([*words, str(tmp_path / "one")]) == 0
     first, second = run_two(*words, tmp_path / "two")
@@ -139,7 +140,7 @@ def test_two_processes_give_what_one_gives_with_foreign_memory_and_damage(
 def test_torchrun_gives_what_one_process_gives(
     weights: Path, tmp_path: Path, one_thread: None
 ) -> None:
-    network = ["--weights", str(weights), "--device", "cpu"]
+    network = ["--weights", str(weights), *ON_CPU]
     words = ["evaluate", STREET, *network, "--report"]
     assert main([*words, str(tmp_path / "one")]) == 0
     done = torchrun(*words, tmp_path / "two")
@@ -160,7 +161,7 @@ def test_a_frame_that_one_process_cannot_read(
 ) -> None:
     root = labelled_folder(tmp_path / "data", {"first": 2, "second": 2})
     (root / "frames" / "second" / "1.png").write_bytes(b"broken")
-    options = ["--weights", weights, "--device", "cpu", "--report", tmp_path / "report"]
+    options = ["--weights", weights, *ON_CPU, "--report", tmp_path / "report"]
     done = torchrun("evaluate", f"folder:{root}", *options)
     assert done.returncode != 0
     assert "tdnet: refused second frame 1: " in done.stderr
@@ -182,7 +183,7 @@ def test_a_frame_that_one_process_cannot_read(
 def test_an_error_of_one_process_ends_it_at_once(weights: Path, tmp_path: Path) -> None:
     labelled_folder(tmp_path, {"long": 200})
     labelled_folder(tmp_path, {"short": 1}, label=77)  # which is no class
-    words = ["evaluate", f"folder:{tmp_path}", "--weights", weights, "--device", "cpu"]
+    words = ["evaluate", f"folder:{tmp_path}", "--weights", weights, *ON_CPU]
     common = torchrun_variables()
     first, second = (start(rank, common, *words) for rank in range(2))
     out, error = second.communicate(timeout=180)
@@ -202,7 +203,7 @@ def test_a_mistake_of_all_is_told_once(
     weights: Path,
     tmp_path: Path,
 ) -> None:
-    words = ["evaluate", tmp_path / "nothing", "--weights", weights, "--device", "cpu"]
+    words = ["evaluate", tmp_path / "nothing", "--weights", weights, *ON_CPU]
     # Were the second one's status bad too, torchrun might end the first before it has spoken.
     (status, _, error), second = run_two(*words)
     assert (status, second) == (2, (0, "", ""))

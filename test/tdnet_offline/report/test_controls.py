@@ -18,7 +18,7 @@ from tdnet_offline.report.evaluation_page import write_report
 
 @pytest.fixture(scope="module")
 def street(weights: Path) -> Evaluation:
-    segmenter = SegmenterSettings(weights=str(weights), device="cpu").build()
+    segmenter = SegmenterSettings(weights=str(weights), device="cpu", runtime="torch").build()
     return evaluate(open_dataset("street:40@64x96,frames=3"), segmenter, worst=0)
 
 

@@ -24,7 +24,8 @@ PHONE, DESKTOP = 390, 1280
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
     dataset = open_dataset("street:1000123@90x160,frames=6", "val")
-    return evaluate(dataset, SegmenterSettings(device="cpu").build(), worst=1)
+    segmenter = SegmenterSettings(device="cpu", runtime="torch").build()
+    return evaluate(dataset, segmenter, worst=1)
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["single", "compared"])

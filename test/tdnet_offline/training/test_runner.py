@@ -94,7 +94,7 @@ def test_the_weights_say_where_they_come_from(learnt: TrainingSummary, tmp_path:
 
 
 def test_the_weights_segment_as_they_are(learnt: TrainingSummary) -> None:
-    segmenter = SegmenterSettings(weights=str(learnt.weights)).build()
+    segmenter = SegmenterSettings(weights=str(learnt.weights), runtime="torch").build()
     for image in drive(5):
         labels = segmenter.step(image).labels
         assert labels.shape == image.shape[:2]
@@ -193,7 +193,8 @@ def test_other_networks_train_too(little: Path, tmp_path: Path, keys: dict[str, 
     assert summary.progress.iteration == 2
     variant = str(keys.get("network__variant", "td4-psp18-nano"))
     assert describe_weights(summary.weights).variant == variant
-    segmenter = SegmenterSettings(variant=variant, weights=str(summary.weights)).build()
+    chosen = SegmenterSettings(variant=variant, weights=str(summary.weights), runtime="torch")
+    segmenter = chosen.build()
     for image in drive(4):
         used = segmenter.step(image).memory_frames
     most = 0 if variant == "psp18-nano" else 3
