@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("tdnet", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("tdnet")
 
-ROOT = Path(__file__).parents[1]
 EXPORT_SIZE = (65, 129)
 """Height and width of the frames of `exported_nano`."""
 
@@ -69,26 +68,22 @@ def graph(ros: None) -> Iterator[RosGraph]:
 def exported_nano() -> Path:
     """Export a network of four paths for small frames with `tdnet export`.
 
-    It takes longest of all fixtures, so the runs of a checkout share it.
+    The runs of a checkout share it, since no other fixture takes as long.
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
         exporting_package(package)
     from support.nano import nano_weights
+    from support.shared_files import shared_file
 
-    from tdnet._util.regular_files import sha256
-    from tdnet.backends.onnx import cache
     from tdnet_offline.command import main
 
-    weights, size = nano_weights(), [str(side) for side in EXPORT_SIZE]
+    size = [str(side) for side in EXPORT_SIZE]
 
     def export(folder: Path) -> None:
-        options = ["--weights", weights, "--input-size", *size, "--output", str(folder / "nano")]
+        options = ["--weights", nano_weights(), "--input-size", *size, "--output", str(folder)]
         assert main(["export", *options]) == 0
 
-    code = [ROOT.glob(f"{package}/**/*.py") for package in ("tdnet", "tdnet_offline/export")]
-    sources = [sha256(path) for paths in code for path in sorted(paths)]
-    name = cache.key(sha256(Path(weights)), size, torch.__version__, sources)
-    return cache.entry("exported", name, export) / "nano"
+    return shared_file("nano", export)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

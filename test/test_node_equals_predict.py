@@ -11,7 +11,7 @@ import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from support.media import compressed_message, drive, raw_message, write_bag, written
 from support.ros_graph import RosGraph, pixels_of, wait_for
-from support.small_weights import write_small_weights
+from support.small_weights import small_weights
 
 from tdnet_offline.bags import open_bag
 from tdnet_offline.command import main
@@ -27,8 +27,8 @@ SLOW_RESETS = {0: "activated", 1: "gap", 2: "gap", 3: "gap", 8: "gap"}
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_weights(tmp_path_factory.mktemp("weights"))
+def weights() -> Path:
+    return small_weights()
 
 
 def message(encoding: str, image: np.ndarray, stamp_ns: int) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.small_weights import write_small_weights
+from support.small_weights import small_weights
 
 from tdnet_offline.street import StreetDrive
 from tdnet_offline.street_bag import write_street_bag
@@ -14,8 +14,8 @@ FRAMES, RATE = 22, 10.0
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_weights(tmp_path_factory.mktemp("weights"))
+def weights() -> Path:
+    return small_weights()
 
 
 @pytest.fixture(scope="session")

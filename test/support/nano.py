@@ -5,13 +5,13 @@ It starts from a trained psp18-nano, and its attention is random.
 
 from __future__ import annotations
 
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import cast
 
 import torch
 
+from support.shared_files import shared_file
 from tdnet import ClassMap, create_model, packaged_weights, save_weights
 from tdnet.network import TDNet
 from tdnet_offline.training.initialisation import load_single_frame, start_paths
@@ -19,18 +19,18 @@ from tdnet_offline.training.initialisation import load_single_frame, start_paths
 VARIANT = "td4-psp18-nano"
 PSP18_NANO = cast(Path, packaged_weights("psp18-nano"))
 
-_folder = tempfile.TemporaryDirectory()
-
 
 @cache
 def nano_weights() -> str:
-    """Return the path of the weights file, which lives as long as this process."""
+    """Return the path of the weights file."""
+    return str(shared_file("nano.safetensors", _write))
+
+
+def _write(path: Path) -> None:
     single = load_single_frame(PSP18_NANO)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
         network = create_model(VARIANT, single.num_classes, single.input_size)
     assert isinstance(network, TDNet)
     start_paths(network, single, pass_through=True)
-    path = Path(_folder.name) / "nano.safetensors"
     save_weights(network, path, class_map=ClassMap.load("cityscapes"))
-    return str(path)

@@ -1,7 +1,4 @@
-"""A small network of random weights, with which the commands and the node are tested.
-
-All lanes of a test run use the same file, so that it is exported once for all of them.
-"""
+"""A small network of random weights, with which the commands and the node are tested."""
 
 from __future__ import annotations
 
@@ -9,15 +6,18 @@ from pathlib import Path
 
 import torch
 
+from support.shared_files import shared_file
 from tdnet import ClassMap, create_model, save_weights
 
 INPUT_SIZE = (65, 129)
 
 
-def write_small_weights(folder: Path) -> Path:
-    """Write td4-psp18-nano with weights that give every class somewhere; return the file."""
+def small_weights() -> Path:
+    """Return the file of td4-psp18-nano with weights that give every class somewhere."""
+    return shared_file("small.safetensors", _write)
+
+
+def _write(path: Path) -> None:
     torch.manual_seed(7)
     model = create_model("td4-psp18-nano", num_classes=19, input_size=INPUT_SIZE)
-    path = folder / "small.safetensors"
     save_weights(model, path, class_map=ClassMap.load("cityscapes"))
-    return path

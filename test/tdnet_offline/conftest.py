@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.small_weights import write_small_weights
+from support.small_weights import small_weights
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def weights() -> Path:
     """A small network of random weights that knows its class map."""
-    return write_small_weights(tmp_path_factory.mktemp("weights"))
+    return small_weights()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import torch
 from support.node_process import NodeProcess, start_node
 from support.ros_graph import RosGraph, wait_for
-from support.small_weights import write_small_weights
+from support.small_weights import small_weights
 
 from tdnet import SegmenterSettings, StreamingSegmenter
 
@@ -33,9 +33,9 @@ def three_threads() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+def weights() -> str:
     """Weights that give every class somewhere, of a network small enough for many tests."""
-    return str(write_small_weights(tmp_path_factory.mktemp("weights")))
+    return str(small_weights())
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,11 +155,11 @@ def test_parameters_of_a_file_that_the_node_does_not_have(
 
 
 def test_a_tilde_is_the_home_folder(
-    graph: RosGraph, weights: str, monkeypatch: pytest.MonkeyPatch
+    graph: RosGraph, weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = Path(weights).parent
-    monkeypatch.setenv("HOME", str(home))
-    (home / "own.yaml").write_text(ClassMap.load("cityscapes").to_yaml())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copy(weights, tmp_path)
+    (tmp_path / "own.yaml").write_text(ClassMap.load("cityscapes").to_yaml())
     graph.start(
         weights=f"~/{Path(weights).name}", class_map="~/own.yaml", device="cpu", autostart=False
     )

@@ -216,8 +216,7 @@ def test_a_size_that_no_network_takes_is_refused() -> None:
         create_model("evit-b0", 2, (16, 512))
 
 
-@pytest.mark.parametrize("wrapped", [False, True])
-@pytest.mark.parametrize("name", ["evit-b0", "evit-b1"])
+@pytest.mark.parametrize(("name", "wrapped"), [("evit-b0", False), ("evit-b1", True)])
 def test_public_checkpoints_are_recognised(name: str, wrapped: bool, tmp_path: Path) -> None:
     path, state = tmp_path / f"{name}.pt", official_state(name)
     torch.save({"state_dict": state} if wrapped else state, path)
