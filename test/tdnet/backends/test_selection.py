@@ -128,7 +128,8 @@ def test_without_its_packages_auto_is_pytorch_and_says_what_is_faster(
         settings(tmp_path / "w.safetensors", runtime="onnxruntime").build()
 
 
-def test_wrong_weights_are_reported_as_pytorch_does(tmp_path: Path) -> None:
+def test_wrong_weights_are_reported_as_pytorch_does_and_leave_no_entry(tmp_path: Path) -> None:
+    before = entries("network"), entries(".partial")
     with pytest.raises(WeightsError, match="none: does not exist"):
         settings(tmp_path / "none").build()
     (tmp_path / "damaged").write_bytes(b"damaged")
@@ -140,13 +141,6 @@ def test_wrong_weights_are_reported_as_pytorch_does(tmp_path: Path) -> None:
     assert packaged is not None
     with pytest.raises(WeightsError):
         settings(packaged).build()
-
-
-def test_a_failed_export_leaves_no_entry(tmp_path: Path) -> None:
-    before = entries("network"), entries(".partial")
-    (tmp_path / "damaged").write_bytes(b"damaged")
-    with pytest.raises(WeightsError):
-        settings(tmp_path / "damaged", runtime="onnxruntime").build()
     assert (entries("network"), entries(".partial")) == before
 
 
