@@ -19,7 +19,12 @@ from tdnet_offline.cityscapes_layout import (
     TRAIN_ID_OF_LABEL_ID,
     SnippetPaths,
 )
-from tdnet_offline.datasets.picture_files import FileVideo, ids_by_table, read_label_picture
+from tdnet_offline.datasets.picture_files import (
+    FileVideo,
+    LabelReader,
+    ids_by_table,
+    read_label_picture,
+)
 from tdnet_offline.datasets.video import (
     IGNORED,
     Dataset,
@@ -29,16 +34,18 @@ from tdnet_offline.datasets.video import (
 )
 
 FRAME_RATE = 17.0
-_NAME = re.compile(r"[^_]+_([0-9]{6})_([0-9]{6})_gtFine_labelIds\.png")
+_NAME = re.compile(r"([^_]+_([0-9]{6})_([0-9]{6}))_gtFine_label(?:Train)?Ids\.png")
 _LABEL_IDS = 34
 """Number of ids in the data set's table: 0 to 33."""
+_TRAIN_IDS = 19
 
 
 def open_cityscapes(root: str, split: str, class_map: ClassMap | None = None) -> Dataset:
     """Open the official layout, or what ``tdnet synthesize --format cityscapes`` writes.
 
     Each labelled frame gives one video: its snippet, or itself alone if the split has no folder
-    in ``leftImg8bit_sequence``.
+    in ``leftImg8bit_sequence``. The labels are ``labelIds`` files, or ``labelTrainIds`` files if
+    the split has no others.
 
     Args:
         root: folder with ``gtFine``, and ``leftImg8bit_sequence`` or ``leftImg8bit``.
@@ -49,33 +56,38 @@ def open_cityscapes(root: str, split: str, class_map: ClassMap | None = None) ->
         InputError: labels or frames are missing; the message names the downloads.
     """
     folder = Path(root)
-    labels = sorted((folder / "gtFine" / split).glob("*/*_gtFine_labelIds.png"))
+    annotations = folder / "gtFine" / split
+    labels, reader = sorted(annotations.glob("*/*_gtFine_labelIds.png")), read_label_ids
+    if not labels:
+        labels, reader = sorted(annotations.glob("*/*_gtFine_labelTrainIds.png")), read_train_ids
     if not labels:
         raise MissingFilesError(
-            f"{folder / 'gtFine' / split}: no CITY/*_gtFine_labelIds.png in it"
+            f"{annotations}: no CITY/*_gtFine_labelIds.png or *_gtFine_labelTrainIds.png in it"
         )
     has_sequences = (folder / "leftImg8bit_sequence" / split).is_dir()
     if not has_sequences and not (folder / "leftImg8bit" / split).is_dir():
         raise MissingFilesError(
             f"{folder}: has neither leftImg8bit_sequence/{split} nor leftImg8bit/{split}"
         )
-    videos = tuple(_video(folder, split, path, has_sequences) for path in labels)
+    videos = tuple(_video(folder, split, path, reader, has_sequences) for path in labels)
     dataset = Dataset("cityscapes", root, split, ClassMap.load("cityscapes"), videos)
     return relabelled(dataset, class_map)
 
 
-def _video(root: Path, split: str, labels: Path, has_sequences: bool) -> FileVideo:
+def _video(
+    root: Path, split: str, labels: Path, reader: LabelReader, has_sequences: bool
+) -> FileVideo:
     match = _NAME.fullmatch(labels.name)
     if match is None:
         raise InputError(f"{labels}: not a name like CITY_000000_000019_gtFine_labelIds.png")
-    paths = SnippetPaths(root, split, labels.parent.name, int(match[1]))
-    name, number = labels.name.removesuffix("_gtFine_labelIds.png"), int(match[2])
+    paths = SnippetPaths(root, split, labels.parent.name, int(match[2]))
+    name, number = match[1], int(match[3])
     if not has_sequences:
         still = paths.image(number, "leftImg8bit")
-        return FileVideo(name, [still], {0: labels}, read_label_ids)
+        return FileVideo(name, [still], {0: labels}, reader)
     first = max(0, number - LABELLED_FRAME)
     frames = _SnippetFrames(paths, first, number - LABELLED_FRAME + SNIPPET_FRAMES - first)
-    return FileVideo(name, frames, {number - first: labels}, read_label_ids, FRAME_RATE)
+    return FileVideo(name, frames, {number - first: labels}, reader, FRAME_RATE)
 
 
 @dataclass(frozen=True)
@@ -108,10 +120,19 @@ def read_label_ids(path: Path) -> npt.NDArray[np.uint8]:
     Raises:
         InputError: it cannot be read, or is another kind of label file.
     """
+    # License plates have id -1, stored as 255.
+    return _read(path, TRAIN_ID_OF_LABEL_ID, _LABEL_IDS)
+
+
+def read_train_ids(path: Path) -> npt.NDArray[np.uint8]:
+    """Read a ``labelTrainIds`` file, as `read_label_ids`."""
+    return _read(path, np.arange(256, dtype=np.uint8), _TRAIN_IDS)
+
+
+def _read(path: Path, table: npt.NDArray[np.uint8], num_ids: int) -> npt.NDArray[np.uint8]:
     picture = read_label_picture(path)
     if picture.ndim == 3:
         raise InputError(f"{path}: a coloured picture; the labels are in *_gtFine_labelIds.png")
-    # License plates have id -1, stored as 255.
-    known = (np.arange(256) < _LABEL_IDS) | (np.arange(256) == IGNORED)
+    known = (np.arange(256) < num_ids) | (np.arange(256) == IGNORED)
     with naming(path):
-        return ids_by_table(picture, TRAIN_ID_OF_LABEL_ID, known, "Cityscapes")
+        return ids_by_table(picture, table, known, "Cityscapes")

@@ -126,5 +126,7 @@ def test_another_class_map_names_those_that_fit(tmp_path: Path) -> None:
         SegmenterSettings(weights=str(path), class_map="camvid", device="cpu").build()
     message = str(caught.value)
     assert "has 19 classes, the model 11, as its class map" in message
-    assert "19 network classes (camvid-from-cityscapes, cityscapes)" in message
+    assert (
+        "19 network classes (camvid-from-cityscapes, cityscapes, cityscapes-label-ids)" in message
+    )
     assert "classifier" not in message  # no names of tensors

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tdnet import ClassMap
 from tdnet_offline.cityscapes_layout import (
     LABEL_ID_OF_TRAIN_ID,
     TRAIN_ID_OF_LABEL_ID,
@@ -31,6 +32,11 @@ def test_ids_are_those_of_the_data_set() -> None:
     assert np.all(TRAIN_ID_OF_LABEL_ID[LABEL_ID_OF_TRAIN_ID[:19]] == np.arange(19))
     unused = sorted(set(range(256)) - set(RAW_IDS.values()))
     assert np.all(TRAIN_ID_OF_LABEL_ID[unused] == 255)
+
+
+def test_the_class_map_of_the_server_has_these_ids() -> None:
+    classes = ClassMap.load("cityscapes-label-ids").classes
+    assert {entry.name: entry.id for entry in classes} == RAW_IDS
 
 
 def test_paths_are_those_of_the_data_set() -> None:

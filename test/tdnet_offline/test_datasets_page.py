@@ -12,7 +12,7 @@ from support.dataset_trees import ROAD, write_nyudv2
 from support.labelled import picture, write_labels
 from support.media import drive, read_image, write_image, write_video
 
-from tdnet_offline.cityscapes_layout import SnippetPaths
+from tdnet_offline.cityscapes_layout import TRAIN_ID_OF_LABEL_ID, SnippetPaths
 from tdnet_offline.command import main
 from tdnet_offline.datasets import DATASETS, ClipDataset
 from tdnet_offline.street import StreetDrive
@@ -48,9 +48,14 @@ def test_cityscapes(data: Path) -> None:
     for frame in range(30):
         write_image(paths.image(frame), picture(frame))
     write_labels(paths.labels(19), np.full((6, 8), 7, np.uint8))
+    name = "berlin_000000_000019_leftImg8bit"
+    sequences = data / "cityscapes/leftImg8bit_sequence"
+    write_image(sequences / f"test/berlin/{name}.png", picture(19))
     for line in commands("/data/cityscapes"):
         assert run(line, data) == 0
     assert len(list(Path("look").iterdir())) == 1
+    raw_ids = np.flatnonzero(TRAIN_ID_OF_LABEL_ID != 255)
+    assert np.isin(read_image(Path(f"berlin/labels/{name}.png")), raw_ids).all()
     for line in commands("/data/street "), commands("cityscapes:/data/street"):
         assert [run(command, data) for command in line] == [0] * len(line)
 

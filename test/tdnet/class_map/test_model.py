@@ -118,6 +118,7 @@ def test_packaged_names() -> None:
         "camvid",
         "camvid-from-cityscapes",
         "cityscapes",
+        "cityscapes-label-ids",
         "nyudv2",
     ]
 
@@ -218,7 +219,7 @@ def test_missing_file_names_what_is_allowed(given_name: str) -> None:
 def test_misspelt_name_gets_the_nearest() -> None:
     with pytest.raises(
         ClassMapError,
-        match="allowed camvid, camvid-from-cityscapes, cityscapes, nyudv2 or .*did you mean",
+        match="allowed camvid, .*, cityscapes, cityscapes-label-ids, nyudv2 or .*did you mean",
     ):
         ClassMap.load("citscapes")
 

@@ -66,6 +66,19 @@ def test_label_ids_become_train_ids(root: Path) -> None:
     assert np.all(labels[3:] == 0)
 
 
+def test_train_ids_alone_suffice(root: Path) -> None:
+    expected = open_dataset(f"cityscapes:{root}", "train").videos[0].labels(19)
+    path = next(root.glob("gtFine/train/*/*_labelIds.png"))
+    path = path.rename(path.with_name(path.name.replace("labelIds", "labelTrainIds")))
+    write_labels(path, expected)
+    (video,) = open_dataset(f"cityscapes:{root}", "train").videos
+    assert (video.name, list(video.labelled)) == ("aachen_000003_000019", [19])
+    np.testing.assert_array_equal(video.labels(19), expected)
+    write_labels(path, np.full((6, 8), ROAD + 12, np.uint8))
+    with pytest.raises(InputError, match=r"labelTrainIds\.png: 48 pixels have ids .* know: 19"):
+        video.labels(19)
+
+
 def test_clips_end_in_the_labelled_frame(root: Path) -> None:
     clips = ClipDataset(open_dataset(f"cityscapes:{root}", "val"), 4, spacings=(2,))
     np.testing.assert_array_equal(
