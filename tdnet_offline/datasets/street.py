@@ -41,6 +41,8 @@ class StreetVideo(LabelledVideo):
         cache: folder for rendered frames; None: no cache.
     """
 
+    has_flow = True
+
     def __init__(
         self, seed: int, size: tuple[int, int], frames: int, rate: float, cache: Path | None
     ) -> None:
@@ -61,6 +63,12 @@ class StreetVideo(LabelledVideo):
     def labels(self, index: int) -> npt.NDArray[np.uint8]:
         """Return the labels of frame ``index``; see `LabelledVideo.labels`."""
         return np.ascontiguousarray(self._picture(index)[..., 3])
+
+    def flow(self, index: int, other: int) -> npt.NDArray[np.float32]:
+        """Return the exact flow between two frames; see `LabelledVideo.flow`."""
+        self.check_index(index)
+        self.check_index(other)
+        return _street_drive(*self._drive).flow(index, other)
 
     def _picture(self, index: int) -> npt.NDArray[np.uint8]:
         """Return (H, W, 4) uint8: red, green, blue, label."""

@@ -1,4 +1,4 @@
-"""Optical flow that carries labels from one frame to the next."""
+"""Optical flow, exact or estimated, that carries labels from one frame to the next."""
 
 from __future__ import annotations
 
@@ -20,17 +20,29 @@ Flow = npt.NDArray[np.float32]
 class Motion:
     """Position of each pixel of a frame in the previous frame, and which of them were in sight.
 
-    Of grey pictures, as from `grey`, by dense inverse search (Kroeger et al., ECCV 2016) in both
-    directions. A pixel was in sight if the flow back and forth returns to it (Sundaram, Brox,
-    Keutzer, ECCV 2010).
+    A pixel was in sight if the flow back and forth returns to it (Sundaram, Brox, Keutzer, ECCV
+    2010).
+
+    Args:
+        back: (H, W, 2) pixels to the right and down, from each pixel of the frame to its place in
+            the previous frame.
+        forth: the same from the previous frame to the frame.
     """
 
-    def __init__(self, before: npt.NDArray[np.uint8], now: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, back: Flow, forth: Flow) -> None:
+        self._back = back
+        self._in_sight = _meet(back, forth)
+
+    @classmethod
+    def estimated(cls, before: npt.NDArray[np.uint8], now: npt.NDArray[np.uint8]) -> Motion:
+        """Estimate it from grey pictures, as from `grey`.
+
+        By dense inverse search (Kroeger et al., ECCV 2016).
+        """
         search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         none = np.empty(0, np.float32)
-        self._back = np.asarray(search.calc(now, before, none), np.float32)
-        forth = np.asarray(search.calc(before, now, none), np.float32)
-        self._in_sight = _meet(self._back, forth)
+        back = np.asarray(search.calc(now, before, none), np.float32)
+        return cls(back, np.asarray(search.calc(before, now, none), np.float32))
 
     def carry(self, labels: Labels) -> tuple[Labels, npt.NDArray[np.bool_]]:
         """Carry labels (H, W) of the previous frame, perhaps larger than the pictures, over.

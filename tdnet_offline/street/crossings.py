@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import lru_cache
 from math import pi
 from typing import NamedTuple
@@ -46,11 +47,14 @@ class Crossings:
         self._walkers = lru_cache(maxsize=64)(self._draw_walkers)
         self._vehicles = lru_cache(maxsize=64)(self._draw_vehicles)
 
-    def models(self, time: float) -> list[PlacedModel]:
-        """Return everything that crosses within sight at ``time`` seconds."""
+    def models(self, time: float) -> dict[Hashable, PlacedModel]:
+        """Return everything that crosses within sight at ``time`` seconds.
+
+        A model has the same key at all times.
+        """
         first = int(self._path.along(time) // BLOCK_LENGTH)
         blocks = [b for b in range(first, first + 3) if self._layout.is_crossing(b)]
-        return [model for block in blocks for model in self._crossing(time, block)]
+        return {key: model for b in blocks for key, model in self._crossing(time, b).items()}
 
     def _draw_walkers(self, block: int) -> tuple[_Crosser, ...]:
         layout, arrival = self._layout, self._path.time_at(block * BLOCK_LENGTH)
@@ -96,20 +100,23 @@ class Crossings:
                     vehicles.append(_Crosser(vehicle, sign, speed, passes, along))
         return tuple(vehicles)
 
-    def _crossing(self, time: float, block: int) -> list[PlacedModel]:
-        layout, placed = self._layout, []
-        for person, sign, pace, leaves, along in self._walkers(block):
+    def _crossing(self, time: float, block: int) -> dict[Hashable, PlacedModel]:
+        layout = self._layout
+        placed: dict[Hashable, PlacedModel] = {}
+        for place, (person, sign, pace, leaves, along) in enumerate(self._walkers(block)):
             gone = (time - leaves) * pace
             if -1.0 < gone < self._width + 12.0:
                 lateral = sign * (gone - layout.kerb(-sign) - 1.5)
                 on_road = -layout.kerb(-1) < lateral < layout.kerb(1)
                 height, model = 0.0 if on_road else KERB_HEIGHT, person.model(gone)
-                placed.append(self._placer.place(model, lateral, along, height, -sign * pi / 2))
-        for vehicle, sign, speed, start, along in self._vehicles(block):
+                key = "walker", block, place
+                placed[key] = self._placer.place(model, lateral, along, height, -sign * pi / 2)
+        for place, (vehicle, sign, speed, start, along) in enumerate(self._vehicles(block)):
             lateral = sign * (time - start) * speed
             if not speed:
                 lateral = -sign * (layout.kerb(-sign) + 4.5 + start)
             if abs(lateral) < _SIGHT:
                 model = vehicle.model(0.0)
-                placed.append(self._placer.place(model, lateral, along, 0.0, -sign * pi / 2))
+                key = "vehicle", block, place
+                placed[key] = self._placer.place(model, lateral, along, 0.0, -sign * pi / 2)
         return placed

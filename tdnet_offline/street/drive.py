@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from tdnet_offline.street.camera import CameraPath, Intrinsics, Pose
 from tdnet_offline.street.canvas import Canvas
 from tdnet_offline.street.catalogue import draw_catalogue
 from tdnet_offline.street.crossings import Crossings
+from tdnet_offline.street.flow import Scene, SurfacePainter
 from tdnet_offline.street.ground import Ground, draw_ground_colours
 from tdnet_offline.street.layout import BLOCK_LENGTH, draw_character, draw_layout
 from tdnet_offline.street.light import Sensor, draw_light
@@ -69,6 +70,8 @@ class StreetDrive:
         self._ground = Ground(seed, self._layout, self._light, colours)
         self._sky = Sky(seed, self._light)
         self._sensor = Sensor(seed, self._light, size)
+        # Flow forth and back between neighbours needs the surfaces of two frames.
+        self._numbers = lru_cache(maxsize=2)(lambda i: self._surfaces.numbers(self._scene(i)))
 
     @property
     def intrinsics(self) -> Intrinsics:
@@ -81,33 +84,53 @@ class StreetDrive:
 
     def things(self, index: int) -> list[PlacedModel]:
         """Return all models within sight of the camera at frame ``index``."""
-        time = index / self.rate
-        along = self._path.along(time)
-        standing = [
-            model
-            for block in self._blocks_around(along)
-            for model in block.standing
-            if self._in_sight(model, along)
-        ]
-        return [*standing, *self._traffic.models(time), *self._crossings.models(time)]
+        scene = self._scene(index)
+        return [*scene.standing, *scene.moving.values()]
 
     def frame(self, index: int) -> StreetFrame:
         """Return frame ``index``."""
-        pose = self.pose(index)
+        scene = self._scene(index)
+        pose = scene.pose
         canvas = Canvas(self.intrinsics)
-        blocks = self._blocks_around(pose.along)
         self._sky.paint(canvas, pose)
         self._ground.paint(canvas, pose)
         painter = Painter(canvas, pose, self._light, self._layout.centre_line)
-        painter.paint_flat([block.markings for block in blocks], _REACH)
-        painter.paint_flat([block.joints for block in blocks], _JOINT_REACH)
-        models = self.things(index)
+        for models, reach in scene.flat:
+            painter.paint_flat(models, reach)
+        models = [*scene.standing, *scene.moving.values()]
         painter.paint(models)
 
         image = canvas.image()
         shadows = [model.shadow for model in models if model.shadow is not None]
         self._ground.shade(image, canvas.ground(), pose, self.intrinsics, shadows)
         return StreetFrame(self._sensor.expose(image, index), canvas.labels())
+
+    def flow(self, index: int, other: int) -> np.ndarray:
+        """Return where frame ``other`` shows the points that frame ``index`` shows.
+
+        Returns:
+            (H, W, 2) float32 pixels to the right and down, exact for the centre of each pixel,
+            also to points that are hidden there or out of the picture; `UNKNOWN` for faces of
+            kerbs and for models that the other frame does not have.
+        """
+        return self._surfaces.flow(self._numbers(index), self._scene(index), self._scene(other))
+
+    @cached_property
+    def _surfaces(self) -> SurfacePainter:
+        return SurfacePainter(self.seed, self._layout, self.intrinsics)
+
+    def _scene(self, index: int) -> Scene:
+        pose, time = self.pose(index), index / self.rate
+        blocks = self._blocks_around(pose.along)
+        return Scene(
+            pose,
+            (
+                ([block.markings for block in blocks], _REACH),
+                ([block.joints for block in blocks], _JOINT_REACH),
+            ),
+            [m for block in blocks for m in block.standing if self._in_sight(m, pose.along)],
+            {**self._traffic.models(time), **self._crossings.models(time)},
+        )
 
     def _blocks_around(self, along: float) -> list[Block]:
         first = int((along - 20.0) // BLOCK_LENGTH)

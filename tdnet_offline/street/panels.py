@@ -48,7 +48,7 @@ def ready_panels(
     """Return the panels that the camera sees, by their index in the sequence."""
     if not panels:
         return {}
-    corner, across, down = _edges(pose, panels)
+    corner, across, down = panel_edges(pose, panels)
     cutout = np.array([panel.texture.cutout for panel in panels])
     points = np.stack([corner, corner + across, corner + across + down, corner + down], axis=1)
     depth = points[..., 2]
@@ -145,7 +145,7 @@ def _warp(
     return warped if first else cv2.LUT(warped, panel.table)
 
 
-def _edges(pose: Pose, panels: Sequence[Panel]) -> tuple[np.ndarray, ...]:
+def panel_edges(pose: Pose, panels: Sequence[Panel]) -> tuple[np.ndarray, ...]:
     """Return corners, top edges and left edges of panels, (N, 3) each, in the camera's frame."""
     origin = np.array([panel.origin for panel in panels]) - pose.position
     across = np.array([panel.across for panel in panels])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, floor, inf, pi, sin
@@ -146,10 +146,10 @@ class Traffic:
 
     def _members(
         self, number: int, time: float, low: float, high: float
-    ) -> Iterator[tuple[Member, float, float]]:
+    ) -> Iterator[tuple[int, Member, float, float]]:
         """Yield the members of a stream whose slots are in a range of the street.
 
-        Each with its metres along the street, and right of the centre line.
+        Each with its place, and its metres along the street and right of the centre line.
         """
         stream = self._streams[number]
         moved = stream.speed * time
@@ -158,7 +158,8 @@ class Traffic:
             taken = self._member(number, place)
             if taken is not None:
                 member, ahead, aside = taken
-                yield member, place * stream.slot + moved + ahead, stream.lateral + aside
+                along = place * stream.slot + moved + ahead
+                yield place, member, along, stream.lateral + aside
 
     def meets(self, along: float, lateral: float, time: float, spare: float) -> bool:
         """Return whether a vehicle or cyclist is near a place of the road at a time.
@@ -177,7 +178,8 @@ class Traffic:
             if stream.draw is draw_pedestrian or abs(stream.lateral - lateral) > 2.0:
                 continue
             reach = spare + stream.slot
-            for member, at, _ in self._members(number, time, along - reach, along + reach):
+            near = self._members(number, time, along - reach, along + reach)
+            for _, member, at, _ in near:
                 if abs(at - along) < spare + member.half:
                     return True
         return False
@@ -193,17 +195,22 @@ class Traffic:
         swing = 0.2 * self._gap * sin(2 * pi * time / self._gap_period)
         return self._path.along(time) + self._gap + swing + self._leader.half
 
-    def models(self, time: float) -> list[PlacedModel]:
-        """Return all models that move along the street in sight, at ``time`` seconds."""
+    def models(self, time: float) -> dict[Hashable, PlacedModel]:
+        """Return all models that move along the street in sight, at ``time`` seconds.
+
+        A model has the same key at all times.
+        """
         here = self._path.along(time)
-        placed: list[PlacedModel] = []
+        placed: dict[Hashable, PlacedModel] = {}
         for number, stream in enumerate(self._streams):
             turn = 0.0 if stream.speed > 0 else pi
             members = self._members(number, time, here - 16.0, here + stream.reach)
-            for member, along, lateral in members:
+            for place, member, along, lateral in members:
                 model = member.model(along)
-                placed.append(self._placer.place(model, lateral, along, stream.height, turn))
+                placed[number, place] = self._placer.place(
+                    model, lateral, along, stream.height, turn
+                )
         if self._leader is not None:
             along = self._leader_along(time)
-            placed.append(self._placer.place(self._leader.model(0.0), self._own_lane, along))
+            placed["leader"] = self._placer.place(self._leader.model(0.0), self._own_lane, along)
         return placed

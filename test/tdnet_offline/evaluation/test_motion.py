@@ -44,7 +44,7 @@ def test_labels_that_move_with_the_picture_agree(size: tuple[int, int]) -> None:
     shift = 8
     wide = texture(height, width + shift)
     before, now = wide[:, shift:], wide[:, :width]  # what is seen moves to the right
-    motion = Motion(grey(before), grey(now))
+    motion = Motion.estimated(grey(before), grey(now))
     carried, in_sight = motion.carry(stripes(height, width))
 
     counts = agreement(carried, in_sight, stripes(height, width, start=shift))
@@ -57,7 +57,7 @@ def test_labels_that_move_with_the_picture_agree(size: tuple[int, int]) -> None:
 def test_labels_that_stay_while_the_picture_moves_disagree_as_much_as_they_should() -> None:
     shift = 8
     wide = texture(120, 640 + shift)
-    motion = Motion(grey(wide[:, shift:]), grey(wide[:, :640]))
+    motion = Motion.estimated(grey(wide[:, shift:]), grey(wide[:, :640]))
     counts = agreement(*motion.carry(stripes(120, 640)), stripes(120, 640))
     assert metrics.agreement(counts) == pytest.approx(1 - shift / 32, abs=0.02)
 
@@ -70,7 +70,7 @@ def test_what_a_moving_thing_uncovers_is_left_out() -> None:
     labels = np.zeros((160, 240), np.uint8)
     labels[50:110, 60:120] = 1
 
-    carried, in_sight = Motion(grey(before), grey(now)).carry(labels)
+    carried, in_sight = Motion.estimated(grey(before), grey(now)).carry(labels)
     np.testing.assert_array_equal(in_sight, carried != HIDDEN)
     assert (carried[55:105, 62:70] == HIDDEN).mean() > 0.6  # the ground behind it
     assert (carried[55:105, 80:125] == 1).mean() > 0.95
@@ -81,7 +81,7 @@ def test_a_still_picture_keeps_every_label() -> None:
     picture = grey(texture(64, 96))
     labels = stripes(64, 96)
     labels[:, 40:50] = HIDDEN  # given by the network, and in sight
-    carried, in_sight = Motion(picture, picture).carry(labels)
+    carried, in_sight = Motion.estimated(picture, picture).carry(labels)
     np.testing.assert_array_equal(carried, labels)
     assert in_sight.all()
 
@@ -90,7 +90,7 @@ def test_true_labels_of_the_street_are_nearly_consistent() -> None:
     drive = StreetDrive(5, (180, 320))
     frames = [drive.frame(index) for index in (20, 22)]
     axis = ClassAxis(ClassMap.load("cityscapes"))
-    motion = Motion(*(grey(frame.image) for frame in frames))
+    motion = Motion.estimated(*(grey(frame.image) for frame in frames))
     labels, in_sight = motion.carry(frames[0].labels)
     carried = axis.agreement(labels[in_sight], frames[1].labels[in_sight])
     stayed = axis.agreement(frames[0].labels, frames[1].labels)
@@ -103,6 +103,6 @@ def test_true_labels_of_the_street_are_nearly_consistent() -> None:
 def test_every_size_has_a_flow(size: tuple[int, int]) -> None:
     image = np.zeros((*size, 3), np.uint8)
     labels = np.ones(size, np.uint8)
-    carried, in_sight = Motion(grey(image), grey(image)).carry(labels)
+    carried, in_sight = Motion.estimated(grey(image), grey(image)).carry(labels)
     assert carried.shape == in_sight.shape == size
     assert (carried == 1).all()
