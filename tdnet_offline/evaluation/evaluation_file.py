@@ -12,8 +12,8 @@ from tdnet_offline.evaluation.result import Counts, Evaluation
 from tdnet_offline.writers.atomic_files import replacing
 
 FORMAT = "tdnet evaluation"
-VERSION = 4
-_READABLE = (2, 3, VERSION)
+VERSION = 5
+_READABLE = (2, 3, 4, VERSION)
 """Older versions lack fields that have a default."""
 MAX_BYTES = 256 << 20
 """Of a file that is read; in memory it takes about twenty times as much."""

@@ -7,6 +7,7 @@ A score is a share, 0 to 1, or NaN if nothing was counted; docs/evaluation.md de
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -83,6 +84,12 @@ def class_consistency(consistency: Counts) -> Scores:
 def mean_consistency(consistency: Counts) -> float:
     """Average the IoU with the previous frame over the classes; NaN without pixels."""
     return _mean(class_consistency(consistency))
+
+
+def video_consistency(evaluation: Evaluation, length: Literal[8, 16]) -> float:
+    """Average VC8 or VC16 over all clips of so many frames; NaN without clips."""
+    scores = [getattr(record, f"vc{length}") for record in evaluation.frames]
+    return _mean(np.array([score for score in scores if score is not None]))
 
 
 def memory_gain(withheld: WithheldMemory) -> float:

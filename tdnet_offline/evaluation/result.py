@@ -59,6 +59,10 @@ class FrameRecord:
         reset_reason: why the memory was emptied before the frame; None if it was continued.
         pixel_accuracy: share of the labelled pixels that are right, 0 to 1; None without labels.
         mean_iou: mean IoU of the classes in ground truth or labels; None without labels.
+        vc8: of the clip of 8 frames that ends with this one: share of the pixels with the same
+            ground truth in all its frames that also have the same label in all, 0 to 1; None
+            without such a clip.
+        vc16: the same of 16 frames.
         consistency: share of the pixels of the previous labels, carried over by optical flow,
             that agree with this frame's, 0 to 1; None without a previous frame.
         stages_ms: milliseconds by stage, and ``total``.
@@ -75,6 +79,8 @@ class FrameRecord:
     pixel_accuracy: _Share = None
     mean_iou: _Share = None
     consistency: _Share = None
+    vc8: _Share = None
+    vc16: _Share = None
     stages_ms: Mapping[str, _Time]
     age_ms: _Time | None = None
 
@@ -122,6 +128,7 @@ class Setting:
         damage: of the camera images, as text of `tdnet_offline.damage.Damage`.
         seed: of the damage.
         smoothing: share of the frame before where a frame is unsure.
+        flow: optical flow of the consistency: ``exact`` or ``estimated``, or both.
     """
 
     source: str
@@ -145,6 +152,7 @@ class Setting:
     damage: str = "none"
     seed: _Count = 0
     smoothing: Annotated[float, Range(0, 1)] = 0.0
+    flow: str = "estimated"
 
     @property
     def seeded_damage(self) -> str:
@@ -252,12 +260,13 @@ class Evaluation:
 
 
 def comparison_warning(settings: Sequence[Setting]) -> str:
-    """Return why scores must not be compared: different sources or classes; empty if not."""
+    """Return why scores must not be compared, such as different sources; empty if they may."""
     sources = dict.fromkeys(f"{item.source} {item.split}".rstrip() for item in settings)
     classes = {tuple(sorted(item.class_names.items())) for item in settings}
     different = [
         f"of different sources ({', '.join(sources)})" if len(sources) > 1 else "",
         "of different classes" if len(classes) > 1 else "",
+        "by different optical flow" if len({item.flow for item in settings}) > 1 else "",
     ]
     reasons = " and ".join(reason for reason in different if reason)
     return f"The evaluations are {reasons}: do not compare their scores." if reasons else ""

@@ -31,6 +31,7 @@ from tdnet_offline.evaluation.worst_frames import worst_of
 from tdnet_offline.frames import RefusedFrame
 
 Mode = Literal["every-frame", "paced"]
+_FLOW = {True: "exact", False: "estimated"}
 _Summand = TypeVar("_Summand", Counts, WithheldMemory)
 
 
@@ -101,6 +102,7 @@ def evaluate(
         weights,
         mode=mode,
         processes=shard.processes,
+        flow=" and ".join(sorted({_FLOW[video.has_flow] for video in dataset.videos})),
         memory=memory,
         damage=str(damage),
         seed=seed,

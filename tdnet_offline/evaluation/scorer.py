@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,9 +11,10 @@ import numpy.typing as npt
 
 from tdnet.class_map.model import ClassMap
 from tdnet_offline.evaluation.boundary import boundary_counts
+from tdnet_offline.evaluation.clip_consistency import ClipConsistency
 from tdnet_offline.evaluation.confusion import ClassAxis, Labels
 from tdnet_offline.evaluation.metrics import agreement, mean_iou, pixel_accuracy
-from tdnet_offline.evaluation.motion import Motion, grey
+from tdnet_offline.evaluation.motion import Flow, Motion, grey
 from tdnet_offline.evaluation.result import (
     Counts,
     Evaluation,
@@ -28,8 +30,9 @@ Image = npt.NDArray[np.uint8]
 
 
 class _Past(NamedTuple):
-    """The previous frame; labels and ground truth (H, W) uint8, picture grey."""
+    """A frame: index in its video, labels and ground truth (H, W) uint8, picture grey."""
 
+    number: int
     picture: Image
     labels: Labels
     ground_truth: Labels | None
@@ -61,8 +64,17 @@ class Scorer:
         self._waited = 0.0
         self._worst = WorstFrames(worst, class_map)
         self._past: _Past | None = None
+        self._clips = ClipConsistency()
+        self._flow: Callable[[int, int], Flow] | None = None
 
-    def start(self, video: str, dropped: int = 0, refused: int = 0, waited: float = 0.0) -> None:
+    def start(
+        self,
+        video: str,
+        dropped: int = 0,
+        refused: int = 0,
+        waited: float = 0.0,
+        flow: Callable[[int, int], Flow] | None = None,
+    ) -> None:
         """Start another video.
 
         Args:
@@ -70,8 +82,9 @@ class Scorer:
             dropped: its frames that were superseded by a newer one.
             refused: its frames that cannot be read; `refuse` adds further ones.
             waited: seconds for which its clock stood still.
+            flow: see `LabelledVideo.flow`; None: it is estimated from the pictures.
         """
-        self._past = None
+        self._past, self._clips, self._flow = None, ClipConsistency(), flow
         self._dropped[video], self._refused[video] = dropped, refused
         self._waited += waited
 
@@ -118,13 +131,25 @@ class Scorer:
                         changed=int(np.count_nonzero(labels != labels_without_memory)),
                     )
                     self._withheld = frame if self._withheld is None else self._withheld + frame
+        if ground_truth is None or record.reset_reason is not None:
+            self._clips = ClipConsistency()
+        clips = {}
+        if ground_truth is not None:
+            clips = self._clips.add(record.index, labels, ground_truth)
         past, self._past = self._past, None
         consistency = None
         if image is not None:
-            self._past = _Past(grey(image), labels, ground_truth)
+            self._past = _Past(record.index, grey(image), labels, ground_truth)
             if past is not None and record.reset_reason is None:
                 consistency = self._compare(past, self._past)
-        record = replace(record, pixel_accuracy=accuracy, mean_iou=iou, consistency=consistency)
+        record = replace(
+            record,
+            pixel_accuracy=accuracy,
+            mean_iou=iou,
+            consistency=consistency,
+            vc8=clips.get(8),
+            vc16=clips.get(16),
+        )
         self._records.append(record)
         if ground_truth is not None and iou is not None and image is not None:
             self._worst.offer(record, image if shown is None else shown, ground_truth, labels)
@@ -155,7 +180,12 @@ class Scorer:
 
     def _compare(self, past: _Past, now: _Past) -> float | None:
         """Return the consistency with the previous frame; None if no pixel counts."""
-        motion = Motion(past.picture, now.picture)
+        if self._flow is None:
+            motion = Motion.estimated(past.picture, now.picture)
+        else:
+            motion = Motion(
+                self._flow(now.number, past.number), self._flow(past.number, now.number)
+            )
         carried, in_sight = motion.carry(past.labels)
         counts = self._axis.agreement(carried[in_sight], now.labels[in_sight])
         self._consistency += counts

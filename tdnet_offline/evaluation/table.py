@@ -109,6 +109,7 @@ _SETTING: dict[str, Callable[[Evaluation], str]] = {
     "memory": lambda run: run.setting.memory,
     "damage": lambda run: run.setting.seeded_damage,
     "smoothing": lambda run: f"{run.setting.smoothing:g}",
+    "optical flow": lambda run: run.setting.flow,
     "variant": lambda run: run.setting.variant,
     "weights": lambda run: run.setting.weights,
     "input size": lambda run: "{} x {}".format(*run.setting.input_size),
@@ -135,6 +136,8 @@ _SCORES: dict[str, Callable[[Evaluation], float]] = {
     "that of the true labels (mIoU)": lambda run: _if_known(
         metrics.mean_consistency, run.truth_consistency
     ),
+    "VC8": lambda run: metrics.video_consistency(run, 8),
+    "VC16": lambda run: metrics.video_consistency(run, 16),
     "dropped": lambda run: math.nan if run.available is None else metrics.drop_share(run),
     "mIoU of the newest labels": lambda run: _if_known(metrics.mean_iou, run.available),
 }

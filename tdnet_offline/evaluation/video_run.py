@@ -62,11 +62,12 @@ class VideoRun:
         self._indices = range(first, video.num_frames)
         self._labelled = frozenset(video.labelled)
         self._segmenter, self._options, self._scorer = segmenter, options, scorer
+        self._flow = video.flow if video.has_flow else None
         self._other = other_video(videos, number) if options.memory == "foreign" else None
 
     def score_every_frame(self) -> None:
         """Segment and score all frames in order."""
-        self._scorer.start(self._video.name)
+        self._scorer.start(self._video.name, flow=self._flow)
         for index, item, without_memory in self._segmented(self._indices):
             if isinstance(item, RefusedFrame):
                 self._scorer.refuse(self._video.name)
@@ -91,6 +92,7 @@ class VideoRun:
             dropped=len(paced.due) - len(paced.segmented),
             refused=len(self._indices) - len(paced.due),
             waited=paced.waited,
+            flow=self._flow,
         )
         again = self._segmented([self._indices[number] for number in sorted(paced.segmented)])
         coming: deque[tuple[float, Labels]] = deque()

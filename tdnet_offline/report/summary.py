@@ -130,6 +130,8 @@ _QUANTITIES = (
         SCORE,
         _ceiling(metrics.mean_consistency),
     ),
+    _Quantity("video consistency, VC8", lambda e: metrics.video_consistency(e, 8), SCORE),
+    _Quantity("video consistency, VC16", lambda e: metrics.video_consistency(e, 16), SCORE),
     _Quantity(
         "worth of the memory",
         _of_withheld(metrics.memory_gain),
@@ -170,6 +172,7 @@ def _described(evaluation: Evaluation) -> dict[str, str]:
         "memory": setting.memory,
         "damage": setting.seeded_damage,
         "smoothing": f"{setting.smoothing:g}" if setting.smoothing else "",
+        "optical flow": setting.flow,
         "network": setting.variant,
         "weights": setting.weights,
         "SHA-256 of the weights": f"{digest[:_SHOWN_HASH]}…" if digest else "",

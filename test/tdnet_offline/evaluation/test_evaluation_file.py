@@ -73,7 +73,13 @@ def test_files_of_earlier_versions_are_read(evaluation: Evaluation, tmp_path: Pa
     path = tmp_path / "e.json"
     save_evaluation(evaluation, path)
     document = json.loads(path.read_text(encoding="utf-8"))
-    assert (document["version"], document.pop("withheld_memory")) == (4, None)
+    assert document["version"] == 5
+    assert [document["setting"].pop("flow"), document["frames"][0].pop("vc8")] == [
+        *("estimated", None)
+    ]
+    path.write_text(changed(document, version=4), encoding="utf-8")
+    assert values_of(load_evaluation(path)) == values_of(evaluation)
+    assert document.pop("withheld_memory") is None
     assert [document["setting"].pop(name) for name in ("memory", "damage", "seed")] == [
         *("full", "none", 0)
     ]

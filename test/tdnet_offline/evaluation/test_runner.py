@@ -128,6 +128,14 @@ def test_consistency_of_the_truth_is_that_of_the_true_labels(
     assert metrics.agreement(counts) == (true[0] == true[1]).mean()
 
 
+def test_the_street_is_scored_by_its_exact_flow(segmenter: StreamingSegmenter) -> None:
+    found = evaluate(open_dataset("street:5@96x160,frames=2"), segmenter)
+    assert found.setting.flow == "exact"
+    assert found.truth_consistency is not None
+    assert found.truth_consistency.sum() > 0.9 * 96 * 160
+    assert metrics.agreement(found.truth_consistency) > 0.98
+
+
 def scored(images: list[np.ndarray | None], labels: list[np.ndarray]) -> Scorer:
     scorer = Scorer(ClassMap.load("cityscapes"))
     scorer.start("v")
