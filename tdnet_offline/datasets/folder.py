@@ -1,139 +1,91 @@
-"""A folder of your own: folders of frames, and labels for some of the frames."""
+"""A folder of your own: frames, and labels for some of them, at paths that match patterns."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError
 from tdnet_offline.datasets import SPLITS
-from tdnet_offline.datasets.picture_files import (
-    FileVideo,
-    check_ids,
-    ids_of_colours,
-    read_label_picture,
-)
-from tdnet_offline.datasets.video import IGNORED, Dataset, MissingFilesError, naming
-from tdnet_offline.frames.image_files import IMAGE_SUFFIXES, image_files, natural_key
+from tdnet_offline.datasets.folder_layout import FolderLayout, OwnLabels
+from tdnet_offline.datasets.picture_files import FileVideo
+from tdnet_offline.datasets.video import Dataset, MissingFilesError
+from tdnet_offline.frames.image_files import IMAGE_SUFFIXES, natural_key
 
 CLASS_MAP = "class_map.yaml"
 
 
 def open_folder(root: str, split: str, class_map: ClassMap | None) -> Dataset:
-    """Open ``ROOT/frames/VIDEO/NAME.png`` with ``ROOT/labels/VIDEO/NAME.png``.
+    """Open frames and labels at the paths of ``ROOT/layout.yaml``.
+
+    By default these are ``ROOT/frames/VIDEO/NAME.png`` and ``ROOT/labels/VIDEO/NAME.png``.
 
     Args:
         root: the folder.
-        split: name of a list ``ROOT/SPLIT.txt`` with a line ``VIDEO`` or ``VIDEO/NAME``, with or
-            without suffix, for each part of the split; without any list every split is the whole.
+        split: for ``{split}`` in the patterns. If they do not have it: name of a list
+            ``ROOT/SPLIT.txt`` with a line ``VIDEO`` or ``VIDEO/NAME``, with or without suffix,
+            for each part of the split; without any list every split is the whole.
         class_map: meaning of the labels; None: ``ROOT/class_map.yaml``.
 
     Raises:
-        InputError: folders are missing, labels have no frame, a list names a missing file.
+        InputError: the layout is not valid, frames are missing, labels have no frame, a list
+            names a missing file.
         ClassMapError: there is no class map, or it is not valid.
     """
     folder = Path(root)
-    frames_folder, labels_folder = folder / "frames", folder / "labels"
-    names = _subfolders(frames_folder)
-    if not names:
-        raise MissingFilesError(f"{frames_folder}: no folders of frames in it")
-    strange = sorted(set(_subfolders(labels_folder)) - set(names))
-    if strange:
-        raise InputError(f"{labels_folder / strange[0]}: no such folder in {frames_folder}")
-    if class_map is None:
-        class_map = _class_map(folder)
-    reader = OwnLabels(class_map)
-    chosen = _read_list(folder, split)
-    frames = {name: image_files(frames_folder / name) for name in names}
-    labels = {name: _labels(labels_folder / name, frames[name]) for name in names}
+    layout = FolderLayout.load(folder)
+    files = layout.files(folder, "frames", split)
+    if not files:
+        raise MissingFilesError(f"{folder}: no images match {layout.frames!r} in split {split}")
+    frames: dict[str, dict[str, Path]] = defaultdict(dict)
+    # Names that differ only in leading zeros have the same natural key.
+    for video, name in sorted(files, key=lambda key: (*map(natural_key, key), key)):
+        frames[video][name] = files[video, name]
+    labels: dict[str, dict[str, Path]] = {video: {} for video in frames}
+    for (video, name), path in sorted(layout.files(folder, "labels", split).items()):
+        if (video, name) not in files:
+            raise InputError(f"{path}: no image matches {layout.frames!r} for these labels")
+        labels[video][name] = path
+    reader = OwnLabels(class_map or _class_map(folder), layout)
+    chosen = None
+    if "{split}" not in layout.frames:
+        chosen = _read_list(folder, split)
     if chosen is not None:
-        labels = _choose(chosen, labels, folder / f"{split}.txt", labels_folder)
-    videos = [FileVideo(name, frames[name], labels[name], reader) for name in labels]
-    return Dataset("folder", root, "" if chosen is None else split, class_map, tuple(videos))
-
-
-@dataclass(frozen=True)
-class OwnLabels:
-    """Reads label PNGs of class ids, or of the class map's colours.
-
-    Attributes:
-        class_map: their meaning.
-    """
-
-    class_map: ClassMap
-
-    def __call__(self, path: Path) -> npt.NDArray[np.uint8]:
-        """Return the ids (H, W) uint8 of a file, 255 = ignored.
-
-        Raises:
-            InputError: it cannot be read, or has ids or colours that are not in the class map.
-        """
-        picture = read_label_picture(path)
-        with naming(path):
-            if picture.ndim == 2:
-                return check_ids(picture, self.class_map)
-            return ids_of_colours(picture, self._colours(), f"class map {self.class_map.name}")
-
-    def _colours(self) -> dict[tuple[int, int, int], int]:
-        ids = {(0, 0, 0): IGNORED}
-        for entry in self.class_map.classes:
-            if ids.get(entry.color, IGNORED) != IGNORED:
-                raise InputError(
-                    f"a coloured picture, but in class map {self.class_map.name} two classes have "
-                    f"colour {list(entry.color)}; give each its own, or save class ids"
-                )
-            ids[entry.color] = entry.id
-        return ids
+        labels = _choose(chosen, labels, folder / f"{split}.txt")
+    videos = []
+    for video, named in labels.items():
+        places = {name: place for place, name in enumerate(frames[video])}
+        labelled = {places[name]: path for name, path in named.items()}
+        images = list(frames[video].values())
+        videos.append(FileVideo(video, images, labelled, reader, layout.frame_rate))
+    has_splits = chosen is not None or "{split}" in layout.frames
+    return Dataset("folder", root, split if has_splits else "", reader.class_map, tuple(videos))
 
 
 def _choose(
-    names: list[str], labels: dict[str, dict[int, Path]], path: Path, labels_folder: Path
-) -> dict[str, dict[int, Path]]:
+    names: list[str], labels: dict[str, dict[str, Path]], path: Path
+) -> dict[str, dict[str, Path]]:
     """Return the labels whose ``VIDEO`` or ``VIDEO/NAME`` is in the list of a split."""
     videos = {name for name in names if "/" not in name}
     for name in sorted(videos - set(labels)):
-        raise InputError(f"{path}: video {name!r} is not in the frames folder")
-    known = {f"{name}/{file.stem}" for name in labels for file in labels[name].values()}
+        raise InputError(f"{path}: there is no video {name!r}")
+    known = {f"{video}/{name}" for video in labels for name in labels[video]}
     listed = set(names) - videos
     frames = {name if name in known else _without_suffix(name) for name in listed}
     for name in sorted(frames - known):
-        raise InputError(f"{path}: {name!r} has no labels in {labels_folder}")
+        raise InputError(f"{path}: {name!r} has no labels")
     chosen = {}
-    for name, found in labels.items():
-        single = {i: file for i, file in found.items() if f"{name}/{file.stem}" in frames}
-        if name in videos or single:
-            chosen[name] = found if name in videos else single
+    for video, found in labels.items():
+        single = {name: file for name, file in found.items() if f"{video}/{name}" in frames}
+        if video in videos or single:
+            chosen[video] = found if video in videos else single
     return chosen
 
 
 def _without_suffix(name: str) -> str:
     stem, dot, ending = name.rpartition(".")
     return stem if f"{dot}{ending}".lower() in IMAGE_SUFFIXES else name
-
-
-def _subfolders(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    names = [path.name for path in folder.iterdir() if path.is_dir()]
-    return sorted((n for n in names if not n.startswith(".")), key=natural_key)
-
-
-def _labels(folder: Path, frames: list[Path]) -> dict[int, Path]:
-    if not folder.is_dir():
-        return {}
-    indices = {path.stem: index for index, path in enumerate(frames)}
-    labels = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
-            continue
-        if path.stem not in indices:
-            raise InputError(f"{path}: no frame {path.stem} in {frames[0].parent}")
-        labels[indices[path.stem]] = path
-    return labels
 
 
 def _class_map(folder: Path) -> ClassMap:

@@ -69,8 +69,8 @@ DATASETS = {
     ),
     "folder": DatasetEntry(
         f"{_HERE}.folder.open_folder",
-        "folder with frames/VIDEO, labels/VIDEO and class_map.yaml",
-        "docs/datasets.md shows the layout of the folder",
+        "folder with frames/VIDEO, labels/VIDEO and class_map.yaml, or a layout.yaml",
+        "docs/datasets.md shows the layout of the folder, and how to describe another one",
     ),
     "street": DatasetEntry(
         f"{_HERE}.street.open_street",

@@ -93,7 +93,7 @@ def test_a_folder_of_ones_own(data: Path) -> None:
     write_video(data / "drive.mkv", drive(12))
     extract, check = commands("/data/garden")
     assert run(extract, data) == 0
-    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (text,) = re.findall(r"```yaml\n(name: .*?)```", PAGE, re.DOTALL)
     (data / "garden/class_map.yaml").write_text(text, encoding="utf-8")
     for frame in (4, 11):
         write_labels(data / f"garden/labels/drive/{frame:06d}.png", np.zeros((48, 64), np.uint8))

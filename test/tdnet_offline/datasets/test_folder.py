@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from tdnet import ClassMap
 from tdnet.errors import InputError
 from tdnet_offline.datasets import ClipDataset, Dataset, open_dataset
 
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = "".join((DOCS / f"{n}.md").read_text("utf-8") for n in ("datasets", "converting-labels"))
 CLASS_MAP = """\
 name: garden
 network: 3
@@ -92,9 +95,9 @@ def test_lists_choose_videos_and_frames(root: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("drive3", r"val\.txt: video 'drive3' is not in the frames folder"),
-        ("drive2/4", r"val\.txt: 'drive2/4' has no labels in .*labels"),
-        ("drive2/3.tif", r"val\.txt: 'drive2/3.tif' has no labels in .*labels"),
+        ("drive3", r"val\.txt: there is no video 'drive3'"),
+        ("drive2/4", r"val\.txt: 'drive2/4' has no labels"),
+        ("drive2/3.tif", r"val\.txt: 'drive2/3.tif' has no labels"),
     ],
 )
 def test_a_list_that_names_what_is_not_there(root: Path, line: str, problem: str) -> None:
@@ -105,11 +108,13 @@ def test_a_list_that_names_what_is_not_there(root: Path, line: str, problem: str
 
 def test_labels_without_a_frame_are_named(root: Path) -> None:
     write_labels(root / "labels/drive2/40.png", np.zeros((6, 8), np.uint8))
-    with pytest.raises(InputError, match=r"labels/drive2/40\.png: no frame 40 in .*frames/drive2"):
+    with pytest.raises(
+        InputError, match=r"labels/drive2/40\.png: no image matches 'frames/\{video\}"
+    ):
         open_dataset(f"folder:{root}")
     (root / "labels/drive2/40.png").unlink()
     write_labels(root / "labels/drive7/1.png", np.zeros((6, 8), np.uint8))
-    with pytest.raises(InputError, match=r"labels/drive7: no such folder in .*frames"):
+    with pytest.raises(InputError, match=r"labels/drive7/1\.png: no image matches 'frames"):
         open_dataset(f"folder:{root}")
 
 
@@ -123,7 +128,9 @@ def test_ids_outside_the_class_map_are_named(root: Path) -> None:
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="frames: no folders of frames in it; docs/datasets"):
+    with pytest.raises(
+        InputError, match=r"no images match 'frames/.*' in split train; docs/datasets"
+    ):
         open_dataset(f"folder:{tmp_path}")
     with pytest.raises(InputError, match="no such folder; folder is a folder with frames/VIDEO"):
         open_dataset(f"folder:{tmp_path}/none")
@@ -146,3 +153,73 @@ def test_labels_saved_as_jpeg_are_told(root: Path) -> None:
     assert list(video.labelled) == [3, 5, 8, 11]
     with pytest.raises(InputError, match=r"labels/drive2/5\.jpg: labels must be a PNG; JPEG"):
         video.labels(5)
+
+
+PUBLIC = {
+    # Layout on the page: class map, split, files of frames and labels, value or colour and its id.
+    "VSPW": (124, "train", "data/7_x/origin/1.jpg", "data/7_x/mask/1.png", 124, 123),
+    "CamVid of SegNet": ("camvid", "val", "val/1.png", "valannot/1.png", 11, 255),
+    "CamVid of Kaggle": ("camvid", "val", "val/1.png", "val_labels/1_L.png", (64, 192, 128), 4),
+    "BDD100K": (
+        *("cityscapes", "val", "images/10k/val/1.jpg", "labels/sem_seg/masks/val/1.png"),
+        *(13, 13),
+    ),
+    "Images and masks": ("cityscapes", "train", "images/1.jpg", "masks/1.png", 2, 2),
+    "Roboflow": ("cityscapes", "val", "valid/1.jpg", "valid/1_mask.png", 0, 0),
+}
+LAYOUTS = dict(re.findall(r"```yaml\n# ([^\n]*)\n(.*?)```", PAGE, re.DOTALL))
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_layouts_of_public_data_sets(tmp_path: Path, name: str) -> None:
+    classes, split, frame, label, value, expected = PUBLIC[name]
+    (tmp_path / "layout.yaml").write_text(LAYOUTS[name], encoding="utf-8")
+    write_image(tmp_path / frame, picture(1))
+    write_labels(
+        tmp_path / label, np.full((6, 8, 3)[: 2 + isinstance(value, tuple)], value, np.uint8)
+    )
+    class_map = ClassMap.numbered(classes) if isinstance(classes, int) else ClassMap.load(classes)
+    dataset = open_dataset(f"folder:{tmp_path}", split, class_map=class_map)
+    (video,) = dataset.videos
+    assert video.name == ("7_x" if name == "VSPW" else "1")
+    assert (list(video.labelled), video.frame(0).name) == ([0], "1")
+    assert (video.labels(0) == expected).all()
+    assert dataset.split == ("" if "{split}" not in LAYOUTS[name] else split)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "frames: images/x.png",
+            r"layout\.yaml:1: frames: got 'images/x.png'; allowed .*\{name\}",
+        ),
+        ("frames: '{clip}/{name}.png'", r"layout\.yaml:1: frames: got '\{clip\}/"),
+        ("frames: '/{name}.png'", r"layout\.yaml:1: frames: got '/"),
+        ("labels: 'masks/{name}.png'", r"layout\.yaml:1: labels: give \{video\} in frames and"),
+        ("ignored: [256]", r"layout\.yaml:1: ignored\[0\]: got 256; allowed 0 to 255, or a"),
+        ("ignored: ['#12']", r"layout\.yaml:1: ignored\[0\]: got '#12'"),
+        ("values: {gras: [9]}", r"values: no class 'gras' in class map garden; .* mean grass"),
+        ("frame: x", "unknown key 'frame'; allowed frames,"),
+    ],
+)
+def test_mistakes_in_a_layout_are_named(root: Path, text: str, problem: str) -> None:
+    (root / "layout.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=problem):
+        open_dataset(f"folder:{root}")
+
+
+def test_videos_in_the_names_of_flat_files(tmp_path: Path) -> None:
+    (tmp_path / "class_map.yaml").write_text(CLASS_MAP, encoding="utf-8")
+    text = "frames: 'images/{video}_{name}.jpg'\nlabels: 'masks/{video}_{name}.png'\n"
+    (tmp_path / "layout.yaml").write_text(f"{text}frame_rate: 10\n", encoding="utf-8")
+    for frame in range(11):
+        write_image(tmp_path / f"images/a_b_{frame}.jpg", picture(frame))
+    write_labels(tmp_path / "masks/a_b_10.png", np.full((6, 8), 2, np.uint8))
+    (video,) = open_dataset(f"folder:{tmp_path}").videos
+    assert (video.name, list(video.labelled), video.frame_rate) == ("a_b", [10], 10.0)
+    assert [video.frame(index).name for index in (2, 10)] == ["a_b_2", "a_b_10"]
+    write_image(tmp_path / "images/a_b_10.jpeg", picture(1))
+    (tmp_path / "layout.yaml").write_text(text.replace(".jpg", ".*"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"a_b_10.* are frames of the same name; rename one"):
+        open_dataset(f"folder:{tmp_path}")
