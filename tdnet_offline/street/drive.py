@@ -71,6 +71,7 @@ class StreetDrive:
         self._sky = Sky(seed, self._light)
         self._sensor = Sensor(seed, self._light, size)
         # Flow forth and back between neighbours needs the surfaces of two frames.
+        self._scene = lru_cache(maxsize=2)(self._draw_scene)
         self._numbers = lru_cache(maxsize=2)(lambda i: self._surfaces.numbers(self._scene(i)))
 
     @property
@@ -119,7 +120,7 @@ class StreetDrive:
     def _surfaces(self) -> SurfacePainter:
         return SurfacePainter(self.seed, self._layout, self.intrinsics)
 
-    def _scene(self, index: int) -> Scene:
+    def _draw_scene(self, index: int) -> Scene:
         pose, time = self.pose(index), index / self.rate
         blocks = self._blocks_around(pose.along)
         return Scene(

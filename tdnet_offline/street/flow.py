@@ -72,10 +72,7 @@ class SurfacePainter:
         canvas = Canvas(self._intrinsics)
         self._ground.paint(canvas, scene.pose)
         painter = Painter(canvas, scene.pose, self._light, self._layout.centre_line)
-        numbered, first = [], _FIRST_MODEL
-        for model in scene.models:
-            numbered.append(_numbered(model, first))
-            first += _num_surfaces(model)
+        numbered = _numbered(scene.models)
         for group, reach in scene.flat:
             painter.paint_flat(numbered[: len(group)], reach)
             del numbered[: len(group)]
@@ -100,12 +97,11 @@ class SurfacePainter:
             (H, W, 2) float32 pixels to the right and down, also to points that are hidden or out
             of the picture; `UNKNOWN` for what the other frame does not have.
         """
-        there: list[PlacedModel | None] = [*scene.models]
-        there[len(there) - len(scene.moving) :] = [other.moving.get(key) for key in scene.moving]
-        start = _frames(scene.pose, scene.models, scene.models)
-        end = _frames(other.pose, there, scene.models)
+        moving = [_moved(model, other.moving.get(key)) for key, model in scene.moving.items()]
         shown, places = np.unique(numbers, return_inverse=True)
-        start, end = start[shown], end[shown]
+        start = _frames(scene.pose, scene.models, shown)
+        still = scene.models[: len(scene.models) - len(moving)]
+        end = _frames(other.pose, [*still, *moving], shown)
         scale = np.linalg.norm(start, axis=1).prod(axis=1)
         edge_on = np.abs(np.linalg.det(start)) <= _EPSILON * scale
         start[edge_on], end[edge_on] = np.eye(3), np.nan
@@ -123,21 +119,30 @@ class SurfacePainter:
         return np.where(known[..., None], flow, UNKNOWN).astype(np.float32)
 
 
-def _num_surfaces(model: PlacedModel) -> int:
-    return len(model.polygons) + len(model.capsules) + len(model.panels)
+def _numbered(models: Sequence[PlacedModel]) -> list[PlacedModel]:
+    """Return models whose surfaces have numbers in place of colours.
 
-
-def _numbered(model: PlacedModel, first: int) -> PlacedModel:
-    """Return a model whose surfaces have numbers in place of colours."""
-    polygons, capsules = len(model.polygons), len(model.capsules)
-    paint = np.arange(first, first + _num_surfaces(model))[:, None] >> (0, 8, 16) & 255
-    capsule_paint = paint[polygons : polygons + capsules]
-    return replace(
-        model,
-        polygon_paint=np.hstack([paint[:polygons], model.polygon_paint[:, 3:]]),
-        capsule_paint=np.hstack([capsule_paint, model.capsule_paint[:, 3:]]),
-        panels=tuple(map(_numbered_panel, model.panels, paint[polygons + capsules :])),
-    )
+    First come the polygons of all models, then the capsules, then the panels.
+    """
+    counts = [_counts(model) for model in models]
+    polygons, capsules, _ = map(sum, zip(*counts, strict=True))
+    first = [_FIRST_MODEL, _FIRST_MODEL + polygons, _FIRST_MODEL + polygons + capsules]
+    numbered = []
+    for model, count in zip(models, counts, strict=True):
+        paint = [
+            np.arange(start, start + number)[:, None] >> (0, 8, 16) & 255
+            for start, number in zip(first, count, strict=True)
+        ]
+        first = [start + number for start, number in zip(first, count, strict=True)]
+        numbered.append(
+            replace(
+                model,
+                polygon_paint=np.hstack([paint[0], model.polygon_paint[:, 3:]]),
+                capsule_paint=np.hstack([paint[1], model.capsule_paint[:, 3:]]),
+                panels=tuple(map(_numbered_panel, model.panels, paint[2])),
+            )
+        )
+    return numbered
 
 
 def _numbered_panel(panel: Panel, paint: np.ndarray) -> Panel:
@@ -151,22 +156,40 @@ def _numbered_panel(panel: Panel, paint: np.ndarray) -> Panel:
     return replace(panel, texture=Texture(tuple(numbered), cutout), brightness=1.0)
 
 
-def _frames(
-    pose: Pose, models: Sequence[PlacedModel | None], like: Sequence[PlacedModel]
-) -> Frames:
-    """Return the frames of all surfaces by their numbers; NaN for a model that is None."""
-    road = np.array([[[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
-    raised = road + np.array([0.0, 0.0, KERB_HEIGHT])
-    found = [pose.rotation[None], _triangles(pose, road)]
-    found += [np.zeros((1, 3, 3)), _triangles(pose, raised)]
-    for model, same in zip(models, like, strict=True):
-        if model is None or _num_surfaces(model) != _num_surfaces(same):
-            found.append(np.full((_num_surfaces(same), 3, 3), np.nan))
-            continue
-        found += [_triangles(pose, model.polygons[:, :3]), _rods(pose, model)]
-        if model.panels:
-            corner, across, down = panel_edges(pose, model.panels)
-            found.append(np.stack([across, down, corner], axis=2))
+def _moved(model: PlacedModel, other: PlacedModel | None) -> PlacedModel:
+    """Return the model of another frame; without one, the model at no place."""
+    if other is not None and _counts(model) == _counts(other):
+        return other
+    return replace(
+        model,
+        polygons=np.full_like(model.polygons, np.nan),
+        capsules=np.full_like(model.capsules, np.nan),
+        panels=tuple(replace(panel, origin=np.full(3, np.nan)) for panel in model.panels),
+    )
+
+
+def _counts(model: PlacedModel) -> tuple[int, int, int]:
+    return len(model.polygons), len(model.capsules), len(model.panels)
+
+
+def _frames(pose: Pose, models: Sequence[PlacedModel], shown: np.ndarray) -> Frames:
+    """Return the frames of surfaces by their numbers, ascending."""
+    road = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    nowhere = np.zeros((3, 3))
+    ground = np.stack([nowhere, road, nowhere, road + np.array([0.0, 0.0, KERB_HEIGHT])])
+    corners = np.concatenate([ground, *(model.polygons[:, :3] for model in models)])
+    rods = np.concatenate([np.empty((0, 2, 3)), *(model.capsules for model in models)])
+    radii = np.concatenate([np.empty((0, 2)), *(model.radii for model in models)])
+    panels = [panel for model in models for panel in model.panels]
+    first, second = np.searchsorted(shown, [len(corners), len(corners) + len(rods)])
+    some_rods = shown[first:second] - len(corners)
+    triangles = _triangles(pose, corners[shown[:first]])
+    triangles[shown[:first] == _FAR] = pose.rotation
+    found = [triangles, _rods(pose, rods[some_rods], radii[some_rods])]
+    if second < len(shown):
+        some_panels = (shown[second:] - len(corners) - len(rods)).tolist()
+        corner, across, down = panel_edges(pose, [panels[number] for number in some_panels])
+        found.append(np.stack([across, down, corner], axis=2))
     return np.concatenate(found)
 
 
@@ -175,10 +198,10 @@ def _triangles(pose: Pose, points: np.ndarray) -> Frames:
     return np.stack([b - a, c - a, a], axis=2)
 
 
-def _rods(pose: Pose, model: PlacedModel) -> Frames:
+def _rods(pose: Pose, ends: np.ndarray, radii: np.ndarray) -> Frames:
     """Return frames of the axes of rods and of what faces the camera beside them."""
-    start, end = np.moveaxis(pose.to_camera(model.capsules), 1, 0)
-    axis, radius = end - start, model.radii[:, :1]
+    start, end = np.moveaxis(pose.to_camera(ends), 1, 0)
+    axis, radius = end - start, radii[:, :1]
     axis = np.where(np.linalg.norm(axis, axis=1, keepdims=True) < 1e-6, radius * (0, 1, 0), axis)
     side = np.cross(axis, start)
     side *= radius / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), _EPSILON)
