@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -52,6 +52,7 @@ class ParameterSpec:
         parse: Converts name and value to the value of the field; raises TdnetError.
         example: Value of an array that is empty by default; shows the type of its elements.
         any_type: Text or an array; ROS does not check the type.
+        per_camera: Each of several cameras can have a value of its own.
         change: What a new value needs.
         name: Name of the parameter; empty: that of the field, with the prefix of its group.
         default: Default as ROS carries it.
@@ -65,6 +66,7 @@ class ParameterSpec:
     parse: Callable[[str, Any], object] | None = None
     example: tuple[int | str, ...] = ()
     any_type: bool = False
+    per_camera: bool = False
     change: Change = Change.NEXT_FRAME
     name: str = ""
     default: Value = ""
@@ -76,7 +78,23 @@ class ParameterSpec:
         if self.range is not None:
             return "{:g} to {:g}".format(*self.range)
         choices = ("true", "false") if isinstance(self.default, bool) else self.choices
-        return ", ".join(choices) or self.constraint
+        return ", ".join(choice or "empty" for choice in choices) or self.constraint
+
+    def of_camera(self, camera: str) -> ParameterSpec:
+        """Return the row of the parameter of one camera; its default stands for the common value.
+
+        Only for parameters with `per_camera`.
+        """
+        unset: Value = "" if self.range is None else -1.0
+        return replace(
+            self,
+            description=f"{self.name} of camera {camera}; {unset or 'empty'}: as {self.name}.",
+            choices=("", *self.choices) if self.choices else (),
+            range=self.range and (-1.0, self.range[1]),
+            constraint=f"empty, {self.constraint}",
+            name=f"{camera}.{self.name}",
+            default=unset,
+        )
 
     def to_value(self, settings: object) -> Value:
         """Return the value in the settings of a node, as ROS carries it."""

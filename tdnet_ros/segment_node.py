@@ -16,7 +16,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
 from tdnet.continuity import ResetReason
 from tdnet.errors import TdnetError
@@ -89,6 +89,7 @@ class SegmentNode(LifecycleNode):
         self._diagnostics = Diagnostics(self, self._snapshot, settings.diagnostics_period)
         serve_transitions(self, self._load_first, group)
         self.create_service(Trigger, "~/reset_memory", self._reset_memory)
+        self.create_service(SetBool, "~/enable", self._enable)
         # A node is renewed only while it is active.
         if settings.autostart or self._process.renewals:
             self._autostart = self.create_guard_condition(self._start, group)
@@ -101,7 +102,7 @@ class SegmentNode(LifecycleNode):
             model = self._model.configure(settings)
             self._class_outputs = ClassOutputs(self)
             for name in settings.cameras or ("",):
-                self._cameras[name] = Camera(self, name, settings.image_transport)
+                self._cameras[name] = Camera(self, name, settings.of_camera(name).image_transport)
             result = super().on_configure(state)
         # Any exception, not only TdnetError, leaves the node unconfigured.
         except Exception as error:
@@ -203,6 +204,7 @@ class SegmentNode(LifecycleNode):
 
     def _apply_parameters(self, *, accepted: bool) -> None:
         if accepted:
+            node_parameters.follow_cameras(self)
             settings = node_parameters.read(self)
             self._diagnostics.set_period(settings.diagnostics_period)
             self._model.apply(settings)
@@ -276,6 +278,13 @@ class SegmentNode(LifecycleNode):
             camera.reset(ResetReason.REQUESTED)
         response.success = True
         response.message = "the next frame of each camera starts with an empty memory"
+        return response
+
+    def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        result = self.set_parameters_atomically([Parameter("enable", value=request.data)])
+        response.success = result.successful
+        state = "enabled" if request.data else "paused: frames are counted and dropped"
+        response.message = result.reason or state
         return response
 
 

@@ -36,9 +36,11 @@ class FrameCounts(NamedTuple):
     Attributes:
         received: arrived from the camera.
         segmented: outputs published.
-        dropped: skipped for a newer frame, for `max_rate`, without a subscriber, or at the end.
+        dropped: skipped for a newer frame, for `max_rate`, without a subscriber, in a pause, or at
+            the end.
         refused: not usable, or failed in the network.
         overtaken: dropped frames that a newer one superseded.
+        paused: dropped frames that arrived during a pause.
         lost: lost by the middleware before they arrived; not in the sum.
         busy_ms: milliseconds that the device spent on them.
     """
@@ -48,6 +50,7 @@ class FrameCounts(NamedTuple):
     dropped: int = 0
     refused: int = 0
     overtaken: int = 0
+    paused: int = 0
     lost: int = 0
     busy_ms: float = 0.0
 

@@ -23,13 +23,12 @@ from tdnet_ros.camera.frame_trace import FrameTrace, RequestedOutputs
 from tdnet_ros.camera.status import status_message
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.msg import ClassMap, SegmentationClass, SegmentationStatus
+from tdnet_ros.parameters import NodeSettings
 from tdnet_ros.rclpy_tools.qos_events import QosIncidents
 
-JPEG_QUALITY = 90
-# Label images are flat areas: a higher level takes several times as long for little.
-PNG_LEVEL = 1
-# Builds a message with a header from an image, from a frame, or from a model where it is latched.
-Build = Callable[[Header, Any], Any]
+# Builds a message with a header from an image, from a frame, or from a model where it is latched;
+# an encoded one with the settings of the node too.
+Build = Callable[..., Any]
 
 
 class Phase(Enum):
@@ -97,16 +96,16 @@ class ImageMessage:
         self._message = message
 
 
-def png_message(header: Header, image: np.ndarray) -> CompressedImage:
+def png_message(header: Header, image: np.ndarray, settings: NodeSettings) -> CompressedImage:
     """Return a (H, W) uint8 image as a message with a PNG, which keeps every value."""
-    _, encoded = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
+    _, encoded = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, settings.png_level])
     return _compressed(header, "mono8; png compressed ", encoded)
 
 
-def jpeg_message(header: Header, image: np.ndarray) -> CompressedImage:
+def jpeg_message(header: Header, image: np.ndarray, settings: NodeSettings) -> CompressedImage:
     """Return a (H, W, 3) uint8 RGB image as a message with a JPEG."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, settings.jpeg_quality])
     return _compressed(header, "rgb8; jpeg compressed bgr8", encoded)
 
 
@@ -236,12 +235,13 @@ class CameraOutputs(_Outputs):
 
     def publish(self, frame: FrameTrace, phase: Phase) -> None:
         """Publish the requested outputs of a phase; OpenCV encodes without Python's lock."""
+        settings = (frame.model.settings,) if phase is Phase.ENCODED else ()
         for topic in self._topics:
             output = topic.output
             if output.phase is phase and output.topic in frame.requested.topics:
                 began = time.perf_counter()
                 content = getattr(frame.result, output.image) if output.image else frame
-                message = topic.build(frame.header, content)
+                message = topic.build(frame.header, content, *settings)
                 frame.message_seconds += time.perf_counter() - began
                 topic.publisher.publish(message)
                 frame.published = time.perf_counter()

@@ -77,7 +77,8 @@ class FramePipeline:
             self._check_open()
             stream, frame.reset_reason = camera.stream_for(info, model)
             frame.stage = "in the network"
-            frame.segment_to(stream.step(image, model.options(frame.requested.images)))
+            options = model.options(frame.camera, frame.requested.images)
+            frame.segment_to(stream.step(image, options))
             frame.counter.add(busy_ms=frame.result.times.total)
             self._publish(camera, frame)
         except _Closed:

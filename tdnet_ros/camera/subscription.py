@@ -98,7 +98,10 @@ class CameraSubscription:
         except Exception as error:  # a frame is lost, but counted
             camera.refuse(counter, f"while counting subscribers, {describe(error)}")
             return
-        if settings.idle_without_subscribers and not requested:
+        if not settings.enable:
+            camera.reset(ResetReason.PAUSED)
+            counter.add(dropped=1, paused=1)
+        elif settings.idle_without_subscribers and not requested:
             # A later subscriber must not get an old view's memory.
             camera.reset(ResetReason.IDLE)
             counter.add(dropped=1)

@@ -158,6 +158,17 @@ def transport_loss(camera: CameraSnapshot) -> Issue | None:
     )
 
 
+def paused(camera: CameraSnapshot) -> Issue | None:
+    """Report a node that was told to pause."""
+    if camera.settings.enable:
+        return None
+    text = (
+        f"paused: {camera.sums.paused} frames of {camera.input_topic} counted and dropped; set "
+        "the parameter enable to true, or call the service ~/enable with data: true"
+    )
+    return Issue("paused", text, Severity.OK, final=True)
+
+
 def no_subscriber(camera: CameraSnapshot) -> Issue | None:
     """Report a camera that is idle because nobody needs its outputs."""
     if camera.has_subscriber or not camera.settings.idle_without_subscribers:
@@ -237,6 +248,7 @@ CAMERA_CHECKS = (
     only_refused_frames,
     incompatible_peer,
     transport_loss,
+    paused,
     no_subscriber,
     old_outputs,
     low_rate,

@@ -84,10 +84,10 @@ class ActiveModel:
         hidden = self.settings.overlay.hidden_classes
         return self.segmenter.class_map, hidden, self.settings.confidence_threshold
 
-    def options(self, images: Collection[str]) -> OutputOptions:
-        """Return the options of a frame with these images of `SegmentationResult`."""
+    def options(self, camera: str, images: Collection[str]) -> OutputOptions:
+        """Return the options of a camera's frame with these images of `SegmentationResult`."""
         return OutputOptions(
-            size=self.settings.output_size,
+            size=self.settings.of_camera(camera).output_size,
             confidence="confidence" in images,
             confidence_threshold=self.settings.confidence_threshold,
             smoothing=self.settings.smoothing,

@@ -37,7 +37,7 @@ DESIGNED = (
         "max_rate",
         "idle_without_subscribers",
     ),
-    *("diagnostics_period", "autostart"),
+    *("diagnostics_period", "autostart", "jpeg_quality", "png_level", "enable"),
 )
 
 
@@ -53,7 +53,8 @@ def test_every_parameter_is_described(descriptors: dict[str, ParameterDescriptor
     assert sorted(descriptors) == sorted(DESIGNED)
     for name, descriptor in descriptors.items():
         assert descriptor.description, name
-        assert descriptor.floating_point_range or descriptor.additional_constraints, name
+        ranges = descriptor.floating_point_range, descriptor.integer_range
+        assert any(ranges) or descriptor.additional_constraints, name
     assert descriptors["autostart"].read_only
 
 
@@ -68,6 +69,9 @@ def test_live_parameters_can_be_set(active: RosGraph) -> None:
         "memory.max_gap": 2.0,
         "max_rate": 5.0,
         "idle_without_subscribers": False,
+        "jpeg_quality": 50,
+        "png_level": 9,
+        "enable": False,
         "diagnostics_period": 2.0,
         "diagnostics.silence_warn": 1.0,
         "diagnostics.silence_error": 5.0,
@@ -211,6 +215,9 @@ def test_a_bad_value_at_the_start_is_one_error(
         ("max_rate", -1.0, "out of range"),
         ("memory.max_gap", float("inf"), "out of range"),
         ("diagnostics_period", 0.0, "out of range"),
+        ("jpeg_quality", 0, "out of range"),
+        ("png_level", 10, "out of range"),
+        ("jpeg_quality", 90.5, "90.5 (double); allowed is a value of type integer: 1 to 100"),
         ("overlay.legend", 1, "1 (integer); allowed is a value of type bool: true, false"),
         ("overlay.alpha", "abc", "'abc' (string); allowed is a value of type double: 0 to 1"),
         ("cameras", "front", "of type string array: at most 16"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def test_defaults_in_the_readme() -> None:
             assert shown.strip("`") == ("empty" if default in ("", []) else str(default)), name
 
 
+OWN = st.fixed_dictionaries(
+    {},
+    optional={
+        "max_rate": st.floats(0, 1000),
+        "image_transport": st.sampled_from(["raw", "compressed"]),
+        "output_size": st.sampled_from(["camera", "network", (360, 640)]),
+    },
+)
 SETTINGS = st.builds(
     NodeSettings,
     output_size=st.sampled_from(["camera", "network"])
@@ -67,8 +76,12 @@ SETTINGS = st.builds(
 )
 
 
-@given(SETTINGS)
-def test_settings_survive_the_way_through_parameters(settings: NodeSettings) -> None:
+@given(SETTINGS, OWN)
+def test_settings_survive_the_way_through_parameters(
+    settings: NodeSettings, own: dict[str, object]
+) -> None:
+    if settings.cameras and own:
+        settings = replace(settings, own={settings.cameras[-1]: own})
     assert NodeSettings.from_values(settings.to_values()) == settings
 
 
@@ -76,6 +89,18 @@ def test_settings_survive_the_way_through_parameters(settings: NodeSettings) -> 
 def test_an_output_size_is_text_or_numbers(value: object) -> None:
     values = {**NodeSettings().to_values(), "output_size": value}
     assert NodeSettings.from_values(values).output_size == (360, 640)
+
+
+def test_a_camera_has_values_of_its_own_or_the_common_ones() -> None:
+    values = NodeSettings(cameras=("front", "rear"), max_rate=10.0).to_values()
+    values |= {"front.max_rate": 0.0, "rear.output_size": "360, 640", "side.max_rate": 1.0}
+    settings = NodeSettings.from_values(values)
+    front, rear = settings.of_camera("front"), settings.of_camera("rear")
+    assert (front.max_rate, front.output_size) == (0.0, "camera")
+    assert (rear.max_rate, rear.output_size) == (10.0, (360, 640))
+    for name, value in (("rear.output_size", "huge"), ("rear.image_transport", "theora")):
+        with pytest.raises(TdnetError, match=f"{name} is '{value}'; allowed: "):
+            NodeSettings.from_values({**values, name: value})
 
 
 BAD_VALUES = [
