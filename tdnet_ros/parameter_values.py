@@ -117,6 +117,30 @@ class ParameterSpec:
             raise ParameterError(f"{self.name} is {quoted(str(value))}; allowed: {self.allowed}")
         return tuple(cast(Sequence[str], value)) if self.example else value
 
+    def from_text(self, text: str) -> Value:
+        """Return a value that is given as text, as ROS carries it; a launch argument, for example.
+
+        Raises:
+            TdnetError: The value is not allowed. The node checks ranges.
+        """
+        value: Value = text
+        try:
+            if isinstance(self.default, bool):
+                value = bool(("false", "true").index(text))
+            elif isinstance(self.default, float):
+                value = float(text)
+            elif self.any_type:
+                value = text.strip(" []")
+            elif self.example:
+                words = text.strip(" []").replace(",", " ").split()
+                value = cast(Value, [type(self.example[0])(word) for word in words])
+        except ValueError:
+            raise ParameterError(
+                f"{self.name} is {quoted(text)}; allowed: {self.allowed}"
+            ) from None
+        self.from_value(value)
+        return value
+
 
 def row(default: T, description: str, **options: Any) -> T:  # noqa: ANN401
     """Return a field that is a parameter; the options are those of `ParameterSpec`."""
@@ -186,3 +210,16 @@ def parse_cameras(name: str, value: Sequence[str]) -> tuple[str, ...]:
     if len(set(value)) != len(value):
         raise ParameterError(f"{name} has a name twice: {', '.join(value)}")
     return tuple(value)
+
+
+def parse_camera_topics(text: str) -> dict[str, str]:
+    """Return the image topic of each camera, given as 'front=/front/image_raw rear'.
+
+    A camera without a topic has NAME/image.
+
+    Raises:
+        ParameterError: A name is not allowed.
+    """
+    given = [entry.partition("=") for entry in text.replace(",", " ").split()]
+    parse_cameras("cameras", [name for name, _, _ in given])
+    return {name: topic or f"{name}/image" for name, _, topic in given}

@@ -33,6 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "rclpy_tools",
         "parameter_values",
         "parameters",
+        "rviz_config",
         "node_parameters",
         "process",
         "model",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tdnet._util.device import PRECISIONS
 from tdnet.errors import TdnetError
-from tdnet_ros.parameter_values import ParameterError, ParameterSpec
+from tdnet_ros.parameter_values import ParameterError, ParameterSpec, parse_camera_topics
 from tdnet_ros.parameters import PARAMETERS, DiagnosticLimits, NodeSettings
 from tools import parameter_files
 
@@ -101,6 +101,46 @@ def test_a_camera_has_values_of_its_own_or_the_common_ones() -> None:
     for name, value in (("rear.output_size", "huge"), ("rear.image_transport", "theora")):
         with pytest.raises(TdnetError, match=f"{name} is '{value}'; allowed: "):
             NodeSettings.from_values({**values, name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("variant", "psp18", "psp18"),
+        ("weights", "/data/a b.pkl", "/data/a b.pkl"),
+        ("max_rate", "5", 5.0),
+        ("autostart", "false", False),
+        ("input_size", "[513, 1025]", [513, 1025]),
+        ("input_size", "513 1025", [513, 1025]),
+        ("output_size", "[480, 640]", "480, 640"),
+        ("cameras", "front,rear", ["front", "rear"]),
+    ],
+)
+def test_a_value_is_given_as_text(name: str, text: str, value: object) -> None:
+    given = PARAMETERS[name].from_text(text)
+    assert given == value
+    assert type(given) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "part"),
+    [
+        ("max_rate", "fast", "max_rate is 'fast'; allowed: 0 to 1000"),
+        ("autostart", "yes", "autostart is 'yes'; allowed: true, false"),
+        ("input_size", "a, b", "input_size is 'a, b'; allowed: empty, or two numbers"),
+        ("input_size", "20, 20", "each 33 to 8193"),
+    ],
+)
+def test_a_text_that_is_no_value_is_refused(name: str, text: str, part: str) -> None:
+    with pytest.raises(ParameterError, match=part):
+        PARAMETERS[name].from_text(text)
+
+
+def test_cameras_are_given_with_their_topics() -> None:
+    topics = parse_camera_topics("front=/cam/front/image_raw, rear")
+    assert topics == {"front": "/cam/front/image_raw", "rear": "rear/image"}
+    with pytest.raises(ParameterError, match="a letter first"):
+        parse_camera_topics("front:=/cam")
 
 
 BAD_VALUES = [
