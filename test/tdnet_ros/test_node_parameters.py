@@ -36,7 +36,8 @@ DESIGNED = (
         "max_rate",
         "idle_without_subscribers",
     ),
-    *("diagnostics_period", "autostart"),
+    *("depth", "points.classes"),
+    *("diagnostics_period", "autostart", "bond"),
 )
 
 
@@ -62,6 +63,8 @@ def test_live_parameters_can_be_set(active: RosGraph) -> None:
         "overlay.alpha": 0.25,
         "overlay.legend": False,
         "overlay.hidden_classes": ["sky"],
+        "depth": "/camera/aligned_depth/image_raw",
+        "points.classes": ["road"],
         "confidence_threshold": 0.5,
         "smoothing": 0.9,
         "memory.max_gap": 2.0,
@@ -215,6 +218,8 @@ def test_a_bad_value_at_the_start_is_one_error(
         ("cameras", "front", "of type string array: at most 16"),
         ("output_size", "huge", "camera, network"),
         ("overlay.hidden_classes", ["road", "unicorn"], "overlay.hidden_classes names 'unicorn'"),
+        ("points.classes", ["unicorn"], "points.classes names 'unicorn'"),
+        ("bond", True, "bond cannot change while the node is configured"),
         ("autostart", False, "read-only"),
     ],
 )
