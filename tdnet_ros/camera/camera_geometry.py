@@ -18,6 +18,7 @@ from tdnet_ros.camera.frame_trace import FrameTrace, stamp_ns
 from tdnet_ros.camera.geometry import PointCloud, depth_pixels, scaled_camera_info
 from tdnet_ros.camera.serialized_images import read_image
 from tdnet_ros.rclpy_tools.node_log import describe
+from tdnet_ros.rclpy_tools.raw_subscriptions import delivers_bytes
 
 CAMERA_INFO = "camera_info"
 POINTS = "points"
@@ -130,7 +131,7 @@ class _Input:
             topic,
             self._receive,
             QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT),
-            raw=True,
+            raw=delivers_bytes(),
         )
 
     def destroy(self) -> None:
@@ -172,7 +173,7 @@ class _Input:
     def _has(self, stamp: int) -> bool:
         return bool(self._messages) and stamp_ns(self._messages[-1].header) >= stamp
 
-    def _receive(self, wire: bytes) -> None:
+    def _receive(self, wire: Any) -> None:  # noqa: ANN401
         try:
             message = self._read(wire)
             broken = ""
@@ -186,5 +187,5 @@ class _Input:
             self._condition.notify_all()
 
 
-def _camera_info(wire: bytes) -> CameraInfo:
-    return deserialize_message(wire, CameraInfo)
+def _camera_info(wire: bytes | CameraInfo) -> CameraInfo:
+    return deserialize_message(wire, CameraInfo) if isinstance(wire, bytes) else wire
