@@ -31,7 +31,7 @@ _ARRAYS = frozenset(kind for kind in Parameter.Type if kind.name.endswith("_ARRA
 # Names that other parts of ROS read: rclpy declares them late, or on some distributions only.
 _STANDARD = ("qos_overrides.", "use_sim_time", "start_type_description_service")
 # Checked against the class map of the model that is set with them.
-_WITH_MODEL = frozenset({"overlay.hidden_classes"})
+_WITH_MODEL = frozenset({"overlay.hidden_classes", "points.classes"})
 _MAX_SHOWN = 64
 _MAX_UNKNOWN = 5
 

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Value = bool | int | float | str | list[int] | list[str]
 
-# Each has seven topics and a memory on the device.
+# Each has nine topics and a memory on the device.
 MAX_CAMERAS = 16
+# That of a DDS topic, with a namespace before it.
+MAX_TOPIC = 200
 MAX_OUTPUT_SIDE = image_files.MAX_SIDE
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
+_TOPIC = re.compile(r"(~?/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 _CAMERA = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _MAX_SIZE_TEXT = 64
 
@@ -156,6 +159,16 @@ def parse_device(name: str, value: str) -> str:
     """Return a device's name."""
     if not _DEVICE.fullmatch(value):
         raise ParameterError(f"{name} is {quoted(value)}; allowed: auto, cpu, cuda, cuda:N")
+    return value
+
+
+def parse_topic(name: str, value: str) -> str:
+    """Return the name of a topic."""
+    if len(value) > MAX_TOPIC or not _TOPIC.fullmatch(value):
+        raise ParameterError(
+            f"{name} is {quoted(value)}; allowed is a topic: letters, digits and _ between "
+            f"slashes, no digit first, {MAX_TOPIC} characters"
+        )
     return value
 
 

@@ -30,6 +30,7 @@ from tdnet_ros.parameter_values import (
     parse_device,
     parse_input_size,
     parse_output_size,
+    parse_topic,
     row,
 )
 
@@ -55,6 +56,19 @@ class OverlaySettings:
         "keep them.",
         constraint="names of the class map",
         example=("sky",),
+    )
+
+
+@dataclass(frozen=True)
+class PointsSettings:
+    """Which points are published."""
+
+    classes: tuple[str, ...] = row(
+        (),
+        "Classes whose points are published; those of other classes have no coordinates; empty: "
+        "all.",
+        constraint="names of the class map",
+        example=("road", "person"),
     )
 
 
@@ -231,6 +245,14 @@ class NodeSettings:
         True,
         "Segment the images; false: count and drop them. The service ~/enable sets it too.",
     )
+    depth: str = row(
+        "depth",
+        "Topic of the depth image that is aligned with the camera's, for ~/points; of a named "
+        "camera below its name.",
+        constraint="a topic; with cameras one that does not begin with /",
+        parse=parse_topic,
+    )
+    points: PointsSettings = group(PointsSettings(), prefix="points.")
     idle_without_subscribers: bool = row(
         True, "Do not segment while no output of the camera has a subscriber."
     )
@@ -242,6 +264,11 @@ class NodeSettings:
         True,
         "Configure and activate when the node starts; false: a lifecycle manager does it.",
         change=Change.RESTART,
+    )
+    bond: bool = row(
+        False,
+        "Keep a bond with Nav2's lifecycle manager while the node is active; needs bondpy.",
+        change=Change.CLEANUP,
     )
 
     own: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -276,6 +303,11 @@ class NodeSettings:
         for name in PARAMETERS:
             if name.endswith("_error"):
                 _check_limits(name.removesuffix("_error"), values)
+        if settings.cameras and settings.depth.startswith("/"):
+            raise ParameterError(
+                f"depth is {settings.depth}, one topic for {len(settings.cameras)} cameras; "
+                "allowed with cameras is a name below each, such as depth; remap it for each"
+            )
         return settings
 
 

@@ -29,6 +29,7 @@ from tdnet_ros.diagnostics.snapshot import NodeSnapshot
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.model.model_changes import ModelChanges
 from tdnet_ros.process import Start, run
+from tdnet_ros.rclpy_tools.manager_bond import ManagerBond, check_bondpy
 from tdnet_ros.rclpy_tools.node_log import RosLogHandler, describe, one_line
 from tdnet_ros.rclpy_tools.process_memory import release_memory
 from tdnet_ros.rclpy_tools.transition_requests import serve_transitions
@@ -69,6 +70,7 @@ class SegmentNode(LifecycleNode):
         self._cameras: dict[str, Camera] = {}
         self._class_outputs: ClassOutputs | None = None
         self._session: ActiveSession | None = None
+        self._bond: ManagerBond | None = None
         # The inference thread of the activation before, if it outlasted that one.
         self._outlasting: InferenceThread | None = None
         # Before any thread of the node works on a frame: on a CPU it sets the number to one.
@@ -99,6 +101,8 @@ class SegmentNode(LifecycleNode):
         """Create the output topics; load the model if `_load_first` has not."""
         try:
             settings = node_parameters.read(self)
+            if settings.bond:
+                check_bondpy()
             model = self._model.configure(settings)
             self._class_outputs = ClassOutputs(self)
             for name in settings.cameras or ("",):
@@ -130,6 +134,8 @@ class SegmentNode(LifecycleNode):
                 self._outlasting,
             )
             self._publish_classes(model)
+            if model.settings.bond:
+                self._bond = ManagerBond(self)
         except Exception as error:
             self._deactivate()
             super().on_deactivate(state)
@@ -226,6 +232,9 @@ class SegmentNode(LifecycleNode):
             self._class_outputs.publish(model)
 
     def _deactivate(self) -> None:
+        if self._bond is not None:
+            self._bond.close()
+            self._bond = None
         if self._session is not None:
             self._outlasting = self._session.stop()
             self._session = None

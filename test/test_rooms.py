@@ -30,6 +30,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "tdnet_ros": (
         "",
+        "nav2_layer",
         "rclpy_tools",
         "parameter_values",
         "parameters",

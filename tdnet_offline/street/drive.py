@@ -35,10 +35,13 @@ class StreetFrame:
     Attributes:
         image: (H, W, 3) uint8 RGB.
         labels: (H, W) uint8 Cityscapes train ids 0 to 18; 255 for none.
+        depth: (H, W) float32 metres along the optical axis, of what the labels show, exact for
+            the centre of each pixel; infinite for sky and skyline. None: not requested.
     """
 
     image: np.ndarray
     labels: np.ndarray
+    depth: np.ndarray | None = None
 
 
 class StreetDrive:
@@ -91,10 +94,10 @@ class StreetDrive:
         ]
         return [*standing, *self._traffic.models(time), *self._crossings.models(time)]
 
-    def frame(self, index: int) -> StreetFrame:
+    def frame(self, index: int, *, with_depth: bool = False) -> StreetFrame:
         """Return frame ``index``."""
         pose = self.pose(index)
-        canvas = Canvas(self.intrinsics)
+        canvas = Canvas(self.intrinsics, with_depth=with_depth)
         blocks = self._blocks_around(pose.along)
         self._sky.paint(canvas, pose)
         self._ground.paint(canvas, pose)
@@ -107,7 +110,8 @@ class StreetDrive:
         image = canvas.image()
         shadows = [model.shadow for model in models if model.shadow is not None]
         self._ground.shade(image, canvas.ground(), pose, self.intrinsics, shadows)
-        return StreetFrame(self._sensor.expose(image, index), canvas.labels())
+        depth = canvas.depth() if with_depth else None
+        return StreetFrame(self._sensor.expose(image, index), canvas.labels(), depth)
 
     def _blocks_around(self, along: float) -> list[Block]:
         first = int((along - 20.0) // BLOCK_LENGTH)

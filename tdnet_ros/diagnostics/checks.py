@@ -239,6 +239,12 @@ def memory_never_fills(camera: CameraSnapshot) -> Issue | None:
     )
 
 
+def missing_geometry(camera: CameraSnapshot) -> Issue | None:
+    """Report camera info or points that have a subscriber and cannot be published."""
+    text = camera.geometry_problem
+    return Issue("no geometry", text) if text else None
+
+
 CAMERA_CHECKS = (
     stamps_of_another_clock,
     no_publisher,
@@ -254,6 +260,7 @@ CAMERA_CHECKS = (
     low_rate,
     dropped_frames,
     memory_never_fills,
+    missing_geometry,
 )
 
 

@@ -37,7 +37,8 @@ DESIGNED = (
         "max_rate",
         "idle_without_subscribers",
     ),
-    *("diagnostics_period", "autostart", "jpeg_quality", "png_level", "enable"),
+    *("depth", "points.classes"),
+    *("diagnostics_period", "autostart", "bond", "jpeg_quality", "png_level", "enable"),
 )
 
 
@@ -64,6 +65,8 @@ def test_live_parameters_can_be_set(active: RosGraph) -> None:
         "overlay.alpha": 0.25,
         "overlay.legend": False,
         "overlay.hidden_classes": ["sky"],
+        "depth": "/camera/aligned_depth/image_raw",
+        "points.classes": ["road"],
         "confidence_threshold": 0.5,
         "smoothing": 0.9,
         "memory.max_gap": 2.0,
@@ -223,6 +226,8 @@ def test_a_bad_value_at_the_start_is_one_error(
         ("cameras", "front", "of type string array: at most 16"),
         ("output_size", "huge", "camera, network"),
         ("overlay.hidden_classes", ["road", "unicorn"], "overlay.hidden_classes names 'unicorn'"),
+        ("points.classes", ["unicorn"], "points.classes names 'unicorn'"),
+        ("bond", True, "bond cannot change while the node is configured"),
         ("autostart", False, "read-only"),
     ],
 )

@@ -166,6 +166,8 @@ BAD_VALUES = [
     ("cameras", ["front left"], "letters"),
     ("cameras", [""], "letters"),
     ("cameras", ["front", "front"], "twice"),
+    ("depth", "", "allowed is a topic"),
+    ("depth", "/camera//depth", "allowed is a topic"),
     # What takes the memory or the time of the robot.
     ("input_size", [8193, 8193], "4 megapixels"),
     ("output_size", "16384, 16384", "64 megapixels"),
@@ -184,6 +186,13 @@ def test_a_bad_value_is_refused_with_what_is_allowed(name: str, value: object, p
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_several_cameras_have_a_depth_topic_each() -> None:
+    values = NodeSettings(cameras=("front", "rear"), depth="depth/image").to_values()
+    assert NodeSettings.from_values(values).depth == "depth/image"
+    with pytest.raises(ParameterError, match="depth is /depth, one topic for 2 cameras; allowed"):
+        NodeSettings.from_values({**values, "depth": "/depth"})
 
 
 def test_the_parameters_name_the_limits() -> None:
