@@ -12,12 +12,8 @@ from typing import TYPE_CHECKING
 from tdnet.version import __version__
 
 if TYPE_CHECKING:
-    from tdnet.checkpoints.weights import (
-        describe_weights,
-        load_weights,
-        packaged_weights,
-        save_weights,
-    )
+    from tdnet._util.resources import packaged_weights
+    from tdnet.checkpoints.weights import describe_weights, load_weights, save_weights
     from tdnet.class_map.model import ClassMap
     from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
     from tdnet.errors import TdnetError
@@ -45,7 +41,7 @@ _HOMES = {
     "get_variant": "variants",
     "list_variants": "variants",
     "load_weights": "checkpoints.weights",
-    "packaged_weights": "checkpoints.weights",
+    "packaged_weights": "_util.resources",
     "save_weights": "checkpoints.weights",
 }
 

@@ -32,6 +32,7 @@ class ResetReason(str, Enum):
     REQUESTED = "requested"
     ACTIVATED = "activated"
     IDLE = "idle"
+    PAUSED = "paused"
     MODEL = "model changed"
     ERROR = "error while processing the frame before"
 

@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tdnet._util.resources import packaged_weights
 from tdnet.backends import AUTO, ONNXRUNTIME
 from tdnet.class_map.model import ClassMap
+from tdnet.class_map.stored import stored_class_map
 from tdnet.errors import WeightsError
 from tdnet.variants import DEFAULT_VARIANT, get_variant
 
@@ -163,8 +165,6 @@ class SegmenterSettings:
         Raises:
             WeightsError: there is neither.
         """
-        from tdnet.checkpoints.weights import packaged_weights
-
         path = self.weights or packaged_weights(self._without_weights)
         if not path:
             raise WeightsError(
@@ -172,6 +172,17 @@ class SegmenterSettings:
                 "checkpoint of that variant"
             )
         return Path(path)
+
+    def read_class_map(self) -> ClassMap:
+        """Return the classes of the labels, without PyTorch and without loading the network.
+
+        Raises:
+            WeightsError: there is no weights file, or it cannot be read.
+            ClassMapError: the class map cannot be used.
+        """
+        if self.class_map:
+            return ClassMap.load(self.class_map)
+        return stored_class_map(self.weights_path) or ClassMap.load(DEFAULT_CLASS_MAP)
 
     def open_checkpoint(self) -> Checkpoint:
         """Read the weights file.

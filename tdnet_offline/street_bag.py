@@ -28,6 +28,7 @@ def write_street_bag(
     storage: str = "sqlite3",
     image_topic: str = IMAGE_TOPIC,
     label_topic: str = LABEL_TOPIC,
+    depth_topic: str = "",
     on_frame: Callable[[], None] = lambda: None,
 ) -> None:
     """Write the first frames of a drive; image, labels and camera info share their stamps.
@@ -39,6 +40,7 @@ def write_street_bag(
         storage: "sqlite3" or "mcap".
         image_topic: of the rgb8 images.
         label_topic: of the mono8 Cityscapes train ids, 255 for none.
+        depth_topic: of the exact depth, 32FC1 in metres; empty: without it.
         on_frame: called after every frame.
 
     Raises:
@@ -51,11 +53,14 @@ def write_street_bag(
     with BagWriter(path, types, storage) as bag:
         for index in range(frames):
             stamp = stamp_ns(index, drive.rate)
-            frame = drive.frame(index)
+            frame = drive.frame(index, with_depth=bool(depth_topic))
             image = image_message(types, frame.image, "rgb8", stamp, FRAME_ID)
             info = camera_info_message(types, drive.size, matrix, stamp, FRAME_ID)
             labels = image_message(types, frame.labels, "mono8", stamp, FRAME_ID)
             bag.write(image_topic, image, stamp)
             bag.write(info_topic, info, stamp)
             bag.write(label_topic, labels, stamp)
+            if frame.depth is not None:
+                depth = image_message(types, frame.depth, "32FC1", stamp, FRAME_ID)
+                bag.write(depth_topic, depth, stamp)
             on_frame()

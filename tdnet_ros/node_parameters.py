@@ -6,7 +6,12 @@ import difflib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import cast
 
-from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor, SetParametersResult
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -17,7 +22,7 @@ from rclpy.qos import qos_profile_parameters
 
 from tdnet.errors import one_line, quoted
 from tdnet_ros.parameter_values import Change, ParameterError, ParameterSpec, Value
-from tdnet_ros.parameters import PARAMETERS, NodeSettings
+from tdnet_ros.parameters import PARAMETERS, NodeSettings, camera_specs, find_spec
 from tdnet_ros.rclpy_tools.node_log import describe
 
 SetTogether = Callable[[list[Parameter]], Awaitable[SetParametersResult]]
@@ -26,7 +31,7 @@ _ARRAYS = frozenset(kind for kind in Parameter.Type if kind.name.endswith("_ARRA
 # Names that other parts of ROS read: rclpy declares them late, or on some distributions only.
 _STANDARD = ("qos_overrides.", "use_sim_time", "start_type_description_service")
 # Checked against the class map of the model that is set with them.
-_WITH_MODEL = frozenset({"overlay.hidden_classes"})
+_WITH_MODEL = frozenset({"overlay.hidden_classes", "points.classes"})
 _MAX_SHOWN = 64
 _MAX_UNKNOWN = 5
 
@@ -37,19 +42,49 @@ def declare(node: Node) -> NodeSettings:
     Raises:
         TdnetError: The node was started with a value that is not allowed.
     """
-    # rclpy has no public name for the values of command line and files.
-    overrides = node._parameter_overrides
     for spec in PARAMETERS.values():
-        if spec.name in overrides:
-            given = overrides[spec.name] = typed(overrides[spec.name])
-            # An empty list on the command line is a value that is not set.
-            if not spec.example or given.type_ is not Parameter.Type.NOT_SET:
-                _check_type(given, _kind(spec))
-        try:
-            _declare_one(node, spec)
-        except InvalidParameterValueException as error:
-            raise ParameterError(str(error)) from None
+        _declare_given(node, spec)
+    for spec in _camera_specs(node):
+        _declare_given(node, spec)
     return read(node)
+
+
+def follow_cameras(node: Node) -> None:
+    """Declare the parameters of new cameras, and remove those of cameras that are gone.
+
+    Values from the start do not count: those of other cameras were reported as ignored.
+    """
+    wanted = {spec.name: spec for spec in _camera_specs(node)}
+    for name in _names(node):
+        if name not in PARAMETERS and name not in wanted and find_spec(name):
+            node.undeclare_parameter(name)
+    for name, spec in wanted.items():
+        if not node.has_parameter(name):
+            node.declare_parameter(name, spec.default, descriptor(spec), ignore_override=True)
+
+
+def _camera_specs(node: Node) -> list[ParameterSpec]:
+    cameras = PARAMETERS["cameras"].from_value(node.get_parameter("cameras").value)
+    return [spec for camera in cast(Iterable[str], cameras) for spec in camera_specs(camera)]
+
+
+def _names(node: Node) -> list[str]:
+    return list(node.get_parameters_by_prefix(""))
+
+
+def _declare_given(node: Node, spec: ParameterSpec) -> None:
+    """Declare a parameter with its value from command line or file, if there is one."""
+    # rclpy has no public name for these values.
+    overrides = node._parameter_overrides
+    if spec.name in overrides:
+        given = overrides[spec.name] = typed(overrides[spec.name])
+        # An empty list on the command line is a value that is not set.
+        if not spec.example or given.type_ is not Parameter.Type.NOT_SET:
+            _check_type(given, _kind(spec))
+    try:
+        _declare_one(node, spec)
+    except InvalidParameterValueException as error:
+        raise ParameterError(str(error)) from None
 
 
 def _declare_one(node: Node, spec: ParameterSpec) -> None:
@@ -73,6 +108,9 @@ def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
     )
     if spec.range is None:
         found.additional_constraints = spec.allowed
+    elif isinstance(spec.default, int):
+        lowest, highest = map(int, spec.range)
+        found.integer_range = [IntegerRange(from_value=lowest, to_value=highest)]
     else:
         low, high = spec.range
         found.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
@@ -85,9 +123,8 @@ def _kind(spec: ParameterSpec) -> Parameter.Type:
 
 def read(node: Node, changed: Iterable[Parameter] = ()) -> NodeSettings:
     """Return the settings of a node with the changed parameters; raise a TdnetError."""
-    values = {name: cast(Value, node.get_parameter(name).value) for name in PARAMETERS}
-    values.update({p.name: cast(Value, p.value) for p in changed if p.name in PARAMETERS})
-    return NodeSettings.from_values(values)
+    given = {**node.get_parameters_by_prefix(""), **{p.name: p for p in changed}}
+    return NodeSettings.from_values({name: cast(Value, p.value) for name, p in given.items()})
 
 
 def typed(parameter: Parameter) -> Parameter:
@@ -95,12 +132,12 @@ def typed(parameter: Parameter) -> Parameter:
 
     `[]` shows no type, and `ros2 param set /tdnet max_rate 5` sends a whole number.
     """
-    spec = PARAMETERS.get(parameter.name)
+    spec = find_spec(parameter.name)
     if spec is None:
         return parameter
     if spec.example and parameter.type_ in _ARRAYS and not parameter.value:
         return Parameter(parameter.name, _kind(spec), [])
-    if spec.range is not None and parameter.type_ == Parameter.Type.INTEGER:
+    if isinstance(spec.default, float) and parameter.type_ == Parameter.Type.INTEGER:
         return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
     return parameter
 
@@ -108,7 +145,7 @@ def typed(parameter: Parameter) -> Parameter:
 def unknown_overrides(node: Node) -> str:
     """Return one line on the given parameters that the node does not have, or ""."""
     unknown = [
-        _unknown(name)
+        _unknown(node, name)
         for name in node._parameter_overrides
         if not node.has_parameter(name) and not name.startswith(_STANDARD)
     ]
@@ -125,7 +162,7 @@ def check_known(node: Node, changed: Iterable[Parameter]) -> None:
     """
     for parameter in changed:
         if not node.has_parameter(parameter.name):
-            raise ParameterError(f"{_unknown(parameter.name)}; {_where_listed(node)}")
+            raise ParameterError(f"{_unknown(node, parameter.name)}; {_where_listed(node)}")
         _check_type(parameter, node.get_parameter(parameter.name).type_)
 
 
@@ -134,8 +171,8 @@ def check_change_allowed(node: Node, changed: Iterable[Parameter]) -> None:
     late = [
         p.name
         for p in changed
-        if p.name in PARAMETERS
-        and PARAMETERS[p.name].change is Change.CLEANUP
+        if (spec := find_spec(p.name)) is not None
+        and spec.change is Change.CLEANUP
         and p.value != node.get_parameter(p.name).value
     ]
     if late:
@@ -171,7 +208,7 @@ def groups_of_request(names: Sequence[str]) -> list[list[int]]:
 
 
 def _check_type(parameter: Parameter, kind: Parameter.Type) -> None:
-    spec = PARAMETERS.get(parameter.name)
+    spec = find_spec(parameter.name)
     if parameter.type_ is kind or (spec is not None and spec.any_type):
         return
     allowed = f": {spec.allowed}" if spec else ""
@@ -185,8 +222,8 @@ def _words(kind: Parameter.Type) -> str:
     return kind.name.lower().replace("_", " ")
 
 
-def _unknown(name: str) -> str:
-    close = difflib.get_close_matches(name[:_MAX_SHOWN], PARAMETERS, n=1)
+def _unknown(node: Node, name: str) -> str:
+    close = difflib.get_close_matches(name[:_MAX_SHOWN], _names(node), n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"unknown parameter {quoted(name)}{hint}"
 

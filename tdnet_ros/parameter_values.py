@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Value = bool | int | float | str | list[int] | list[str]
 
-# Each has seven topics and a memory on the device.
+# Each has nine topics and a memory on the device.
 MAX_CAMERAS = 16
+# That of a DDS topic, with a namespace before it.
+MAX_TOPIC = 200
 MAX_OUTPUT_SIDE = image_files.MAX_SIDE
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
+_TOPIC = re.compile(r"(~?/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 _CAMERA = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _MAX_SIZE_TEXT = 64
 
@@ -52,6 +55,7 @@ class ParameterSpec:
         parse: Converts name and value to the value of the field; raises TdnetError.
         example: Value of an array that is empty by default; shows the type of its elements.
         any_type: Text or an array; ROS does not check the type.
+        per_camera: Each of several cameras can have a value of its own.
         change: What a new value needs.
         name: Name of the parameter; empty: that of the field, with the prefix of its group.
         default: Default as ROS carries it.
@@ -65,6 +69,7 @@ class ParameterSpec:
     parse: Callable[[str, Any], object] | None = None
     example: tuple[int | str, ...] = ()
     any_type: bool = False
+    per_camera: bool = False
     change: Change = Change.NEXT_FRAME
     name: str = ""
     default: Value = ""
@@ -76,7 +81,23 @@ class ParameterSpec:
         if self.range is not None:
             return "{:g} to {:g}".format(*self.range)
         choices = ("true", "false") if isinstance(self.default, bool) else self.choices
-        return ", ".join(choices) or self.constraint
+        return ", ".join(choice or "empty" for choice in choices) or self.constraint
+
+    def of_camera(self, camera: str) -> ParameterSpec:
+        """Return the row of the parameter of one camera; its default stands for the common value.
+
+        Only for parameters with `per_camera`.
+        """
+        unset: Value = "" if self.range is None else -1.0
+        return replace(
+            self,
+            description=f"{self.name} of camera {camera}; {unset or 'empty'}: as {self.name}.",
+            choices=("", *self.choices) if self.choices else (),
+            range=self.range and (-1.0, self.range[1]),
+            constraint=f"empty, {self.constraint}",
+            name=f"{camera}.{self.name}",
+            default=unset,
+        )
 
     def to_value(self, settings: object) -> Value:
         """Return the value in the settings of a node, as ROS carries it."""
@@ -99,6 +120,30 @@ class ParameterSpec:
             raise ParameterError(f"{self.name} is {quoted(str(value))}; allowed: {self.allowed}")
         return tuple(cast(Sequence[str], value)) if self.example else value
 
+    def from_text(self, text: str) -> Value:
+        """Return a value that is given as text, as ROS carries it; a launch argument, for example.
+
+        Raises:
+            TdnetError: The value is not allowed. The node checks ranges.
+        """
+        value: Value = text
+        try:
+            if isinstance(self.default, bool):
+                value = bool(("false", "true").index(text))
+            elif isinstance(self.default, float):
+                value = float(text)
+            elif self.any_type:
+                value = text.strip(" []")
+            elif self.example:
+                words = text.strip(" []").replace(",", " ").split()
+                value = cast(Value, [type(self.example[0])(word) for word in words])
+        except ValueError:
+            raise ParameterError(
+                f"{self.name} is {quoted(text)}; allowed: {self.allowed}"
+            ) from None
+        self.from_value(value)
+        return value
+
 
 def row(default: T, description: str, **options: Any) -> T:  # noqa: ANN401
     """Return a field that is a parameter; the options are those of `ParameterSpec`."""
@@ -114,6 +159,16 @@ def parse_device(name: str, value: str) -> str:
     """Return a device's name."""
     if not _DEVICE.fullmatch(value):
         raise ParameterError(f"{name} is {quoted(value)}; allowed: auto, cpu, cuda, cuda:N")
+    return value
+
+
+def parse_topic(name: str, value: str) -> str:
+    """Return the name of a topic."""
+    if len(value) > MAX_TOPIC or not _TOPIC.fullmatch(value):
+        raise ParameterError(
+            f"{name} is {quoted(value)}; allowed is a topic: letters, digits and _ between "
+            f"slashes, no digit first, {MAX_TOPIC} characters"
+        )
     return value
 
 
@@ -168,3 +223,16 @@ def parse_cameras(name: str, value: Sequence[str]) -> tuple[str, ...]:
     if len(set(value)) != len(value):
         raise ParameterError(f"{name} has a name twice: {', '.join(value)}")
     return tuple(value)
+
+
+def parse_camera_topics(text: str) -> dict[str, str]:
+    """Return the image topic of each camera, given as 'front=/front/image_raw rear'.
+
+    A camera without a topic has NAME/image.
+
+    Raises:
+        ParameterError: A name is not allowed.
+    """
+    given = [entry.partition("=") for entry in text.replace(",", " ").split()]
+    parse_cameras("cameras", [name for name, _, _ in given])
+    return {name: topic or f"{name}/image" for name, _, topic in given}

@@ -8,7 +8,7 @@ from them; `python -m tools.parameter_files` writes the two files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -30,6 +30,7 @@ from tdnet_ros.parameter_values import (
     parse_device,
     parse_input_size,
     parse_output_size,
+    parse_topic,
     row,
 )
 
@@ -55,6 +56,19 @@ class OverlaySettings:
         "keep them.",
         constraint="names of the class map",
         example=("sky",),
+    )
+
+
+@dataclass(frozen=True)
+class PointsSettings:
+    """Which points are published."""
+
+    classes: tuple[str, ...] = row(
+        (),
+        "Classes whose points are published; those of other classes have no coordinates; empty: "
+        "all.",
+        constraint="names of the class map",
+        example=("road", "person"),
     )
 
 
@@ -173,6 +187,7 @@ class NodeSettings:
         "raw",
         "Subscribe to image (raw) or to image/compressed (JPEG or PNG).",
         choices=("raw", "compressed"),
+        per_camera=True,
         change=Change.CLEANUP,
     )
     cameras: tuple[str, ...] = row(
@@ -188,6 +203,7 @@ class NodeSettings:
         0.0,
         "Most frames a second of each camera that are segmented; 0: no limit.",
         range=(0.0, 1000.0),
+        per_camera=True,
     )
     max_gap: float = row(
         DEFAULT_MAX_GAP,
@@ -204,6 +220,7 @@ class NodeSettings:
         "text 'h, w'",
         parse=parse_output_size,
         any_type=True,
+        per_camera=True,
     )
     confidence_threshold: float = row(
         0.0, "Class probability below which a pixel becomes unlabelled (255).", range=(0.0, 1.0)
@@ -215,6 +232,27 @@ class NodeSettings:
         range=(0.0, 1.0),
     )
     overlay: OverlaySettings = group(OverlaySettings(), prefix="overlay.")
+    jpeg_quality: int = row(
+        90, "JPEG quality of ~/overlay/compressed; higher is larger.", range=(1, 100)
+    )
+    png_level: int = row(
+        1,
+        "PNG compression of ~/labels/compressed and ~/confidence/compressed; higher is smaller "
+        "and slower.",
+        range=(0, 9),
+    )
+    enable: bool = row(
+        True,
+        "Segment the images; false: count and drop them. The service ~/enable sets it too.",
+    )
+    depth: str = row(
+        "depth",
+        "Topic of the depth image that is aligned with the camera's, for ~/points; of a named "
+        "camera below its name.",
+        constraint="a topic; with cameras one that does not begin with /",
+        parse=parse_topic,
+    )
+    points: PointsSettings = group(PointsSettings(), prefix="points.")
     idle_without_subscribers: bool = row(
         True, "Do not segment while no output of the camera has a subscriber."
     )
@@ -227,10 +265,28 @@ class NodeSettings:
         "Configure and activate when the node starts; false: a lifecycle manager does it.",
         change=Change.RESTART,
     )
+    bond: bool = row(
+        False,
+        "Keep a bond with Nav2's lifecycle manager while the node is active; needs bondpy.",
+        change=Change.CLEANUP,
+    )
+
+    own: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """The values that a camera has of its own, by camera and field."""
+
+    def of_camera(self, camera: str) -> NodeSettings:
+        """Return the settings of one camera: its own values in place of the common ones."""
+        return replace(self, **cast(Any, self.own.get(camera, {})))
 
     def to_values(self) -> dict[str, Value]:
         """Return the value of every parameter by its name, as ROS carries it."""
-        return {name: spec.to_value(self) for name, spec in PARAMETERS.items()}
+        values = {name: spec.to_value(self) for name, spec in PARAMETERS.items()}
+        for camera in self.cameras:
+            own, settings = self.own.get(camera, {}), self.of_camera(camera)
+            for spec in camera_specs(camera):
+                is_own = spec.path[-1] in own
+                values[spec.name] = spec.to_value(settings) if is_own else spec.default
+        return values
 
     @classmethod
     def from_values(cls, values: Mapping[str, Value]) -> NodeSettings:
@@ -242,10 +298,25 @@ class NodeSettings:
         settings = cls()
         for name, spec in PARAMETERS.items():
             settings = _with(settings, spec.path, spec.from_value(values[name]))
+        own = {camera: _own_values(camera, values) for camera in settings.cameras}
+        settings = replace(settings, own={name: each for name, each in own.items() if each})
         for name in PARAMETERS:
             if name.endswith("_error"):
                 _check_limits(name.removesuffix("_error"), values)
+        if settings.cameras and settings.depth.startswith("/"):
+            raise ParameterError(
+                f"depth is {settings.depth}, one topic for {len(settings.cameras)} cameras; "
+                "allowed with cameras is a name below each, such as depth; remap it for each"
+            )
         return settings
+
+
+def _own_values(camera: str, values: Mapping[str, Value]) -> dict[str, object]:
+    return {
+        spec.path[-1]: spec.from_value(values[spec.name])
+        for spec in camera_specs(camera)
+        if values.get(spec.name, spec.default) != spec.default
+    }
 
 
 def _with(settings: T, path: Sequence[str], value: object) -> T:
@@ -273,8 +344,7 @@ def _specs(
         if "prefix" in metadata:
             inner = getattr(settings, entry.name)
             yield from _specs(inner, prefix + metadata["prefix"], place, metadata["specs"])
-        else:
-            spec = given.get(entry.name) or metadata["spec"]
+        elif spec := given.get(entry.name) or metadata.get("spec"):
             spec = replace(spec, name=spec.name or prefix + entry.name, path=place)
             yield replace(spec, default=spec.to_value(_DEFAULTS))
 
@@ -282,3 +352,15 @@ def _specs(
 _DEFAULTS = NodeSettings()
 PARAMETERS = {spec.name: spec for spec in _specs(_DEFAULTS, "", (), {})}
 """The table, by name."""
+
+
+def camera_specs(camera: str) -> list[ParameterSpec]:
+    """Return the rows of the parameters that one of several cameras has of its own."""
+    return [spec.of_camera(camera) for spec in PARAMETERS.values() if spec.per_camera]
+
+
+def find_spec(name: str) -> ParameterSpec | None:
+    """Return the row of a parameter of the node or of one of its cameras; None: there is none."""
+    camera, _, common = name.rpartition(".")
+    spec = PARAMETERS.get(common)
+    return spec.of_camera(camera) if camera and spec and spec.per_camera else PARAMETERS.get(name)

@@ -16,7 +16,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
 from tdnet.continuity import ResetReason
 from tdnet.errors import TdnetError
@@ -29,6 +29,7 @@ from tdnet_ros.diagnostics.snapshot import NodeSnapshot
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.model.model_changes import ModelChanges
 from tdnet_ros.process import Start, run
+from tdnet_ros.rclpy_tools.manager_bond import ManagerBond, check_bondpy
 from tdnet_ros.rclpy_tools.node_log import RosLogHandler, describe, one_line
 from tdnet_ros.rclpy_tools.process_memory import release_memory
 from tdnet_ros.rclpy_tools.transition_requests import serve_transitions
@@ -69,6 +70,7 @@ class SegmentNode(LifecycleNode):
         self._cameras: dict[str, Camera] = {}
         self._class_outputs: ClassOutputs | None = None
         self._session: ActiveSession | None = None
+        self._bond: ManagerBond | None = None
         # The inference thread of the activation before, if it outlasted that one.
         self._outlasting: InferenceThread | None = None
         # Before any thread of the node works on a frame: on a CPU it sets the number to one.
@@ -89,6 +91,7 @@ class SegmentNode(LifecycleNode):
         self._diagnostics = Diagnostics(self, self._snapshot, settings.diagnostics_period)
         serve_transitions(self, self._load_first, group)
         self.create_service(Trigger, "~/reset_memory", self._reset_memory)
+        self.create_service(SetBool, "~/enable", self._enable)
         # A node is renewed only while it is active.
         if settings.autostart or self._process.renewals:
             self._autostart = self.create_guard_condition(self._start, group)
@@ -98,10 +101,12 @@ class SegmentNode(LifecycleNode):
         """Create the output topics; load the model if `_load_first` has not."""
         try:
             settings = node_parameters.read(self)
+            if settings.bond:
+                check_bondpy()
             model = self._model.configure(settings)
             self._class_outputs = ClassOutputs(self)
             for name in settings.cameras or ("",):
-                self._cameras[name] = Camera(self, name, settings.image_transport)
+                self._cameras[name] = Camera(self, name, settings.of_camera(name).image_transport)
             result = super().on_configure(state)
         # Any exception, not only TdnetError, leaves the node unconfigured.
         except Exception as error:
@@ -129,6 +134,8 @@ class SegmentNode(LifecycleNode):
                 self._outlasting,
             )
             self._publish_classes(model)
+            if model.settings.bond:
+                self._bond = ManagerBond(self)
         except Exception as error:
             self._deactivate()
             super().on_deactivate(state)
@@ -203,6 +210,7 @@ class SegmentNode(LifecycleNode):
 
     def _apply_parameters(self, *, accepted: bool) -> None:
         if accepted:
+            node_parameters.follow_cameras(self)
             settings = node_parameters.read(self)
             self._diagnostics.set_period(settings.diagnostics_period)
             self._model.apply(settings)
@@ -224,6 +232,9 @@ class SegmentNode(LifecycleNode):
             self._class_outputs.publish(model)
 
     def _deactivate(self) -> None:
+        if self._bond is not None:
+            self._bond.close()
+            self._bond = None
         if self._session is not None:
             self._outlasting = self._session.stop()
             self._session = None
@@ -276,6 +287,13 @@ class SegmentNode(LifecycleNode):
             camera.reset(ResetReason.REQUESTED)
         response.success = True
         response.message = "the next frame of each camera starts with an empty memory"
+        return response
+
+    def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        result = self.set_parameters_atomically([Parameter("enable", value=request.data)])
+        response.success = result.successful
+        state = "enabled" if request.data else "paused: frames are counted and dropped"
+        response.message = result.reason or state
         return response
 
 

@@ -1,6 +1,5 @@
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,18 +14,26 @@ ROOT = Path(__file__).parents[1]
 LAUNCH_FILE = ROOT / "launch" / "segment.launch.py"
 ARGUMENTS = (
     "image",
+    "cameras",
     "variant",
     "weights",
     "class_map",
     "device",
     "precision",
+    "input_size",
+    "output_size",
+    "max_rate",
     "runtime",
+    "provider",
     "params_file",
+    "node_name",
     "namespace",
+    "autostart",
     "image_transport",
     "use_sim_time",
     "log_level",
     "rviz",
+    "fixed_frame",
     "respawn",
     "dds_profile",
 )
@@ -89,7 +96,7 @@ def start(launch_ros: None) -> Callable[..., dict[str, Any]]:
         (process,) = json.loads(lines[0].removeprefix("STARTED "))
         process["parameters"] = {}
         for text in process["texts"].values():
-            for section in yaml.safe_load(text).values():
+            for section in yaml.full_load(text).values():  # launch writes lists as tuples
                 process["parameters"].update(section["ros__parameters"])
         return process
 
@@ -116,7 +123,8 @@ def test_every_argument_is_described() -> None:
         assert argument.default_value is not None
         if spec := PARAMETERS.get(argument.name):
             assert argument.description.startswith(spec.description)
-            assert tuple(argument.choices or ()) == (("", *spec.choices) if spec.choices else ())
+            choices = ("true", "false") if isinstance(spec.default, bool) else spec.choices
+            assert tuple(argument.choices or ()) == (("", *choices) if choices else ())
     choices = {argument.name: argument.choices for argument in arguments if argument.choices}
     assert choices["image_transport"] == ("", "raw", "compressed")
     assert choices["respawn"] == ("true", "false")
@@ -148,12 +156,18 @@ def test_arguments_reach_the_node(start: Callable[..., dict[str, Any]], tmp_path
         "weights:=/data/own: new.pkl",
         "precision:=float32",
         "runtime:=torch",
+        "input_size:=[129, 257]",
+        "output_size:=120, 160",
+        "max_rate:=5",
+        "autostart:=false",
+        "node_name:=seg",
         f"params_file:={own}",
         "namespace:=robot",
         "use_sim_time:=true",
         "log_level:=warn",
     )
-    assert {"__ns:=/robot", "image:=/front/image_raw"} <= set(option(process, "-r"))
+    names = {"__ns:=/robot", "__node:=seg", "image:=/front/image_raw"}
+    assert names <= set(option(process, "-r"))
     assert option(process, "--log-level") == ["warn"]
     assert option(process, "--params-file")[0] == str(own)
     assert process["parameters"] == {
@@ -161,8 +175,19 @@ def test_arguments_reach_the_node(start: Callable[..., dict[str, Any]], tmp_path
         "weights": "/data/own: new.pkl",
         "precision": "float32",
         "runtime": "torch",
+        "input_size": (129, 257),
+        "output_size": "120, 160",
+        "max_rate": 5.0,
+        "autostart": False,
         "use_sim_time": True,
     }
+
+
+def test_cameras_have_a_topic_each(start: Callable[..., dict[str, Any]]) -> None:
+    process = start("cameras:=front=/a/image_raw, on")
+    assert process["parameters"] == {"cameras": ["front", "on"]}
+    remapped = [rule for rule in option(process, "-r") if "/image" in rule]
+    assert remapped == ["front/image:=/a/image_raw", "on/image:=on/image"]
 
 
 def test_a_tilde_in_the_params_file_is_the_home_folder(
@@ -174,17 +199,26 @@ def test_a_tilde_in_the_params_file_is_the_home_folder(
     assert option(process, "--params-file")[0] == str(own)
 
 
-@pytest.mark.usefixtures("launch_ros")
-def test_a_missing_params_file_ends_the_launch(tmp_path: Path) -> None:
-    missing = tmp_path / "nope.yaml"
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["params_file:=/nope.yaml"], "params_file '/nope.yaml' is not a file"),
+        (["cameras:=a/b"], "cameras has the name 'a/b'; allowed: "),
+        (["cameras:=front=/b@d"], "topic '/b@d'; allowed: "),
+        (["cameras:=front", "image:=/cam"], "write cameras:=front=/cam"),
+        (["max_rate:=fast"], "max_rate is 'fast'; allowed: 0 to 1000"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_bad_argument_ends_the_launch(launch_ros: None, arguments: list[str], part: str) -> None:
     answer = subprocess.run(
-        [sys.executable, "-c", START, str(LAUNCH_FILE), f"params_file:={missing}"],
+        [sys.executable, "-c", START, str(LAUNCH_FILE), *arguments],
         capture_output=True,
         text=True,
         timeout=60,
     )
     said = answer.stdout + answer.stderr
-    assert f"params_file '{missing}' is not a file" in said
+    assert part in said
     assert "STARTED []" in said
     assert answer.returncode == 1
 
@@ -257,14 +291,3 @@ def test_without_rviz_the_node_starts_alone(tmp_path: Path) -> None:
     (started,) = [line for line in said.splitlines() if line.startswith("STARTED ")]
     (process,) = json.loads(started.removeprefix("STARTED "))
     assert Path(process["cmd"][0]).name == "segment_node"
-
-
-def test_rviz_subscribes_to_the_overlay_only_until_more_is_ticked() -> None:
-    config = yaml.safe_load((ROOT / "config" / "segment.rviz").read_text())
-    displays = config["Visualization Manager"]["Displays"]
-    assert {d["Topic"]["Value"] for d in displays if d["Enabled"]} == {"/tdnet/overlay"}
-    # A topic that the launch file does not remap would be that of another namespace.
-    (remapped,) = re.findall(
-        r"\n        remappings=\[\n(.*?)\n        \]", LAUNCH_FILE.read_text(), re.S
-    )
-    assert {d["Topic"]["Value"] for d in displays} == set(re.findall(r'\("(/\S+)",', remapped))

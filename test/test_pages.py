@@ -91,14 +91,20 @@ def test_the_command_is_understood(line: str) -> None:
         load_recipe(words[1], words[2:])
 
 
-def launch_arguments() -> set[str]:
-    text = (ROOT / "launch" / "segment.launch.py").read_text(encoding="utf-8")
+def launch_arguments(file: str = "segment.launch.py") -> set[str]:
+    text = (ROOT / "launch" / file).read_text(encoding="utf-8")
     return set(re.findall(r'_argument\(\s*"(\w+)"', text))
 
 
 @pytest.mark.parametrize("line", found(r"segment\.launch\.py (.*:=.*)$"))
 def test_launch_arguments_exist(line: str) -> None:
     assert set(re.findall(r"(\w+):=", line)) <= launch_arguments()
+
+
+@pytest.mark.parametrize("line", found(r"nav2\.launch\.py (.*:=.*)$"))
+def test_launch_arguments_for_nav2_exist(line: str) -> None:
+    known = launch_arguments() | launch_arguments("nav2.launch.py")
+    assert set(re.findall(r"(\w+):=", line)) <= known
 
 
 def node_settings() -> Any:
@@ -108,10 +114,11 @@ def node_settings() -> Any:
 
 def settable(given: dict[str, Any]) -> None:
     """Check that the node accepts parameters: their names, types and values."""
-    defaults = node_settings()().to_values()
+    cameras = given.get("cameras") or ["front", "rear"]
+    defaults = node_settings()(cameras=tuple(cameras)).to_values()
     for name, value in given.items():
         assert name in defaults
-        assert type(value) is type(defaults[name]) or name == "output_size", name
+        assert type(value) is type(defaults[name]) or name.endswith("output_size"), name
     node_settings().from_values({**defaults, **given})
 
 

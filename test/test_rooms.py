@@ -30,9 +30,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "tdnet_ros": (
         "",
+        "nav2_layer",
         "rclpy_tools",
         "parameter_values",
         "parameters",
+        "rviz_config",
         "node_parameters",
         "process",
         "model",

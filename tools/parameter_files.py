@@ -34,10 +34,15 @@ def parameter_file() -> str:
 
 
 def _yaml(spec: ParameterSpec) -> str:
-    lines = [*_comment(spec.description), *_comment(f"Allowed: {spec.allowed}.")]
+    lines = [*_comment(_meaning(spec)), *_comment(f"Allowed: {spec.allowed}.")]
     # ROS 2 cannot read the type of an empty list: the line is an example.
     value = f"# {spec.name}: {_scalar(list(spec.example))}" if spec.example else ""
     return "\n".join([*lines, f"    {value or f'{spec.name}: {_scalar(spec.default)}'}", ""])
+
+
+def _meaning(spec: ParameterSpec) -> str:
+    own = f" For one of several cameras: NAME.{spec.name}." if spec.per_camera else ""
+    return spec.description + own
 
 
 def _comment(text: str) -> list[str]:
@@ -64,7 +69,7 @@ def page(text: str) -> str:
 def parameter_table() -> str:
     """Return the table of docs/parameters.md."""
     rows = [
-        f"| `{spec.name}` | {_shown(spec.default)} | {spec.description} | {spec.allowed} | "
+        f"| `{spec.name}` | {_shown(spec.default)} | {_meaning(spec)} | {spec.allowed} | "
         f"{spec.change.value} |"
         for spec in PARAMETERS.values()
     ]

@@ -5,6 +5,12 @@ from pathlib import Path
 _PACKAGE = Path(__file__).parents[1]
 
 
+def packaged_weights(variant: str) -> Path | None:
+    """Return the path of the weights packaged for a variant; None if there are none."""
+    path = _PACKAGE / "pretrained" / f"{variant}.safetensors"
+    return path if path.is_file() else None
+
+
 def config_dir() -> Path:
     """Return the folder of the packaged configuration: class maps, parameters, recipes.
 

@@ -30,12 +30,6 @@ logger = logging.getLogger("tdnet")
 _FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
-def packaged_weights(variant: str) -> Path | None:
-    """Return the path of the weights packaged for a variant; None if there are none."""
-    path = Path(__file__).parents[1] / "pretrained" / f"{variant}.safetensors"
-    return path if path.is_file() else None
-
-
 def describe_weights(path: str | Path | Checkpoint) -> WeightsInfo:
     """Describe a weights file without loading it into a network.
 

@@ -14,7 +14,8 @@ from rosbags.typesys.store import Typestore
 from tdnet.errors import InputError
 
 _NANOSECONDS = 1_000_000_000
-_CHANNELS = {"mono8": 1, "rgb8": 3, "bgr8": 3}
+# Type and number of a pixel's values.
+_PIXELS = {"mono8": ("u1", 1), "rgb8": ("u1", 3), "bgr8": ("u1", 3), "32FC1": ("<f4", 1)}
 
 
 def message_types(packages: Mapping[str, Path] | None = None) -> Typestore:
@@ -51,28 +52,29 @@ def _header(types: Typestore, stamp_ns: int, frame_id: str) -> Any:  # noqa: ANN
 
 
 def image_message(
-    types: Typestore, image: npt.NDArray[np.uint8], encoding: str, stamp_ns: int, frame_id: str
+    types: Typestore, image: np.ndarray, encoding: str, stamp_ns: int, frame_id: str
 ) -> Any:  # noqa: ANN401
     """Return a ``sensor_msgs/msg/Image``.
 
     Args:
         types: with the message type.
-        image: (H, W, 3) uint8 for rgb8 and bgr8, (H, W) uint8 for mono8.
-        encoding: "rgb8", "bgr8" or "mono8".
+        image: (H, W, 3) uint8 for rgb8 and bgr8, (H, W) uint8 for mono8, (H, W) float32 for
+            32FC1.
+        encoding: "rgb8", "bgr8", "mono8" or "32FC1".
         stamp_ns: nanoseconds since the epoch.
         frame_id: of the camera.
 
     Raises:
         InputError: the array does not fit the encoding.
     """
-    channels = _CHANNELS.get(encoding)
-    if channels is None:
-        raise InputError(f"encoding {encoding!r} cannot be written; use {', '.join(_CHANNELS)}")
+    if encoding not in _PIXELS:
+        raise InputError(f"encoding {encoding!r} cannot be written; use {', '.join(_PIXELS)}")
+    kind, channels = _PIXELS[encoding]
     shape = image.shape if image.ndim == 3 else (*image.shape, 1)
-    if image.dtype != np.uint8 or len(shape) != 3 or shape[2] != channels:
+    if image.dtype != kind or len(shape) != 3 or shape[2] != channels:
         raise InputError(
-            f"an array of {image.dtype} {image.shape} is not an {encoding} image; give uint8 with "
-            f"{channels} channel(s)"
+            f"an array of {image.dtype} {image.shape} is not an {encoding} image; give "
+            f"{np.dtype(kind).name} with {channels} channel(s)"
         )
     return types.types["sensor_msgs/msg/Image"](
         header=_header(types, stamp_ns, frame_id),
@@ -80,8 +82,8 @@ def image_message(
         width=shape[1],
         encoding=encoding,
         is_bigendian=0,
-        step=shape[1] * channels,
-        data=np.ascontiguousarray(image).reshape(-1),
+        step=shape[1] * channels * image.itemsize,
+        data=np.ascontiguousarray(image).reshape(-1).view(np.uint8),
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tdnet.checkpoints.weights import packaged_weights, save_weights
+from tdnet._util.resources import packaged_weights
+from tdnet.checkpoints.weights import save_weights
 from tdnet.class_map.model import ClassMap
 from tdnet.frames.preprocess import Preprocessor
 from tdnet.network import SegmentationNetwork, TDNet, create_model

@@ -36,7 +36,7 @@ def _list_variants(size: tuple[int, int] | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from tdnet.checkpoints.weights import packaged_weights
+    from tdnet._util.resources import packaged_weights
     from tdnet.variants import VARIANTS
     from tdnet_offline.operations import count_operations
 

@@ -62,6 +62,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     bag.add_argument(
         "--label-topic", default="/camera/labels", help="of the labels (default: %(default)s)"
     )
+    bag.add_argument(
+        "--depth-topic",
+        default="",
+        metavar="TOPIC",
+        help="also write the exact depth, 32FC1 in metres (default: without it)",
+    )
 
 
 def run(args: argparse.Namespace) -> ExitStatus:
@@ -71,8 +77,12 @@ def run(args: argparse.Namespace) -> ExitStatus:
             f"--frames {args.frames}: a Cityscapes snippet has {SNIPPET_FRAMES} frames; give a "
             f"multiple of {SNIPPET_FRAMES}"
         )
-    if args.format == "bag" and args.topic == args.label_topic:
-        raise InputError(f"--topic and --label-topic are both {args.topic}; give different ones")
+    topics = [args.topic, args.label_topic, args.depth_topic]
+    if args.format == "bag" and len(set(topics)) < len(topics):
+        raise InputError(
+            f"--topic, --label-topic and --depth-topic are {', '.join(topics)}; give different "
+            "ones"
+        )
     from tdnet_offline.cityscapes_layout import SnippetPaths, snippet_split, write_snippet
     from tdnet_offline.progress import show_progress
     from tdnet_offline.street import StreetDrive
@@ -88,6 +98,7 @@ def run(args: argparse.Namespace) -> ExitStatus:
                 storage=args.storage,
                 image_topic=args.topic,
                 label_topic=args.label_topic,
+                depth_topic=args.depth_topic,
                 on_frame=progress.advance,
             )
         else:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from tdnet._util.regular_files import sha256
+from tdnet._util.resources import packaged_weights
 from tdnet.backends.onnx.description import DESCRIPTION_NAME
-from tdnet.checkpoints.weights import packaged_weights
 from tdnet.continuity import DEFAULT_MAX_GAP
 from tdnet.errors import InputError
 from tdnet.frames.postprocess import OutputOptions

@@ -24,14 +24,16 @@ class Canvas:
 
     Attributes:
         pixels: (SCALE * H, SCALE * W, 4) uint8 RGB and material.
+        surfaces: of the pixels; None: they are not recorded.
     """
 
-    def __init__(self, intrinsics: Intrinsics) -> None:
+    def __init__(self, intrinsics: Intrinsics, *, with_depth: bool = False) -> None:
         """Make an empty canvas for a camera."""
         self.height, self.width = SCALE * intrinsics.height, SCALE * intrinsics.width
         self.focal = SCALE * intrinsics.focal
         self.matrix = Intrinsics(self.height, self.width, self.focal).matrix()
         self.pixels = np.zeros((self.height, self.width, 4), np.uint8)
+        self.surfaces = Surfaces(intrinsics) if with_depth else None
         self._camera_size = (intrinsics.width, intrinsics.height)
 
     def project(self, points: np.ndarray) -> np.ndarray:
@@ -48,16 +50,29 @@ class Canvas:
         """Return canvas coordinates as the integers that ``fill`` takes."""
         return np.rint(np.clip(corners, -2e6, 2e6) * (1 << FIXED_BITS)).astype(np.int32)
 
-    def fill(self, corners: np.ndarray, paint: tuple[int, ...]) -> None:
-        """Paint a convex polygon of (N, 2) ``fixed`` corners with RGB and material."""
-        cv2.fillConvexPoly(self.pixels, corners, paint, cv2.LINE_8, FIXED_BITS)
+    def fill(
+        self, corners: np.ndarray, paint: tuple[int, ...], surface: np.ndarray | None = None
+    ) -> None:
+        """Paint a convex polygon of (N, 2) ``fixed`` corners with RGB and material.
 
-    def fill_camera(self, points: np.ndarray, paint: tuple[int, ...]) -> None:
-        """Paint any polygon of (N, 3) camera points, clipped at ``NEAR``."""
+        Its surface is a row of `surfaces_of`; None: at infinity.
+        """
+        cv2.fillConvexPoly(self.pixels, corners, paint, cv2.LINE_8, FIXED_BITS)
+        if self.surfaces is not None:
+            index = self.surfaces.add(surface)
+            cv2.fillConvexPoly(self.surfaces.indices, corners, index, cv2.LINE_8, FIXED_BITS)
+
+    def fill_camera(
+        self, points: np.ndarray, paint: tuple[int, ...], surface: np.ndarray | None = None
+    ) -> None:
+        """Paint any polygon of (N, 3) camera points, clipped at ``NEAR``; see `fill`."""
         points = clip_near(points)
         if len(points) >= 3:
             corners = self.fixed(self.project(points))
             cv2.fillPoly(self.pixels, [corners], paint, cv2.LINE_8, FIXED_BITS)
+            if self.surfaces is not None:
+                index = self.surfaces.add(surface)
+                cv2.fillPoly(self.surfaces.indices, [corners], index, cv2.LINE_8, FIXED_BITS)
 
     def image(self) -> np.ndarray:
         """Return the (H, W, 3) uint8 RGB camera picture."""
@@ -71,10 +86,80 @@ class Canvas:
 
     def labels(self) -> np.ndarray:
         """Return (H, W) uint8 train ids: what most of each camera pixel shows."""
-        ids = cv2.LUT(cv2.extractChannel(self.pixels, 3), TRAIN_ID_OF_MATERIAL)
-        a, b, c, d = (np.ascontiguousarray(ids[y::2, x::2]) for y in (0, 1) for x in (0, 1))
-        alone = (a != b) & (a != c) & (a != d)
-        return np.where(alone & ((b == c) | (b == d)), b, np.where(alone & (c == d), c, a))
+        ids = self._train_ids()
+        return _of_most(ids, ids)
+
+    def depth(self) -> np.ndarray:
+        """Return (H, W) float32 metres along the optical axis, of what ``labels`` shows.
+
+        Exact for the centre of each pixel; infinite for sky and skyline. Surfaces must be
+        recorded.
+        """
+        if self.surfaces is None:
+            raise ValueError("a canvas without surfaces has no depth; make it with_depth")
+        quarters = _quarters(self.surfaces.indices)
+        return self.surfaces.depth(_of_most(self._train_ids(), quarters))
+
+    def _train_ids(self) -> tuple[np.ndarray, ...]:
+        return _quarters(cv2.LUT(cv2.extractChannel(self.pixels, 3), TRAIN_ID_OF_MATERIAL))
+
+
+class Surfaces:
+    """The surface that every pixel of a canvas shows.
+
+    Attributes:
+        indices: (SCALE * H, SCALE * W) int32 indices of surfaces.
+    """
+
+    def __init__(self, intrinsics: Intrinsics) -> None:
+        """Make a record that shows the sky."""
+        self._intrinsics = intrinsics
+        self.indices = np.zeros((SCALE * intrinsics.height, SCALE * intrinsics.width), np.int32)
+        self._rows = [np.array([0.0, 0.0, 0.0, 1.0, np.inf, np.inf])]
+
+    def add(self, surface: np.ndarray | None) -> int:
+        """Return the index of a row of `surfaces_of`; None: the sky."""
+        if surface is None:
+            return 0
+        self._rows.append(surface)
+        return len(self._rows) - 1
+
+    def depth(self, indices: np.ndarray) -> np.ndarray:
+        """Return (H, W) float32 metres where the rays of pixels meet surfaces of these indices."""
+        x, y = self._intrinsics.centre
+        right = (np.arange(indices.shape[1]) - x) / self._intrinsics.focal
+        down = (np.arange(indices.shape[0])[:, None] - y) / self._intrinsics.focal
+        across, along, forward, offset, nearest, farthest = np.array(self._rows).T
+        slope = across[indices] * right + along[indices] * down + forward[indices]
+        with np.errstate(divide="ignore"):
+            depth = offset[indices] / slope
+        return np.clip(depth, nearest[indices], farthest[indices]).astype(np.float32)
+
+
+def surfaces_of(points: np.ndarray) -> np.ndarray:
+    """Return (N, 6) planes through (N, K, 3) corners in camera coordinates, metres.
+
+    Columns: normal of any length, offset, and the depths that a pixel of it can have: those of
+    the corners, and a tenth more for a ray that passes beside the outline.
+    """
+    edges = points[:, 1:] - points[:, :1]
+    normals = np.cross(edges[:, :-1], edges[:, 1:]).sum(axis=1)
+    offsets = (normals * points[:, 0]).sum(axis=1)
+    depth = np.maximum(points[..., 2], NEAR)
+    return np.column_stack([normals, offsets, 0.9 * depth.min(axis=1), 1.1 * depth.max(axis=1)])
+
+
+def _quarters(pixels: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return the four canvas pixels of each camera pixel, row by row."""
+    return tuple(np.ascontiguousarray(pixels[y::2, x::2]) for y in (0, 1) for x in (0, 1))
+
+
+def _of_most(ids: tuple[np.ndarray, ...], values: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Return the value of a canvas pixel that has the id of most of the four."""
+    a, b, c, d = ids
+    alone = (a != b) & (a != c) & (a != d)
+    rest = np.where(alone & (c == d), values[2], values[0])
+    return np.where(alone & ((b == c) | (b == d)), values[1], rest)
 
 
 def clip_near(points: np.ndarray) -> np.ndarray:

@@ -36,10 +36,13 @@ class StreetFrame:
     Attributes:
         image: (H, W, 3) uint8 RGB.
         labels: (H, W) uint8 Cityscapes train ids 0 to 18; 255 for none.
+        depth: (H, W) float32 metres along the optical axis, of what the labels show, exact for
+            the centre of each pixel; infinite for sky and skyline. None: not requested.
     """
 
     image: np.ndarray
     labels: np.ndarray
+    depth: np.ndarray | None = None
 
 
 class StreetDrive:
@@ -88,11 +91,11 @@ class StreetDrive:
         scene = self._scene(index)
         return [*scene.standing, *scene.moving.values()]
 
-    def frame(self, index: int) -> StreetFrame:
+    def frame(self, index: int, *, with_depth: bool = False) -> StreetFrame:
         """Return frame ``index``."""
         scene = self._scene(index)
         pose = scene.pose
-        canvas = Canvas(self.intrinsics)
+        canvas = Canvas(self.intrinsics, with_depth=with_depth)
         self._sky.paint(canvas, pose)
         self._ground.paint(canvas, pose)
         painter = Painter(canvas, pose, self._light, self._layout.centre_line)
@@ -104,7 +107,8 @@ class StreetDrive:
         image = canvas.image()
         shadows = [model.shadow for model in models if model.shadow is not None]
         self._ground.shade(image, canvas.ground(), pose, self.intrinsics, shadows)
-        return StreetFrame(self._sensor.expose(image, index), canvas.labels())
+        depth = canvas.depth() if with_depth else None
+        return StreetFrame(self._sensor.expose(image, index), canvas.labels(), depth)
 
     def flow(self, index: int, other: int) -> np.ndarray:
         """Return where frame ``other`` shows the points that frame ``index`` shows.

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from tdnet_offline.street.camera import Intrinsics, Pose
-from tdnet_offline.street.canvas import NEAR, Canvas, clip_near
+from tdnet_offline.street.canvas import NEAR, Canvas, clip_near, surfaces_of
 from tdnet_offline.street.layout import KERB_HEIGHT, Layout
 from tdnet_offline.street.light import Light
 from tdnet_offline.street.materials import Material
@@ -100,8 +100,17 @@ class Ground:
         outline = pose.to_camera(np.concatenate([sides[0], sides[1][::-1]]))
         colour, material = surface
         lit = colour * float(self._light.shade(np.array([0.0, 0.0, 1.0]))) * self._light.tint
-        paint = np.clip(np.rint(lit), 0, 255).astype(int).tolist()
-        canvas.fill_camera(outline, (*paint, int(material)))
+        paint = (*np.clip(np.rint(lit), 0, 255).astype(int).tolist(), int(material))
+        if canvas.surfaces is None:
+            canvas.fill_camera(outline, paint)
+            return
+        # Level strips are planes; a kerb's face follows the bends, one plane for each step.
+        level = first[1] == second[1]
+        near, far = (pose.to_camera(side) for side in sides)
+        for step in range(1 if level else len(along) - 1):
+            part = slice(None) if level else slice(step, step + 2)
+            points = np.concatenate([near[part], far[part][::-1]])
+            canvas.fill_camera(points, paint, surfaces_of(points[None])[0])
 
     def shade(
         self,

@@ -8,7 +8,7 @@ from operator import itemgetter
 import numpy as np
 
 from tdnet_offline.street.camera import Pose
-from tdnet_offline.street.canvas import NEAR, Canvas, clip_near
+from tdnet_offline.street.canvas import NEAR, Canvas, clip_near, surfaces_of
 from tdnet_offline.street.layout import CentreLine
 from tdnet_offline.street.light import Light
 from tdnet_offline.street.panels import ReadyPanel, paint_panel, ready_panels
@@ -49,8 +49,9 @@ def painting_order(boxes: np.ndarray, along: float, lateral: float) -> np.ndarra
     return np.argsort(first.sum(axis=0), kind="stable")
 
 
-_Stroke = tuple[int, np.ndarray | ReadyPanel, tuple[int, ...]]
-"""A key that orders the strokes, a convex shape of canvas corners and its paint, or a panel."""
+_Stroke = tuple[int, np.ndarray | ReadyPanel, tuple[int, ...], np.ndarray | None]
+"""A key that orders the strokes; a convex shape of canvas corners, its paint and its surface if
+these are recorded; or a panel."""
 
 
 class Painter:
@@ -74,7 +75,7 @@ class Painter:
         strokes = [*self._polygons(ordered), *self._capsules(ordered)]
         for index, panel in ready.items():
             rank, placed = panels[index]
-            strokes.append(((rank << _ORDER_BITS) + placed.order, panel, ()))
+            strokes.append(((rank << _ORDER_BITS) + placed.order, panel, (), None))
         self._draw(sorted(strokes, key=itemgetter(0)))
 
     def _in_view(self, boxes: np.ndarray) -> np.ndarray:
@@ -100,21 +101,31 @@ class Painter:
         self._draw(self._polygons(models, reach, hazy=False))
 
     def _draw(self, strokes: Sequence[_Stroke]) -> None:
-        for _, shape, paint in strokes:
+        for _, shape, paint, surface in strokes:
             if isinstance(shape, ReadyPanel):
                 paint_panel(self._canvas, shape)
             else:
-                self._canvas.fill(shape, paint)
+                self._canvas.fill(shape, paint, surface)
 
     def _strokes(
-        self, keys: np.ndarray, shapes: list[np.ndarray], paint: np.ndarray, distance: np.ndarray
+        self,
+        keys: np.ndarray,
+        shapes: list[np.ndarray],
+        paint: np.ndarray,
+        distance: np.ndarray,
+        points: np.ndarray,
     ) -> list[_Stroke]:
-        """Return the strokes of convex shapes, their paint seen through haze."""
+        """Return the strokes of convex shapes, their paint seen through haze.
+
+        Points, (N, K, 3) camera coordinates, are corners of their surfaces.
+        """
         share = self._light.haze(distance)[:, None]
         mixed = np.clip(paint, 0.0, 255.0)
         mixed[:, :3] = mixed[:, :3] * (1 - share) + share * self._light.haze_colour
         paints = map(tuple, np.rint(mixed).astype(np.int64).tolist())
-        return list(zip(keys.tolist(), shapes, paints, strict=True))
+        recorded = self._canvas.surfaces is not None
+        surfaces = surfaces_of(points) if recorded else [None] * len(shapes)
+        return list(zip(keys.tolist(), shapes, paints, surfaces, strict=True))
 
     def _polygons(
         self, models: Sequence[PlacedModel], reach: float = np.inf, hazy: bool = True
@@ -136,7 +147,7 @@ class Painter:
         for index in np.flatnonzero(crossing[seen]).tolist():
             shapes[index] = self._canvas.fixed(self._canvas.project(clip_near(camera[index])))
         distance = camera[..., 2].mean(axis=1) if hazy else np.zeros(len(camera))
-        return self._strokes(keys[seen], shapes, paint[seen], distance)
+        return self._strokes(keys[seen], shapes, paint[seen], distance, camera)
 
     def _capsules(self, models: Sequence[PlacedModel]) -> list[_Stroke]:
         ends = np.concatenate([model.capsules for model in models])
@@ -159,7 +170,24 @@ class Painter:
         on = self._canvas.holds(corners)
         distance = depth.mean(axis=1)[on]
         shapes = list(self._canvas.fixed(corners[on]))
-        return self._strokes(keys[on], shapes, paint[on], distance)
+        corners = camera[on]
+        if self._canvas.surfaces is not None:
+            corners = _flat_rods(corners, radii[on])
+        return self._strokes(keys[on], shapes, paint[on], distance, corners)
+
+
+def _flat_rods(ends: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """Return (N, 4, 3) corners of the flat shapes that rods are painted as.
+
+    They contain the axis, (N, 2, 3) camera points, and face the camera.
+    """
+    axis = ends[:, 1] - ends[:, 0]
+    axis[np.abs(axis).max(axis=1) < 1e-6] = (0.0, 1.0, 0.0)
+    side = np.cross(axis, ends.mean(axis=1))
+    side *= radii.mean(axis=1, keepdims=True) / np.linalg.norm(side, axis=1, keepdims=True)
+    up = axis * (radii[:, :1] / np.linalg.norm(axis, axis=1, keepdims=True))
+    start, end = ends[:, 0] - up, ends[:, 1] + up
+    return np.stack([start - side, end - side, end + side, start + side], axis=1)
 
 
 def _keys(orders: Sequence[np.ndarray]) -> np.ndarray:

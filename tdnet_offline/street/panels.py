@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from tdnet_offline.street.camera import Pose
-from tdnet_offline.street.canvas import FIXED_BITS, NEAR, Canvas, clip_near
+from tdnet_offline.street.canvas import FIXED_BITS, NEAR, Canvas, clip_near, surfaces_of
 from tdnet_offline.street.light import Light
 from tdnet_offline.street.model import Panel
 
@@ -32,6 +32,7 @@ class ReadyPanel:
         outline: ``Canvas.fixed`` corners inside of the window.
         table: (256, 1, 4) uint8, lights the texture and lays haze over it.
         cutout: as in ``Texture``.
+        surface: a row of `surfaces_of`.
     """
 
     texture: np.ndarray
@@ -40,6 +41,7 @@ class ReadyPanel:
     outline: np.ndarray
     table: np.ndarray
     cutout: bool
+    surface: np.ndarray
 
 
 def ready_panels(
@@ -63,6 +65,7 @@ def ready_panels(
     flat = np.abs(np.linalg.det(to_canvas)) < 1e-6
     to_canvas[flat] = np.eye(3)
     to_unit = np.linalg.inv(to_canvas)
+    surfaces = surfaces_of(points[seen])
     corners = outlines[seen]
     for place in np.flatnonzero(crossing[seen]).tolist():
         # A panel clipped at the camera has other corners; only its bounds matter here.
@@ -95,6 +98,7 @@ def ready_panels(
             canvas.fixed(outline - (x0, y0)),
             tables[place],
             bool(cutout[index]),
+            surfaces[place],
         )
     return ready
 
@@ -108,7 +112,7 @@ def paint_panel(canvas: Canvas, panel: ReadyPanel) -> None:
         middle = texture[texture.shape[0] // 2, texture.shape[1] // 2]
         paint = panel.table[middle, 0, (0, 1, 2, 3)]
         shift = np.array([x0, y0], np.int32) << FIXED_BITS
-        canvas.fill(panel.outline + shift, tuple(paint.tolist()))
+        canvas.fill(panel.outline + shift, tuple(paint.tolist()), panel.surface)
         return
     if panel.cutout:
         warped = _warp(texture, panel, size, 1, cv2.INTER_NEAREST)
@@ -125,6 +129,9 @@ def paint_panel(canvas: Canvas, panel: ReadyPanel) -> None:
         else:
             warped = _warp(texture, panel, size, 1, cv2.INTER_LINEAR)
     cv2.copyTo(warped, mask, canvas.pixels[y0:y1, x0:x1])
+    if canvas.surfaces is not None:
+        index = canvas.surfaces.add(panel.surface)
+        canvas.surfaces.indices[y0:y1, x0:x1][mask > 0] = index
 
 
 def _warp(

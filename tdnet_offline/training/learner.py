@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from tdnet._util.resources import packaged_weights
 from tdnet.checkpoints.checkpoint import Checkpoint
-from tdnet.checkpoints.weights import describe_weights, load_weights, packaged_weights
+from tdnet.checkpoints.weights import describe_weights, load_weights
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import SegmentationNetwork, TDNet, create_model

@@ -113,8 +113,9 @@ class ActiveSession:
             camera.restart()
         try:
             for camera in cameras.values():
+                settings = model.settings.of_camera(camera.name)
                 self._subscriptions.append(
-                    CameraSubscription(node, camera, self._mailbox, model.settings)
+                    CameraSubscription(node, camera, self._mailbox, settings)
                 )
         except Exception:
             self._unsubscribe()
@@ -137,7 +138,7 @@ class ActiveSession:
         """
         self._settings = model.settings
         for subscription in self._subscriptions:
-            subscription.settings = model.settings
+            subscription.settings = model.settings.of_camera(subscription.camera.name)
 
         def change() -> None:
             self._pipeline.use(model)

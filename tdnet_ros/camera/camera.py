@@ -9,6 +9,7 @@ from rclpy.lifecycle import LifecycleNode
 
 from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
 from tdnet.segmenter import Stream, StreamingSegmenter
+from tdnet_ros.camera.camera_geometry import CameraGeometry
 from tdnet_ros.camera.frame_statistics import FrameStatistics
 from tdnet_ros.camera.frame_trace import FrameCounter, FrameTrace
 from tdnet_ros.camera.outputs import CameraOutputs
@@ -39,13 +40,15 @@ class Camera:
     def __init__(self, node: LifecycleNode, name: str, image_transport: str) -> None:
         # As image_transport does it: the remapped image topic with the transport's name appended.
         topic = node.resolve_topic_name(f"{name}/image" if name else "image")
+        self.geometry = CameraGeometry(node, name, topic)
         if image_transport == "compressed":
             # Resolved once more, since that name may be remapped itself.
             topic = node.resolve_topic_name(f"{topic}/compressed")
         self.name = name
         self.input_topic: str = topic
         self.incidents = QosIncidents()
-        self.outputs = CameraOutputs(node, f"~/{name}" if name else "~", self.incidents)
+        prefix = f"~/{name}" if name else "~"
+        self.outputs = CameraOutputs(node, prefix, self.incidents, self.geometry)
         self.throttle = LogThrottle()
         self._logger = node.get_logger()
         self._lock = threading.Lock()

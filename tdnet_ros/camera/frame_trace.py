@@ -36,9 +36,11 @@ class FrameCounts(NamedTuple):
     Attributes:
         received: arrived from the camera.
         segmented: outputs published.
-        dropped: skipped for a newer frame, for `max_rate`, without a subscriber, or at the end.
+        dropped: skipped for a newer frame, for `max_rate`, without a subscriber, in a pause, or at
+            the end.
         refused: not usable, or failed in the network.
         overtaken: dropped frames that a newer one superseded.
+        paused: dropped frames that arrived during a pause.
         lost: lost by the middleware before they arrived; not in the sum.
         busy_ms: milliseconds that the device spent on them.
     """
@@ -48,6 +50,7 @@ class FrameCounts(NamedTuple):
     dropped: int = 0
     refused: int = 0
     overtaken: int = 0
+    paused: int = 0
     lost: int = 0
     busy_ms: float = 0.0
 
@@ -76,7 +79,7 @@ class RequestedOutputs:
     Attributes:
         topics: names in the table of outputs.
         images: of `SegmentationResult`, that the topics need.
-        encoded: at least one topic needs a PNG or a JPEG.
+        encoded: the encoder thread publishes at least one topic.
     """
 
     topics: tuple[str, ...] = ()
@@ -103,6 +106,7 @@ class FrameTrace:
         header: stamp and frame id of the message; every output gets them.
         started: the conversion began.
         converted: the message was an array.
+        size: its height and width, pixels.
         reset_reason: why the memory was emptied before the frame; None: it was continued.
         segmented: the result was there.
         labels_published: the raw label image was out; NaN without a subscriber.
@@ -122,6 +126,7 @@ class FrameTrace:
     stage: str = CONVERSION
     started: float = math.nan
     converted: float = math.nan
+    size: tuple[int, int] = field(init=False)
     reset_reason: ResetReason | None = None
     result: SegmentationResult = field(init=False)
     segmented: float = math.nan
@@ -145,7 +150,8 @@ class FrameTrace:
         self.converted = time.perf_counter()
         self.stage = "while opening the memory"
         header = self.header
-        return FrameInfo(stamp_ns(header), (image.shape[0], image.shape[1]), header.frame_id)
+        self.size = image.shape[0], image.shape[1]
+        return FrameInfo(stamp_ns(header), self.size, header.frame_id)
 
     def segment_to(self, result: SegmentationResult) -> None:
         """Note the result, and release the message: encoding may take longer than the network."""

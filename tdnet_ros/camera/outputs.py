@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 import cv2
@@ -15,21 +16,23 @@ import numpy.typing as npt
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import ColorRGBA, Header
 from vision_msgs.msg import LabelInfo, VisionClass
 
+from tdnet.errors import InputError
+from tdnet_ros.camera.camera_geometry import CAMERA_INFO, POINTS, CameraGeometry
 from tdnet_ros.camera.frame_trace import FrameTrace, RequestedOutputs
 from tdnet_ros.camera.status import status_message
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.msg import ClassMap, SegmentationClass, SegmentationStatus
+from tdnet_ros.parameters import NodeSettings
 from tdnet_ros.rclpy_tools.qos_events import QosIncidents
 
-JPEG_QUALITY = 90
-# Label images are flat areas: a higher level takes several times as long for little.
-PNG_LEVEL = 1
-# Builds a message with a header from an image, from a frame, or from a model where it is latched.
-Build = Callable[[Header, Any], Any]
+# Builds a message with a header from an image, from a frame, or from a model where it is latched;
+# None: nothing to publish. An encoded one also takes the settings of the node, last, and that of
+# `Phase.GEOMETRY` the camera's geometry, first.
+Build = Callable[..., Any]
 
 
 class Phase(Enum):
@@ -39,6 +42,8 @@ class Phase(Enum):
     """By the inference thread, as soon as the images are there."""
     ENCODED = auto()
     """By the encoder thread, as PNG or JPEG."""
+    GEOMETRY = auto()
+    """By the encoder thread, with the camera info."""
     COUNTED = auto()
     """After the other outputs of the frame, once it is counted."""
     LATCHED = auto()
@@ -97,16 +102,16 @@ class ImageMessage:
         self._message = message
 
 
-def png_message(header: Header, image: np.ndarray) -> CompressedImage:
+def png_message(header: Header, image: np.ndarray, settings: NodeSettings) -> CompressedImage:
     """Return a (H, W) uint8 image as a message with a PNG, which keeps every value."""
-    _, encoded = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
+    _, encoded = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, settings.png_level])
     return _compressed(header, "mono8; png compressed ", encoded)
 
 
-def jpeg_message(header: Header, image: np.ndarray) -> CompressedImage:
+def jpeg_message(header: Header, image: np.ndarray, settings: NodeSettings) -> CompressedImage:
     """Return a (H, W, 3) uint8 RGB image as a message with a JPEG."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, settings.jpeg_quality])
     return _compressed(header, "rgb8; jpeg compressed bgr8", encoded)
 
 
@@ -157,6 +162,8 @@ OUTPUTS = (
     Output("labels/compressed", CompressedImage, Phase.ENCODED, "labels", png_message),
     Output("confidence/compressed", CompressedImage, Phase.ENCODED, "confidence", png_message),
     Output("overlay/compressed", CompressedImage, Phase.ENCODED, "overlay", jpeg_message),
+    Output(CAMERA_INFO, CameraInfo, Phase.GEOMETRY, build=CameraGeometry.camera_info),
+    Output(POINTS, PointCloud2, Phase.GEOMETRY, "confidence", CameraGeometry.points),
     Output("status", SegmentationStatus, Phase.COUNTED, build=status_message),
     Output("label_info", LabelInfo, Phase.LATCHED, build=label_info_message),
     Output("class_map", ClassMap, Phase.LATCHED, build=class_map_message),
@@ -205,7 +212,13 @@ class _Outputs:
 class CameraOutputs(_Outputs):
     """The output topics of one camera, below a prefix such as ``~/front``."""
 
-    def __init__(self, node: LifecycleNode, prefix: str, incidents: QosIncidents) -> None:
+    def __init__(
+        self,
+        node: LifecycleNode,
+        prefix: str,
+        incidents: QosIncidents,
+        geometry: CameraGeometry,
+    ) -> None:
         topics = [
             _Topic(
                 node,
@@ -219,6 +232,9 @@ class CameraOutputs(_Outputs):
             for output in OUTPUTS
             if output.phase is not Phase.LATCHED
         ]
+        for topic in topics:
+            if topic.output.phase is Phase.GEOMETRY:
+                topic.build = partial(topic.build, geometry)
         super().__init__(node, topics)
         self._requested = RequestedOutputs()
 
@@ -230,19 +246,30 @@ class CameraOutputs(_Outputs):
             self._requested = RequestedOutputs(
                 topics,
                 frozenset(output.image for output in outputs if output.image),
-                any(output.phase is Phase.ENCODED for output in outputs),
+                any(output.phase in (Phase.ENCODED, Phase.GEOMETRY) for output in outputs),
             )
         return self._requested
 
     def publish(self, frame: FrameTrace, phase: Phase) -> None:
-        """Publish the requested outputs of a phase; OpenCV encodes without Python's lock."""
+        """Publish the requested outputs of a phase; OpenCV encodes without Python's lock.
+
+        Raises:
+            InputError: camera info or depth, which an output needs, is missing or wrong.
+        """
+        settings = (frame.model.settings,) if phase is Phase.ENCODED else ()
         for topic in self._topics:
             output = topic.output
             if output.phase is phase and output.topic in frame.requested.topics:
                 began = time.perf_counter()
-                content = getattr(frame.result, output.image) if output.image else frame
-                message = topic.build(frame.header, content)
+                of_image = phase in (Phase.DIRECT, Phase.ENCODED)
+                content = getattr(frame.result, output.image) if of_image else frame
+                try:
+                    message = topic.build(frame.header, content, *settings)
+                except InputError as error:
+                    raise InputError(f"no {topic.publisher.topic_name}: {error}") from error
                 frame.message_seconds += time.perf_counter() - began
+                if message is None:
+                    continue
                 topic.publisher.publish(message)
                 frame.published = time.perf_counter()
                 if output is LABELS:

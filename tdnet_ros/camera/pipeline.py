@@ -77,7 +77,8 @@ class FramePipeline:
             self._check_open()
             stream, frame.reset_reason = camera.stream_for(info, model)
             frame.stage = "in the network"
-            frame.segment_to(stream.step(image, model.options(frame.requested.images)))
+            options = model.options(frame.camera, frame.requested.images)
+            frame.segment_to(stream.step(image, options))
             frame.counter.add(busy_ms=frame.result.times.total)
             self._publish(camera, frame)
         except _Closed:
@@ -106,7 +107,14 @@ class FramePipeline:
                 self._finish(camera, frame)
 
     def _finish(self, camera: Camera, frame: FrameTrace) -> None:
-        """Publish the encoded outputs, count the frame, publish its status; raises nothing."""
+        """Publish the other outputs, count the frame, publish its status; raises nothing."""
+        problem = ""
+        try:
+            camera.outputs.publish(frame, Phase.GEOMETRY)
+        except Exception as error:  # the labels are out
+            problem = describe(error)
+            camera.warn(problem)
+        camera.geometry.problem = problem
         try:
             camera.outputs.publish(frame, Phase.ENCODED)
             frame.age_ms = age_ms(self._clock.now().nanoseconds, stamp_ns(frame.header))

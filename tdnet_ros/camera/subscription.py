@@ -79,6 +79,7 @@ class CameraSubscription:
 
     def destroy(self) -> None:
         """Receive no more messages."""
+        self.camera.geometry.close()
         self._node.destroy_subscription(self.subscription)
 
     def _receive(self, wire: bytes | Image | CompressedImage) -> None:
@@ -95,10 +96,14 @@ class CameraSubscription:
         camera.loss.received(now, stamp_ns(message.header))
         try:
             requested = camera.outputs.requested()
+            camera.geometry.follow(requested.topics, settings.depth)
         except Exception as error:  # a frame is lost, but counted
             camera.refuse(counter, f"while counting subscribers, {describe(error)}")
             return
-        if settings.idle_without_subscribers and not requested:
+        if not settings.enable:
+            camera.reset(ResetReason.PAUSED)
+            counter.add(dropped=1, paused=1)
+        elif settings.idle_without_subscribers and not requested:
             # A later subscriber must not get an old view's memory.
             camera.reset(ResetReason.IDLE)
             counter.add(dropped=1)

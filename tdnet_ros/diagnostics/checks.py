@@ -158,6 +158,17 @@ def transport_loss(camera: CameraSnapshot) -> Issue | None:
     )
 
 
+def paused(camera: CameraSnapshot) -> Issue | None:
+    """Report a node that was told to pause."""
+    if camera.settings.enable:
+        return None
+    text = (
+        f"paused: {camera.sums.paused} frames of {camera.input_topic} counted and dropped; set "
+        "the parameter enable to true, or call the service ~/enable with data: true"
+    )
+    return Issue("paused", text, Severity.OK, final=True)
+
+
 def no_subscriber(camera: CameraSnapshot) -> Issue | None:
     """Report a camera that is idle because nobody needs its outputs."""
     if camera.has_subscriber or not camera.settings.idle_without_subscribers:
@@ -228,6 +239,12 @@ def memory_never_fills(camera: CameraSnapshot) -> Issue | None:
     )
 
 
+def missing_geometry(camera: CameraSnapshot) -> Issue | None:
+    """Report camera info or points that have a subscriber and cannot be published."""
+    text = camera.geometry_problem
+    return Issue("no geometry", text) if text else None
+
+
 CAMERA_CHECKS = (
     stamps_of_another_clock,
     no_publisher,
@@ -237,11 +254,13 @@ CAMERA_CHECKS = (
     only_refused_frames,
     incompatible_peer,
     transport_loss,
+    paused,
     no_subscriber,
     old_outputs,
     low_rate,
     dropped_frames,
     memory_never_fills,
+    missing_geometry,
 )
 
 

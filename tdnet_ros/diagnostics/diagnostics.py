@@ -84,7 +84,7 @@ class Diagnostics:
                 log = IssueLog(self._node.get_logger(), camera.throttle, self._activated)
                 self._cameras[name] = history, log
         snapshots = {
-            name: history.snapshot(model.settings, now)
+            name: history.snapshot(model.settings.of_camera(name), now)
             for name, (history, _) in self._cameras.items()
         }
         busy_ms = sum(camera.counts.busy_ms for camera in snapshots.values())
@@ -154,6 +154,7 @@ def camera_values(camera: CameraSnapshot, model: ActiveModel, busy_ms: float) ->
     yield "segmented", sums.segmented
     yield "dropped", sums.dropped
     yield "dropped for newer ones", sums.overtaken
+    yield "dropped while paused", sums.paused
     yield "refused", sums.refused
     yield "lost in transport", sums.lost
     yield "missing by stamps", f"{camera.missing} of the latest {camera.missing + camera.latest}"

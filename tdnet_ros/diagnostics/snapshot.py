@@ -59,6 +59,7 @@ class CameraSnapshot:
         silent_for: Seconds since the newest frame, or since the activation.
         missing: Frames missing among the latest, estimated from their stamps.
         latest: Number of the latest frames.
+        geometry_problem: Why camera info or points are not published; empty: they are.
         incidents: Peers with an incompatible QoS, a sentence each.
         latency: Percentiles by stage of the newest published frames.
         age: Percentiles of their age; None if no frame has one.
@@ -78,6 +79,7 @@ class CameraSnapshot:
     missing: int = 0
     latest: int = 0
     has_subscriber: bool = False
+    geometry_problem: str = ""
     incidents: tuple[str, ...] = ()
     last_error: str = ""
     deaf: bool = False
@@ -137,6 +139,7 @@ class CameraHistory:
             missing=missing,
             latest=latest,
             has_subscriber=bool(camera.outputs.requested()),
+            geometry_problem=camera.geometry.problem,
             incidents=camera.incidents.texts,
             last_error=camera.last_error,
             deaf=camera.deaf,

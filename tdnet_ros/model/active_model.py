@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
 
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import quoted
@@ -43,13 +46,18 @@ class ActiveModel:
         """
         class_map, overlay = segmenter.class_map, settings.overlay
         names = [entry.name for entry in class_map.classes]
-        missing = [name for name in overlay.hidden_classes if name not in names]
-        if missing:
-            raise ParameterError(
-                f"overlay.hidden_classes names {quoted(missing[0])}, which the class map "
-                f"{class_map.name} does not have; allowed are {', '.join(names)}; with another "
-                "class map, set both in one request"
-            )
+        given = {
+            "overlay.hidden_classes": overlay.hidden_classes,
+            "points.classes": settings.points.classes,
+        }
+        for parameter, chosen in given.items():
+            missing = [name for name in chosen if name not in names]
+            if missing:
+                raise ParameterError(
+                    f"{parameter} names {quoted(missing[0])}, which the class map "
+                    f"{class_map.name} does not have; allowed are {', '.join(names)}; with "
+                    "another class map, set both in one request"
+                )
         renderer = OverlayRenderer(
             class_map,
             alpha=overlay.alpha,
@@ -61,7 +69,8 @@ class ActiveModel:
 
     def adapted(self, settings: NodeSettings) -> ActiveModel:
         """Return the same model with other settings of the node; raise as `create` does."""
-        if settings.overlay == self.settings.overlay:
+        before = self.settings
+        if (settings.overlay, settings.points) == (before.overlay, before.points):
             return replace(self, settings=settings)
         return ActiveModel.create(self.segmenter, self.built_from, settings)
 
@@ -84,10 +93,18 @@ class ActiveModel:
         hidden = self.settings.overlay.hidden_classes
         return self.segmenter.class_map, hidden, self.settings.confidence_threshold
 
-    def options(self, images: Collection[str]) -> OutputOptions:
-        """Return the options of a frame with these images of `SegmentationResult`."""
+    @cached_property
+    def kept_points(self) -> np.ndarray:
+        """(256,) bool by label: those whose points are published."""
+        chosen = self.settings.points.classes
+        kept = np.full(256, not chosen)
+        kept[[self.segmenter.class_map.class_by_name(name).id for name in chosen]] = True
+        return kept
+
+    def options(self, camera: str, images: Collection[str]) -> OutputOptions:
+        """Return the options of a camera's frame with these images of `SegmentationResult`."""
         return OutputOptions(
-            size=self.settings.output_size,
+            size=self.settings.of_camera(camera).output_size,
             confidence="confidence" in images,
             confidence_threshold=self.settings.confidence_threshold,
             smoothing=self.settings.smoothing,

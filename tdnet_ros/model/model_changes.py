@@ -17,7 +17,7 @@ from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.model.device_recovery import RETRY_SECONDS, DeviceRecovery
 from tdnet_ros.model.model_loading import ModelLoader
 from tdnet_ros.model.model_slot import ModelSlot
-from tdnet_ros.parameters import PARAMETERS, NodeSettings
+from tdnet_ros.parameters import NodeSettings, find_spec
 from tdnet_ros.rclpy_tools.async_lock import AsyncLock
 from tdnet_ros.rclpy_tools.node_log import LogThrottle, describe
 
@@ -141,7 +141,7 @@ class ModelChanges:
         self._slot.forget()
 
     def _check(self, changed: list[Parameter]) -> SetParametersResult:
-        if not any(parameter.name in PARAMETERS for parameter in changed):
+        if not any(find_spec(parameter.name) for parameter in changed):
             return SetParametersResult(successful=True)
         try:
             self._check_change_allowed(changed)

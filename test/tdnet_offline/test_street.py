@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tdnet_offline.street import StreetDrive
+from tdnet_offline.street.layout import KERB_HEIGHT
 
 SMALL = (96, 192)
 DIGESTS = """
@@ -55,6 +56,32 @@ def test_frames_have_the_asked_size_and_valid_labels(size: tuple[int, int]) -> N
     assert (frame.image.shape, frame.image.dtype) == ((*size, 3), np.uint8)
     assert (frame.labels.shape, frame.labels.dtype) == (size, np.uint8)
     assert set(np.unique(frame.labels).tolist()) <= {*range(19), 255}
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_depth_puts_road_and_sidewalk_where_they_are(seed: int) -> None:
+    """Every pixel of the road back in the world is on its plane; the picture is the same."""
+    drive = StreetDrive(seed, SMALL)
+    plain, frame = drive.frame(40), drive.frame(40, with_depth=True)
+    assert plain.depth is None
+    assert frame.depth is not None
+    np.testing.assert_array_equal(frame.image, plain.image)
+    np.testing.assert_array_equal(frame.labels, plain.labels)
+    assert (frame.depth.shape, frame.depth.dtype) == (SMALL, np.float32)
+    road, sidewalk, sky = (frame.labels == label for label in (0, 1, 10))
+    assert np.isinf(frame.depth[sky]).all()
+    assert np.isfinite(frame.depth[~sky]).mean() > 0.95  # the skyline is as far as the sky
+    rows, columns = np.mgrid[: SMALL[0], : SMALL[1]]
+    pixels = np.stack([columns, rows, np.ones(SMALL)], axis=-1)
+    rays = pixels @ np.linalg.inv(drive.intrinsics.matrix()).T
+    depth = np.where(np.isfinite(frame.depth), frame.depth, 0.0)[..., None].astype(np.float64)
+    pose = drive.pose(40)
+    height = (rays * depth @ pose.rotation + pose.position)[..., 2]
+    assert road.sum() > 2000
+    assert np.abs(height[road & (frame.depth < 60)]).max() < 1e-4
+    # Kerbs are labelled as sidewalk too.
+    assert sidewalk.sum() > 50
+    assert np.median(height[sidewalk]) == pytest.approx(KERB_HEIGHT, abs=1e-4)
 
 
 def test_all_classes_occur_in_a_handful_of_seeds() -> None:

@@ -53,9 +53,13 @@ def test_a_bag_holds_images_labels_and_camera_info(
 def test_topics_can_be_named(tmp_path: Path) -> None:
     out = tmp_path / "bag"
     words = ["--topic", "/front/image", "--label-topic", "/front/truth"]
-    assert synthesize_bag(out, *words) == 0
+    assert synthesize_bag(out, *words, "--depth-topic", "/front/depth") == 0
     with open_bag(out) as bag:
-        assert set(image_topics(bag)) == {"/front/image", "/front/truth"}
+        assert set(image_topics(bag)) == {"/front/image", "/front/truth", "/front/depth"}
+    depth = next(iter(read_messages(out, ["/front/depth"]))).message
+    assert (depth.encoding, depth.step) == ("32FC1", 4 * 96)
+    exact = StreetDrive(0, (48, 96)).frame(0, with_depth=True).depth
+    np.testing.assert_array_equal(depth.data.view(np.float32).reshape(48, 96), exact)
     assert len(list(read_messages(out, ["/front/camera_info"]))) == 3
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from support.camera_run import CameraRun
 from support.ros_graph import (
@@ -18,6 +20,8 @@ from support.ros_graph import (
     RosGraph,
     diagnostic_values,
     image_message,
+    pixels_of,
+    stamp,
     wait_for,
 )
 
@@ -112,6 +116,52 @@ def test_what_one_camera_does_leaves_the_others_alone(
     last = rear.statuses[-1]
     assert last.refused == broken > 0
     assert last.received == last.segmented + last.dropped + last.refused
+
+
+def test_each_camera_has_settings_of_its_own(
+    graph: RosGraph, weights: str, images: list[np.ndarray]
+) -> None:
+    own = {"front__output_size": "30, 50", "rear__image_transport": "compressed"}
+    graph.start(weights=weights, device="cpu", cameras=["front", "rear"], **own)
+    labels = {name: graph.listen(Image, f"/tdnet/{name}/labels") for name in ("front", "rear")}
+    front = graph.camera(topic="/front/image")
+    rear = graph.camera(CompressedImage, "/rear/image/compressed")
+    png = cv2.imencode(".png", images[0])[1].tobytes()
+
+    def sizes(count: int) -> list[tuple[int, ...]]:
+        """Height and width of the labels of frame number `count` of each camera."""
+        seconds = count / 10
+        front.publish(image_message(images[0], seconds))
+        header = Header(stamp=stamp(seconds), frame_id="rear")
+        rear.publish(CompressedImage(header=header, format="png", data=png))
+        return [pixels_of(listener.wait(count)[-1]).shape for listener in labels.values()]
+
+    assert sizes(1) == [(30, 50), (72, 120)]
+    changes = {"front__output_size": "", "rear__output_size": [20, 40], "output_size": "network"}
+    assert all(result.successful for result in graph.set_parameters(**changes))
+    assert sizes(2) == [(65, 129), (20, 40)]
+    (result,) = graph.set_parameters(front__max_rate=0.01)
+    assert result.successful
+    front.publish(image_message(images[0], 0.3))
+    graph.wait_until_received(3, "front")
+    front.publish(image_message(images[0], 0.4))
+    graph.wait_until_counted("dropped", 1, "front")
+    rear.publish(CompressedImage(header=Header(stamp=stamp(0.4)), format="png", data=png))
+    labels["rear"].wait(3)
+    for change, part in (
+        ({"rear__image_transport": "raw"}, "cannot change while the node is configured"),
+        ({"front__max_rate": -2.0}, "out of range"),
+        ({"fornt__max_rate": 2.0}, "did you mean front.max_rate?"),
+    ):
+        (result,) = graph.set_parameters(**change)
+        assert not result.successful
+        assert part in result.reason
+    assert graph.transition("deactivate")
+    assert graph.transition("cleanup")
+    results = graph.set_parameters(cameras=["front", "side"], side__max_rate=2)
+    assert all(result.successful for result in results), results
+    assert graph.get_parameter("front.max_rate") == 0.01
+    assert not graph.set_parameters(rear__max_rate=2.0)[0].successful
 
 
 class Flood:

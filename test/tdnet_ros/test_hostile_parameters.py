@@ -42,6 +42,8 @@ def test_hostile_values_are_refused_and_the_node_goes_on(
         "memory.max_gap": [math.nan, math.inf],
         "max_rate": [math.nan, -1.0],
         "diagnostics_period": [math.nan, 0.0],
+        "jpeg_quality": [2**62, MEGABYTE],
+        "front.output_size": ["1, 1"],
         MEGABYTE: ["a"],
     }
     for name, hostile in values.items():

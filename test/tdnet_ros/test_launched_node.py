@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from ament_index_python.packages import get_package_prefix
 from builtin_interfaces.msg import Time
 from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python
@@ -37,7 +39,8 @@ pytest.importorskip(
     "launch_ros", reason="needs launch_ros, which has no wheels: `make test` on a ROS 2 machine"
 )
 
-LAUNCH_FILE = Path(__file__).parents[2] / "launch" / "segment.launch.py"
+ROOT = Path(__file__).parents[2]
+LAUNCH_FILE = ROOT / "launch" / "segment.launch.py"
 # Launches the file and tells, a line of JSON each, which processes started and ended.
 RUN = """
 import json, sys
@@ -64,12 +67,42 @@ sys.exit(service.run())
 """
 
 
-class Launched:
-    """The launch file at work."""
+# Includes the launch file of docs/parameters.md, and brings its node up by events.
+DRIVE = """
+from launch import LaunchDescription
+from launch.actions import EmitEvent, IncludeLaunchDescription, RegisterEventHandler
+from launch.event_handlers import OnProcessStart
+from launch_ros.event_handlers import OnStateTransition
+from launch_ros.events.lifecycle import ChangeState
+from lifecycle_msgs.msg import Transition
 
-    def __init__(self, *arguments: str) -> None:
+def change(transition):
+    return EmitEvent(event=ChangeState(
+        lifecycle_node_matcher=lambda action: action.node_name == "/robot/segmentation",
+        transition_id=transition,
+    ))
+
+def generate_launch_description():
+    return LaunchDescription([
+        RegisterEventHandler(OnProcessStart(
+            on_start=[change(Transition.TRANSITION_CONFIGURE)],
+        )),
+        RegisterEventHandler(OnStateTransition(
+            start_state="configuring", goal_state="inactive",
+            entities=[change(Transition.TRANSITION_ACTIVATE)],
+        )),
+        IncludeLaunchDescription("own.launch.py"),
+    ])
+"""
+
+
+class Launched:
+    """A launch file at work."""
+
+    def __init__(self, *arguments: str, file: Path = LAUNCH_FILE) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", RUN, str(LAUNCH_FILE), *arguments],
+            [sys.executable, "-c", RUN, str(file), *arguments],
+            cwd=file.parent,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -114,9 +147,11 @@ class Launched:
 @pytest.fixture
 def launch(ros: None, weights: str) -> Iterator[Any]:
     running: list[Launched] = []
+    # The default runtime would export the weights first.
+    common = (f"weights:={weights}", "device:=cpu", "runtime:=torch")
 
-    def start(*arguments: str) -> Launched:
-        running.append(Launched(f"weights:={weights}", "device:=cpu", *arguments))
+    def start(*arguments: str, **options: Path) -> Launched:
+        running.append(Launched(*common, *arguments, **options))
         return running[-1]
 
     yield start
@@ -168,6 +203,35 @@ def test_labels_of_the_remapped_camera_until_ctrl_c(
     assert launched.interrupt() == 0
     assert launched.next("status") == 0
     assert not [line for line in launched.lines if "Traceback" in line]
+
+
+def test_a_file_that_includes_it_under_a_namespace_and_uses_events(
+    graph: RosGraph,
+    launch: Any,
+    images: list[np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The one of the page, with the launch file of this checkout."""
+    page = (ROOT / "docs" / "parameters.md").read_text("utf-8")
+    (own,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "own.launch.py").write_text(own)
+    (tmp_path / "drive.launch.py").write_text(DRIVE)
+    for folder in ("share/ament_index/resource_index/packages", "lib"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "share/ament_index/resource_index/packages/tdnet_ros").touch()
+    (tmp_path / "share/tdnet_ros").symlink_to(ROOT)
+    (tmp_path / "lib/tdnet_ros").symlink_to(Path(get_package_prefix("tdnet_ros"), "lib/tdnet_ros"))
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path), prepend=os.pathsep)
+    launched = launch("autostart:=false", file=tmp_path / "drive.launch.py")
+    launched.next("pid")
+    camera = graph.camera(topic="/usb/image")
+    labels = Listener(graph.user, Image, "/robot/segmentation/rear/labels", QoSProfile(depth=10))
+    (answer,) = answers(camera, [image_message(images[0], 100.0)], labels)
+    assert pixels_of(answer).shape == images[0].shape[:2]
+    wait_for(lambda: any("segmenting" in line for line in launched.lines), "the event")
+    assert dict(graph.user.get_topic_names_and_types())["/robot/front/image_raw"]
+    assert launched.interrupt() == 0
 
 
 def test_compressed_images_in_simulated_time(

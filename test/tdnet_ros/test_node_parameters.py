@@ -37,7 +37,8 @@ DESIGNED = (
         "max_rate",
         "idle_without_subscribers",
     ),
-    *("diagnostics_period", "autostart"),
+    *("depth", "points.classes"),
+    *("diagnostics_period", "autostart", "bond", "jpeg_quality", "png_level", "enable"),
 )
 
 
@@ -53,7 +54,8 @@ def test_every_parameter_is_described(descriptors: dict[str, ParameterDescriptor
     assert sorted(descriptors) == sorted(DESIGNED)
     for name, descriptor in descriptors.items():
         assert descriptor.description, name
-        assert descriptor.floating_point_range or descriptor.additional_constraints, name
+        ranges = descriptor.floating_point_range, descriptor.integer_range
+        assert any(ranges) or descriptor.additional_constraints, name
     assert descriptors["autostart"].read_only
 
 
@@ -63,11 +65,16 @@ def test_live_parameters_can_be_set(active: RosGraph) -> None:
         "overlay.alpha": 0.25,
         "overlay.legend": False,
         "overlay.hidden_classes": ["sky"],
+        "depth": "/camera/aligned_depth/image_raw",
+        "points.classes": ["road"],
         "confidence_threshold": 0.5,
         "smoothing": 0.9,
         "memory.max_gap": 2.0,
         "max_rate": 5.0,
         "idle_without_subscribers": False,
+        "jpeg_quality": 50,
+        "png_level": 9,
+        "enable": False,
         "diagnostics_period": 2.0,
         "diagnostics.silence_warn": 1.0,
         "diagnostics.silence_error": 5.0,
@@ -211,11 +218,16 @@ def test_a_bad_value_at_the_start_is_one_error(
         ("max_rate", -1.0, "out of range"),
         ("memory.max_gap", float("inf"), "out of range"),
         ("diagnostics_period", 0.0, "out of range"),
+        ("jpeg_quality", 0, "out of range"),
+        ("png_level", 10, "out of range"),
+        ("jpeg_quality", 90.5, "90.5 (double); allowed is a value of type integer: 1 to 100"),
         ("overlay.legend", 1, "1 (integer); allowed is a value of type bool: true, false"),
         ("overlay.alpha", "abc", "'abc' (string); allowed is a value of type double: 0 to 1"),
         ("cameras", "front", "of type string array: at most 16"),
         ("output_size", "huge", "camera, network"),
         ("overlay.hidden_classes", ["road", "unicorn"], "overlay.hidden_classes names 'unicorn'"),
+        ("points.classes", ["unicorn"], "points.classes names 'unicorn'"),
+        ("bond", True, "bond cannot change while the node is configured"),
         ("autostart", False, "read-only"),
     ],
 )

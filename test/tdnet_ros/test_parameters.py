@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from tdnet._util.device import PRECISIONS
 from tdnet.errors import TdnetError
-from tdnet_ros.parameter_values import ParameterError, ParameterSpec
+from tdnet_ros.parameter_values import ParameterError, ParameterSpec, parse_camera_topics
 from tdnet_ros.parameters import PARAMETERS, DiagnosticLimits, NodeSettings
 from tools import parameter_files
 
@@ -54,6 +55,14 @@ def test_defaults_in_the_readme() -> None:
             assert shown.strip("`") == ("empty" if default in ("", []) else str(default)), name
 
 
+OWN = st.fixed_dictionaries(
+    {},
+    optional={
+        "max_rate": st.floats(0, 1000),
+        "image_transport": st.sampled_from(["raw", "compressed"]),
+        "output_size": st.sampled_from(["camera", "network", (360, 640)]),
+    },
+)
 SETTINGS = st.builds(
     NodeSettings,
     output_size=st.sampled_from(["camera", "network"])
@@ -67,8 +76,12 @@ SETTINGS = st.builds(
 )
 
 
-@given(SETTINGS)
-def test_settings_survive_the_way_through_parameters(settings: NodeSettings) -> None:
+@given(SETTINGS, OWN)
+def test_settings_survive_the_way_through_parameters(
+    settings: NodeSettings, own: dict[str, object]
+) -> None:
+    if settings.cameras and own:
+        settings = replace(settings, own={settings.cameras[-1]: own})
     assert NodeSettings.from_values(settings.to_values()) == settings
 
 
@@ -76,6 +89,58 @@ def test_settings_survive_the_way_through_parameters(settings: NodeSettings) -> 
 def test_an_output_size_is_text_or_numbers(value: object) -> None:
     values = {**NodeSettings().to_values(), "output_size": value}
     assert NodeSettings.from_values(values).output_size == (360, 640)
+
+
+def test_a_camera_has_values_of_its_own_or_the_common_ones() -> None:
+    values = NodeSettings(cameras=("front", "rear"), max_rate=10.0).to_values()
+    values |= {"front.max_rate": 0.0, "rear.output_size": "360, 640", "side.max_rate": 1.0}
+    settings = NodeSettings.from_values(values)
+    front, rear = settings.of_camera("front"), settings.of_camera("rear")
+    assert (front.max_rate, front.output_size) == (0.0, "camera")
+    assert (rear.max_rate, rear.output_size) == (10.0, (360, 640))
+    for name, value in (("rear.output_size", "huge"), ("rear.image_transport", "theora")):
+        with pytest.raises(TdnetError, match=f"{name} is '{value}'; allowed: "):
+            NodeSettings.from_values({**values, name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("variant", "psp18", "psp18"),
+        ("weights", "/data/a b.pkl", "/data/a b.pkl"),
+        ("max_rate", "5", 5.0),
+        ("autostart", "false", False),
+        ("input_size", "[513, 1025]", [513, 1025]),
+        ("input_size", "513 1025", [513, 1025]),
+        ("output_size", "[480, 640]", "480, 640"),
+        ("cameras", "front,rear", ["front", "rear"]),
+    ],
+)
+def test_a_value_is_given_as_text(name: str, text: str, value: object) -> None:
+    given = PARAMETERS[name].from_text(text)
+    assert given == value
+    assert type(given) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "part"),
+    [
+        ("max_rate", "fast", "max_rate is 'fast'; allowed: 0 to 1000"),
+        ("autostart", "yes", "autostart is 'yes'; allowed: true, false"),
+        ("input_size", "a, b", "input_size is 'a, b'; allowed: empty, or two numbers"),
+        ("input_size", "20, 20", "each 33 to 8193"),
+    ],
+)
+def test_a_text_that_is_no_value_is_refused(name: str, text: str, part: str) -> None:
+    with pytest.raises(ParameterError, match=part):
+        PARAMETERS[name].from_text(text)
+
+
+def test_cameras_are_given_with_their_topics() -> None:
+    topics = parse_camera_topics("front=/cam/front/image_raw, rear")
+    assert topics == {"front": "/cam/front/image_raw", "rear": "rear/image"}
+    with pytest.raises(ParameterError, match="a letter first"):
+        parse_camera_topics("front:=/cam")
 
 
 BAD_VALUES = [
@@ -101,6 +166,8 @@ BAD_VALUES = [
     ("cameras", ["front left"], "letters"),
     ("cameras", [""], "letters"),
     ("cameras", ["front", "front"], "twice"),
+    ("depth", "", "allowed is a topic"),
+    ("depth", "/camera//depth", "allowed is a topic"),
     # What takes the memory or the time of the robot.
     ("input_size", [8193, 8193], "4 megapixels"),
     ("output_size", "16384, 16384", "64 megapixels"),
@@ -119,6 +186,13 @@ def test_a_bad_value_is_refused_with_what_is_allowed(name: str, value: object, p
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_several_cameras_have_a_depth_topic_each() -> None:
+    values = NodeSettings(cameras=("front", "rear"), depth="depth/image").to_values()
+    assert NodeSettings.from_values(values).depth == "depth/image"
+    with pytest.raises(ParameterError, match="depth is /depth, one topic for 2 cameras; allowed"):
+        NodeSettings.from_values({**values, "depth": "/depth"})
 
 
 def test_the_parameters_name_the_limits() -> None:

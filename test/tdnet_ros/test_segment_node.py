@@ -10,6 +10,7 @@ import pytest
 import torch
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Image
+from std_srvs.srv import SetBool
 from support.ros_graph import LATCHED, RosGraph, image_message, pixels_of
 from vision_msgs.msg import LabelInfo
 
@@ -216,6 +217,26 @@ def test_a_publisher_that_is_gone_is_not_the_networks_error(
     node.destroy_publisher(graph.node_publisher("/tdnet/status"))
     camera.publish(image_message(images[0], 1.0))
     assert "InvalidHandle" in log.wait_for_text("refused: while counting subscribers")
+
+
+def test_a_pause_counts_frames_and_ends_the_view(
+    active: RosGraph, images: list[np.ndarray]
+) -> None:
+    status = active.listen(SegmentationStatus, "/tdnet/status")
+    camera = active.camera()
+    camera.publish(image_message(images[0], 0.0))
+    status.wait()
+    answer = active.call(SetBool, "/tdnet/enable", SetBool.Request(data=False))
+    assert (answer.success, answer.message) == (True, "paused: frames are counted and dropped")
+    assert active.get_parameter("enable") is False
+    for number in range(1, 4):
+        camera.publish(image_message(images[number], number / 10))
+    active.wait_until_counted("dropped while paused", 3)
+    assert active.call(SetBool, "/tdnet/enable", SetBool.Request(data=True)).success
+    camera.publish(image_message(images[4], 0.4))
+    last = status.wait(2)[1]
+    assert (last.received, last.segmented, last.dropped) == (5, 2, 3)
+    assert (last.reset_reason, last.memory_frames) == ("paused", 0)
 
 
 def test_output_size(active: RosGraph, images: list[np.ndarray]) -> None:

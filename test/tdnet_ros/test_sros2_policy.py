@@ -72,7 +72,13 @@ def test_the_policy_names_all_that_the_node_has(
 
 
 def test_the_policy_allows_no_other_input() -> None:
-    assert allowed("topic", "subscribe") == {"/image", "/image/compressed", "/clock"}
+    assert allowed("topic", "subscribe") == {
+        "/image",
+        "/image/compressed",
+        "/camera_info",
+        "/depth",
+        "/clock",
+    }
     assert not allowed("service", "request")
     assert ElementTree.parse(POLICY).find(".//actions") is None
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from tdnet import ClassMap, SegmenterSettings
 from tdnet._util.regular_files import sha256
+from tdnet._util.resources import packaged_weights
 from tdnet.backends.onnx.description import DESCRIPTION_NAME
-from tdnet.checkpoints.weights import packaged_weights
 from tdnet_offline import provenance
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.result import PACKAGED, Evaluation, FrameRecord, Setting

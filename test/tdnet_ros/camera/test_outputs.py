@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import cv2
@@ -24,8 +24,10 @@ from tdnet_ros.camera.outputs import (
     jpeg_message,
     png_message,
 )
+from tdnet_ros.parameters import NodeSettings
 
 HEADERS = [Header(stamp=Time(sec=second), frame_id="camera") for second in range(3)]
+SETTINGS = NodeSettings()
 SHAPES = {"mono8": (240, 320), "rgb8": (240, 320, 3)}
 
 
@@ -115,10 +117,10 @@ def test_a_frame_of_the_same_size_is_copied_once_and_takes_no_memory(
 def test_a_file_is_copied_once(traced: None) -> None:
     """Into the message; noise, so that the file is large."""
     image = random_image((240, 320))
-    png_message(HEADERS[0], image)
+    png_message(HEADERS[0], image, SETTINGS)
     tracemalloc.reset_peak()
     before = tracemalloc.get_traced_memory()[0]
-    message = png_message(HEADERS[0], image)
+    message = png_message(HEADERS[0], image, SETTINGS)
     taken = tracemalloc.get_traced_memory()[1] - before
     size = len(message.data)
     assert size > 50_000
@@ -128,12 +130,27 @@ def test_a_file_is_copied_once(traced: None) -> None:
 
 def test_files_hold_the_image() -> None:
     labels = random_image((9, 13))
-    png = png_message(HEADERS[1], labels)
+    png = png_message(HEADERS[1], labels, SETTINGS)
     assert (png.header, png.format) == (HEADERS[1], "mono8; png compressed ")
     decoded = cv2.imdecode(bytes_held(png), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(decoded, labels)
     orange = np.full((16, 16, 3), (250, 120, 10), np.uint8)
-    jpeg = jpeg_message(HEADERS[1], orange)
+    jpeg = jpeg_message(HEADERS[1], orange, SETTINGS)
     assert (jpeg.header, jpeg.format) == (HEADERS[1], "rgb8; jpeg compressed bgr8")
     decoded = cv2.imdecode(bytes_held(jpeg), cv2.IMREAD_COLOR)[:, :, ::-1]
     assert np.abs(decoded.astype(int) - orange).max() < 6
+
+
+def test_quality_and_level_are_the_parameters() -> None:
+    """Better JPEG files are larger, better compressed PNG files smaller."""
+    image = random_image((120, 160, 3))
+    stripes = np.repeat(random_image((120, 20)), 8, axis=1)
+    for build, content, name, values in (
+        (jpeg_message, image, "jpeg_quality", (10, 90)),
+        (png_message, stripes, "png_level", (9, 0)),
+    ):
+        sizes = [
+            len(build(HEADERS[0], content, replace(SETTINGS, **{name: value})).data)
+            for value in values
+        ]
+        assert sizes[1] > 2 * sizes[0], name

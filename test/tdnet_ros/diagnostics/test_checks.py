@@ -75,6 +75,12 @@ def test_a_working_camera_has_no_issue() -> None:
     assert run_checks(CAMERA_CHECKS, some) == []
 
 
+def test_points_that_cannot_be_published_are_a_warning() -> None:
+    text = "no /tdnet/points: nothing arrives on /camera_info"
+    (issue,) = run_checks(CAMERA_CHECKS, camera(geometry_problem=text))
+    assert (issue.text, issue.severity, issue.final) == (text, WARN, False)
+
+
 ALONE = {"publisher_types": {"/image": []}, "received": 0, "segmented": 0}
 ELSEWHERE = {"publisher_types": {"/image": [], "/image/compressed": [COMPRESSED]}}
 SILENT = {"received": 0, "segmented": 0, "silent_for": 4.0}

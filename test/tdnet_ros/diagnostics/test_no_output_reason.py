@@ -14,6 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import Image
+from std_srvs.srv import SetBool
 from support.diagnosis import Diagnosis
 from support.ros_graph import (
     LogListener,
@@ -89,6 +90,11 @@ def no_subscriber(graph: RosGraph, images: list[np.ndarray], listen: bool = Fals
     return lambda: camera.publish(image_message(images[0]))
 
 
+def paused(graph: RosGraph, images: list[np.ndarray]) -> Step:
+    assert graph.call(SetBool, "/tdnet/enable", SetBool.Request(data=False)).success
+    return no_subscriber(graph, images, listen=True)
+
+
 def unknown_encoding(graph: RosGraph, images: list[np.ndarray]) -> Step:
     graph.listen(SegmentationStatus, "/tdnet/status")
     camera = graph.camera()
@@ -121,6 +127,7 @@ def every_third_missing(graph: RosGraph, images: list[np.ndarray]) -> Step:
             only_subscriber_demands, WARN, "asks for an incompatible", id="only subscriber"
         ),
         pytest.param(no_subscriber, OK, "no output has a subscriber", id="no subscriber"),
+        pytest.param(paused, OK, "call the service ~/enable with data: true", id="paused"),
         pytest.param(unknown_encoding, WARN, "unknown encoding 'rgb9'", id="encoding"),
         pytest.param(cut_off, WARN, "the message is cut off", id="cut off"),
         pytest.param(every_third_missing, WARN, "are missing by their stamps", id="loss"),

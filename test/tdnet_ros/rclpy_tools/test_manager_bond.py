@@ -1,0 +1,51 @@
+"""The bond of an active node, with bondpy where it is installed, and one line without it."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import pytest
+from support.ros_graph import RosGraph, wait_for
+
+from tdnet_ros.rclpy_tools.manager_bond import BondError, check_bondpy
+
+INSTALLED = importlib.util.find_spec("bondpy") is not None
+
+
+@pytest.mark.skipif(INSTALLED, reason="bondpy is installed")
+def test_without_bondpy_configure_fails_with_the_remedy(graph: RosGraph, weights: str) -> None:
+    node = graph.start(weights=weights, device="cpu", bond=True, autostart=False)
+    log = graph.listen_to_log()
+    assert not graph.transition("configure")
+    text = log.wait_for_text("cannot configure: bond is true, but the ROS package bondpy")
+    assert "install ros-$ROS_DISTRO-bondpy, or set bond to false" in text
+    with pytest.raises(BondError):
+        check_bondpy()
+    assert all(result.successful for result in graph.set_parameters(bond=False))
+    assert graph.transition("configure")
+    assert node.get_parameter("bond").value is False
+
+
+@pytest.mark.skipif(not INSTALLED, reason="needs bondpy, which has no wheels")
+def test_the_manager_sees_the_node_while_it_is_active(graph: RosGraph, weights: str) -> None:
+    graph.start(weights=weights, device="cpu", bond=True, autostart=False)
+    assert graph.transition("configure")
+    for _ in range(2):
+        events: list[str] = []
+        assert graph.transition("activate")
+        manager: Any = check_bondpy()(
+            graph.user,
+            "bond",
+            "tdnet",
+            on_broken=lambda events=events: events.append("broken"),
+            on_formed=lambda events=events: events.append("formed"),
+        )
+        manager.set_heartbeat_timeout(4.0)
+        manager.start()
+        wait_for(lambda events=events: events == ["formed"], "the bond")
+        assert graph.transition("deactivate")
+        wait_for(lambda events=events: events == ["formed", "broken"], "the end of the bond")
+        manager.shutdown()
+        graph.user.destroy_subscription(manager.sub)
+        graph.user.destroy_publisher(manager.pub)
