@@ -43,13 +43,17 @@ class ActiveModel:
         """
         class_map, overlay = segmenter.class_map, settings.overlay
         names = [entry.name for entry in class_map.classes]
-        missing = [name for name in overlay.hidden_classes if name not in names]
-        if missing:
-            raise ParameterError(
-                f"overlay.hidden_classes names {quoted(missing[0])}, which the class map "
-                f"{class_map.name} does not have; allowed are {', '.join(names)}; with another "
-                "class map, set both in one request"
-            )
+        for parameter, given in (
+            ("overlay.hidden_classes", overlay.hidden_classes),
+            ("capture.classes", settings.capture.classes),
+        ):
+            missing = [name for name in given if name not in names]
+            if missing:
+                raise ParameterError(
+                    f"{parameter} names {quoted(missing[0])}, which the class map "
+                    f"{class_map.name} does not have; allowed are {', '.join(names)}; with "
+                    "another class map, set both in one request"
+                )
         renderer = OverlayRenderer(
             class_map,
             alpha=overlay.alpha,
@@ -61,7 +65,8 @@ class ActiveModel:
 
     def adapted(self, settings: NodeSettings) -> ActiveModel:
         """Return the same model with other settings of the node; raise as `create` does."""
-        if settings.overlay == self.settings.overlay:
+        before = self.settings
+        if (settings.overlay, settings.capture) == (before.overlay, before.capture):
             return replace(self, settings=settings)
         return ActiveModel.create(self.segmenter, self.built_from, settings)
 
@@ -88,7 +93,7 @@ class ActiveModel:
         """Return the options of a frame with these images of `SegmentationResult`."""
         return OutputOptions(
             size=self.settings.output_size,
-            confidence="confidence" in images,
+            confidence="confidence" in images or self.settings.capture.needs_confidence,
             confidence_threshold=self.settings.confidence_threshold,
             smoothing=self.settings.smoothing,
             overlay=self.renderer if "overlay" in images else None,
