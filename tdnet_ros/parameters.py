@@ -139,7 +139,7 @@ class CaptureSettings:
     )
     quota: float = row(
         1024.0,
-        "Most MiB of all files in the folder: a capture beyond it is refused, none is deleted.",
+        "Most MiB of the files in the folder; a capture beyond it is refused, none is deleted.",
         range=(0.1, 1e6),
     )
     period: float = row(

@@ -135,7 +135,7 @@ class Camera:
         """Capture the newest frames if a rule demands it; raises nothing."""
         try:
             self.capture.segmented(
-                frame.model.segmenter.class_map,
+                frame.model,
                 frame.result,
                 stamp_ns(frame.header),
                 continued=frame.reset_reason is None,

@@ -167,8 +167,9 @@ def _check_quota(folder: Path, capture: Capture) -> None:
 
 
 def _size(folder: Path) -> int:
-    """Return the bytes of all files in a folder."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+    """Return the bytes of the files in a folder and in its bags."""
+    files = (*folder.glob("*"), *folder.glob("*/*"))
+    return sum(path.lstat().st_size for path in files if path.is_file())
 
 
 def _require_rosbags() -> None:

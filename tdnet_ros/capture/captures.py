@@ -11,13 +11,13 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
-from tdnet.class_map.model import ClassMap
 from tdnet.segmenter import SegmentationResult
 from tdnet_ros import node_parameters
 from tdnet_ros.capture.capture_bag import Capture
 from tdnet_ros.capture.capture_writer import BUSY, CaptureWriter
 from tdnet_ros.capture.ring_buffer import RawFrame, RingBuffer
 from tdnet_ros.capture.rules import REQUESTED, CaptureRules, Reason
+from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.parameters import NodeSettings
 
 
@@ -55,6 +55,7 @@ class CameraCapture:
         if settings is not self._settings:
             if capture.folder != self._settings.capture.folder:
                 self._ring.clear()
+                self._rules = CaptureRules()  # nothing in the new folder shows the same
                 if capture.folder:
                     self._writer.prepare(capture)
             self._settings = settings
@@ -64,7 +65,7 @@ class CameraCapture:
 
     def segmented(
         self,
-        class_map: ClassMap,
+        model: ActiveModel,
         result: SegmentationResult,
         stamp_ns: int,
         *,
@@ -73,12 +74,12 @@ class CameraCapture:
         """Apply the rules to a frame, and capture it if one demands it.
 
         Args:
-            class_map: of its labels.
+            model: that segmented it, with the settings then.
             result: of the frame.
             stamp_ns: of its header.
             continued: whether it shows the view of the frame before.
         """
-        settings = self._settings.capture
+        settings, class_map = model.settings.capture, model.segmenter.class_map
         if not settings.has_rule:
             self._rules.forget_view()
             return
@@ -99,14 +100,16 @@ class CameraCapture:
             stamp_ns: of the frame that it is about; None: the newest.
 
         Returns:
-            None if there are none.
+            None if there are none, or the one that it is about is not among them.
         """
         with self._lock:
             frames = tuple(self._ring.after(self._taken))
             if not frames:
                 return None
+            stamp_ns = frames[-1].stamp_ns if stamp_ns is None else stamp_ns
+            if all(frame.stamp_ns != stamp_ns for frame in frames):
+                return None
             self._taken = frames[-1].number
-        stamp_ns = frames[-1].stamp_ns if stamp_ns is None else stamp_ns
         settings = self._settings
         return Capture(
             *self._names, reason, stamp_ns, frames, settings.capture, settings.segmenter

@@ -27,7 +27,7 @@ LONGEST_PHASE, SHORTEST_PHASE = 20.0, 4.0
 BURST_RATE = 60.0
 # Messages in a row, others in each round.
 BROKEN_MESSAGES = 100
-_SEEDS = count(1)
+_NUMBERS = count(1)
 CAPTURE_PERIOD = 0.5
 LOAD_RATE = 30.0
 # The nano network needs about a third of a second for it on one processor.
@@ -137,7 +137,7 @@ def broken_messages(run: SoakRun, seconds: float) -> None:
     """Messages with false fields arrive among the frames; the frames are still answered."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        run.camera.command(f"broken {next(_SEEDS)} {BROKEN_MESSAGES}")
+        run.camera.command(f"broken {next(_NUMBERS)} {BROKEN_MESSAGES}")
         _wait_for_labels(run)
         run.wait(0.5)
     counts = run.auditor.counts
@@ -189,7 +189,13 @@ def swaps(run: SoakRun, seconds: float) -> None:
 def captures(run: SoakRun, seconds: float) -> None:
     """Frames are captured by a rule that all of them meet, and on request."""
     shutil.rmtree(run.captures, ignore_errors=True)
-    rule = {"capture.low_confidence": 1.0, "capture.period": CAPTURE_PERIOD}
+    # In a new folder no frame was captured before.
+    folder = run.captures / str(next(_NUMBERS))
+    rule = {
+        "capture.folder": str(folder),
+        "capture.low_confidence": 1.0,
+        "capture.period": CAPTURE_PERIOD,
+    }
     run.expect(not run.auditor.set_parameters(rule), "the rule was refused")
     requested = 0
     end = time.monotonic() + seconds
@@ -201,7 +207,7 @@ def captures(run: SoakRun, seconds: float) -> None:
     run.wait(1.0)
     requested += run.auditor.capture()
     stamps: list[int] = []
-    bags = list(run.captures.iterdir())
+    bags = list(folder.iterdir())
     for path in bags:
         with open_bag(path) as bag:
             headers = read_headers(bag, [TOPIC])[0][TOPIC].headers
