@@ -145,13 +145,13 @@ def _write_bag(path: Path, capture: Capture) -> None:
         images = bag.add_connection(capture.topic, capture.message_type, typestore=types)
         reason = bag.add_connection(capture.reason_topic, _TEXT, typestore=types)
         for frame in capture.frames:
-            bag.write(images, frame.time_ns, frame.wire)
+            bag.write(images, frame.time_ns, frame.serialized())
         text = types.types[_TEXT](data=capture.reason_json())
         bag.write(reason, capture.frames[-1].time_ns, types.serialize_cdr(text, _TEXT))
 
 
 def _check_quota(folder: Path, capture: Capture) -> None:
-    size = sum(len(frame.wire) for frame in capture.frames) / MEBIBYTE
+    size = sum(frame.size for frame in capture.frames) / MEBIBYTE
     quota = capture.settings.quota
     if size > quota:
         raise CaptureError(

@@ -15,7 +15,7 @@ from tdnet.segmenter import SegmentationResult
 from tdnet_ros import node_parameters
 from tdnet_ros.capture.capture_bag import Capture
 from tdnet_ros.capture.capture_writer import BUSY, CaptureWriter
-from tdnet_ros.capture.ring_buffer import RawFrame, RingBuffer
+from tdnet_ros.capture.ring_buffer import RawFrame, RingBuffer, WireMessage
 from tdnet_ros.capture.rules import REQUESTED, CaptureRules, Reason
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.parameters import NodeSettings
@@ -49,7 +49,7 @@ class CameraCapture:
         """Discard the frames; at the end of an activation."""
         self._ring.clear()
 
-    def received(self, settings: NodeSettings, wire: bytes, stamp_ns: int) -> None:
+    def received(self, settings: NodeSettings, wire: WireMessage, stamp_ns: int) -> None:
         """Keep a message of the camera, if captures are on."""
         capture = settings.capture
         if settings is not self._settings:

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
+
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CompressedImage, Image
+
+WireMessage: TypeAlias = bytes | Image | CompressedImage
 
 
 class RawFrame(NamedTuple):
-    """A serialized camera message.
+    """A camera message as the middleware delivered it.
 
     Attributes:
         number: of the message, ascending.
         time_ns: of its arrival, nanoseconds since the epoch.
         stamp_ns: of its header, nanoseconds.
-        wire: the message as the middleware delivered it.
+        wire: the serialized message, or where no bytes are delivered the message itself.
     """
 
     number: int
     time_ns: int
     stamp_ns: int
-    wire: bytes
+    wire: WireMessage
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes."""
+        return len(self.wire if isinstance(self.wire, bytes) else self.wire.data)
+
+    def serialized(self) -> bytes:
+        """Return it as bytes."""
+        return self.wire if isinstance(self.wire, bytes) else serialize_message(self.wire)
 
 
 class RingBuffer:
@@ -38,10 +52,10 @@ class RingBuffer:
         """Add a frame, and discard the oldest beyond so many seconds and bytes."""
         with self._lock:
             self._frames.append(frame)
-            self._bytes += len(frame.wire)
+            self._bytes += frame.size
             oldest_ns = frame.time_ns - round(seconds * 1e9)
             while self._bytes > size or self._frames[0].time_ns < oldest_ns:
-                self._bytes -= len(self._frames.popleft().wire)
+                self._bytes -= self._frames.popleft().size
                 if not self._frames:
                     break
 
