@@ -85,7 +85,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> ExitStatus:
     """Run the command."""
-    alone, remedy = ("before", "label_topic"), "without --every means nothing; give --every too"
+    alone: tuple[str, ...] = ("before", "label_topic")
+    remedy = "without --every means nothing; give --every too"
     if args.every is not None:
         alone, remedy = ("name", "first"), "does not go with --every; leave out one of them"
     elif args.captured:
