@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,14 +17,20 @@ import numpy.typing as npt
 from tdnet.class_map.model import ClassMap
 from tdnet.continuity import DEFAULT_MAX_GAP, ContinuityPolicy, FrameInfo, ResetReason
 from tdnet.errors import InputError
+from tdnet_offline.bags import bag_reason, open_bag
+from tdnet_offline.datasets.bag_topic import read_headers
 from tdnet_offline.datasets.folder import CLASS_MAP
 from tdnet_offline.frames import Frame, RefusedFrame
+from tdnet_offline.frames.bag_images import choose_image_topic
 from tdnet_offline.writers.atomic_files import replacing
 from tdnet_offline.writers.images import write_png
 
 FRAMES, LABELS, TO_LABEL = "frames", "labels", "to_label"
 UNTIMED_RATE = 10.0
 """Assumed frames a second of a source without timestamps."""
+
+REASON_TOPIC = "capture_reason"
+"""Last part of the topic on which a capture of the node names its frame."""
 
 Labels = npt.NDArray[np.uint8]
 
@@ -78,6 +85,37 @@ def find_stretches(
             yield Stretch(number, tuple(recent))
             # Stretches share no frames.
             recent.clear()
+
+
+def captured_frames(path: Path, topic: str | None) -> frozenset[int]:
+    """Return which frames of a bag the node made a capture for, by their numbers.
+
+    Args:
+        path: of the bag.
+        topic: of its images; None: the only one.
+
+    Raises:
+        InputError: the bag cannot be opened, or is no capture.
+    """
+    with open_bag(path) as bag:
+        topic = choose_image_topic(path, topic, bag)
+        reasons = [name for name in bag.topics if name.endswith(f"/{REASON_TOPIC}")]
+        try:
+            texts = [bag.decode(record).data for record in bag.records(reasons)]
+            stamps = {int(json.loads(text)["stamp_ns"]) for text in texts}
+        except Exception as error:  # of rosbags, or of a text that is no JSON
+            raise InputError(
+                f"{path}: the reason of the capture cannot be read ({bag_reason(error)}); give "
+                "--every instead of --captured"
+            ) from error
+        headers = read_headers(bag, [topic])[0][topic].headers
+    found = [n for n, header in enumerate(headers) if header and header.stamp_ns in stamps]
+    if not found:
+        raise InputError(
+            f"{path}: not a capture of the node, whose topic .../{REASON_TOPIC} names one of the "
+            "frames; give --every instead of --captured"
+        )
+    return frozenset(found)
 
 
 class StretchFolder:

@@ -31,7 +31,7 @@ _ARRAYS = frozenset(kind for kind in Parameter.Type if kind.name.endswith("_ARRA
 # Names that other parts of ROS read: rclpy declares them late, or on some distributions only.
 _STANDARD = ("qos_overrides.", "use_sim_time", "start_type_description_service")
 # Checked against the class map of the model that is set with them.
-_WITH_MODEL = frozenset({"overlay.hidden_classes", "points.classes"})
+_WITH_MODEL = frozenset({"overlay.hidden_classes", "points.classes", "capture.classes"})
 _MAX_SHOWN = 64
 _MAX_UNKNOWN = 5
 
@@ -191,7 +191,7 @@ def needs_new_model(names: Iterable[str]) -> bool:
 def groups_of_request(names: Sequence[str]) -> list[list[int]]:
     """Group the parameters of one request that are set together: indices of their names.
 
-    The parameters that choose the model fit each other only together, and the hidden classes fit
+    The parameters that choose the model fit each other only together, and lists of classes fit
     the model's class map. The two limits of one value are checked against each other. Every other
     parameter is a group of its own.
     """

@@ -7,6 +7,7 @@ from them; `python -m tools.parameter_files` writes the two files.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -135,6 +136,62 @@ MINIMUMS = frozenset({"rate"})
 
 
 @dataclass(frozen=True)
+class CaptureSettings:
+    """Frames that are kept to learn from."""
+
+    folder: str = row(
+        "",
+        "Folder for captures, the last seconds of a camera as a bag each; empty: none are made.",
+        constraint="path of a folder that the node may write to, or empty",
+        parse=lambda _, value: os.path.expanduser(value),
+    )
+    seconds: float = row(5.0, "Most seconds of a camera's frames in a capture.", range=(0.1, 60.0))
+    memory: float = row(
+        256.0,
+        "Most MiB of received frames that each camera keeps for its next capture.",
+        range=(1.0, 65536.0),
+    )
+    quota: float = row(
+        1024.0,
+        "Most MiB of the files in the folder; a capture beyond it is refused, none is deleted.",
+        range=(0.1, 1e6),
+    )
+    period: float = row(
+        30.0,
+        "Least seconds from one capture of a camera by a rule to the next.",
+        range=(0.0, 86400.0),
+    )
+    low_confidence: float = row(
+        0.0,
+        "Rule: capture a frame whose mean confidence, 0 to 1, is lower; 0: off.",
+        range=(0.0, 1.0),
+    )
+    classes: tuple[str, ...] = row(
+        (),
+        "Rule: capture a frame in which one of these classes appears, absent in the frame before; "
+        "empty: off.",
+        constraint="names of the class map",
+        example=("person",),
+    )
+    label_change: float = row(
+        0.0,
+        "Rule: capture a frame in which more than this share of the pixels has another label than "
+        "in the frame before; 0: off.",
+        range=(0.0, 1.0),
+    )
+
+    @property
+    def needs_confidence(self) -> bool:
+        """Whether a rule looks at the confidence."""
+        return bool(self.folder and self.low_confidence)
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether frames are captured by a rule."""
+        return bool(self.folder and (self.low_confidence or self.classes or self.label_change))
+
+
+@dataclass(frozen=True)
 class NodeSettings:
     """The value of every parameter."""
 
@@ -260,6 +317,7 @@ class NodeSettings:
         1.0, "Seconds between two diagnostic messages.", range=(0.1, 60.0)
     )
     diagnostic_limits: DiagnosticLimits = group(DiagnosticLimits(), prefix="diagnostics.")
+    capture: CaptureSettings = group(CaptureSettings(), prefix="capture.")
     autostart: bool = row(
         True,
         "Configure and activate when the node starts; false: a lifecycle manager does it.",

@@ -24,6 +24,7 @@ from tdnet_ros import node_parameters
 from tdnet_ros.camera.active_session import OUTLASTING, ActiveSession, InferenceThread
 from tdnet_ros.camera.camera import Camera
 from tdnet_ros.camera.outputs import ClassOutputs
+from tdnet_ros.capture.captures import Captures
 from tdnet_ros.diagnostics.diagnostics import Diagnostics
 from tdnet_ros.diagnostics.snapshot import NodeSnapshot
 from tdnet_ros.model.active_model import ActiveModel
@@ -73,6 +74,9 @@ class SegmentNode(LifecycleNode):
         self._bond: ManagerBond | None = None
         # The inference thread of the activation before, if it outlasted that one.
         self._outlasting: InferenceThread | None = None
+        # Requests in it overlap, and do not block the callbacks of the node's own group.
+        group = ReentrantCallbackGroup()
+        self._captures = Captures(self, group)
         # Before any thread of the node works on a frame: on a CPU it sets the number to one.
         self._threads = torch.get_num_threads()
         try:
@@ -82,8 +86,6 @@ class SegmentNode(LifecycleNode):
             raise
         if unknown := node_parameters.unknown_overrides(self):
             self.get_logger().warning(one_line(unknown))
-        # Requests in it overlap, and do not block the callbacks of the node's own group.
-        group = ReentrantCallbackGroup()
         self._model = ModelChanges(
             self, group, self._threads, self._restart_gaps, self._replace_model
         )
@@ -106,7 +108,8 @@ class SegmentNode(LifecycleNode):
             model = self._model.configure(settings)
             self._class_outputs = ClassOutputs(self)
             for name in settings.cameras or ("",):
-                self._cameras[name] = Camera(self, name, settings.of_camera(name).image_transport)
+                transport = settings.of_camera(name).image_transport
+                self._cameras[name] = Camera(self, name, transport, self._captures)
             result = super().on_configure(state)
         # Any exception, not only TdnetError, leaves the node unconfigured.
         except Exception as error:
@@ -188,6 +191,7 @@ class SegmentNode(LifecycleNode):
     def destroy_node(self) -> None:
         """Stop the inference and remove the node."""
         self._deactivate()
+        self._captures.close()
         logging.getLogger("tdnet").removeHandler(self._log_handler)
         super().destroy_node()
         # rclpy does not destroy it, and it would keep the node in the graph until the middleware
@@ -250,6 +254,7 @@ class SegmentNode(LifecycleNode):
         for camera in self._cameras.values():
             camera.outputs.destroy()
         self._cameras.clear()
+        self._captures.clear()
         release_memory()
 
     def _failed(self, transition: str, error: Exception) -> TransitionCallbackReturn:

@@ -34,6 +34,7 @@ from tdnet_offline.training.recipe import load_recipe
 pytest.importorskip("rclpy", reason="the page ends on the running node: run `make test`")
 
 from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
 from support.ros_graph import LATCHED, RosGraph, image_message, pixels_of, wait_for
 
 import tdnet_ros.msg
@@ -51,6 +52,7 @@ OLD = [entry.name for entry in ClassMap.load("cityscapes").classes]
 NEW = ["road", "sidewalk", "person", "vehicle", "background"]
 TRAIN = "tdnet train fine-tune data.train=folder:garden"
 RUNS = ("before", "after")
+CAPTURED = 8
 
 
 def steps() -> list[tuple[str, str]]:
@@ -86,9 +88,18 @@ class Reader:
         """Run a command of the page; return its output."""
         words = shlex.split(line)
         if words[0] == "scp":
-            _, source, target = words
-            shutil.copyfile(self.home / source, self._on_robot(target.removeprefix("robot:")))
+            *_, source, target = words
+            if source.startswith("robot:"):
+                copied = self._on_robot(source.removeprefix("robot:"))
+                shutil.copytree(copied, self.home / target)
+            else:
+                shutil.copyfile(self.home / source, self._on_robot(target.removeprefix("robot:")))
             return ""
+        if words[:3] == ["ros2", "service", "call"]:
+            assert words[4] == "std_srvs/srv/Trigger"
+            answer = self._graph.call(Trigger, words[3], Trigger.Request())
+            assert answer.success, answer.message
+            return answer.message
         if words[0] == "ros2":
             self._set_parameters(words[1:])
             return ""
@@ -121,7 +132,7 @@ class Reader:
             (file,) = words[3:]
             (section,) = yaml.safe_load((self.home / file).read_text()).values()
             values = section["ros__parameters"]
-        values = {n: self._on_robot(v) if "/" in v else v for n, v in values.items()}
+        values = {n: self._on_robot(v) if "/" in str(v) else v for n, v in values.items()}
         results = self._graph.set_parameters(**values)
         assert all(result.successful for result in results), (words, results)
 
@@ -177,16 +188,22 @@ def test_the_page(tmp_path: Path, graph: RosGraph) -> None:
             weights = str(reader.robot_data / "garden.safetensors")
             (refused,) = graph.set_parameters(weights=weights)
             assert not refused.successful
+        if text.startswith("ros2 service call"):
+            for _ in range(CAPTURED):
+                robot.segment(NEW)
         said[text] = reader.run(text)
         if text.startswith("python3 -m zipfile -c"):
             drawn = ClassMap.load(tmp_path / "garden/class_map.yaml")
             export_masks(tmp_path / "to_label.zip", bag, drawn, seen, tmp_path / "masks.zip")
-        if text.startswith("ros2"):
+        if text.startswith("ros2") and "capture" not in text:
             classes = OLD if text.endswith("\"''\"") else NEW
             image, labels = robot.segment(classes)
             np.testing.assert_array_equal(labels, reader.labels_of(classes, image))
 
-    assert len(said) > 15
+    assert len(said) > 20
+    (stretch,) = (tmp_path / "garden/frames").glob("camera-*-requested-*")
+    assert stretch.name.endswith(f"-{CAPTURED - 1:06d}")
+    assert len(list(stretch.iterdir())) == 7
     check = next(text for line, text in said.items() if "check" in line and "val" in line)
     assert "4 videos, 28 frames, 4 labelled" in check
     assert "classes taken over by name: road, sidewalk, person;" in said[TRAIN]

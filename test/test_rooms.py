@@ -38,6 +38,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "node_parameters",
         "process",
         "model",
+        "capture",
         "camera",
         "diagnostics",
         "segment_node",

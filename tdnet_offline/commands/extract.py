@@ -26,8 +26,8 @@ _NAME = re.compile(r"[^/%]*%0?[0-9]?d[^/%]*")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add description and options."""
     parser.description = (
-        "Writes each frame as DIR/NAME.png; or, with --every, a short stretch of frames every few "
-        "seconds as a data set to label: DIR/frames/VIDEO/NAME.png, and the last frame of each "
+        "Writes each frame as DIR/NAME.png; or, with --every or --captured, short stretches of "
+        "frames as a data set to label: DIR/frames/VIDEO/NAME.png, and the last frame of each "
         "stretch also as DIR/to_label/VIDEO/NAME.png. Exit status 1 if some frames or labels "
         "could not be read."
     )
@@ -58,11 +58,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="number of the first frame; frames below 0 are left out (default: 0)",
     )
     stretches = parser.add_argument_group("stretches to label")
-    stretches.add_argument(
+    which = stretches.add_mutually_exclusive_group()
+    which.add_argument(
         "--every",
         type=number(0.001, 1e9, "seconds"),
         metavar="S",
         help="seconds from one stretch to the next (images in a folder count as 10 a second)",
+    )
+    which.add_argument(
+        "--captured",
+        action="store_true",
+        help="of a capture of the node: one stretch, up to the frame that it was made for",
     )
     stretches.add_argument(
         "--before",
@@ -79,15 +85,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> ExitStatus:
     """Run the command."""
-    alone, remedy = ("before", "label_topic"), "without --every means nothing; give --every too"
+    alone: tuple[str, ...] = ("before", "label_topic")
+    remedy = "without --every means nothing; give --every too"
     if args.every is not None:
         alone, remedy = ("name", "first"), "does not go with --every; leave out one of them"
+    elif args.captured:
+        alone = ("name", "first", "label_topic")
+        remedy = "does not go with --captured; leave out one of them"
     for name in alone:
         if getattr(args, name) is not None:
             raise InputError(f"--{name.replace('_', '-')} {remedy}")
     if args.label_topic and args.size:
         raise InputError("--size does not go with --label-topic; train with data.frame_size")
-    refused = _write_every_frame(args) if args.every is None else _write_stretches(args)
+    stretches = args.captured or args.every is not None
+    refused = _write_stretches(args) if stretches else _write_every_frame(args)
     return ExitStatus.INCOMPLETE if refused else ExitStatus.DONE
 
 
@@ -117,7 +128,13 @@ def _write_every_frame(args: argparse.Namespace) -> int:
 def _write_stretches(args: argparse.Namespace) -> int:
     """Write the stretches; return how many frames and labels were refused."""
     from tdnet_offline.datasets.bag import image_topic
-    from tdnet_offline.extraction import LABELS, TO_LABEL, StretchFolder, find_stretches
+    from tdnet_offline.extraction import (
+        LABELS,
+        TO_LABEL,
+        StretchFolder,
+        captured_frames,
+        find_stretches,
+    )
     from tdnet_offline.frames import RefusedFrame
 
     before = BEFORE if args.before is None else args.before
@@ -126,10 +143,12 @@ def _write_stretches(args: argparse.Namespace) -> int:
     labelled = _open_labels(args)
     topic = image_topic(Path(args.input), args.topic, args.label_topic) if labelled else args.topic
     wanted = frozenset(labelled.videos[0].labelled) if labelled else None
+    if args.captured:
+        wanted = captured_frames(Path(args.input), topic)
     written = unreadable = 0
     with _open_frames(args, topic) as (frames, progress):
         for stretch in find_stretches(
-            frames, args.every, before, lambda number: wanted is None or number in wanted
+            frames, args.every or 0.0, before, lambda number: wanted is None or number in wanted
         ):
             try:
                 labels = labelled.videos[0].labels(stretch.number) if labelled else None
@@ -149,6 +168,7 @@ def _write_stretches(args: argparse.Namespace) -> int:
         raise InputError(
             f"{args.input}: no {before + 1} frames without a gap among its {progress.done}"
             + (" that end in one with labels" if labelled else "")
+            + (" that end in the captured one" if args.captured else "")
             + "; a smaller --before needs fewer"
         )
     todo = f"tdnet check folder:{args.output}"

@@ -11,11 +11,12 @@ from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
 from tdnet.segmenter import Stream, StreamingSegmenter
 from tdnet_ros.camera.camera_geometry import CameraGeometry
 from tdnet_ros.camera.frame_statistics import FrameStatistics
-from tdnet_ros.camera.frame_trace import FrameCounter, FrameTrace
+from tdnet_ros.camera.frame_trace import FrameCounter, FrameTrace, stamp_ns
 from tdnet_ros.camera.outputs import CameraOutputs
 from tdnet_ros.camera.transport_loss import TransportLoss
+from tdnet_ros.capture.captures import Captures
 from tdnet_ros.model.active_model import ActiveModel
-from tdnet_ros.rclpy_tools.node_log import LogThrottle, one_line
+from tdnet_ros.rclpy_tools.node_log import LogThrottle, describe, one_line
 from tdnet_ros.rclpy_tools.qos_events import QosIncidents
 
 
@@ -37,7 +38,9 @@ class Camera:
         unfilled: gaps that reset the memory since it was full; None: there was none.
     """
 
-    def __init__(self, node: LifecycleNode, name: str, image_transport: str) -> None:
+    def __init__(
+        self, node: LifecycleNode, name: str, image_transport: str, captures: Captures
+    ) -> None:
         # As image_transport does it: the remapped image topic with the transport's name appended.
         topic = node.resolve_topic_name(f"{name}/image" if name else "image")
         self.geometry = CameraGeometry(node, name, topic)
@@ -49,6 +52,8 @@ class Camera:
         self.incidents = QosIncidents()
         prefix = f"~/{name}" if name else "~"
         self.outputs = CameraOutputs(node, prefix, self.incidents, self.geometry)
+        message_type = "CompressedImage" if image_transport == "compressed" else "Image"
+        self.capture = captures.open(name, topic, f"sensor_msgs/msg/{message_type}")
         self.throttle = LogThrottle()
         self._logger = node.get_logger()
         self._lock = threading.Lock()
@@ -78,7 +83,8 @@ class Camera:
         self.unfilled: UnfilledMemory | None = None
 
     def release(self) -> None:
-        """Release the model and the memory."""
+        """Release the model, the memory and the frames for captures."""
+        self.capture.clear()
         with self._lock:
             self._segmenter = self._stream = None
 
@@ -127,6 +133,18 @@ class Camera:
         """Count a frame whose outputs are published, and note the sums in it."""
         self.statistics.add(frame)
         frame.counts = frame.counter.add(segmented=1)
+
+    def capture_by_rule(self, frame: FrameTrace) -> None:
+        """Capture the newest frames if a rule demands it; raises nothing."""
+        try:
+            self.capture.segmented(
+                frame.model,
+                frame.result,
+                stamp_ns(frame.header),
+                continued=frame.reset_reason is None,
+            )
+        except Exception as error:  # the frame itself is out, and counted
+            self.warn(f"no capture of {self.input_topic}: {describe(error)}")
 
     def refuse(self, counter: FrameCounter, problem: str) -> None:
         """Count a frame of an activation that cannot be used, and log why."""

@@ -128,6 +128,7 @@ class FramePipeline:
             camera.outputs.publish(frame, Phase.COUNTED)
         except Exception as error:  # the frame itself is out, and counted
             camera.warn(f"no status of {camera.input_topic}: {describe(error)}")
+        camera.capture_by_rule(frame)
 
     def _commit_memory(self, camera: Camera, frame: FrameTrace, stream: Stream) -> None:
         """Store the frame in the memory; last, since only the next frame needs it."""

@@ -57,8 +57,8 @@ CameraMessage: TypeAlias = PixelMessage | FileMessage
 def read_image(wire: bytes | Image) -> PixelMessage:
     """Read a `sensor_msgs/Image`; return one that is deserialized already.
 
-    The middleware deserializes encodings that are not read here. The bytes must not be used
-    elsewhere, since the data are marked as writable for PyTorch.
+    The middleware deserializes encodings that are not read here. The data are marked as writable
+    for PyTorch, but must not be written to: captures keep the same bytes.
 
     Raises:
         InputError: the message is cut off.

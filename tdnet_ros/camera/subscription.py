@@ -93,7 +93,9 @@ class CameraSubscription:
         except InputError as error:
             camera.refuse(counter, str(error))
             return
-        camera.loss.received(now, stamp_ns(message.header))
+        stamp = stamp_ns(message.header)
+        camera.loss.received(now, stamp)
+        camera.capture.received(settings, wire, stamp)
         try:
             requested = camera.outputs.requested()
             camera.geometry.follow(requested.topics, settings.depth)

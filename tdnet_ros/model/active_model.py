@@ -49,6 +49,7 @@ class ActiveModel:
         given = {
             "overlay.hidden_classes": overlay.hidden_classes,
             "points.classes": settings.points.classes,
+            "capture.classes": settings.capture.classes,
         }
         for parameter, chosen in given.items():
             missing = [name for name in chosen if name not in names]
@@ -70,7 +71,8 @@ class ActiveModel:
     def adapted(self, settings: NodeSettings) -> ActiveModel:
         """Return the same model with other settings of the node; raise as `create` does."""
         before = self.settings
-        if (settings.overlay, settings.points) == (before.overlay, before.points):
+        checked = ("overlay", "points", "capture")
+        if all(getattr(settings, name) == getattr(before, name) for name in checked):
             return replace(self, settings=settings)
         return ActiveModel.create(self.segmenter, self.built_from, settings)
 
@@ -105,7 +107,7 @@ class ActiveModel:
         """Return the options of a camera's frame with these images of `SegmentationResult`."""
         return OutputOptions(
             size=self.settings.of_camera(camera).output_size,
-            confidence="confidence" in images,
+            confidence="confidence" in images or self.settings.capture.needs_confidence,
             confidence_threshold=self.settings.confidence_threshold,
             smoothing=self.settings.smoothing,
             overlay=self.renderer if "overlay" in images else None,

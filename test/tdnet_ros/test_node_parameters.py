@@ -85,6 +85,14 @@ def test_live_parameters_can_be_set(active: RosGraph) -> None:
         "diagnostics.dropped_warn": 0.3,
         "diagnostics.dropped_error": 0.6,
         "diagnostics.lost_warn": 0.05,
+        "capture.folder": "captures",
+        "capture.seconds": 2.0,
+        "capture.memory": 64.0,
+        "capture.quota": 10.0,
+        "capture.period": 5.0,
+        "capture.low_confidence": 0.5,
+        "capture.classes": ["person"],
+        "capture.label_change": 0.5,
     }
     live = [spec.name for spec in PARAMETERS.values() if spec.change is Change.NEXT_FRAME]
     assert sorted(values) == sorted(live)

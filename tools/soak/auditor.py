@@ -14,6 +14,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.client import Client
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
 
 from tdnet.continuity import ResetReason
 from tdnet_offline.frames.bag_images import header_stamp_ns
@@ -59,6 +60,7 @@ class Auditor(NodeObserver):
         self.subscribe(SegmentationStatus, "/tdnet/status", self._take_status)
         self._parameters = self._node.create_client(SetParameters, "/tdnet/set_parameters")
         self._transitions = self._node.create_client(ChangeState, "/tdnet/change_state")
+        self._captures = self._node.create_client(Trigger, "/tdnet/capture")
         self.start()
 
     @property
@@ -124,6 +126,14 @@ class Auditor(NodeObserver):
         """
         request = ChangeState.Request(transition=Transition(label=label))
         return bool(self._call(self._transitions, request).success)
+
+    def capture(self) -> bool:
+        """Request a capture of the last seconds; return whether one was written.
+
+        Raises:
+            ToolError: no answer.
+        """
+        return bool(self._call(self._captures, Trigger.Request()).success)
 
     def on_view(self, view: NodeView) -> None:
         """Count the frames of new diagnostics."""

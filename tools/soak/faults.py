@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,7 +10,10 @@ from itertools import count
 
 from tdnet._util.percentiles import percentiles
 from tdnet.continuity import SHORTEST_LIMIT, ResetReason
+from tdnet_offline.bags import open_bag
+from tdnet_offline.datasets.bag_topic import read_headers
 from tools.harness import ToolError
+from tools.harness.camera import TOPIC
 from tools.harness.numbered_frames import FRAME_SIZE
 from tools.harness.subscriber import SubscriberProcess
 from tools.soak.phase import STAMPS_BACK, STEADY
@@ -23,7 +27,8 @@ LONGEST_PHASE, SHORTEST_PHASE = 20.0, 4.0
 BURST_RATE = 60.0
 # Messages in a row, others in each round.
 BROKEN_MESSAGES = 100
-_SEEDS = count(1)
+_NUMBERS = count(1)
+CAPTURE_PERIOD = 0.5
 LOAD_RATE = 30.0
 # The nano network needs about a third of a second for it on one processor.
 LOAD_INPUT_SIZE = (513, 1025)
@@ -132,7 +137,7 @@ def broken_messages(run: SoakRun, seconds: float) -> None:
     """Messages with false fields arrive among the frames; the frames are still answered."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        run.camera.command(f"broken {next(_SEEDS)} {BROKEN_MESSAGES}")
+        run.camera.command(f"broken {next(_NUMBERS)} {BROKEN_MESSAGES}")
         _wait_for_labels(run)
         run.wait(0.5)
     counts = run.auditor.counts
@@ -181,6 +186,38 @@ def swaps(run: SoakRun, seconds: float) -> None:
     _expect_flow(run)
 
 
+def captures(run: SoakRun, seconds: float) -> None:
+    """Frames are captured by a rule that all of them meet, and on request."""
+    shutil.rmtree(run.captures, ignore_errors=True)
+    # In a new folder no frame was captured before.
+    folder = run.captures / str(next(_NUMBERS))
+    rule = {
+        "capture.folder": str(folder),
+        "capture.low_confidence": 1.0,
+        "capture.period": CAPTURE_PERIOD,
+    }
+    run.expect(not run.auditor.set_parameters(rule), "the rule was refused")
+    requested = 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        run.wait(2 * CAPTURE_PERIOD)
+        requested += run.auditor.capture()
+    run.auditor.set_parameters({"capture.low_confidence": 0.0})
+    # Written after what the rule demanded.
+    run.wait(1.0)
+    requested += run.auditor.capture()
+    stamps: list[int] = []
+    bags = list(folder.iterdir())
+    for path in bags:
+        with open_bag(path) as bag:
+            headers = read_headers(bag, [TOPIC])[0][TOPIC].headers
+        stamps += [header.stamp_ns for header in headers if header is not None]
+    run.note(f"{len(bags)} captures of {len(stamps)} frames, {requested} on request")
+    run.expect(0 < requested < len(bags), "nothing was captured on request, or by the rule")
+    run.expect(len(stamps) == len(set(stamps)), "a frame is in two captures")
+    _expect_flow(run)
+
+
 def load(run: SoakRun, seconds: float) -> None:
     """Full HD at 30 frames per second, for a network that processes about three."""
     start = run.settings
@@ -221,6 +258,7 @@ FAULTS: dict[str, Fault] = {
     "lifecycle": lifecycle,
     "model swaps": swaps,
     "broken messages": broken_messages,
+    "captures": captures,
     "burst": burst,
     "load": load,
 }

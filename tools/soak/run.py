@@ -86,6 +86,7 @@ class SoakRun:
 
     Attributes:
         output: the folder.
+        captures: folder of the node's captures.
         settings: of the node's current model.
         lives: number of starts of the node.
         node: its current process.
@@ -95,6 +96,7 @@ class SoakRun:
         self, ending: ExitStack, record: RunRecord, output: Path, rate: float, period: float
     ) -> None:
         self.output = output
+        self.captures = output / "captures"
         self.settings = SegmenterSettings(input_size=NATIVE_SIZE)
         self.lives = 0
         self._record = record
@@ -206,6 +208,7 @@ class SoakRun:
         parameters = {
             "input_size": str(list(NATIVE_SIZE)),
             "diagnostics_period": DIAGNOSTICS_PERIOD,
+            "capture.folder": str(self.captures),
         }
         self.node = NodeProcess(TOPIC, parameters, self.output / f"node-{self.lives}.log")
 

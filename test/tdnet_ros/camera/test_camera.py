@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode
 from support.frame_traces import published_frame
 
 from tdnet import FrameInfo, ResetReason, SegmenterSettings, StreamingSegmenter
 from tdnet_ros.camera.camera import Camera, UnfilledMemory
 from tdnet_ros.camera.frame_trace import FrameCounts
+from tdnet_ros.capture.captures import Captures
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.parameters import NodeSettings
 
@@ -20,7 +22,7 @@ from tdnet_ros.parameters import NodeSettings
 @pytest.fixture
 def camera(ros: None) -> Iterator[Camera]:
     node = LifecycleNode("cameras")
-    yield Camera(node, "front", "raw")
+    yield Camera(node, "front", "raw", Captures(node, ReentrantCallbackGroup()))
     node.destroy_node()
 
 
