@@ -26,9 +26,7 @@ FULL = 3
 
 
 def evaluated(drives: str, memory: MemoryMode = "full", damage: str = "none") -> Evaluation:
-    segmenter = SegmenterSettings(
-        variant="td4-psp18-nano", device="cpu", precision="float32"
-    ).build()
+    segmenter = SegmenterSettings(device="cpu", precision="float32").build()
     return evaluate(
         open_dataset(drives),
         segmenter,

@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 
 from tdnet import describe_weights, packaged_weights
+from tdnet.variants import DEFAULT_VARIANT, get_variant
 from tdnet_offline.command import main
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.evaluation_file import load_evaluation
 from tdnet_offline.training.recipe import load_recipe
 
 PAGE = (Path(__file__).parents[1] / "docs" / "packaged-weights.md").read_text(encoding="utf-8")
-NANO = "td4-psp18-nano"
 MAX_BYTES = 10_000_000
 
 
 @pytest.fixture
 def weights() -> Path:
-    path = packaged_weights(NANO)
+    path = packaged_weights(DEFAULT_VARIANT)
     assert path is not None
     return path
 
@@ -37,7 +37,11 @@ def test_the_card_is_of_these_files(weights: Path) -> None:
 def test_the_file_comes_from_the_recipe_of_the_card(weights: Path) -> None:
     info = describe_weights(weights)
     assert info.metadata is not None
-    assert (info.variant, info.input_size, info.num_classes) == (NANO, (257, 513), 19)
+    assert (info.variant, info.input_size, info.num_classes) == (
+        DEFAULT_VARIANT,
+        get_variant(DEFAULT_VARIANT).input_size,
+        19,
+    )
     commands = re.findall(r"^    tdnet train (\S+)$", PAGE, re.MULTILINE)
     last = load_recipe(commands[-1])
     assert last.output in info.metadata["recipe"]

@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tdnet.variants import DEFAULT_VARIANT
+
 ROOT = Path(__file__).resolve().parents[1]
 TOTAL_SECONDS = 460
 EXIT_FAILED, EXIT_NO_GPU = 1, 2
@@ -93,7 +95,7 @@ def steps(results: Path) -> list[Step]:
     return [
         *first,
         measure("benchmark-td4-psp18", ["td4-psp18"], CITYSCAPES, 150),
-        measure("benchmark-nano", ["td4-psp18-nano"], ["--accuracy"], 90),
+        measure("benchmark-default", [DEFAULT_VARIANT], ["--accuracy"], 90),
         *(step for step in found if step not in first),
         measure(
             "benchmark-others",
@@ -104,7 +106,7 @@ def steps(results: Path) -> list[Step]:
         *(
             measure(
                 f"benchmark-{provider}",
-                ["td4-psp18-nano"],
+                [DEFAULT_VARIANT],
                 ["--runtime", "torch", f"onnxruntime:{provider}", "--accuracy"],
                 150,
             )

@@ -26,9 +26,9 @@ _DAMAGE_STREAM = 6
 class Augmentation:
     """Rotate, vary colours, mirror, resize and crop (specification, "Training"), then damage.
 
-    Rotation leaves black corners with ignored labels. A frame that is smaller than the crop after
-    resizing is stretched to it. Normalisation and colours are one matrix; rotation, resizing and
-    cropping are one resampling.
+    Rotation leaves black corners with ignored labels. A side that would be smaller than the crop
+    after resizing is resized to that of the crop, without loss of detail. Normalisation and
+    colours are one matrix; rotation, resizing and cropping are one resampling.
 
     Args:
         config: ranges of the random variation.
@@ -71,7 +71,7 @@ class Augmentation:
 def plain(frames: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Normalise a batch without variation; resize it if it has another size."""
     batch, length, height, width, _ = frames.shape
-    identity = [_Drawn(np.eye(3), 0.0, False, 1.0, np.eye(3)[:2])] * batch
+    identity = [_Drawn(np.eye(3), 0.0, False, (1.0, 1.0), np.eye(3)[:2])] * batch
     pictures, _ = _colored(frames, identity)
     if (height, width) == size:
         return pictures, labels.long()
@@ -87,14 +87,14 @@ class _Drawn(NamedTuple):
         color: (3, 3) matrix from RGB to RGB.
         pivot: share of the mean grey to add, so that contrast keeps the mean.
         mirrored: mirror left to right, before all else.
-        scale: factor by which the frame is resized before it is cropped or stretched.
+        factors: by which height and width are resized, before cropping.
         matrix: (2, 3), from pixels of the frame to pixels of the crop.
     """
 
     color: np.ndarray
     pivot: float
     mirrored: bool
-    scale: float
+    factors: tuple[float, float]
     matrix: np.ndarray
 
 
@@ -124,7 +124,8 @@ def _draw(
         factor = (resized - 1) / max(1, of_frame - 1)
         crop[axis, axis] = factor
         crop[axis, 2] = -round(place * (resized - side))
-    return _Drawn(color, brightness * (1 - contrast), mirrored, scale, (crop @ turned)[:2])
+    factors = (float(crop[1, 1]), float(crop[0, 0]))
+    return _Drawn(color, brightness * (1 - contrast), mirrored, factors, (crop @ turned)[:2])
 
 
 def _mirrored(items: Tensor, drawn: list[_Drawn], dim: int) -> Tensor:
@@ -161,14 +162,15 @@ def _on_device(numbers: npt.ArrayLike, device: torch.device) -> Tensor:
 
 
 def _blurred(pictures: Tensor, drawn: list[_Drawn]) -> Tensor:
-    """Remove the detail that frames lose if they are resized to less than the crop."""
-    if all(clip.scale >= 1 for clip in drawn):
+    """Remove the detail that frames lose along sides that shrink."""
+    if all(min(clip.factors) >= 1 for clip in drawn):
         return pictures
     size = pictures.shape[-2:]
     result = pictures.clone()
     for number, clip in enumerate(drawn):
-        if clip.scale < 1:
-            less = [max(1, round(side * clip.scale)) for side in size]
+        if min(clip.factors) < 1:
+            pairs = zip(size, clip.factors, strict=True)
+            less = [max(1, round(side * min(1.0, factor))) for side, factor in pairs]
             small = interpolate(pictures[number], less, mode="bilinear")
             result[number] = interpolate(small, size, mode="bilinear")
     return result

@@ -108,6 +108,7 @@ class LossConfig:
     auxiliary: Annotated[float, Range(0, 1e3)] = 0.1
     distillation: Literal["none", "full", "grouped"] = "grouped"
     teacher: str = ""
+    pixel_stride: Annotated[int, Range(1, 16)] = 1
 
 
 @dataclass(frozen=True)

@@ -201,7 +201,8 @@ class Objective:
             labels: (B, H, W) int64 of the last frames, 255 = ignored.
             iteration: counted from 0.
         """
-        path = iteration % network.variant.paths
+        round_, path = divmod(iteration, network.variant.paths)
+        labels = _one_pixel_a_square(labels, self._config.pixel_stride, round_)
         output = clip_output(network, frames, path)
         full, group = None, None
         if self._teacher is not None:
@@ -221,6 +222,15 @@ class Objective:
             align_corners=network.variant.align_corners,
         )
         return terms, output
+
+
+def _one_pixel_a_square(labels: Tensor, stride: int, turn: int) -> Tensor:
+    """Take one pixel of each square of stride x stride pixels; all take turns.
+
+    The logits are resized to the middles of the squares, so the shifts cancel out.
+    """
+    row, column = divmod(turn % stride**2, stride)
+    return labels[:, row::stride, column::stride]
 
 
 def clip_output(network: SegmentationNetwork, frames: Tensor, path: int) -> ClipOutput:

@@ -17,7 +17,7 @@ from support.media import drive, folder_of, write_image
 
 from tdnet import SegmenterSettings, get_variant
 from tdnet.errors import DeviceError, InputError, MissingPackageError, UnknownNameError
-from tdnet.variants import ResNetBackbone
+from tdnet.variants import DEFAULT_VARIANT, ResNetBackbone
 from tdnet_offline.benchmark.accuracy import measure_accuracy
 from tdnet_offline.benchmark.benchmark_result import BenchmarkSetting
 from tdnet_offline.benchmark.benchmark_run import run_jobs
@@ -140,8 +140,8 @@ def test_weights_are_given_packaged_or_random(tmp_path: Path) -> None:
     frames = street_frames((48, 80))
     given = tmp_path / "mine.pkl"
     assert find_weights("psp18-nano", given, SIZE, frames, tmp_path) == (given, "mine.pkl")
-    path, name = find_weights("td4-psp18-nano", None, SIZE, frames, tmp_path)
-    assert (name, path.name) == ("packaged", "td4-psp18-nano.safetensors")
+    path, name = find_weights(DEFAULT_VARIANT, None, SIZE, frames, tmp_path)
+    assert (name, path.name) == ("packaged", f"{DEFAULT_VARIANT}.safetensors")
     path, name = find_weights("psp18-half", None, SIZE, frames, tmp_path)
     assert name == "random"
     settings = SegmenterSettings("psp18-half", str(path), device="cpu", runtime="torch")

@@ -11,6 +11,7 @@ import pytest
 from support.html_page import HtmlPage, tile
 from support.reports import decoded, measured, percent
 
+from tdnet.variants import DEFAULT_VARIANT
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.result import Evaluation
 from tdnet_offline.report.evaluation_page import write_report
@@ -158,7 +159,7 @@ def test_runs_are_compared_with_the_first(
     assert row[1:] == [percent(first), f"{percent(second)} {sign}{abs(change):.1f} points"]
     setting = {row[0]: row[1:] for row in both.tables["Setting"]}
     assert len(setting["network input"]) == 2
-    assert setting["network"] == ["td4-psp18-nano"]
+    assert setting["network"] == [DEFAULT_VARIANT]
 
 
 def test_runs_of_other_sources_are_shown_with_a_warning(
@@ -207,7 +208,7 @@ def test_runs_of_other_classes_share_those_of_the_same_name(
 def test_equal_settings_still_get_names_of_their_own(street: Evaluation, tmp_path: Path) -> None:
     page = HtmlPage(write_report(tmp_path, [street, street]))
     head = next(iter(page.tables.values()))[0]
-    assert head == ["", "td4-psp18-nano (1)", "td4-psp18-nano (2)"]
+    assert head == ["", f"{DEFAULT_VARIANT} (1)", f"{DEFAULT_VARIANT} (2)"]
 
 
 def test_names_from_files_are_shown_as_they_are(street: Evaluation, tmp_path: Path) -> None:

@@ -125,18 +125,23 @@ def test_a_scaled_crop_is_a_part_of_the_scaled_frame() -> None:
 
 
 def test_what_is_smaller_than_the_crop_is_stretched_to_it() -> None:
-    """Labels stay in place, nothing is ignored, frames lose the detail of the smaller size."""
+    """Labels stay in place, nothing is ignored, and frames are resampled once, not twice."""
     frames, labels, draws = batch()
     config = AugmentationConfig(rotation=0, scales=(0.5,), flip=False, color_jitter=0)
     varied, kept = Augmentation(config, SIZE)(frames, labels, draws)
     assert torch.equal(kept, labels.long())
-    small = [
-        [cv2.resize(frame, (32, 16), interpolation=cv2.INTER_LINEAR) for frame in clip]
-        for clip in frames.numpy()
-    ]
-    stretched = np.stack([[cv2.resize(frame, SIZE[::-1]) for frame in clip] for clip in small])
-    error = pictures(varied) * 255 - torch.from_numpy(stretched).permute(0, 1, 4, 2, 3)
-    assert float(error.abs().mean()) < 1
+    expected = frames.permute(0, 1, 4, 2, 3) / 255
+    torch.testing.assert_close(pictures(varied), expected, rtol=0, atol=1e-4)
+
+
+def test_only_a_side_that_shrinks_loses_detail() -> None:
+    columns = torch.tensor([0, 255], dtype=torch.uint8).repeat(32)
+    frames = columns[None, None, None, :, None].repeat(1, 1, 128, 1, 3)
+    labels = torch.zeros(1, 128, 64, dtype=torch.uint8)
+    config = AugmentationConfig(rotation=0, scales=(0.5,), flip=False, color_jitter=0)
+    varied, _ = Augmentation(config, (64, 64))(frames, labels, torch.tensor([0]))
+    seen = pictures(varied)[0, 0, 0]
+    assert torch.allclose(seen, columns.float().expand_as(seen) / 255, atol=1e-3)
 
 
 def test_a_frame_that_is_larger_than_the_crop_is_cropped_at_its_scale() -> None:

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from support.reference_fill import REFERENCE, uniform
 from torch.nn import functional
 
+from tdnet import create_model
 from tdnet_offline.training.configuration import LossConfig
 from tdnet_offline.training.losses import (
+    Objective,
     distillation,
     ohem_cross_entropy,
     training_losses,
@@ -168,3 +170,13 @@ def test_logits_are_resized_as_the_variant_says(align_corners: bool) -> None:
     )
     large = functional.interpolate(logits, (32, 48), mode="bilinear", align_corners=align_corners)
     assert float(terms.full) == pytest.approx(float(functional.cross_entropy(large, labels)))
+
+
+def test_one_pixel_of_each_square_counts_and_they_take_turns() -> None:
+    network = create_model("psp18-nano", 3, (33, 65))
+    config = LossConfig(cross_entropy="ohem", auxiliary=0, distillation="none", pixel_stride=2)
+    objective, frames = Objective(config), torch.zeros(1, 1, 3, 33, 65)
+    labels = torch.full((1, 33, 65), 255)
+    labels[:, 1::2, ::2] = 1
+    losses = [float(objective(network, None, frames, labels, turn)[0].full) for turn in range(8)]
+    assert [loss > 0 for loss in losses] == [False, False, True, False] * 2
