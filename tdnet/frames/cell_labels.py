@@ -50,8 +50,8 @@ _SMALLEST_CELL = 2
 # Times the largest logit: three times the rounding error of the difference of two scores.
 _ROUNDING = 2.0**-17
 _LEFT_OUT = 1 / 1020
-# Differences of scores at a corner that count for probabilities. With larger ones, exponentials
-# would be denormal numbers or zero.
+# With larger differences of scores in a cell, exponentials are denormal numbers or zero, which no
+# factor brings back.
 _LARGEST_DIFFERENCE = 80.0
 # Scores that are computed together fit the processor's cache.
 _SCORES = 1 << 17
@@ -112,7 +112,7 @@ def cell_labels(
         return labels[:-1], None
 
     shown = _fill(usable.astype(np.uint8) * np.uint8(255), rows, columns)
-    scores = np.maximum(logits - logits.max(0), -_LARGEST_DIFFERENCE)
+    scores = logits - logits.max(0)
     for strips in _contested(scores, _contributing(gaps) & usable, rows, columns):
         pixels, probability = strips.pixels(), strips.probabilities()
         if threshold > 0:
@@ -265,6 +265,11 @@ class _Strips(NamedTuple):
         The rows of a cell are equally spaced, so the exponential of a score changes by the same
         factor from row to row. Rows are computed from those above: 1 from 1, 2 from 2, 4 from 4.
         """
+        if min(self.above.min(), (self.above + self.rise).min()) < -_LARGEST_DIFFERENCE:
+            weight = self.rows.weights.take(self.band, 1)
+            scores = self.above + self.rise * weight[:, None]
+            exponentials = np.exp(scores - scores.max(1, keepdims=True))
+            return exponentials.max(1) / exponentials.sum(1)
         height = len(self.rows.pixels)
         exponentials = np.empty((height, *self.rise.shape), np.float32)
         first = self.rows.weights[0].take(self.band)
