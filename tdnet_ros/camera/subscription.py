@@ -95,7 +95,10 @@ class CameraSubscription:
             return
         stamp = stamp_ns(message.header)
         camera.loss.received(now, stamp)
-        camera.capture.received(settings, wire, stamp)
+        try:
+            camera.capture.received(settings, wire, stamp)
+        except Exception as error:  # the labels go on
+            camera.warn(f"no captures of {camera.input_topic}: {describe(error)}")
         try:
             requested = camera.outputs.requested()
             camera.geometry.follow(requested.topics, settings.depth)

@@ -53,8 +53,13 @@ class CaptureWriter:
                 if too many captures wait.
         """
         if not self._put(partial(self._write, captures, done)):
-            self._warn(BUSY)
+            self.warn(BUSY)
             done(False, [BUSY])
+
+    def warn(self, text: str) -> None:
+        """Log a warning, unless the same was logged just before."""
+        if self._throttle.allows(text):
+            self._logger.warning(text)
 
     def close(self) -> None:
         """End the thread after the work in progress; what waits is not done. Does not block."""
@@ -68,8 +73,9 @@ class CaptureWriter:
     def _put(self, work: Callable[[], None]) -> bool:
         if self._thread is None:
             # A daemon, so that a disk that does not answer cannot keep the process from ending.
-            self._thread = threading.Thread(target=self._run, name="captures", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="captures", daemon=True)
+            thread.start()
+            self._thread = thread
         try:
             self._work.put_nowait(work)
         except queue.Full:
@@ -85,7 +91,7 @@ class CaptureWriter:
         try:
             self._logger.info(capture_bag.prepare(settings))
         except Exception as error:  # the thread goes on
-            self._warn(f"no captures: {describe(error)}")
+            self.warn(f"no captures: {describe(error)}")
 
     def _write(self, captures: list[Capture], done: Done) -> None:
         lines: list[str] = []
@@ -97,9 +103,5 @@ class CaptureWriter:
             except Exception as error:  # the thread goes on
                 all_written = False
                 lines.append(f"no capture of {capture.topic}: {describe(error)}")
-                self._warn(lines[-1])
+                self.warn(lines[-1])
         done(all_written, lines)
-
-    def _warn(self, text: str) -> None:
-        if self._throttle.allows(text):
-            self._logger.warning(text)

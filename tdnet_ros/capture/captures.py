@@ -43,7 +43,6 @@ class CameraCapture:
         self._rules = CaptureRules()
         self._settings = NodeSettings()
         self._taken = 0  # number of the newest frame of a capture
-        self._due = 0.0
 
     def clear(self) -> None:
         """Discard the frames; at the end of an activation."""
@@ -80,17 +79,26 @@ class CameraCapture:
             continued: whether it shows the view of the frame before.
         """
         settings, class_map = model.settings.capture, model.segmenter.class_map
+        rules = self._rules  # a new folder replaces them, maybe now
         if not settings.has_rule:
-            self._rules.forget_view()
+            rules.forget_view()
             return
         images = result.labels, result.confidence
-        reason = self._rules.check(settings, class_map, images, continued=continued)
-        now = time.monotonic()
-        if reason is None or now < self._due or self._writer.busy:
+        reason = rules.check(settings, class_map, images, continued=continued)
+        elapsed = time.monotonic() - rules.last_capture
+        if reason is None or elapsed < settings.period or self._writer.busy:
             return
-        if self._rules.is_new(reason) and (capture := self.take(reason, stamp_ns)):
-            self._due = now + settings.period
-            self._writer.write([capture])
+        if not rules.is_new(reason):
+            return
+        if capture := self.take(reason, stamp_ns):
+            forget = rules.note(reason)
+            self._writer.write([capture], lambda written, _: None if written else forget())
+        elif self._ring.has_discarded(stamp_ns):
+            self._writer.warn(
+                f"no capture of {self._names[1]} ({reason.text}): the frame was discarded before "
+                f"it was segmented; raise capture.memory, {settings.memory:g} MiB, or "
+                f"capture.seconds, {settings.seconds:g}"
+            )
 
     def take(self, reason: Reason, stamp_ns: int | None = None) -> Capture | None:
         """Return the frames that no capture before has.

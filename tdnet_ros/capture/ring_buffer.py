@@ -47,25 +47,33 @@ class RingBuffer:
         self._lock = threading.Lock()
         self._frames: deque[RawFrame] = deque()
         self._bytes = 0
+        self._discards = False
 
     def add(self, frame: RawFrame, seconds: float, size: float) -> None:
-        """Add a frame, and discard the oldest beyond so many seconds and bytes."""
+        """Add a frame, which is kept, and discard the oldest beyond so many seconds and bytes."""
         with self._lock:
             self._frames.append(frame)
             self._bytes += frame.size
             oldest_ns = frame.time_ns - round(seconds * 1e9)
-            while self._bytes > size or self._frames[0].time_ns < oldest_ns:
+            while len(self._frames) > 1 and (
+                self._bytes > size or self._frames[0].time_ns < oldest_ns
+            ):
                 self._bytes -= self._frames.popleft().size
-                if not self._frames:
-                    break
+                self._discards = True
 
     def after(self, number: int) -> list[RawFrame]:
         """Return the frames of higher numbers, the oldest first."""
         with self._lock:
             return [frame for frame in self._frames if frame.number > number]
 
+    def has_discarded(self, stamp_ns: int) -> bool:
+        """Return whether the limits have discarded frames, and none held has this stamp."""
+        with self._lock:
+            return self._discards and all(frame.stamp_ns != stamp_ns for frame in self._frames)
+
     def clear(self) -> None:
         """Discard all frames."""
         with self._lock:
             self._frames.clear()
             self._bytes = 0
+            self._discards = False

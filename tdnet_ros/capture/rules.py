@@ -6,9 +6,13 @@ To add a rule, write a function and add it to `RULES`; its parameter is a field 
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -102,10 +106,16 @@ RULES: tuple[Callable[[RuleInput], Reason | None], ...] = (low_confidence, new_c
 
 
 class CaptureRules:
-    """Applies the rules to the frames of one camera, in order."""
+    """Applies the rules to the frames of one camera, in order.
+
+    Attributes:
+        last_capture: time of the newest capture, seconds of `time.monotonic`.
+    """
 
     def __init__(self) -> None:
+        self.last_capture = -math.inf
         self._labels: Labels | None = None
+        self._lock = threading.Lock()
         # By rule and subject.
         self._seen: dict[tuple[str, str], deque[Labels]] = defaultdict(
             lambda: deque(maxlen=SIGNATURES)
@@ -145,19 +155,39 @@ class CaptureRules:
         self._labels = None
 
     def is_new(self, reason: Reason) -> bool:
-        """Return whether no capture for this reason shows the same as the newest frame; note it.
+        """Return whether no capture for this reason shows the same as the newest frame.
 
         The labels are compared: brightness and noise of the picture do not matter.
         """
+        signature = self._signature()
+        with self._lock:
+            seen = self._seen[reason.rule, reason.subject]
+            return all(np.mean(signature == other) < SAME_SHARE for other in seen)
+
+    def note(self, reason: Reason) -> Callable[[], None]:
+        """Note that the newest frame is captured.
+
+        Returns:
+            A function that makes it new again, from any thread, if the capture is not written.
+        """
+        signature = self._signature()
+        with self._lock:
+            self._seen[reason.rule, reason.subject].append(signature)
+        self.last_capture = time.monotonic()
+        return partial(self._forget, reason, signature)
+
+    def _forget(self, reason: Reason, signature: Labels) -> None:
+        with self._lock:
+            seen = self._seen[reason.rule, reason.subject]
+            others = [other for other in seen if other is not signature]
+            seen.clear()
+            seen.extend(others)
+
+    def _signature(self) -> Labels:
         labels = self._labels
         assert labels is not None, "no frame was checked"
         places = (
             np.linspace(0, side - 1, n).astype(int)
             for side, n in zip(labels.shape, SIGNATURE, strict=True)
         )
-        signature = labels[np.ix_(*places)]
-        seen = self._seen[reason.rule, reason.subject]
-        if any(np.mean(signature == other) >= SAME_SHARE for other in seen):
-            return False
-        seen.append(signature)
-        return True
+        return labels[np.ix_(*places)]

@@ -1,12 +1,26 @@
-"""The rate limit of a camera's messages."""
+"""What a camera's messages cost and may not cost."""
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import pytest
+import rclpy
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import Image
+from support.ros_graph import image_message, wait_for
 
-from tdnet_ros.camera.subscription import RateLimit
+from tdnet.mailbox import Mailbox
+from tdnet_ros.camera.camera import Camera
+from tdnet_ros.camera.frame_trace import FrameTrace
+from tdnet_ros.camera.subscription import CameraSubscription, RateLimit
+from tdnet_ros.capture.captures import Captures
+from tdnet_ros.parameters import CaptureSettings, NodeSettings
 
 pytestmark = pytest.mark.distribution
 
@@ -43,3 +57,46 @@ def test_another_rate_counts_from_the_last_frame() -> None:
     assert limit.passes(1.21, 10)
     assert not limit.passes(1.9, 1)
     assert limit.passes(2.25, 1)
+
+
+def test_frames_go_on_where_no_thread_for_captures_can_start(
+    ros: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    node, executor = LifecycleNode("cameras"), SingleThreadedExecutor()
+    captures = Captures(node, ReentrantCallbackGroup())
+    camera = Camera(node, "", "raw", captures)
+    mailbox: Mailbox[FrameTrace] = Mailbox([""])
+    folder = tmp_path / "captures"
+    settings = NodeSettings(idle_without_subscribers=False, capture=CaptureSettings(str(folder)))
+    subscription = CameraSubscription(node, camera, mailbox, settings)
+    publisher = node.create_publisher(Image, "/image", 1)
+
+    def receive() -> None:
+        """Receive one frame, and take it from the mailbox."""
+        before = camera.counter.counts.received
+
+        def received() -> bool:
+            publisher.publish(image_message(np.zeros((4, 4, 3), np.uint8)))
+            rclpy.spin_once(node, executor=executor, timeout_sec=0.1)
+            return camera.counter.counts.received > before
+
+        wait_for(received, "a frame")
+        assert camera.counter.counts.refused == 0
+        assert mailbox.take() is not None
+
+    threading.stack_size(1 << 47)  # more than any address space
+    try:
+        receive()
+        receive()
+    finally:
+        threading.stack_size(0)
+    lines = [line for line in capfd.readouterr().err.splitlines() if "no captures of" in line]
+    assert len(lines) == 1
+    assert "/image: RuntimeError: can't start new thread" in lines[0]
+    assert not folder.exists()
+    receive()
+    wait_for(folder.exists, "the thread for captures")
+    captures.close()
+    subscription.destroy()
+    executor.shutdown()
+    node.destroy_node()

@@ -6,22 +6,31 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 import pytest
+from rclpy.logging import get_logger
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
+from support.frame_traces import segmentation_result
 from support.full_disk import files_of_at_most
 from support.nano import PSP18_NANO
-from support.ros_graph import RosGraph, image_message, wait_for
+from support.ros_graph import TIMEOUT, RosGraph, image_message, wait_for
 
-from tdnet import SegmenterSettings
+from tdnet import SegmenterSettings, StreamingSegmenter
 from tdnet_offline.bags import open_bag
 from tdnet_offline.frames.bag_images import BagImages
 from tdnet_offline.street import StreetDrive
+from tdnet_ros.capture.capture_writer import CaptureWriter
+from tdnet_ros.capture.captures import CameraCapture
+from tdnet_ros.capture.rules import REQUESTED
+from tdnet_ros.model.active_model import ActiveModel
+from tdnet_ros.parameters import CaptureSettings, NodeSettings
 
 CAMERAS = ("front", "rear")
 INPUT_SIZE = (129, 257)
@@ -250,3 +259,104 @@ def test_a_class_that_the_class_map_lacks_is_refused(robot: Robot) -> None:
     (result,) = robot.graph.set_parameters(capture__classes=["unicorn"])
     assert not result.successful
     assert "capture.classes names 'unicorn', which the class map" in result.reason
+
+
+class SteppedCamera:
+    """The captures of a camera without a node, each step by hand.
+
+    A frame has 1 MiB, is one scene, an id, and meets a rule.
+    """
+
+    def __init__(self, segmenter: StreamingSegmenter) -> None:
+        settings = NodeSettings()
+        self._model = ActiveModel.create(segmenter, settings.segmenter, settings)
+        self.writer = CaptureWriter(get_logger("stepped_camera"))
+        self.capture = CameraCapture(self.writer, "", "/image", "sensor_msgs/msg/Image", "/why")
+        self._stamps = count(1)
+
+    def set(self, folder: Path, *, period: float = 0.0, **values: float) -> None:
+        capture = CaptureSettings(str(folder), period=period, low_confidence=1.0, **values)
+        self._model = replace(self._model, settings=NodeSettings(capture=capture))
+
+    def receive(self) -> int:
+        stamp_ns = next(self._stamps)
+        self.capture.received(self._model.settings, bytes(1 << 20), stamp_ns)
+        self._finish()
+        return stamp_ns
+
+    def segment(self, stamp_ns: int, scene: int) -> None:
+        labels = np.full((24, 32), scene, np.uint8)
+        result = replace(segmentation_result(), labels=labels, confidence=np.zeros_like(labels))
+        self.capture.segmented(self._model, result, stamp_ns, continued=True)
+        self._finish()
+
+    def show(self, scene: int) -> None:
+        self.segment(self.receive(), scene)
+
+    def _finish(self) -> None:
+        """Wait for the work before."""
+        done: SimpleQueue[bool] = SimpleQueue()
+        self.writer.write([], lambda written, _: done.put(written))
+        assert done.get(timeout=TIMEOUT)
+
+
+@pytest.fixture
+def stepped(segmenter: StreamingSegmenter) -> Iterator[SteppedCamera]:
+    camera = SteppedCamera(segmenter)
+    yield camera
+    camera.writer.close()
+
+
+def test_a_frame_of_a_request_leaves_its_scene_to_the_rules(
+    stepped: SteppedCamera, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stepped.set(tmp_path)
+    frame = stepped.receive()
+    assert stepped.capture.take(REQUESTED) is not None
+    stepped.segment(frame, 1)
+    assert bags(tmp_path) == []
+    assert "no capture" not in capfd.readouterr().err
+    stepped.show(1)
+    assert len(bags(tmp_path)) == 1
+
+
+def test_a_frame_discarded_before_it_is_segmented_is_a_warning(
+    stepped: SteppedCamera, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stepped.set(tmp_path, memory=1.0)
+    older, newer = stepped.receive(), stepped.receive()
+    stepped.segment(older, 1)
+    assert bags(tmp_path) == []
+    (line,) = (text for text in capfd.readouterr().err.splitlines() if "no capture" in text)
+    assert "no capture of /image (mean confidence 0.00" in line
+    assert "raise capture.memory, 1 MiB, or capture.seconds, 5" in line
+    stepped.segment(newer, 1)
+    assert len(bags(tmp_path)) == 1
+
+
+def test_a_scene_that_was_not_written_is_captured_once_there_is_space(
+    stepped: SteppedCamera, tmp_path: Path
+) -> None:
+    stepped.set(tmp_path, quota=0.5)
+    stepped.show(1)
+    assert bags(tmp_path) == []
+    stepped.set(tmp_path)
+    stepped.show(1)
+    stepped.show(1)
+    assert len(bags(tmp_path)) == 1
+
+
+def test_another_period_counts_from_the_last_capture_and_another_folder_has_none(
+    stepped: SteppedCamera, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    stepped.set(first, period=3600.0)
+    stepped.show(1)
+    stepped.show(2)
+    assert len(bags(first)) == 1
+    stepped.set(first)
+    stepped.show(2)
+    assert len(bags(first)) == 2
+    stepped.set(second, period=3600.0)
+    stepped.show(3)
+    assert len(bags(second)) == 1

@@ -73,8 +73,10 @@ def test_a_frame_that_shows_the_same_is_no_new_reason(share: float, new: bool) -
     rules, reason = CaptureRules(), Reason("label_change", "")
     check(rules, picture(person=0.3))
     assert rules.is_new(reason)
+    rules.note(reason)
     check(rules, picture(rest=CAR))
     assert rules.is_new(reason)
+    rules.note(reason)
     check(rules, picture(person=0.3 + share))
     assert rules.is_new(reason) is new
     # Another reason is another matter.
