@@ -151,9 +151,10 @@ class _RenewableNode:
                 enable_rosout=False,
                 start_parameter_services=False,
             )
+            self._spinning.end()
+            # Without that of a bond, which has ended.
             parameters = list(node.get_parameters_by_prefix("").values())
             given = tuple(p for p in parameters if not _is_empty(p))
-            self._spinning.end()
             # The middleware removes a node only once nothing refers to it any more.
             self._spinning = node = None
             gc.collect()

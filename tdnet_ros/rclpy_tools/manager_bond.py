@@ -13,6 +13,8 @@ from tdnet.errors import TdnetError
 TOPIC = "bond"
 HEARTBEAT_PERIOD = 0.25
 HEARTBEAT_TIMEOUT = 4.0
+# The parameter that bondpy declares at each timeout of the heartbeat.
+DISABLE_TIMEOUT = "/bond_disable_heartbeat_timeout"
 
 
 class BondError(TdnetError):
@@ -51,6 +53,9 @@ class ManagerBond:
         """Break the bond, and remove its topic from the node."""
         self._open = False
         self._bond.shutdown()
+        # Its next declaration would fail in a thread of bondpy, without a word.
+        if self._node.has_parameter(DISABLE_TIMEOUT):
+            self._node.undeclare_parameter(DISABLE_TIMEOUT)
         # bondpy destroys both, but the node still lists them.
         self._node.destroy_subscription(self._bond.sub)
         self._node.destroy_publisher(self._bond.pub)
