@@ -116,6 +116,11 @@ class ParameterSpec:
         """
         if self.parse is not None:
             return self.parse(self.name, value)
+        if self.range is not None and self.range[0] < cast(float, value) < 0:
+            raise ParameterError(
+                f"{self.name} is {value:g}; allowed: 0 to {self.range[1]:g}, or "
+                f"{self.range[0]:g}: as {self.path[-1]}"
+            )
         if self.choices and value not in self.choices:
             raise ParameterError(f"{self.name} is {quoted(str(value))}; allowed: {self.allowed}")
         return tuple(cast(Sequence[str], value)) if self.example else value

@@ -306,7 +306,7 @@ class NodeSettings:
         "depth",
         "Topic of the depth image that is aligned with the camera's, for ~/points; of a named "
         "camera below its name.",
-        constraint="a topic; with cameras one that does not begin with /",
+        constraint="a topic; with cameras one that does not begin with / or ~",
         parse=parse_topic,
     )
     points: PointsSettings = group(PointsSettings(), prefix="points.")
@@ -361,7 +361,7 @@ class NodeSettings:
         for name in PARAMETERS:
             if name.endswith("_error"):
                 _check_limits(name.removesuffix("_error"), values)
-        if settings.cameras and settings.depth.startswith("/"):
+        if settings.cameras and settings.depth[0] in "/~":
             raise ParameterError(
                 f"depth is {settings.depth}, one topic for {len(settings.cameras)} cameras; "
                 "allowed with cameras is a name below each, such as depth; remap it for each"

@@ -101,6 +101,8 @@ def test_a_camera_has_values_of_its_own_or_the_common_ones() -> None:
     for name, value in (("rear.output_size", "huge"), ("rear.image_transport", "theora")):
         with pytest.raises(TdnetError, match=f"{name} is '{value}'; allowed: "):
             NodeSettings.from_values({**values, name: value})
+    with pytest.raises(TdnetError, match="rear.max_rate is -0.5; allowed: 0 to 1000, or -1: as"):
+        NodeSettings.from_values({**values, "rear.max_rate": -0.5})
 
 
 @pytest.mark.parametrize(
@@ -191,8 +193,9 @@ def test_a_bad_value_is_refused_with_what_is_allowed(name: str, value: object, p
 def test_several_cameras_have_a_depth_topic_each() -> None:
     values = NodeSettings(cameras=("front", "rear"), depth="depth/image").to_values()
     assert NodeSettings.from_values(values).depth == "depth/image"
-    with pytest.raises(ParameterError, match="depth is /depth, one topic for 2 cameras; allowed"):
-        NodeSettings.from_values({**values, "depth": "/depth"})
+    for depth in ("/depth", "~/depth"):
+        with pytest.raises(ParameterError, match=f"depth is {depth}, one topic for 2 cameras;"):
+            NodeSettings.from_values({**values, "depth": depth})
 
 
 def test_the_parameters_name_the_limits() -> None:
