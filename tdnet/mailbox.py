@@ -92,16 +92,21 @@ class Mailbox(Generic[Item]):
             others = [name for name in self._waiting if self._paused_until[name] <= now]
             self._paused_until[camera] = now + len(set(others) - {camera}) * (now - began)
 
-    def close(self) -> list[str]:
-        """End `take` for good, and discard the waiting frames.
+    def clear(self) -> list[str]:
+        """Discard the waiting frames.
 
         Returns:
             Names of the cameras whose frame was discarded.
         """
         with self._changed:
-            self._closed = True
             left = list(self._waiting)
             self._waiting.clear()
+            return left
+
+    def close(self) -> list[str]:
+        """End `take` for good, and discard the waiting frames; return what `clear` returns."""
+        with self._changed:
+            self._closed = True
             self._actions.clear()
             self._changed.notify_all()
-            return left
+            return self.clear()

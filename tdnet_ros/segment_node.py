@@ -236,9 +236,12 @@ class SegmentNode(LifecycleNode):
             self._class_outputs.publish(model)
 
     def _deactivate(self) -> None:
-        if self._bond is not None:
-            self._bond.close()
-            self._bond = None
+        bond, self._bond = self._bond, None
+        if bond is not None:
+            try:
+                bond.close()
+            except Exception as error:  # the session must end all the same
+                self.get_logger().error(f"while the bond was closed, {describe(error)}")
         if self._session is not None:
             self._outlasting = self._session.stop()
             self._session = None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from rclpy.lifecycle import LifecycleNode
 
+from tdnet.continuity import ResetReason
 from tdnet.mailbox import Mailbox
 from tdnet_ros.camera.camera import Camera
 from tdnet_ros.camera.deafness import DeafnessWatch
@@ -139,6 +140,10 @@ class ActiveSession:
         self._settings = model.settings
         for subscription in self._subscriptions:
             subscription.settings = model.settings.of_camera(subscription.camera.name)
+        if not model.settings.enable:
+            for name in self._mailbox.clear():
+                self._cameras[name].reset(ResetReason.PAUSED)
+                self._cameras[name].counter.add(dropped=1, paused=1)
 
         def change() -> None:
             self._pipeline.use(model)

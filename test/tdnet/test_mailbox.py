@@ -94,6 +94,8 @@ def test_close_wakes_the_taker_and_drops_what_waits() -> None:
 
     other: Mailbox[int] = Mailbox(["front", "rear"])
     other.put("rear", 1)
+    assert other.clear() == ["rear"]
+    other.put("rear", 2)
     assert other.close() == ["rear"]
 
 

@@ -11,6 +11,7 @@ import torch
 from support.node_process import NodeProcess, start_node
 from support.ros_graph import RosGraph, wait_for
 from support.small_weights import small_weights
+from support.stuck_network import StuckNetwork
 
 from tdnet import SegmenterSettings, StreamingSegmenter
 
@@ -64,6 +65,16 @@ def start_process(ros: None) -> Iterator[Callable[..., NodeProcess]]:
     for process in processes:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def stuck() -> Iterator[StuckNetwork]:
+    """Every network of the node, stuck from its first frame."""
+    stuck = StuckNetwork()
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(stuck)
+    yield stuck
+    stuck.release.set()
+    hook.remove()
 
 
 @pytest.fixture

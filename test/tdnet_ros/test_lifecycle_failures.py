@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import Image
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 from support.camera_run import CameraRun
 from support.lifecycle import frames_arriving, listen_to_transitions, living_models
 from support.ros_graph import (
@@ -24,30 +20,12 @@ from support.ros_graph import (
     image_message,
     wait_for,
 )
+from support.stuck_network import StuckNetwork
 
 from tdnet import StreamingSegmenter
+from tdnet_ros.msg import SegmentationStatus
+from tdnet_ros.rclpy_tools.manager_bond import ManagerBond
 from tdnet_ros.segment_node import SegmentNode
-
-
-class StuckNetwork:
-    """While it is set, every network in the inference thread waits."""
-
-    def __init__(self) -> None:
-        self.reached, self.release = threading.Event(), threading.Event()
-
-    def __call__(self, module: torch.nn.Module, inputs: Any) -> None:
-        if threading.current_thread().name == "inference" and not self.release.is_set():
-            self.reached.set()
-            assert self.release.wait(60)
-
-
-@pytest.fixture
-def stuck() -> Iterator[StuckNetwork]:
-    stuck = StuckNetwork()
-    hook = torch.nn.modules.module.register_module_forward_pre_hook(stuck)
-    yield stuck
-    stuck.release.set()
-    hook.remove()
 
 
 def test_a_stuck_network_does_not_keep_the_node_and_its_frame_is_never_published(
@@ -98,6 +76,53 @@ def test_a_model_that_is_loaded_anew_does_not_wait_for_a_stuck_one(
     assert stuck.reached.wait(20)
     stuck.release.set()
     assert [message.header.stamp.sec for message in labels.wait(1)] == [10**6]
+
+
+def test_a_pause_drops_the_frame_that_waits(
+    active: RosGraph, images: list[np.ndarray], stuck: StuckNetwork
+) -> None:
+    status = active.listen(SegmentationStatus, "/tdnet/status")
+    camera = active.camera()
+    camera.publish(image_message(images[0], 0.0))
+    assert stuck.reached.wait(20)
+    camera.publish(image_message(images[1], 0.1))
+    active.wait_until_received(2)
+    assert active.call(SetBool, "/tdnet/enable", SetBool.Request(data=False)).success
+    stuck.release.set()
+    active.wait_until_counted("dropped while paused", 1)
+    assert active.call(SetBool, "/tdnet/enable", SetBool.Request(data=True)).success
+    camera.publish(image_message(images[2], 0.2))
+    last = status.wait(2)[1]
+    assert (last.received, last.segmented, last.dropped) == (3, 2, 1)
+    assert last.reset_reason == "paused"
+
+
+class UnclosableBond(ManagerBond):
+    """A bond whose topic is gone."""
+
+    def __init__(self) -> None:
+        """Form no bond, which needs a package without wheels."""
+
+    def close(self) -> None:
+        raise RuntimeError("its topic is gone")
+
+
+def test_a_bond_that_cannot_be_closed_does_not_keep_the_node_active(
+    graph: RosGraph, weights: str, segmenter: StreamingSegmenter, images: list[np.ndarray]
+) -> None:
+    node = graph.start(weights=weights, device="cpu")
+    wait_for(lambda: graph.state() == "active", "the node to be active")
+    log = graph.listen_to_log()
+    run = CameraRun(graph)
+    node._bond = UnclosableBond()
+    assert graph.transition("deactivate")
+    log.wait_for_text("while the bond was closed, RuntimeError: its topic is gone")
+    run.send_to_nobody(images[0], 1e5)
+    assert graph.transition("activate")
+    run.activated()
+    run.send(images[0], 1e6)
+    run.wait()
+    assert run.check(segmenter) == ["activated"]
 
 
 class Interrupted(SegmentNode):
