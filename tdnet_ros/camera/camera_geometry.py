@@ -24,19 +24,21 @@ CAMERA_INFO = "camera_info"
 POINTS = "points"
 # Seconds from the first request until a missing message is a problem.
 PATIENCE = 2.0
-# Depth images that are kept: one of the frame at work, and newer ones.
+# Depth images that are kept, besides those of the frames at work.
 KEPT = 8
+# Frames of a camera at work: in the mailbox, in the network, with the encoder thread.
+AT_WORK = 3
 # Nanoseconds between the stamps of an image and of its depth.
 MAX_APART = 50_000_000
-# Seconds that a frame waits for its depth, if one arrived in the last second.
+# Seconds that a frame waits for its depth, if one arrived in the last second and is not later.
 WAIT = 0.1
 
 
 class CameraGeometry:
     """Camera info and points of one camera.
 
-    `follow` is called by the executor's thread, the functions that build messages by the encoder
-    thread.
+    `follow` and `expect` are called by the executor's thread, the functions that build messages
+    by the encoder thread.
 
     Attributes:
         info_topic: beside the camera's image topic, as image_transport expects it.
@@ -51,16 +53,26 @@ class CameraGeometry:
             f"{image_topic.rpartition('/')[0]}/camera_info"
         )
         self.problem = ""
+        self._failure = ""
         self._inputs: dict[str, _Input] = {}
         self._cloud = PointCloud()
 
     def follow(self, topics: tuple[str, ...], depth: str) -> None:
         """Subscribe to what these outputs need, and to nothing else.
 
+        Raises nothing: an error is that of the outputs, and costs no other.
+
         Args:
             topics: outputs with a subscriber.
             depth: topic of the aligned depth image, as in the parameter.
         """
+        try:
+            self._follow(topics, depth)
+            self._failure = ""
+        except Exception as error:  # rclpy's have no common base
+            self._failure = f"depth is {depth}, set or remap it: {describe(error)}"
+
+    def _follow(self, topics: tuple[str, ...], depth: str) -> None:
         needed = {}
         if CAMERA_INFO in topics or POINTS in topics:
             needed[CAMERA_INFO] = self.info_topic
@@ -79,6 +91,13 @@ class CameraGeometry:
     def close(self) -> None:
         """Receive nothing."""
         self.follow((), "/")
+
+    def expect(self, frame: FrameTrace, superseded: FrameTrace | None) -> None:
+        """Keep the depth of a frame until it is at work no longer; forget a superseded one."""
+        depth = self._inputs.get(POINTS)
+        if depth is not None:
+            before = None if superseded is None else stamp_ns(superseded.header)
+            depth.expect(stamp_ns(frame.header), before)
 
     def camera_info(self, header: Header, frame: FrameTrace) -> CameraInfo | None:
         """Return the camera info of a frame's label image; None: none has arrived yet.
@@ -111,6 +130,8 @@ class CameraGeometry:
         )
 
     def _newest(self, output: str, stamp: int | None = None) -> Any:  # noqa: ANN401
+        if self._failure:
+            raise InputError(self._failure)
         current = self._inputs.get(output)
         return current and current.newest(stamp)
 
@@ -123,7 +144,11 @@ class _Input:
         self._node = node
         self._read = read_image if kind is Image else _camera_info
         self._since = self._arrived = time.perf_counter()
-        self._messages: deque[Any] = deque(maxlen=KEPT)
+        self._messages: list[Any] = []
+        self._expected: deque[int] = deque(maxlen=AT_WORK)
+        # Stamp of a frame without its depth, and the time of that.
+        self._missing: tuple[int, float] | None = None
+        self._late = False
         self._broken = ""
         self._condition = threading.Condition()
         self._subscription = node.create_subscription(
@@ -137,6 +162,13 @@ class _Input:
     def destroy(self) -> None:
         self._node.destroy_subscription(self._subscription)
 
+    def expect(self, stamp: int, superseded: int | None) -> None:
+        """Keep the messages near a stamp, up to `AT_WORK` stamps; both in nanoseconds."""
+        with self._condition:
+            if superseded is not None and superseded in self._expected:
+                self._expected.remove(superseded)
+            self._expected.append(stamp)
+
     def newest(self, stamp: int | None) -> Any:  # noqa: ANN401
         """Return the newest message, or the one nearest to a stamp in nanoseconds.
 
@@ -147,8 +179,11 @@ class _Input:
         """
         with self._condition:
             now = time.perf_counter()
-            if stamp is not None and now - self._arrived < 1.0:
-                self._condition.wait_for(lambda: self._has(stamp), WAIT)
+            if stamp is not None and not self._reaches(stamp):
+                if self._missing is None or stamp < self._missing[0]:
+                    self._missing = stamp, now
+                if not self._late and now - self._arrived < 1.0:
+                    self._late = not self._condition.wait_for(lambda: self._reaches(stamp), WAIT)
             messages, broken = tuple(self._messages), self._broken
         if broken:
             raise InputError(f"{self.topic}: {broken}")
@@ -170,8 +205,17 @@ class _Input:
             )
         return nearest
 
-    def _has(self, stamp: int) -> bool:
-        return bool(self._messages) and stamp_ns(self._messages[-1].header) >= stamp
+    def _reaches(self, stamp: int) -> bool:
+        """Return whether no later message would be much nearer to a stamp."""
+        stamps = [stamp_ns(message.header) for message in self._messages[-2:]]
+        if not stamps:
+            return False
+        period = stamps[-1] - stamps[0]
+        return stamp - stamps[-1] <= max(0, min(MAX_APART, 2 * period // 3))
+
+    def _is_expected(self, message: Any) -> bool:  # noqa: ANN401
+        stamp = stamp_ns(message.header)
+        return any(abs(stamp - expected) <= MAX_APART for expected in self._expected)
 
     def _receive(self, wire: Any) -> None:  # noqa: ANN401
         try:
@@ -183,7 +227,12 @@ class _Input:
             self._arrived = time.perf_counter()
             self._broken = broken
             if message is not None:
-                self._messages.append(message)
+                older = [m for m in self._messages[:-KEPT] if self._is_expected(m)]
+                self._messages = [*older, *self._messages[-KEPT:], message]
+            if self._missing is not None and self._reaches(self._missing[0]):
+                # Measured on one frame at a time, whether it waited or not.
+                self._late = self._arrived - self._missing[1] > WAIT
+                self._missing = None
             self._condition.notify_all()
 
 

@@ -42,10 +42,10 @@ class Phase(Enum):
     """By the inference thread, as soon as the images are there."""
     ENCODED = auto()
     """By the encoder thread, as PNG or JPEG."""
-    GEOMETRY = auto()
-    """By the encoder thread, with the camera info."""
     COUNTED = auto()
-    """After the other outputs of the frame, once it is counted."""
+    """After the images of the frame, once it is counted."""
+    GEOMETRY = auto()
+    """By the encoder thread, with the camera info; last, since it may wait for depth."""
     LATCHED = auto()
     """When the classes change; a late subscriber gets the last message."""
 
@@ -162,9 +162,9 @@ OUTPUTS = (
     Output("labels/compressed", CompressedImage, Phase.ENCODED, "labels", png_message),
     Output("confidence/compressed", CompressedImage, Phase.ENCODED, "confidence", png_message),
     Output("overlay/compressed", CompressedImage, Phase.ENCODED, "overlay", jpeg_message),
+    Output("status", SegmentationStatus, Phase.COUNTED, build=status_message),
     Output(CAMERA_INFO, CameraInfo, Phase.GEOMETRY, build=CameraGeometry.camera_info),
     Output(POINTS, PointCloud2, Phase.GEOMETRY, "confidence", CameraGeometry.points),
-    Output("status", SegmentationStatus, Phase.COUNTED, build=status_message),
     Output("label_info", LabelInfo, Phase.LATCHED, build=label_info_message),
     Output("class_map", ClassMap, Phase.LATCHED, build=class_map_message),
 )

@@ -107,14 +107,18 @@ class FramePipeline:
                 self._finish(camera, frame)
 
     def _finish(self, camera: Camera, frame: FrameTrace) -> None:
-        """Publish the other outputs, count the frame, publish its status; raises nothing."""
+        """Publish the other outputs, those that may wait for depth last; raises nothing."""
+        self._count(camera, frame)
         problem = ""
         try:
             camera.outputs.publish(frame, Phase.GEOMETRY)
-        except Exception as error:  # the labels are out
+        except Exception as error:  # the frame itself is out, and counted
             problem = describe(error)
             camera.warn(problem)
         camera.geometry.problem = problem
+
+    def _count(self, camera: Camera, frame: FrameTrace) -> None:
+        """Publish the encoded outputs, count the frame, publish its status; raises nothing."""
         try:
             camera.outputs.publish(frame, Phase.ENCODED)
             frame.age_ms = age_ms(self._clock.now().nanoseconds, stamp_ns(frame.header))

@@ -101,10 +101,10 @@ class CameraSubscription:
             camera.warn(f"no captures of {camera.input_topic}: {describe(error)}")
         try:
             requested = camera.outputs.requested()
-            camera.geometry.follow(requested.topics, settings.depth)
         except Exception as error:  # a frame is lost, but counted
             camera.refuse(counter, f"while counting subscribers, {describe(error)}")
             return
+        camera.geometry.follow(requested.topics if settings.enable else (), settings.depth)
         if not settings.enable:
             camera.reset(ResetReason.PAUSED)
             counter.add(dropped=1, paused=1)
@@ -116,5 +116,7 @@ class CameraSubscription:
             counter.add(dropped=1)
         else:
             frame = FrameTrace(camera.name, message, now, requested, counter)
-            if self._mailbox.put(camera.name, frame) is not None:
+            superseded = self._mailbox.put(camera.name, frame)
+            camera.geometry.expect(frame, superseded)
+            if superseded is not None:
                 counter.add(dropped=1, overtaken=1)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_srvs.srv import SetBool
 from support.ros_graph import RosGraph, image_message, pixels_of, wait_for
+from support.stuck_network import StuckNetwork
 
 from tdnet import StreamingSegmenter
+from tdnet_ros.camera import camera_geometry
+from tdnet_ros.msg import SegmentationStatus
 
 pytestmark = pytest.mark.distribution
 
@@ -48,10 +53,13 @@ class RgbdDriver:
         k = [FOCAL, 0.0, width / 2, 0.0, FOCAL, height / 2, 0.0, 0.0, 1.0]
         sent = image_message(image, seconds)
         self.info.publish(CameraInfo(header=sent.header, height=height, width=width, k=k))
-        message = image_message(depth.view(np.uint8), seconds + apart, encoding=encoding)
+        self.send_depth(depth, seconds + apart, encoding)
+        self.image.publish(sent)
+
+    def send_depth(self, depth: np.ndarray, seconds: float, encoding: str = "32FC1") -> None:
+        message = image_message(depth.view(np.uint8), seconds, encoding=encoding)
         message.width //= 4
         self.depth.publish(message)
-        self.image.publish(sent)
 
 
 def ramp(height: int, width: int) -> np.ndarray:
@@ -115,9 +123,67 @@ def test_points_and_camera_info_of_the_labels(
     known = np.isfinite(depth[1::2, 1::2])
     np.testing.assert_array_equal(seen, known & (pixels_of(label_image) == chosen))
 
+    # In a pause nothing is received.
+    assert active.call(SetBool, "/tdnet/enable", SetBool.Request(data=False)).success
+    driver.wait_for_subscribers(0)
+    assert active.call(SetBool, "/tdnet/enable", SetBool.Request(data=True)).success
+    driver.wait_for_subscribers(2)
+
     points.close(active.node_publisher("/tdnet/points"))
     infos.close(active.node_publisher("/tdnet/camera_info"))
     driver.wait_for_subscribers(0)
+
+
+def test_a_frame_waits_only_for_depth_that_will_come(
+    active: RosGraph, images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera_geometry, "WAIT", 60.0)
+    image, depth = images[0], ramp(*images[0].shape[:2])
+    driver = RgbdDriver(active)
+    points = active.listen(PointCloud2, "/tdnet/points")
+    status = active.listen(SegmentationStatus, "/tdnet/status")
+    driver.wait_for_subscribers(2)
+    for second in (4, 5):
+        driver.send(image, depth, second, apart=-0.005)
+        if second == 4:
+            driver.send_depth(depth, 4.0)
+        wait_for(partial(of_stamp, points.messages, second), f"points of {second}")
+    # Everything else is published before the wait.
+    driver.image.publish(image_message(image, 6.0))
+    wait_for(lambda: of_stamp(status.messages, 6), "the status")
+    assert not of_stamp(points.messages, 6)
+    driver.send_depth(depth, 6.0)
+    wait_for(lambda: of_stamp(points.messages, 6), "points")
+
+    # Depth that is too late is waited for once.
+    monkeypatch.setattr(camera_geometry, "WAIT", 1.0)
+    began = time.perf_counter()
+    for number in range(1, 9):
+        driver.send(image, depth, 7 + number / 1000, apart=-0.2)
+        wait_for(lambda n=number: len(of_stamp(status.messages, 7)) == n, "the status")
+    assert time.perf_counter() - began < 4.0
+
+
+def test_points_of_a_slow_frame_have_its_depth(
+    active: RosGraph, images: list[np.ndarray], stuck: StuckNetwork
+) -> None:
+    image, depth = images[0], ramp(*images[0].shape[:2])
+    driver = RgbdDriver(active)
+    points = active.listen(PointCloud2, "/tdnet/points")
+    driver.wait_for_subscribers(2)
+    assert stuck.reached.wait(20)
+    driver.send(image, depth, 5.0)
+    later = iter(range(1, 100))
+
+    def two_seconds_later() -> bool:
+        number = next(later)
+        driver.send_depth(depth + 1, 5.0 + number / 30)
+        return number == 60
+
+    wait_for(two_seconds_later, "later depth")
+    stuck.release.set()
+    (cloud,) = wait_for(lambda: of_stamp(points.messages, 5), "points")
+    np.testing.assert_array_equal(coordinates(cloud)[..., 2], depth)
 
 
 def test_what_is_wrong_is_one_line_and_the_labels_go_on(
@@ -159,19 +225,27 @@ def test_what_is_wrong_is_one_line_and_the_labels_go_on(
 
 def test_every_camera_has_its_own_inputs(graph: RosGraph, weights: str) -> None:
     """Beside its image; the topic of the depth may change while the node runs."""
-    graph.start(weights=weights, device="cpu", cameras=["front", "rear"], depth="aligned/depth")
-    camera = graph.camera(topic="/rear/image")
-    graph.listen(PointCloud2, "/tdnet/rear/points")
+    rear = "rear" * 15
+    graph.start(weights=weights, device="cpu", cameras=["front", rear], depth="aligned/depth")
+    camera = graph.camera(topic=f"/{rear}/image")
+    graph.listen(PointCloud2, f"/tdnet/{rear}/points")
 
     def subscribed() -> set[str]:
         camera.publish(image_message(np.zeros((72, 120, 3), np.uint8)))
         names = {
             name for name, _ in graph.user.get_subscriber_names_and_types_by_node("tdnet", "/")
         }
-        return names - {"/front/image", "/rear/image"}
+        return names - {"/front/image", f"/{rear}/image"}
 
-    wanted = {"/rear/camera_info", "/rear/aligned/depth"}
+    wanted = {f"/{rear}/camera_info", f"/{rear}/aligned/depth"}
     wait_for(lambda: subscribed() == wanted, f"subscriptions of {wanted}")
     assert all(result.successful for result in graph.set_parameters(depth="depth"))
-    wanted = {"/rear/camera_info", "/rear/depth"}
+    wanted = {f"/{rear}/camera_info", f"/{rear}/depth"}
     wait_for(lambda: subscribed() == wanted, f"subscriptions of {wanted}")
+
+    # A name that is too long with the camera's costs the points only.
+    log, labels = graph.listen_to_log(), graph.listen(Image, f"/tdnet/{rear}/labels")
+    assert all(result.successful for result in graph.set_parameters(depth="d" * 200))
+    camera.publish(image_message(np.zeros((72, 120, 3), np.uint8), 9.0))
+    wait_for(lambda: of_stamp(labels.messages, 9), "labels")
+    log.wait_for_text(f"no /tdnet/{rear}/points: depth is ddd")
