@@ -18,16 +18,19 @@ from launch.actions import (
     OpaqueFunction,
 )
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch_ros.actions import Node
+from launch_ros.actions import Node, PushRosNamespace, SetRemap
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
+from tdnet.errors import InputError, quoted
 from tdnet.settings import SegmenterSettings
-from tdnet_ros.nav2_layer import (
-    COSTMAPS,
+from tdnet_ros.nav2_layer import COSTMAPS, add_layer, layer_parameters, to_yaml
+from tdnet_ros.parameter_values import parse_camera_topics, parse_topic
+from tdnet_ros.params_file import (
+    PARAMETERS_KEY,
     Parameters,
-    add_layer,
-    layer_parameters,
+    parameters_of_node,
     read_parameters,
-    to_yaml,
+    sections_of_node,
 )
 
 SHARE = Path(get_package_share_directory("tdnet_ros"))
@@ -49,8 +52,8 @@ def _argument(
 ARGUMENTS = (
     _argument(
         "depth",
-        "Topic of the depth image that is aligned with the image; with cameras below the name of "
-        "each. Empty: as in params_file.",
+        "Topic of the depth image that is aligned with the image; with cameras that of each: "
+        "front=/front/depth rear=/rear/depth. Empty: as in params_file.",
     ),
     _argument(
         "pointcloud",
@@ -88,25 +91,39 @@ ARGUMENTS = (
 )
 
 
-def _node_file(argument: Mapping[str, str]) -> Parameters:
-    given = argument.get("params_file") or CONFIG / "segment.yaml"
-    return read_parameters(Path(given).expanduser())
+def _node_name(argument: Mapping[str, str]) -> str:
+    """Return the node's full name, which launch_ros makes in the same way."""
+    namespace = prefix_namespace(argument.get("ros_namespace"), argument.get("namespace", ""))
+    return prefix_namespace(make_namespace_absolute(namespace), argument.get("node_name", "tdnet"))
+
+
+def _node_file(argument: Mapping[str, str]) -> Path:
+    return Path(argument.get("params_file") or CONFIG / "segment.yaml").expanduser()
 
 
 def _node_parameters(argument: Mapping[str, str]) -> Parameters:
     """Return the parameters of the node's file, and those given as arguments."""
-    parameters: Parameters = {}
-    for section in _node_file(argument).values():
-        parameters |= (section or {}).get("ros__parameters") or {}
+    parameters = parameters_of_node(_node_file(argument), _node_name(argument))
     return parameters | {
         name: argument[name] for name in ("variant", "weights", "class_map") if argument.get(name)
     }
 
 
 def _cameras(argument: Mapping[str, str], parameters: Parameters) -> list[str]:
-    given = argument.get("cameras", "").replace(",", " ").split()
-    names = [word.partition("=")[0] for word in given]
-    return names or list(parameters.get("cameras") or [""])
+    given = list(parse_camera_topics(argument.get("cameras", "")))
+    return given or parameters.get("cameras") or [""]
+
+
+def _depth_topics(argument: Mapping[str, str], cameras: Sequence[str]) -> dict[str, str]:
+    """Return the depth topics that are given for cameras, by their names."""
+    topics = {}
+    for word in argument["depth"].replace(",", " ").split() if "=" in argument["depth"] else ():
+        name, _, topic = word.partition("=")
+        if name not in cameras:
+            allowed = ", ".join(filter(None, cameras)) or "none; give one topic"
+            raise InputError(f"depth has the camera {quoted(name)}; allowed: {allowed}")
+        topics[name] = parse_topic(f"depth of {name}", topic)
+    return topics
 
 
 def _layer(argument: Mapping[str, str], node: str) -> tuple[Parameters, list[str]]:
@@ -118,6 +135,7 @@ def _layer(argument: Mapping[str, str], node: str) -> tuple[Parameters, list[str
     )
     classes = [entry.name for entry in settings.read_class_map().classes]
     cameras = _cameras(argument, parameters)
+    _depth_topics(argument, cameras)  # checks them
     topics = {}
     for name in cameras:
         prefix = f"{node}/{name}" if name else node
@@ -153,28 +171,35 @@ def _is_managed(argument: Mapping[str, str]) -> bool:
     return argument["bond"] == "true" and _share("nav2_lifecycle_manager") is not None
 
 
-def _set_node_parameters(context: LaunchContext) -> None:
-    """Add those that segment.launch.py has no arguments for to its parameter file."""
+def _set_node_parameters(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Add those that segment.launch.py has no arguments for to its parameter file.
+
+    Return the remappings of the cameras' depth topics.
+    """
     argument = context.launch_configurations
-    changed: Parameters = {"depth": argument["depth"]} if argument["depth"] else {}
+    depth = _depth_topics(argument, _cameras(argument, _node_parameters(argument)))
+    changed: Parameters = {}
+    if argument["depth"]:
+        changed["depth"] = "depth" if depth else argument["depth"]
     if _is_managed(argument):
         changed |= {"bond": True, "autostart": False}
         argument["autostart"] = ""
-    if not changed:
-        return
-    sections = {"/**": None, **_node_file(argument)}
-    # In each, since a later section takes precedence.
-    for name, section in sections.items():
-        given = (section or {}).get("ros__parameters") or {}
-        sections[name] = {"ros__parameters": {**given, **changed}}
-    argument["params_file"] = _written(sections)
+    if changed:
+        path = _node_file(argument)
+        values = read_parameters(path)
+        values.setdefault("/**", {}).setdefault(PARAMETERS_KEY, {})
+        # In each, since a later section takes precedence.
+        for parameters in sections_of_node(values, str(path), _node_name(argument)):
+            parameters.update(changed)
+        argument["params_file"] = _written(values)
+    return [SetRemap(f"{name}/depth", topic) for name, topic in depth.items()]
 
 
 def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     argument = dict(context.launch_configurations)
-    namespace = argument.get("namespace", "").strip("/")
-    name = argument.get("node_name", "tdnet")
-    layer, unlisted = _layer(argument, f"/{namespace}/{name}" if namespace else f"/{name}")
+    node = _node_name(argument)
+    namespace, _, name = node.rpartition("/")
+    layer, unlisted = _layer(argument, node)
     actions: list[LaunchDescriptionEntity] = []
     if unlisted:
         actions.append(
@@ -187,11 +212,11 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         actions.append(_lifecycle_manager(argument, namespace, name))
     elif argument["bond"] == "true":
         actions.append(LogInfo(msg=_missing("bond", "nav2_lifecycle_manager")))
-    return actions + _nav2(argument, layer, _share("nav2_bringup"))
+    return actions + _nav2(argument, namespace, layer, _share("nav2_bringup"))
 
 
 def _nav2(
-    argument: Mapping[str, str], layer: Parameters, bringup: Path | None
+    argument: Mapping[str, str], namespace: str, layer: Parameters, bringup: Path | None
 ) -> list[LaunchDescriptionEntity]:
     path = Path(argument["nav2_params_file"]).expanduser()
     if not argument["nav2_params_file"]:
@@ -211,13 +236,14 @@ def _nav2(
     include = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(bringup / "launch" / "navigation_launch.py")),
         launch_arguments={
-            "namespace": argument.get("namespace", ""),
+            "namespace": namespace,
             "use_sim_time": argument.get("use_sim_time") or "false",
             "autostart": "true",
             "params_file": written,
         }.items(),
     )
-    return [*actions, GroupAction([include])]
+    # Up to Kilted the file uses its namespace for the parameters only.
+    return [*actions, GroupAction([PushRosNamespace(namespace or "/"), include])]
 
 
 def _lifecycle_manager(argument: Mapping[str, str], namespace: str, name: str) -> Node:
@@ -225,7 +251,7 @@ def _lifecycle_manager(argument: Mapping[str, str], namespace: str, name: str) -
         package="nav2_lifecycle_manager",
         executable="lifecycle_manager",
         name="lifecycle_manager_segmentation",
-        namespace=namespace,
+        namespace=namespace or "/",
         parameters=[
             {
                 "node_names": [name],

@@ -207,7 +207,7 @@ def _rviz(
         ]
     topics = _camera_topics(argument)
     if not argument["cameras"] and (
-        names := cameras_of_file(_params_file(argument["params_file"]))
+        names := cameras_of_file(_params_file(argument["params_file"]), segment_node.node_name)
     ):
         topics = {name: f"{name}/image" for name in names}
     namespace = segment_node.expanded_node_namespace.rstrip("/")

@@ -20,6 +20,11 @@ def stamp_ns(index: int, rate: float) -> int:
     return START_NS + round(index * 1_000_000_000 / rate)
 
 
+def info_topic(image_topic: str) -> str:
+    """Return the topic of the camera info, by convention beside that of the images."""
+    return f"{image_topic.rpartition('/')[0]}/camera_info"
+
+
 def write_street_bag(
     path: Path,
     drive: StreetDrive,
@@ -48,8 +53,6 @@ def write_street_bag(
     """
     types = message_types()
     matrix = drive.intrinsics.matrix()
-    # By convention beside the image topic.
-    info_topic = f"{image_topic.rpartition('/')[0]}/camera_info"
     with BagWriter(path, types, storage) as bag:
         for index in range(frames):
             stamp = stamp_ns(index, drive.rate)
@@ -58,7 +61,7 @@ def write_street_bag(
             info = camera_info_message(types, drive.size, matrix, stamp, FRAME_ID)
             labels = image_message(types, frame.labels, "mono8", stamp, FRAME_ID)
             bag.write(image_topic, image, stamp)
-            bag.write(info_topic, info, stamp)
+            bag.write(info_topic(image_topic), info, stamp)
             bag.write(label_topic, labels, stamp)
             if frame.depth is not None:
                 depth = image_message(types, frame.depth, "32FC1", stamp, FRAME_ID)

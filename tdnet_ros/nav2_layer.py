@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from pathlib import Path
-from typing import Any
 
 import yaml
 
-from tdnet.errors import InputError
+from tdnet.errors import InputError, one_line
+from tdnet_ros.params_file import Parameters
 
 LAYER = "semantic_segmentation_layer"
 OTHER = "other"
@@ -20,24 +19,6 @@ COSTMAPS = {
     "both": ["local_costmap", "global_costmap"],
 }
 _LAST_PLUGIN = "inflation_layer"
-
-Parameters = dict[str, Any]
-
-
-def read_parameters(path: Path) -> Parameters:
-    """Return the mapping of a YAML file.
-
-    Raises:
-        InputError: there is no such file, or it is not a mapping in YAML.
-    """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: {reason}; give the path of a YAML file") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: not a mapping of names to values")
-    return values
 
 
 class _Dumper(yaml.SafeDumper):
@@ -69,18 +50,22 @@ def layer_parameters(
     filled = deepcopy(layer)
     template = filled.pop("camera", None)
     types = template.get("class_types") if isinstance(template, dict) else None
-    if not isinstance(types, list) or OTHER not in types:
+    if (
+        not isinstance(types, list)
+        or OTHER not in types
+        or not all(isinstance(name, str) for name in types)
+    ):
         raise InputError(
-            f"{source}: camera.class_types is {types!r}; allowed is a list of class types with "
-            f"{OTHER!r}, as in config/nav2_layer.yaml"
+            f"{source}: camera.class_types is {one_line(repr(types))}; allowed is a list of class "
+            f"types with {OTHER!r}, as in config/nav2_layer.yaml"
         )
     listed: set[str] = set()
     for name in types:
         costs = template.get(name)
         if not isinstance(costs, dict) or not isinstance(costs.get("classes"), list):
             raise InputError(
-                f"{source}: camera.{name} is {costs!r}; allowed is a mapping with `classes` and "
-                "costs, as in config/nav2_layer.yaml"
+                f"{source}: camera.{name} is {one_line(repr(costs))}; allowed is a mapping "
+                "with `classes` and costs, as in config/nav2_layer.yaml"
             )
         # The layer uses the first type of a class.
         costs["classes"] = [c for c in costs["classes"] if c in classes and c not in listed]
@@ -91,7 +76,7 @@ def layer_parameters(
     template["class_types"] = [name for name in types if template[name]["classes"]]
     for name in types:
         if name not in template["class_types"]:
-            del template[name]
+            template.pop(name, None)
     filled["observation_sources"] = " ".join(topics)
     filled.update({name: {**of_camera, **template} for name, of_camera in topics.items()})
     return filled, unlisted
@@ -115,12 +100,15 @@ def add_layer(
     for name in costmaps:
         try:
             costmap = nav2[name][name]["ros__parameters"]
-            plugins = [plugin for plugin in costmap["plugins"] if plugin != LAYER]
+            plugins = costmap["plugins"]
         except (KeyError, TypeError):
+            plugins = None
+        if not isinstance(plugins, list):
             raise InputError(
                 f"{source}: no plugins of {name}; give Nav2's parameter file with "
                 f"{name}: {name}: ros__parameters: plugins"
-            ) from None
+            )
+        plugins = [plugin for plugin in plugins if plugin != LAYER]
         at = plugins.index(_LAST_PLUGIN) if _LAST_PLUGIN in plugins else len(plugins)
         costmap["plugins"] = [*plugins[:at], LAYER, *plugins[at:]]
         costmap[LAYER] = deepcopy(layer)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tdnet.errors import InputError
+from tdnet_ros.params_file import parameters_of_node
 
 # Topics of `config/segment.rviz`.
 _NODE, _IMAGE = "/tdnet", "/image"
@@ -48,19 +51,15 @@ def _of_camera(display: Mapping[str, Any], node: str, camera: str, image: str) -
     return {**display, "Name": name, "Topic": {**display["Topic"], "Value": topic}}
 
 
-def cameras_of_file(path: str) -> list[str]:
-    """Return the names of the cameras in a parameter file; none if it cannot be read."""
+def cameras_of_file(path: str, node: str) -> list[str]:
+    """Return the names of a node's cameras in a parameter file; none if it cannot be read.
+
+    Args:
+        path: The file.
+        node: Full name of the node.
+    """
     try:
-        sections = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        parameters = parameters_of_node(Path(path), node)
+    except InputError:
         return []  # the node reports it
-    return next(_cameras_in(sections), [])
-
-
-def _cameras_in(section: object) -> Iterator[list[str]]:
-    if isinstance(section, dict):
-        parameters = section.get("ros__parameters")
-        if isinstance(parameters, dict) and isinstance(parameters.get("cameras"), list):
-            yield [str(name) for name in parameters["cameras"]]
-        for inner in section.values():
-            yield from _cameras_in(inner)
+    return list(parameters.get("cameras", ()))

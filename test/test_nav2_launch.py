@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tdnet_ros.nav2_layer import LAYER
+from tdnet_ros.params_file import sections_of_node
 
 pytest.importorskip(
     "launch_ros", reason="needs launch_ros, which has no wheels: `make test` on a ROS 2 machine"
@@ -27,6 +28,7 @@ from launch.actions import DeclareLaunchArgument, LogInfo
 from launch.substitutions import LaunchConfiguration as Value
 
 defaults = {"namespace": "", "params_file": "x", "autostart": "true", "log_level": "info"}
+defaults["ros_namespace"] = ""
 
 def generate_launch_description():
     declared = [DeclareLaunchArgument(name, default_value=v) for name, v in defaults.items()]
@@ -41,18 +43,21 @@ from launch.actions import EmitEvent, IncludeLaunchDescription, RegisterEventHan
 from launch.event_handlers import OnProcessStart
 from launch.events import Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import PushRosNamespace
 
-path, *arguments = sys.argv[1:]
+path, outer, *arguments = sys.argv[1:]
 
 def on_start(event, context):
     files = [w for w in event.cmd if w.endswith(".yaml") or "launch_params_" in w]
     process = event.cmd[0].rpartition("/")[2]
     print(f"STARTED {process} " + json.dumps([open(name).read() for name in files]))
+    print("WITH " + " ".join(event.cmd))
     return EmitEvent(event=Shutdown()) if process == "segment_node" else None
 
 service = LaunchService(noninteractive=True)
 service.include_launch_description(LaunchDescription([
     RegisterEventHandler(OnProcessStart(on_start=on_start)),
+    *([PushRosNamespace(outer)] if outer else []),
     IncludeLaunchDescription(
         PythonLaunchDescriptionSource(path),
         launch_arguments=[argument.split(":=", 1) for argument in arguments],
@@ -73,10 +78,10 @@ def launch(tmp_path: Path) -> Callable[..., str]:
     (share / "nav2_bringup/launch/navigation_launch.py").write_text(NAVIGATION)
     (share / "nav2_bringup/params/nav2_params.yaml").write_text(NAV2)
 
-    def start(*arguments: str, bringup: bool = True) -> str:
+    def start(*arguments: str, outer: str = "", bringup: bool = True) -> str:
         path = os.environ["AMENT_PREFIX_PATH"]
         done = subprocess.run(
-            [sys.executable, "-c", START, str(LAUNCH_FILE), *arguments],
+            [sys.executable, "-c", START, str(LAUNCH_FILE), outer, *arguments],
             env=os.environ | {"AMENT_PREFIX_PATH": f"{share.parent}:{path}" if bringup else path},
             capture_output=True,
             text=True,
@@ -87,14 +92,15 @@ def launch(tmp_path: Path) -> Callable[..., str]:
     return start
 
 
-def node_parameters(output: str, process: str = "segment_node") -> dict[str, object]:
+def node_parameters(output: str, node: str, process: str = "segment_node") -> dict[str, object]:
     start = f"STARTED {process} "
     (line,) = [line for line in output.splitlines() if line.startswith(start)]
     parameters: dict[str, object] = {}
     for text in json.loads(line.removeprefix(start)):
         # A tag that launch_ros writes, and rcl ignores.
-        for section in yaml.safe_load(text.replace("!!python/tuple", "")).values():
-            parameters |= section["ros__parameters"]
+        values = yaml.safe_load(text.replace("!!python/tuple", ""))
+        for section in sections_of_node(values, text, node):
+            parameters |= section
     return parameters
 
 
@@ -102,21 +108,29 @@ def test_nav2_gets_the_layer_and_the_node_its_depth(
     launch: Callable[..., str], tmp_path: Path
 ) -> None:
     own = tmp_path / "node.yaml"
-    own.write_text("/tdnet: {ros__parameters: {max_rate: 7.0, depth: /other}}\n")
+    own.write_text(
+        "fleet: {robot: {tdnet: {ros__parameters: {class_map: nyudv2, depth: /other}}}}\n"
+        "/other: {ros__parameters: {class_map: camvid}}\n"
+    )
     written = tmp_path / "out.yaml"
     output = launch(
         "namespace:=robot",
         "depth:=/camera/depth",
         f"params_file:={own}",
         f"output_file:={written}",
-        "class_map:=nyudv2",
+        outer="fleet",
     )
-    parameters = node_parameters(output)
-    assert (parameters["depth"], parameters["max_rate"]) == ("/camera/depth", 7.0)
-    assert f"NAV2 namespace=robot params_file={written} autostart=true log_level=info" in output
+    parameters = node_parameters(output, "/fleet/robot/tdnet")
+    assert (parameters["depth"], parameters["class_map"]) == ("/camera/depth", "nyudv2")
+    # The section of another node is as it was.
+    assert r"\n/other:\n  ros__parameters:\n    class_map: camvid\n/**:" in output
+    assert (
+        f"NAV2 namespace=/fleet/robot params_file={written} autostart=true log_level=info "
+        "ros_namespace=/fleet/robot"
+    ) in output
     local = yaml.safe_load(written.read_text())["local_costmap"]["local_costmap"]
     layer = local["ros__parameters"][LAYER]
-    assert layer["camera"]["pointcloud_topic"] == "/robot/tdnet/points"
+    assert layer["camera"]["pointcloud_topic"] == "/fleet/robot/tdnet/points"
     assert "floor" in layer["camera"]["free"]["classes"]
     assert "costs in" in output
     assert "window, picture, blinds" in output
@@ -130,10 +144,15 @@ def test_with_a_bond_a_manager_starts_the_node(launch: Callable[..., str], tmp_p
     manager.parent.mkdir(parents=True)
     manager.write_text("#!/bin/sh\nexec sleep 30\n")
     manager.chmod(0o755)
-    output = launch("bond:=true", "nav2:=false")
-    parameters = node_parameters(output)
+    # A camera's depth topic is a remapping.
+    depth = ("cameras:=front=/f rear=/r", "depth:=rear=/r/depth")
+    output = launch("bond:=true", "nav2:=false", *depth)
+    parameters = node_parameters(output, "/tdnet")
     assert (parameters["bond"], parameters["autostart"]) == (True, False)
-    manages = node_parameters(output, "lifecycle_manager")
+    assert (parameters["cameras"], parameters["depth"]) == (["front", "rear"], "depth")
+    assert "-r rear/depth:=/r/depth" in output
+    assert "front/depth" not in output
+    manages = node_parameters(output, "/lifecycle_manager_segmentation", "lifecycle_manager")
     assert (manages["node_names"], manages["autostart"]) == (["tdnet"], True)
 
 
@@ -144,10 +163,13 @@ def test_without_nav2_the_node_runs_and_one_line_says_so(
     missing = "but the package nav2_{} is not installed: going on without it"
     assert missing.format("bringup") in output
     assert missing.format("lifecycle_manager") in output
-    assert node_parameters(output)["autostart"] is True
+    assert node_parameters(output, "/tdnet")["autostart"] is True
 
     wrong = tmp_path / "nav2.yaml"
     wrong.write_text("local_costmap: 3\n")
     output = launch(f"nav2_params_file:={wrong}")
     assert f"{wrong}: no plugins of local_costmap" in output
+    assert "STARTED" not in output
+    output = launch("cameras:=front", "depth:=rear=/r")
+    assert "depth has the camera 'rear'; allowed: front" in output
     assert "STARTED" not in output

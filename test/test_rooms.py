@@ -30,6 +30,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "tdnet_ros": (
         "",
+        "params_file",
         "nav2_layer",
         "rclpy_tools",
         "parameter_values",

@@ -77,17 +77,17 @@ def run(args: argparse.Namespace) -> ExitStatus:
             f"--frames {args.frames}: a Cityscapes snippet has {SNIPPET_FRAMES} frames; give a "
             f"multiple of {SNIPPET_FRAMES}"
         )
-    topics = [args.topic, args.label_topic, args.depth_topic]
-    if args.format == "bag" and len(set(topics)) < len(topics):
-        raise InputError(
-            f"--topic, --label-topic and --depth-topic are {', '.join(topics)}; give different "
-            "ones"
-        )
     from tdnet_offline.cityscapes_layout import SnippetPaths, snippet_split, write_snippet
     from tdnet_offline.progress import show_progress
     from tdnet_offline.street import StreetDrive
-    from tdnet_offline.street_bag import write_street_bag
+    from tdnet_offline.street_bag import info_topic, write_street_bag
 
+    topics = [args.topic, info_topic(args.topic), args.label_topic, args.depth_topic]
+    if args.format == "bag" and len(set(topics)) < len(topics):
+        raise InputError(
+            "--topic, the camera_info beside it, --label-topic and --depth-topic are "
+            f"{', '.join(topics)}; give different ones"
+        )
     _make_room(args.output)
     with show_progress("rendering", args.frames) as progress:
         if args.format == "bag":

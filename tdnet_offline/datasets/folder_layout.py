@@ -38,10 +38,20 @@ def _value(text: int | str) -> Value:
     raise ValueError(f"got {text!r}; allowed 0 to 255, or a colour such as '#804080', in quotes")
 
 
+def _is_inside(path: str) -> bool:
+    return bool(path) and not path.startswith("/") and ".." not in path.split("/")
+
+
+def _folder(text: str) -> str:
+    if not _is_inside(text) or "{" in text:
+        raise ValueError(f"got {text!r}; allowed a path below the folder, without braces")
+    return text
+
+
 def _pattern(text: str) -> str:
     names = re.findall(r"\{(.*?)\}", text)
     strange = [name for name in names if name not in _PLACEHOLDERS]
-    if strange or "name" not in names or text.startswith("/") or ".." in text.split("/"):
+    if strange or "name" not in names or not _is_inside(text):
         raise ValueError(
             f"got {text!r}; allowed a path below the folder with {{name}}, and with {{video}} and "
             "{split} where needed"
@@ -50,6 +60,7 @@ def _pattern(text: str) -> str:
 
 
 _Pattern = Annotated[str, Stored(str, _pattern, str)]
+_Folder = Annotated[str, Stored(str, _folder, str)]
 _Values = tuple[Annotated[Any, Stored(int | str, _value, str)], ...]
 
 
@@ -70,7 +81,7 @@ class FolderLayout:
 
     frames: _Pattern = "frames/{video}/{name}.*"
     labels: _Pattern = "labels/{video}/{name}.*"
-    splits: Mapping[str, str] = field(default_factory=dict)
+    splits: Mapping[str, _Folder] = field(default_factory=dict)
     frame_rate: Annotated[float | None, Range(0.01, 1000)] = None
     first_class: Annotated[int, Range(0, 254)] = 0
     values: Mapping[str, _Values] = field(default_factory=dict)
@@ -110,7 +121,9 @@ class FolderLayout:
         seen: set[str] = set()
         expression = "".join(_expression(part, seen) for part in parts)
         found: dict[tuple[str, str], Path] = {}
-        for path in folder.glob("".join(_glob(part) for part in parts)):
+        # pathlib allows ** as a whole name only.
+        pattern = re.sub(r"\*+", "*", "".join(_glob(part) for part in parts))
+        for path in folder.glob(pattern):
             match = re.fullmatch(expression, path.relative_to(folder).as_posix())
             if match is None or path.suffix.lower() not in IMAGE_SUFFIXES:
                 continue

@@ -44,14 +44,20 @@ def test_coco(tmp_path: Path) -> None:
     }
     (tmp_path / "annotations.json").write_text(json.dumps(export), encoding="utf-8")
     folder = tmp_path / "garden"
-    words = [sys.executable, "coco_to_folder.py", "annotations.json", str(folder)]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    folder.mkdir()
+    words = [sys.executable, str(tmp_path / "coco_to_folder.py"), "../annotations.json", "."]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    export["images"] += [{"id": 2, "file_name": "more/a.png", "height": 6, "width": 8}]
+    (tmp_path / "annotations.json").write_text(json.dumps(export), encoding="utf-8")
+    refused = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+    assert refused.stderr == "several images are named a: rename them and export again\n"
     write_image(folder / "frames/a.jpg", picture(1))
     (folder / "layout.yaml").write_text(layout[1], encoding="utf-8")
     dataset = open_dataset(f"folder:{folder}")
     names = {entry.id: entry.name for entry in dataset.class_map.classes}
     assert names == {0: "hose", 1: "path"}
+    assert dataset.class_map.name == "garden"
     row = [0, 0, 1, 1, 255, 255, 255, 255]
     np.testing.assert_array_equal(dataset.videos[0].labels(0), np.tile(row, (6, 1)))
     assert main(["check", f"folder:{folder}", "--length", "1"]) == 0

@@ -140,6 +140,11 @@ def test_wrong_options_are_one_line(
             "different ones",
             id="topics",
         ),
+        pytest.param(
+            ["--format", "bag", "--depth-topic", "/camera/camera_info"],
+            "/camera/image_raw, /camera/camera_info, /camera/labels, /camera/camera_info; give",
+            id="camera info",
+        ),
     ],
 )
 def test_options_that_do_not_go_together_are_one_line(

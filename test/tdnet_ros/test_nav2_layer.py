@@ -11,7 +11,8 @@ import yaml
 
 from tdnet import ClassMap
 from tdnet.errors import InputError
-from tdnet_ros.nav2_layer import LAYER, add_layer, layer_parameters, read_parameters, to_yaml
+from tdnet_ros.nav2_layer import LAYER, add_layer, layer_parameters, to_yaml
+from tdnet_ros.params_file import read_parameters
 
 LAYER_FILE = Path(__file__).parents[2] / "config" / "nav2_layer.yaml"
 TOPICS = {"camera": {"segmentation_topic": "/tdnet/labels"}}
@@ -84,22 +85,22 @@ def test_a_source_for_each_camera_before_the_inflation() -> None:
     assert yaml.safe_load(to_yaml(both)) == both
 
 
-def test_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
+def test_files_that_do_not_fit_are_named() -> None:
     layer = read_parameters(LAYER_FILE)
-    with pytest.raises(InputError, match=r"nav2\.yaml: no plugins of global_costmap"):
-        add_layer({"local_costmap": None}, "nav2.yaml", layer, ["global_costmap"])
+    text = {"global_costmap": {"global_costmap": {"ros__parameters": {"plugins": "static_layer"}}}}
+    for nav2 in ({"local_costmap": None}, text):
+        with pytest.raises(InputError, match=r"nav2\.yaml: no plugins of global_costmap"):
+            add_layer(nav2, "nav2.yaml", layer, ["global_costmap"])
     with pytest.raises(InputError, match=r"mine\.yaml: camera\.class_types is None; allowed"):
         layer_parameters({"plugin": "x"}, "mine.yaml", ["road"], TOPICS)
+    types = {"camera": {"class_types": ["other", ["x"]]}}
+    with pytest.raises(
+        InputError, match=r"mine\.yaml: camera\.class_types is \['other', \['x'\]\]"
+    ):
+        layer_parameters(types, "mine.yaml", ["road"], TOPICS)
     layer["camera"]["free"] = {"base_cost": 0}
     with pytest.raises(InputError, match=r"mine\.yaml: camera\.free is .* allowed is a mapping"):
         layer_parameters(layer, "mine.yaml", ["road"], TOPICS)
-    for text in ("[1, 2]", "a: [", None):
-        path = tmp_path / "file.yaml"
-        path.unlink(missing_ok=True)
-        if text is not None:
-            path.write_text(text)
-        with pytest.raises(InputError, match=r"file\.yaml: "):
-            read_parameters(path)
 
 
 def test_the_classes_of_weights_are_read_without_pytorch(weights: str) -> None:

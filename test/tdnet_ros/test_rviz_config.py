@@ -69,7 +69,9 @@ def test_no_frame_is_needed_unless_one_is_given() -> None:
     ("text", "names"),
     [
         ("/**: {ros__parameters: {cameras: [front, rear]}}", ["front", "rear"]),
-        ("robot: {tdnet: {ros__parameters: {cameras: [on]}}}", ["True"]),
+        ("robot: {tdnet: {ros__parameters: {cameras: [left]}}}", ["left"]),
+        ("/other: {ros__parameters: {cameras: [left]}}", []),
+        ("/**: {ros__parameters: {cameras: left}}", []),
         ("/**: {ros__parameters: {max_rate: 5.0}}", []),
         ("- a list", []),
         ("{", []),
@@ -78,4 +80,4 @@ def test_no_frame_is_needed_unless_one_is_given() -> None:
 def test_cameras_of_a_parameter_file(tmp_path: Path, text: str, names: list[str]) -> None:
     path = tmp_path / "own.yaml"
     path.write_text(text)
-    assert cameras_of_file(str(path)) == names
+    assert cameras_of_file(str(path), "/robot/tdnet") == names

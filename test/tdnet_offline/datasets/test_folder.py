@@ -196,6 +196,9 @@ def test_layouts_of_public_data_sets(tmp_path: Path, name: str) -> None:
         ),
         ("frames: '{clip}/{name}.png'", r"layout\.yaml:1: frames: got '\{clip\}/"),
         ("frames: '/{name}.png'", r"layout\.yaml:1: frames: got '/"),
+        ("splits: {train: /data}", r"layout\.yaml:1: splits\.train: got '/data'; allowed a path"),
+        ("splits: {train: ../data}", r"layout\.yaml:1: splits\.train: got '\.\./data'"),
+        ("splits: {train: '{1}'}", r"layout\.yaml:1: splits\.train: got '\{1\}'"),
         ("labels: 'masks/{name}.png'", r"layout\.yaml:1: labels: give \{video\} in frames and"),
         ("ignored: [256]", r"layout\.yaml:1: ignored\[0\]: got 256; allowed 0 to 255, or a"),
         ("ignored: ['#12']", r"layout\.yaml:1: ignored\[0\]: got '#12'"),
@@ -207,6 +210,18 @@ def test_mistakes_in_a_layout_are_named(root: Path, text: str, problem: str) -> 
     (root / "layout.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=problem):
         open_dataset(f"folder:{root}")
+
+
+@pytest.mark.parametrize(
+    "frames", ["frames/a/*{name}.jpg", "frames/**/x_{name}.jpg", "frames/a/{video}{name}.jpg"]
+)
+def test_wildcards_side_by_side(tmp_path: Path, frames: str) -> None:
+    (tmp_path / "class_map.yaml").write_text(CLASS_MAP, encoding="utf-8")
+    labels = "{video}{name}.png" if "{video}" in frames else "{name}.png"
+    (tmp_path / "layout.yaml").write_text(f"frames: '{frames}'\nlabels: '{labels}'\n")
+    write_image(tmp_path / "frames/a/x_1.jpg", picture(1))
+    (video,) = open_dataset(f"folder:{tmp_path}").videos
+    assert video.frame(0).name.endswith("1")
 
 
 def test_videos_in_the_names_of_flat_files(tmp_path: Path) -> None:
