@@ -34,6 +34,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "nav2_layer",
         "rclpy_tools",
         "parameter_values",
+        "parameter_groups",
         "parameters",
         "rviz_config",
         "node_parameters",

@@ -16,7 +16,7 @@ from tdnet.errors import TdnetError
 from tdnet.settings import SegmenterSettings
 from tdnet_ros.capture.ring_buffer import RawFrame
 from tdnet_ros.capture.rules import Reason
-from tdnet_ros.parameters import CaptureSettings
+from tdnet_ros.parameter_groups import CaptureSettings
 
 MEBIBYTE = 1024 * 1024
 # Humble cannot read the metadata of a later version.

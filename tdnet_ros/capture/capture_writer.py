@@ -11,7 +11,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from tdnet_ros.capture import capture_bag
 from tdnet_ros.capture.capture_bag import Capture
-from tdnet_ros.parameters import CaptureSettings
+from tdnet_ros.parameter_groups import CaptureSettings
 from tdnet_ros.rclpy_tools.node_log import LogThrottle, describe
 
 # Beside the work in progress; each keeps frames in memory.

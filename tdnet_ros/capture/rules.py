@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tdnet.class_map.model import ClassMap
-from tdnet_ros.parameters import CaptureSettings
+from tdnet_ros.parameter_groups import CaptureSettings
 
 # Every fourth pixel of every fourth row is looked at.
 STRIDE = 4

@@ -14,7 +14,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from tdnet_ros.diagnostics.input_topic import explain_misplaced, image_type
 from tdnet_ros.diagnostics.issues import Issue, Severity
 from tdnet_ros.diagnostics.snapshot import CameraSnapshot, NodeSnapshot
-from tdnet_ros.parameters import MINIMUMS
+from tdnet_ros.parameter_groups import MINIMUMS
 
 T = TypeVar("T")
 

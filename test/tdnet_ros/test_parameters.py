@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from tdnet._util.device import PRECISIONS
 from tdnet.errors import TdnetError
+from tdnet_ros.parameter_groups import DiagnosticLimits
 from tdnet_ros.parameter_values import ParameterError, ParameterSpec, parse_camera_topics
-from tdnet_ros.parameters import PARAMETERS, DiagnosticLimits, NodeSettings
+from tdnet_ros.parameters import PARAMETERS, NodeSettings
 from tools import parameter_files
 
 README = Path(__file__).parents[2] / "README.md"

@@ -20,7 +20,8 @@ from tdnet_ros.camera.camera import Camera
 from tdnet_ros.camera.frame_trace import FrameTrace
 from tdnet_ros.camera.subscription import CameraSubscription, RateLimit
 from tdnet_ros.capture.captures import Captures
-from tdnet_ros.parameters import CaptureSettings, NodeSettings
+from tdnet_ros.parameter_groups import CaptureSettings
+from tdnet_ros.parameters import NodeSettings
 
 pytestmark = pytest.mark.distribution
 

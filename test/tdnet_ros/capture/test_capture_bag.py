@@ -21,7 +21,7 @@ from tdnet_offline.street_bag import write_street_bag
 from tdnet_ros.capture.capture_bag import Capture, prepare, write
 from tdnet_ros.capture.ring_buffer import RawFrame
 from tdnet_ros.capture.rules import Reason
-from tdnet_ros.parameters import CaptureSettings
+from tdnet_ros.parameter_groups import CaptureSettings
 
 FRAMES, CAPTURED = 12, 9
 MOMENT_NS = 1_764_532_565_678_900_000

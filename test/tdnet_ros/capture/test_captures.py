@@ -30,7 +30,8 @@ from tdnet_ros.capture.capture_writer import CaptureWriter
 from tdnet_ros.capture.captures import CameraCapture
 from tdnet_ros.capture.rules import REQUESTED
 from tdnet_ros.model.active_model import ActiveModel
-from tdnet_ros.parameters import CaptureSettings, NodeSettings
+from tdnet_ros.parameter_groups import CaptureSettings
+from tdnet_ros.parameters import NodeSettings
 
 CAMERAS = ("front", "rear")
 INPUT_SIZE = (129, 257)

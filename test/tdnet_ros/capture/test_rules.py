@@ -7,7 +7,7 @@ import pytest
 
 from tdnet import ClassMap
 from tdnet_ros.capture.rules import CaptureRules, Labels, Reason
-from tdnet_ros.parameters import CaptureSettings
+from tdnet_ros.parameter_groups import CaptureSettings
 
 CLASS_MAP = ClassMap.load("cityscapes")
 ROAD, PERSON, RIDER, CAR = 0, 11, 12, 13

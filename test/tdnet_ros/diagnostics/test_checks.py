@@ -30,7 +30,8 @@ from tdnet_ros.diagnostics.checks import (
 from tdnet_ros.diagnostics.input_topic import COMPRESSED, RAW
 from tdnet_ros.diagnostics.issues import Issue, Severity
 from tdnet_ros.diagnostics.snapshot import CameraSnapshot, NodeSnapshot
-from tdnet_ros.parameters import DiagnosticLimits, NodeSettings
+from tdnet_ros.parameter_groups import DiagnosticLimits
+from tdnet_ros.parameters import NodeSettings
 
 OK, WARN, ERROR = Severity
 SETTINGS = NodeSettings(
