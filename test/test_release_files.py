@@ -42,7 +42,7 @@ def test_the_hooks_before_a_commit() -> None:
 
 
 def test_package_xml_is_valid_and_complete() -> None:
-    package = pytest.importorskip("catkin_pkg.package", reason="needs catkin_pkg")
+    package = pytest.importorskip("catkin_pkg.package", reason="needs catkin_pkg: use `make test`")
     warnings: list[str] = []
     found = package.parse_package(str(ROOT / "package.xml"), warnings=warnings)
     found.validate()
@@ -54,7 +54,9 @@ def test_package_xml_is_valid_and_complete() -> None:
 
 
 def test_a_release_makes_a_version_of_the_changelog(tmp_path: Path) -> None:
-    release = pytest.importorskip("catkin_pkg.cli.prepare_release", reason="needs catkin_pkg")
+    release = pytest.importorskip(
+        "catkin_pkg.cli.prepare_release", reason="needs catkin_pkg: use `make test`"
+    )
     before = release.get_changelog_from_path(str(ROOT))
     label = release.get_forthcoming_label(before.rst)
     path = tmp_path / "CHANGELOG.rst"

@@ -41,8 +41,6 @@ class StreetVideo(LabelledVideo):
         cache: folder for rendered frames; None: no cache.
     """
 
-    has_flow = True
-
     def __init__(
         self, seed: int, size: tuple[int, int], frames: int, rate: float, cache: Path | None
     ) -> None:
@@ -50,6 +48,7 @@ class StreetVideo(LabelledVideo):
         self.num_frames = frames
         self.labelled = range(frames)
         self.frame_rate = rate
+        self.exact_flow = self._exact_flow
         self._drive = (seed, size, rate)
         # Another version of the street renders other pixels.
         folder = f"{_street_version()}-{size[0]}x{size[1]}-{rate:g}hz"
@@ -64,8 +63,7 @@ class StreetVideo(LabelledVideo):
         """Return the labels of frame ``index``; see `LabelledVideo.labels`."""
         return np.ascontiguousarray(self._picture(index)[..., 3])
 
-    def flow(self, index: int, other: int) -> npt.NDArray[np.float32]:
-        """Return the exact flow between two frames; see `LabelledVideo.flow`."""
+    def _exact_flow(self, index: int, other: int) -> npt.NDArray[np.float32]:
         self.check_index(index)
         self.check_index(other)
         return _street_drive(*self._drive).flow(index, other)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,7 +44,8 @@ class LabelledVideo(ABC):
             spans a break.
         damage: error that ended the reading before the recording's end; None: no error.
         unused: a line for each kind of labels that cannot be assigned to a frame.
-        has_flow: whether `flow` is known.
+        exact_flow: of two frames by index, (H, W, 2) pixels to the right and down from where the
+            first shows a point to where the second does, 1e6 where unknown; None: not known.
     """
 
     name: str
@@ -55,7 +56,7 @@ class LabelledVideo(ABC):
     breaks: Sequence[int] = ()
     damage: str | None = None
     unused: Sequence[str] = ()
-    has_flow: bool = False
+    exact_flow: Callable[[int, int], npt.NDArray[np.float32]] | None = None
 
     @abstractmethod
     def frame(self, index: int) -> Frame:
@@ -73,14 +74,6 @@ class LabelledVideo(ABC):
             InputError: they are missing, cannot be decoded, are not of the frame's size, or hold
                 an id that the class map does not know; names the file.
         """
-
-    def flow(self, index: int, other: int) -> npt.NDArray[np.float32]:
-        """Return the exact optical flow from frame ``index`` to frame ``other``; if `has_flow`.
-
-        Returns:
-            (H, W, 2) pixels to the right and down; 1e6 where it is not known.
-        """
-        raise NotImplementedError(f"{self.name} has no exact flow between {index} and {other}")
 
     def files(self, index: int) -> list[Path]:
         """Return the files of a frame and its labels; empty if they are not files."""
@@ -117,10 +110,6 @@ class VideoView(LabelledVideo):
     def labels(self, index: int) -> npt.NDArray[np.uint8]:
         """Return the labels of frame ``index``; see `LabelledVideo.labels`."""
         return self._video.labels(index)
-
-    def flow(self, index: int, other: int) -> npt.NDArray[np.float32]:
-        """Return the exact flow between two frames; see `LabelledVideo.flow`."""
-        return self._video.flow(index, other)
 
     def files(self, index: int) -> list[Path]:
         """Return the files of a frame and its labels; see `LabelledVideo.files`."""

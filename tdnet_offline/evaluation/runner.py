@@ -102,7 +102,9 @@ def evaluate(
         weights,
         mode=mode,
         processes=shard.processes,
-        flow=" and ".join(sorted({_FLOW[video.has_flow] for video in dataset.videos})),
+        flow=" and ".join(
+            sorted({_FLOW[video.exact_flow is not None] for video in dataset.videos})
+        ),
         memory=memory,
         damage=str(damage),
         seed=seed,

@@ -82,7 +82,7 @@ class Scorer:
             dropped: its frames that were superseded by a newer one.
             refused: its frames that cannot be read; `refuse` adds further ones.
             waited: seconds for which its clock stood still.
-            flow: see `LabelledVideo.flow`; None: it is estimated from the pictures.
+            flow: see `LabelledVideo.exact_flow`; None: it is estimated from the pictures.
         """
         self._past, self._clips, self._flow = None, ClipConsistency(), flow
         self._dropped[video], self._refused[video] = dropped, refused

@@ -62,7 +62,7 @@ class VideoRun:
         self._indices = range(first, video.num_frames)
         self._labelled = frozenset(video.labelled)
         self._segmenter, self._options, self._scorer = segmenter, options, scorer
-        self._flow = video.flow if video.has_flow else None
+        self._flow = video.exact_flow
         self._other = other_video(videos, number) if options.memory == "foreign" else None
 
     def score_every_frame(self) -> None:

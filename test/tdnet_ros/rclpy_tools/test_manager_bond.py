@@ -13,9 +13,12 @@ from tdnet_ros.rclpy_tools import manager_bond
 from tdnet_ros.rclpy_tools.manager_bond import BondError, check_bondpy
 
 INSTALLED = importlib.util.find_spec("bondpy") is not None
+WITHOUT = (
+    "needs bondpy, which has no wheels: `make test` on a ROS 2 machine with ros-$ROS_DISTRO-bondpy"
+)
 
 
-@pytest.mark.skipif(INSTALLED, reason="bondpy is installed")
+@pytest.mark.skipif(INSTALLED, reason="bondpy is installed: nothing is missing")
 def test_without_bondpy_configure_fails_with_the_remedy(graph: RosGraph, weights: str) -> None:
     node = graph.start(weights=weights, device="cpu", bond=True, autostart=False)
     log = graph.listen_to_log()
@@ -29,7 +32,7 @@ def test_without_bondpy_configure_fails_with_the_remedy(graph: RosGraph, weights
     assert node.get_parameter("bond").value is False
 
 
-@pytest.mark.skipif(not INSTALLED, reason="needs bondpy, which has no wheels")
+@pytest.mark.skipif(not INSTALLED, reason=WITHOUT)
 def test_the_manager_sees_the_node_while_it_is_active(graph: RosGraph, weights: str) -> None:
     graph.start(weights=weights, device="cpu", bond=True, autostart=False)
     assert graph.transition("configure")
@@ -53,7 +56,7 @@ def test_the_manager_sees_the_node_while_it_is_active(graph: RosGraph, weights: 
         graph.user.destroy_publisher(manager.pub)
 
 
-@pytest.mark.skipif(not INSTALLED, reason="needs bondpy, which has no wheels")
+@pytest.mark.skipif(not INSTALLED, reason=WITHOUT)
 def test_every_manager_that_dies_is_reported(
     graph: RosGraph, weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
