@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 from statistics import median
+from typing import Any
 
 AUTOMATIC_GAP = 0.0
 DEFAULT_MAX_GAP = AUTOMATIC_GAP
@@ -51,6 +52,12 @@ class FrameInfo:
     stamp_ns: int | None
     size: tuple[int, int]
     frame_id: str = ""
+
+
+def stamp_ns(header: Any) -> int:  # noqa: ANN401
+    """Return the stamp of a message's header in nanoseconds."""
+    # rclpy's Time refuses some stamps that a driver may send, such as those before 1970.
+    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
 
 
 class ContinuityPolicy:

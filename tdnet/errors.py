@@ -39,8 +39,8 @@ class UnknownNameError(TdnetError, ValueError):
 
     def __init__(self, kind: str, given: str, valid: Iterable[str]) -> None:
         names = list(valid)
-        close = difflib.get_close_matches(given[:MAX_QUOTED], names, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        close = nearest_name(given, names)
+        hint = f" Did you mean {close!r}?" if close else ""
         super().__init__(f"unknown {kind} {quoted(given)}; valid: {', '.join(names)}.{hint}")
 
 
@@ -84,6 +84,11 @@ def one_line(text: object, length: int = MAX_LINE) -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error; libraries add traces of their own below it."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def nearest_name(given: str, names: Iterable[str]) -> str | None:
+    """Return the name that a mistyped one is near to; None: none is near."""
+    return next(iter(difflib.get_close_matches(given[:MAX_QUOTED], list(names), n=1)), None)
 
 
 def quoted(text: str) -> str:

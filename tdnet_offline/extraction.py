@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tdnet.class_map.model import ClassMap
-from tdnet.continuity import DEFAULT_MAX_GAP, ContinuityPolicy, FrameInfo, ResetReason
+from tdnet.continuity import DEFAULT_MAX_GAP, ContinuityPolicy, ResetReason
 from tdnet.errors import InputError
 from tdnet_offline.bags import bag_reason, open_bag
 from tdnet_offline.datasets.bag_topic import read_headers
@@ -72,8 +72,7 @@ def find_stretches(
         if isinstance(frame, RefusedFrame):
             recent.clear()
             continue
-        height, width = frame.image.shape[:2]
-        reason = policy.check(FrameInfo(frame.stamp_ns, (height, width), frame.frame_id))
+        reason = policy.check(frame.info)
         if reason is not None:
             recent.clear()
         if reason is ResetReason.STAMP_BACKWARDS:

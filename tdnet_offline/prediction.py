@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
+from tdnet.continuity import ContinuityPolicy, ResetReason
 from tdnet.frames.postprocess import OutputOptions
 from tdnet.segmenter import SegmentationResult, Stream, StreamingSegmenter
 from tdnet_offline.frames import Frame, FrameSource, RefusedFrame
@@ -60,8 +60,7 @@ def segment_frames(
         if isinstance(frame, RefusedFrame):
             yield frame
             continue
-        height, width = frame.image.shape[:2]
-        reason = policy.check(FrameInfo(frame.stamp_ns, (height, width), frame.frame_id))
+        reason = policy.check(frame.info)
         if reason is not None:
             stream.reset()
         yield SegmentedFrame(frame, frame_step(stream, frame, options), reason)

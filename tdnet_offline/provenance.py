@@ -6,7 +6,10 @@ import os
 import platform
 import subprocess
 from pathlib import Path
+from typing import Any
 
+from tdnet._util.regular_files import sha256
+from tdnet._util.resources import packaged_weights
 from tdnet.version import __version__
 
 
@@ -29,6 +32,29 @@ def versions() -> dict[str, str]:
         "torch": str(torch.__version__),
         "tdnet": __version__,
     }
+
+
+def origin() -> dict[str, Any]:
+    """Return hardware, versions and commit, by the names of these functions."""
+    return {"hardware": hardware(), "versions": versions(), "git_commit": git_commit()}
+
+
+def weights_sha256(weights: str | Path | None, variant: str) -> str:
+    """Return the SHA-256 of a weights file, or of the description of exported graphs.
+
+    Args:
+        weights: file or folder; empty: the packaged weights of the variant.
+        variant: name of the network.
+
+    Returns:
+        64 hexadecimal digits; empty if the variant has no packaged weights.
+    """
+    from tdnet.backends.onnx.description import DESCRIPTION_NAME
+
+    path = weights or packaged_weights(variant)
+    if not path:
+        return ""
+    return sha256(Path(path, DESCRIPTION_NAME) if Path(path).is_dir() else Path(path))
 
 
 def git_commit() -> str:

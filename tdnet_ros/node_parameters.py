@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import cast
 
@@ -20,7 +19,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_parameters
 
-from tdnet.errors import one_line, quoted
+from tdnet.errors import nearest_name, one_line, quoted
 from tdnet_ros.parameter_values import Change, ParameterError, ParameterSpec, Value
 from tdnet_ros.parameters import PARAMETERS, NodeSettings, camera_specs, find_spec
 from tdnet_ros.rclpy_tools.node_log import describe
@@ -223,8 +222,8 @@ def _words(kind: Parameter.Type) -> str:
 
 
 def _unknown(node: Node, name: str) -> str:
-    close = difflib.get_close_matches(name[:_MAX_SHOWN], _names(node), n=1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
+    close = nearest_name(name, _names(node))
+    hint = f" (did you mean {close}?)" if close else ""
     return f"unknown parameter {quoted(name)}{hint}"
 
 

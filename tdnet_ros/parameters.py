@@ -194,16 +194,6 @@ class NodeSettings:
         """Return the settings of one camera: its own values in place of the common ones."""
         return replace(self, **cast(Any, self.own.get(camera, {})))
 
-    def to_values(self) -> dict[str, Value]:
-        """Return the value of every parameter by its name, as ROS carries it."""
-        values = {name: spec.to_value(self) for name, spec in PARAMETERS.items()}
-        for camera in self.cameras:
-            own, settings = self.own.get(camera, {}), self.of_camera(camera)
-            for spec in camera_specs(camera):
-                is_own = spec.path[-1] in own
-                values[spec.name] = spec.to_value(settings) if is_own else spec.default
-        return values
-
     @classmethod
     def from_values(cls, values: Mapping[str, Value]) -> NodeSettings:
         """Return the settings of these values; ROS has checked types and ranges.

@@ -107,19 +107,22 @@ def test_launch_arguments_for_nav2_exist(line: str) -> None:
     assert set(re.findall(r"(\w+):=", line)) <= known
 
 
-def node_settings() -> Any:
+def node_values(**settings: Any) -> dict[str, Any]:
+    """Return the value of each parameter of the node."""
     parameters = pytest.importorskip("tdnet_ros.parameters", reason="needs ROS 2: use `make test`")
-    return parameters.NodeSettings
+    from support.parameters import parameter_values
+
+    return parameter_values(parameters.NodeSettings(**settings))
 
 
 def settable(given: dict[str, Any]) -> None:
     """Check that the node accepts parameters: their names, types and values."""
     cameras = given.get("cameras") or ["front", "rear"]
-    defaults = node_settings()(cameras=tuple(cameras)).to_values()
+    defaults = node_values(cameras=tuple(cameras))
     for name, value in given.items():
         assert name in defaults
         assert type(value) is type(defaults[name]) or name.endswith("output_size"), name
-    node_settings().from_values({**defaults, **given})
+    pytest.importorskip("tdnet_ros.parameters").NodeSettings.from_values({**defaults, **given})
 
 
 @pytest.mark.parametrize(
@@ -157,7 +160,7 @@ def test_launch_arguments_are_listed() -> None:
 def test_the_page_on_tuning_names_every_parameter_and_no_other() -> None:
     page = re.sub(r"^(    |```).*$", "", TEXTS["docs/tuning.md"], flags=re.MULTILINE)
     status = (ROOT / "msg" / "SegmentationStatus.msg").read_text(encoding="utf-8")
-    parameters = set(node_settings()().to_values())
+    parameters = set(node_values())
     words = set(re.findall(r"`([a-z][\w.]*)`", page))
     known = {*parameters, *launch_arguments(), *re.findall(r"^\w\S* (\w+)", status, re.MULTILINE)}
     known |= {reason.value for reason in ResetReason} | OTHER_WORDS_ON_TUNING

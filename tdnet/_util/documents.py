@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -12,7 +11,7 @@ from typing import Any, cast
 import yaml
 
 from tdnet._util.regular_files import file_problem
-from tdnet.errors import InputError, first_line
+from tdnet.errors import InputError, first_line, nearest_name
 
 FieldPath = tuple[str | int, ...]
 """Keys and list positions from the top of a document to a value."""
@@ -220,8 +219,8 @@ def field_name(path: FieldPath) -> str:
 
 def nearest(given: str, names: Iterable[str]) -> str:
     """Return the hint ``; did you mean NAME?``; empty if no name is near."""
-    close = difflib.get_close_matches(given[:_SHOWN_CHARS], list(names), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    close = nearest_name(given, names)
+    return f"; did you mean {close}?" if close else ""
 
 
 def _shown(value: object, node: yaml.Node | None) -> str:

@@ -37,7 +37,6 @@ class WeightsInfo:
         class_map: the class map in the header, if any.
         num_parameters: count of numbers in the entries that the network uses.
         ignored: names of the entries that the network does not use (training only).
-        notes: changes that made the entries fit, a line each.
         metadata: text entries of the file.
         memory_frames: past frames that the network uses, by the header; None: all N - 1.
     """
@@ -51,7 +50,6 @@ class WeightsInfo:
     class_map: ClassMap | None
     num_parameters: int
     ignored: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
     metadata: Mapping[str, str] | None = None
     memory_frames: int | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -86,10 +86,9 @@ def load_weights(model: SegmentationNetwork, path: str | Path | Checkpoint) -> W
     if fit.note:
         logger.warning(fit.note)
     own_variant = model.variant
-    info = weights_info(
+    return weights_info(
         checkpoint, layout, own_variant.name, model.num_classes, used, own_variant.paths
     )
-    return replace(info, notes=(fit.note,) if fit.note else ())
 
 
 def save_weights(

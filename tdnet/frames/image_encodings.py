@@ -90,6 +90,18 @@ def decode_raw(
     return pixels if conversion is None else np.asarray(cv2.cvtColor(pixels, conversion), np.uint8)
 
 
+def decode_image_message(message: Any) -> npt.NDArray[np.uint8]:  # noqa: ANN401
+    """Decode an object with the fields of `sensor_msgs/Image`; see `decode_raw`."""
+    return decode_raw(
+        message.encoding,
+        message.height,
+        message.width,
+        message.step,
+        bool(message.is_bigendian),
+        message.data,
+    )
+
+
 def sample_type(is_bigendian: bool) -> np.dtype[np.uint16]:
     """Return the type of 16-bit samples in a byte order."""
     return np.dtype(np.uint16).newbyteorder(">" if is_bigendian else "<")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
 from typing import NamedTuple
 
 from tdnet.backbones import (
@@ -33,7 +32,6 @@ class Extractor(NamedTuple):
     pyramid: Pyramid
 
 
-@singledispatch
 def create_extractor(
     backbone: Backbone, size: tuple[int, int], groups: int = 1, group: int = 0
 ) -> Extractor:
@@ -45,26 +43,14 @@ def create_extractor(
         groups: G, number of channel groups of a pyramid pooling.
         group: group to keep, 0 to G - 1.
     """
+    match backbone:
+        case FanetBackbone():
+            return Extractor(ResNet(backbone), FastAttentionPyramid(backbone, size))
+        case BisenetBackbone():
+            return Extractor(TwoPaths(backbone), FusionPyramid(backbone))
+        case EfficientVitBackbone():
+            return Extractor(EfficientVit(backbone), ScaleFusion(backbone))
+        case ResNetBackbone():  # last: others derive from it
+            pooling = PyramidPooling(backbone.out_channels, groups, group)
+            return Extractor(ResNet(backbone), pooling)
     raise TypeError(f"no extractor for {type(backbone).__name__}")
-
-
-@create_extractor.register
-def _(
-    backbone: ResNetBackbone, _size: tuple[int, int], groups: int = 1, group: int = 0
-) -> Extractor:
-    return Extractor(ResNet(backbone), PyramidPooling(backbone.out_channels, groups, group))
-
-
-@create_extractor.register
-def _(backbone: FanetBackbone, size: tuple[int, int], *_groups: int) -> Extractor:
-    return Extractor(ResNet(backbone), FastAttentionPyramid(backbone, size))
-
-
-@create_extractor.register
-def _(backbone: BisenetBackbone, _size: tuple[int, int], *_groups: int) -> Extractor:
-    return Extractor(TwoPaths(backbone), FusionPyramid(backbone))
-
-
-@create_extractor.register
-def _(backbone: EfficientVitBackbone, _size: tuple[int, int], *_groups: int) -> Extractor:
-    return Extractor(EfficientVit(backbone), ScaleFusion(backbone))

@@ -48,27 +48,6 @@ def draw_legend(image: Image, class_map: ClassMap, class_ids: Iterable[int]) -> 
         panel.draw_on(image, margin=max(6, min(image.shape[:2]) // 80))
 
 
-def legend_image(class_map: ClassMap, class_ids: Iterable[int], text_height: int = 16) -> Image:
-    """Draw the legend of some classes as a separate image, in one column, in order of id.
-
-    Args:
-        class_map: names and colours.
-        class_ids: ids of the classes to list; 255 is omitted.
-        text_height: height of a capital letter in pixels.
-
-    Returns:
-        (H, W, 3) uint8 RGB, of the size of the legend.
-
-    Raises:
-        UnknownNameError: the map has no such id.
-    """
-    entries = _entries(class_map, class_ids)
-    layout = _Layout(text_height, len(entries), 1, _text_width(entries, text_height))
-    picture = np.full((layout.height, layout.width, 3), _PANEL_COLOR, np.uint8)
-    _draw_panel(layout, entries).draw_on(picture, margin=0)
-    return picture
-
-
 class _Layout:
     """Positions of the entries, which fill columns one after another; lengths in pixels."""
 

@@ -100,9 +100,7 @@ def run_benchmark(
                 except TdnetError as error:
                     failed += (FailedRun(same[0].setting, f"accuracy: {error}"),)
     return Benchmark(
-        hardware=provenance.hardware(),
-        versions=provenance.versions(),
-        git_commit=provenance.git_commit(),
+        **provenance.origin(),
         started=started,
         frames=options.images or "synthetic street",
         runs=runs,

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tdnet.continuity import stamp_ns
 from tdnet.errors import InputError
 from tdnet_offline.bags import Bag, BagRecord, open_bag
 from tdnet_offline.datasets.video import CaptureTime
-from tdnet_offline.frames.bag_images import bag_damage, header_stamp_ns
+from tdnet_offline.frames.bag_images import bag_damage
 
 _READ_OVER = 4
 """Messages to skip by reading on instead of a search by time."""
@@ -109,7 +110,7 @@ def read_headers(bag: Bag, topics: Collection[str]) -> tuple[dict[str, TopicHead
             header: CaptureTime | None
             try:
                 message = bag.decode(record)
-                header = CaptureTime(header_stamp_ns(message), message.header.frame_id)
+                header = CaptureTime(stamp_ns(message.header), message.header.frame_id)
             except Exception:  # rosbags passes on the exceptions of its parser
                 header = None
             found[record.topic].headers.append(header)

@@ -60,9 +60,6 @@ class ClipDataset(TorchDataset[Clip]):
         repeat: labelled frames with too few frames before them are items too; their oldest frame
             is repeated, as a camera at rest would see it.
 
-    Attributes:
-        left_out: number of labelled frames that have too few frames before them.
-
     Raises:
         InputError: no labelled frame is left, or the ids of the class map are not the channels of
             a network.
@@ -93,7 +90,6 @@ class ClipDataset(TorchDataset[Clip]):
             for index in video.labelled
             if repeat or video.frames_before(index) >= before
         ]
-        self.left_out = dataset.num_labelled - len(self._items)
         if not self._items:
             raise InputError(_nothing_to_learn(dataset, length, self.spacings[0]))
         _check_learnable(dataset)

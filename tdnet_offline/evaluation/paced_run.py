@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from tdnet._util.stage_clock import StageTimes
-from tdnet.continuity import ContinuityPolicy, FrameInfo
+from tdnet.continuity import ContinuityPolicy
 from tdnet.errors import InputError
 from tdnet.frames.postprocess import OutputOptions
 from tdnet.mailbox import Mailbox
@@ -122,9 +122,8 @@ def run_paced(
     def segment() -> None:
         while (taken := mailbox.take()) is not None:
             number, frame = taken[1]
-            height, width = frame.image.shape[:2]
             try:
-                if policy.check(FrameInfo(frame.stamp_ns, (height, width), frame.frame_id)):
+                if policy.check(frame.info):
                     stream.reset()
                 times = frame_step(stream, frame, options).times
                 outcomes.put((number, PacedFrame(schedule.now(), times)))

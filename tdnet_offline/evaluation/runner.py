@@ -11,9 +11,6 @@ from operator import add
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from tdnet._util.regular_files import sha256
-from tdnet._util.resources import packaged_weights
-from tdnet.backends.onnx.description import DESCRIPTION_NAME
 from tdnet.continuity import DEFAULT_MAX_GAP
 from tdnet.errors import InputError
 from tdnet.frames.postprocess import OutputOptions
@@ -176,22 +173,18 @@ def _setting(
     **options: Any,  # noqa: ANN401
 ) -> Setting:
     """Describe network, source and machine, beside the options of the run."""
-    given = Path(weights) / DESCRIPTION_NAME if Path(weights).is_dir() else weights
-    path = given if weights else packaged_weights(segmenter.variant.name)
     return Setting(
         source=source_name(dataset),
         split=dataset.split,
         variant=segmenter.variant.name,
         weights=Path(weights).name if weights else PACKAGED,
-        weights_sha256=sha256(Path(path)) if path else "",
+        weights_sha256=provenance.weights_sha256(weights, segmenter.variant.name),
         input_size=segmenter.input_size,
         device=str(segmenter.device),
         precision=segmenter.precision,
         class_names={entry.id: entry.name for entry in dataset.class_map.classes},
         class_colors={entry.id: entry.color for entry in dataset.class_map.classes},
-        hardware=provenance.hardware(),
-        versions=provenance.versions(),
-        git_commit=provenance.git_commit(),
+        **provenance.origin(),
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         runtime=segmenter.runtime,
         **options,

@@ -8,8 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tdnet.continuity import stamp_ns
 from tdnet.errors import InputError, one_line
-from tdnet.frames.image_encodings import decode_compressed, decode_raw
+from tdnet.frames.image_encodings import decode_compressed, decode_image_message
 from tdnet_offline.bags import REPAIR, Bag, bag_reason, image_topics, open_bag
 from tdnet_offline.frames.source import Frame, FrameSource, RefusedFrame, median_rate
 
@@ -77,29 +78,16 @@ def frame_of_message(name: str, message: Any, kind: str) -> Frame | RefusedFrame
         message: of a type named ``kind``, which the bag may define otherwise than ROS.
         kind: type of the message.
     """
-    stamp_ns = header_stamp_ns(message)
-    name = f"{name}_{stamp_ns}"
+    stamp = stamp_ns(message.header)
+    name = f"{name}_{stamp}"
     try:
         if kind == COMPRESSED:
             image = decode_compressed(message.format, message.data)
         else:
-            image = decode_raw(
-                message.encoding,
-                message.height,
-                message.width,
-                message.step,
-                bool(message.is_bigendian),
-                message.data,
-            )
+            image = decode_image_message(message)
     except InputError as error:
         return RefusedFrame(name, str(error))
-    return Frame(name, stamp_ns, message.header.frame_id, image)
-
-
-def header_stamp_ns(message: Any) -> int:  # noqa: ANN401
-    """Return the stamp of a message's header in nanoseconds."""
-    stamp = message.header.stamp
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+    return Frame(name, stamp, message.header.frame_id, image)
 
 
 def choose_image_topic(path: Path, topic: str | None, bag: Bag) -> str:

@@ -11,6 +11,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from tdnet.continuity import FrameInfo
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -27,6 +29,12 @@ class Frame:
     stamp_ns: int | None
     frame_id: str
     image: npt.NDArray[np.uint8]
+
+    @property
+    def info(self) -> FrameInfo:
+        """What decides whether the frame continues the one before."""
+        height, width = self.image.shape[:2]
+        return FrameInfo(self.stamp_ns, (height, width), self.frame_id)
 
 
 @dataclass(frozen=True)

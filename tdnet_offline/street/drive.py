@@ -86,11 +86,6 @@ class StreetDrive:
         """Return the camera's pose at frame ``index``."""
         return self._path.pose(index / self.rate)
 
-    def things(self, index: int) -> list[PlacedModel]:
-        """Return all models within sight of the camera at frame ``index``."""
-        scene = self._scene(index)
-        return [*scene.standing, *scene.moving.values()]
-
     def frame(self, index: int, *, with_depth: bool = False) -> StreetFrame:
         """Return frame ``index``."""
         scene = self._scene(index)

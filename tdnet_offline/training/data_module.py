@@ -15,7 +15,7 @@ from tdnet_offline.datasets import IGNORED, ClipDataset, ClipMixture, Dataset, o
 from tdnet_offline.training.augmentation import plain
 from tdnet_offline.training.clip_loader import ClipBatch, ClipSampler, Position, clip_loader
 from tdnet_offline.training.configuration import SOURCE_SEPARATOR, TrainingRecipe
-from tdnet_offline.training.learner import chosen_variant, clip_length
+from tdnet_offline.training.learner import chosen_variant
 
 _START_FRAMES = 16
 """Frames to which heads are fitted before training."""
@@ -52,7 +52,7 @@ class TrainingData(pl.LightningDataModule):
         variant, data = chosen_variant(recipe.network), recipe.data
         self.train, validation = _open_all(recipe)
         self.class_map = self.train[0].class_map
-        length = clip_length(variant)
+        length = variant.clip_frames
         self.clips, self._held_out = (
             ClipMixture(
                 [

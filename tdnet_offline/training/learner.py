@@ -39,7 +39,7 @@ class Learner:
     """A network and the parts that only training needs.
 
     Attributes:
-        network: network to train, on clips of `clip_length` frames.
+        network: network to train, on clips of its variant's `clip_frames`.
         auxiliary: a head for each path; None: no auxiliary loss.
         teacher: frozen teacher; None: no distillation.
         notes: a line for each remark on the given weights.
@@ -49,11 +49,6 @@ class Learner:
     auxiliary: nn.ModuleList | None = None
     teacher: GroupedTeacher | None = None
     notes: list[str] = field(default_factory=list)
-
-
-def clip_length(variant: Variant) -> int:
-    """Return the frames of a training clip: the labelled one and those in the memory."""
-    return variant.memory_capacity + 1
 
 
 def chosen_variant(config: NetworkConfig) -> Variant:

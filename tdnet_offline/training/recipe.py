@@ -62,11 +62,6 @@ def plain_recipe(recipe: TrainingRecipe) -> dict[str, Any]:
     return {key: _plain(value) for key, value in dataclasses.asdict(recipe).items()}
 
 
-def configuration_keys() -> list[str]:
-    """Return every key of a recipe, with its section: ``optimisation.iterations``."""
-    return [key for key, _ in _flat(TrainingRecipe())]
-
-
 def changed_keys(before: TrainingRecipe, after: TrainingRecipe) -> list[str]:
     """Return the keys whose values differ between two recipes."""
     old = dict(_flat(before))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import os
 import sys
 from typing import TypeVar
 
+from tdnet._util.documents import nearest
 from tdnet.errors import InputError, TdnetError, first_line, quoted
 from tdnet_offline.training.configuration import ClassPath
 
@@ -47,7 +47,7 @@ def create_object(given: ClassPath, base: type[Created], key: str, **defaults: o
         ]
         raise InputError(
             f"{key}: {quoted(given.class_path)} is no subclass of {base.__module__}."
-            f"{base.__qualname__}{_nearest(name, names)}"
+            f"{base.__qualname__}{nearest(name, names)}"
         )
     try:
         signature = inspect.signature(found)
@@ -59,7 +59,7 @@ def create_object(given: ClassPath, base: type[Created], key: str, **defaults: o
         signature.bind(**arguments)
     except TypeError as error:
         unknown = [word for word in arguments if word not in signature.parameters]
-        hint = _nearest(unknown[0], list(signature.parameters)) if unknown else ""
+        hint = nearest(unknown[0], list(signature.parameters)) if unknown else ""
         raise InputError(f"{key}: init_args of {given.class_path}: {error}{hint}") from error
     try:
         return found(**arguments)
@@ -67,8 +67,3 @@ def create_object(given: ClassPath, base: type[Created], key: str, **defaults: o
         raise
     except Exception as error:
         raise InputError(f"{key}: {given.class_path}: {first_line(error)}") from error
-
-
-def _nearest(name: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {close[0]}?" if close else ""

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from rclpy.lifecycle import LifecycleNode
 
-from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason
+from tdnet.continuity import ContinuityPolicy, FrameInfo, ResetReason, stamp_ns
 from tdnet.segmenter import Stream, StreamingSegmenter
 from tdnet_ros.camera.camera_geometry import CameraGeometry
 from tdnet_ros.camera.frame_statistics import FrameStatistics
-from tdnet_ros.camera.frame_trace import FrameCounter, FrameTrace, stamp_ns
+from tdnet_ros.camera.frame_trace import FrameCounter, FrameTrace
 from tdnet_ros.camera.outputs import CameraOutputs
 from tdnet_ros.camera.transport_loss import TransportLoss
 from tdnet_ros.capture.captures import Captures

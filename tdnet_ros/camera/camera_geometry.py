@@ -13,8 +13,9 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
+from tdnet.continuity import stamp_ns
 from tdnet.errors import InputError
-from tdnet_ros.camera.frame_trace import FrameTrace, stamp_ns
+from tdnet_ros.camera.frame_trace import FrameTrace
 from tdnet_ros.camera.geometry import PointCloud, depth_pixels, scaled_camera_info
 from tdnet_ros.camera.serialized_images import read_image
 from tdnet_ros.rclpy_tools.node_log import describe

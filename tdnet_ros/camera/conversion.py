@@ -7,7 +7,12 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage
 
 from tdnet.errors import InputError, UnsupportedEncodingError
-from tdnet.frames.image_encodings import decode_compressed, decode_raw, sample_type, to_8_bit
+from tdnet.frames.image_encodings import (
+    decode_compressed,
+    decode_image_message,
+    sample_type,
+    to_8_bit,
+)
 from tdnet_ros.camera.serialized_images import CameraMessage, PixelMessage, ReceivedFile
 
 # Characters of a frame id, which is copied into every output; no tf tree has longer names.
@@ -52,14 +57,7 @@ def image_from_message(message: CameraMessage) -> np.ndarray:
     if isinstance(message, (CompressedImage, ReceivedFile)):
         return decode_compressed(message.format, message.data)
     try:
-        return decode_raw(
-            message.encoding,
-            message.height,
-            message.width,
-            message.step,
-            bool(message.is_bigendian),
-            message.data,
-        )
+        return decode_image_message(message)
     except UnsupportedEncodingError as error:
         if message.encoding in _CONVERSIONS:
             return _converted(message)

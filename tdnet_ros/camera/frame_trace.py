@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from std_msgs.msg import Header
 
-from tdnet.continuity import FrameInfo, ResetReason
+from tdnet.continuity import FrameInfo, ResetReason, stamp_ns
 from tdnet.segmenter import SegmentationResult
 from tdnet_ros.camera.serialized_images import CameraMessage
 from tdnet_ros.model.active_model import ActiveModel
@@ -198,12 +198,6 @@ class FrameTrace:
             self.publish_ms,
             self.total_ms,
         )
-
-
-def stamp_ns(header: Header) -> int:
-    """Return a stamp in nanoseconds."""
-    # rclpy's Time refuses some stamps that a driver may send, such as those before 1970.
-    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
 
 
 def age_ms(now_ns: int, stamp_ns: int) -> float:

@@ -9,12 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from rclpy.lifecycle import LifecycleNode
 
-from tdnet.continuity import ResetReason
+from tdnet.continuity import ResetReason, stamp_ns
 from tdnet.errors import DeviceError, InputError
 from tdnet.segmenter import Stream
 from tdnet_ros.camera.camera import Camera
 from tdnet_ros.camera.conversion import image_from_message
-from tdnet_ros.camera.frame_trace import CONVERSION, FrameTrace, age_ms, stamp_ns
+from tdnet_ros.camera.frame_trace import CONVERSION, FrameTrace, age_ms
 from tdnet_ros.camera.outputs import Phase
 from tdnet_ros.model.active_model import ActiveModel
 from tdnet_ros.model.device_recovery import DeviceRecovery

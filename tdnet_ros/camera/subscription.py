@@ -10,11 +10,11 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 
-from tdnet.continuity import ResetReason
+from tdnet.continuity import ResetReason, stamp_ns
 from tdnet.errors import InputError
 from tdnet.mailbox import Mailbox
 from tdnet_ros.camera.camera import Camera
-from tdnet_ros.camera.frame_trace import FrameTrace, stamp_ns
+from tdnet_ros.camera.frame_trace import FrameTrace
 from tdnet_ros.camera.serialized_images import read_compressed_image, read_image
 from tdnet_ros.parameters import NodeSettings
 from tdnet_ros.rclpy_tools.node_log import describe

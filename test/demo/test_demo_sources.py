@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from rosbags.rosbag1 import Writer as Rosbag1Writer
 from rosbags.rosbag2 import Writer
+from rosbags.typesys import Stores, get_typestore
 from support.demo_run import PARTS, run_demo
 from support.media import (
     TYPES,
@@ -238,3 +241,22 @@ def test_damaged_bytes_of_a_message_are_reported(tmp_path: Path, damaged: bytes)
     assert next(records)[0] == 10**18
     with pytest.raises(InputError, match=r"bag: damaged after 1 frames \(.*\); "):
         next(records)
+
+
+def test_messages_of_a_ros_1_bag_are_those_of_ros_2(tmp_path: Path) -> None:
+    old: Any = get_typestore(Stores.ROS1_NOETIC)
+    image = drive(1)[0]
+    header = old.types["std_msgs/msg/Header"](
+        seq=7,
+        stamp=old.types["builtin_interfaces/msg/Time"](sec=10**9, nanosec=5),
+        frame_id="old camera",
+    )
+    message = raw_message(image, 0, header=header)
+    with Rosbag1Writer(tmp_path / "old.bag") as bag:
+        connection = bag.add_connection("/image", message.__msgtype__, typestore=old)
+        bag.write(connection, 10**18, old.serialize_ros1(message, message.__msgtype__))
+    ((stamp, record),) = CameraBag(tmp_path / "old.bag").records()
+    read = TYPES.deserialize_cdr(record.data, record.type)
+    assert (stamp, read.header.frame_id) == (10**18 + 5, "old camera")
+    assert (read.encoding, read.height, read.width) == ("rgb8", *image.shape[:2])
+    np.testing.assert_array_equal(read.data.reshape(image.shape), image)

@@ -141,7 +141,8 @@ def test_the_camera_runs_into_nothing(seed: int) -> None:
     drive = StreetDrive(seed, SMALL)
     for index in range(0, 500, 9):
         pose = drive.pose(index)
-        for thing in drive.things(index):
+        scene = drive._scene(index)
+        for thing in [*scene.standing, *scene.moving.values()]:
             left, right, near, far = thing.box
             beside = pose.lateral < left - 0.4 or pose.lateral > right + 0.4
             apart = pose.along < near - 0.5 or pose.along > far + 0.5

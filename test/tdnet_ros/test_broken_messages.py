@@ -17,6 +17,7 @@ from rclpy.publisher import Publisher
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
+from support.broken_compressed import broken_compressed_images
 from support.ros_graph import (
     Listener,
     RosGraph,
@@ -30,7 +31,7 @@ from tdnet import StreamingSegmenter
 from tdnet.errors import InputError
 from tdnet_ros.camera.conversion import MAX_FRAME_ID, image_from_message
 from tdnet_ros.rclpy_tools.node_log import MAX_LENGTH, MAX_TEXTS, PERIOD
-from tools.harness.broken_messages import broken_compressed_images, broken_images
+from tools.harness.broken_messages import broken_images
 
 Messages = Callable[[int, float], Iterator[Any]]
 

@@ -10,8 +10,8 @@ import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from support.ros_graph import Listener, RosGraph, image_message, pixels_of, wait_for
 
+from tdnet.continuity import stamp_ns
 from tdnet_ros.camera.camera import Camera
-from tdnet_ros.camera.frame_trace import stamp_ns
 from tdnet_ros.msg import SegmentationStatus
 
 FRAMES = 6

@@ -15,7 +15,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from support.ros_graph import Listener, RosGraph, image_message, wait_for
 
-from tdnet_ros.camera.frame_trace import stamp_ns
+from tdnet.continuity import stamp_ns
 from tdnet_ros.msg import SegmentationStatus
 from tools.harness.camera import CameraProcess
 from tools.harness.node_process import NodeProcess

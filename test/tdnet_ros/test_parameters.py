@@ -10,6 +10,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from support.parameters import parameter_values
 
 from tdnet._util.device import PRECISIONS
 from tdnet.errors import TdnetError
@@ -83,17 +84,17 @@ def test_settings_survive_the_way_through_parameters(
 ) -> None:
     if settings.cameras and own:
         settings = replace(settings, own={settings.cameras[-1]: own})
-    assert NodeSettings.from_values(settings.to_values()) == settings
+    assert NodeSettings.from_values(parameter_values(settings)) == settings
 
 
 @pytest.mark.parametrize("value", ["360, 640", "360,640", [360, 640], (360, 640)])
 def test_an_output_size_is_text_or_numbers(value: object) -> None:
-    values = {**NodeSettings().to_values(), "output_size": value}
+    values = {**parameter_values(NodeSettings()), "output_size": value}
     assert NodeSettings.from_values(values).output_size == (360, 640)
 
 
 def test_a_camera_has_values_of_its_own_or_the_common_ones() -> None:
-    values = NodeSettings(cameras=("front", "rear"), max_rate=10.0).to_values()
+    values = parameter_values(NodeSettings(cameras=("front", "rear"), max_rate=10.0))
     values |= {"front.max_rate": 0.0, "rear.output_size": "360, 640", "side.max_rate": 1.0}
     settings = NodeSettings.from_values(values)
     front, rear = settings.of_camera("front"), settings.of_camera("rear")
@@ -185,14 +186,14 @@ BAD_VALUES = [
 @pytest.mark.parametrize(("name", "value", "part"), BAD_VALUES)
 def test_a_bad_value_is_refused_with_what_is_allowed(name: str, value: object, part: str) -> None:
     with pytest.raises(TdnetError) as caught:
-        NodeSettings.from_values({**NodeSettings().to_values(), name: value})
+        NodeSettings.from_values({**parameter_values(NodeSettings()), name: value})
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
 
 
 def test_several_cameras_have_a_depth_topic_each() -> None:
-    values = NodeSettings(cameras=("front", "rear"), depth="depth/image").to_values()
+    values = parameter_values(NodeSettings(cameras=("front", "rear"), depth="depth/image"))
     assert NodeSettings.from_values(values).depth == "depth/image"
     for depth in ("/depth", "~/depth"):
         with pytest.raises(ParameterError, match=f"depth is {depth}, one topic for 2 cameras;"):
@@ -201,7 +202,7 @@ def test_several_cameras_have_a_depth_topic_each() -> None:
 
 def test_the_parameters_name_the_limits() -> None:
     limits = DiagnosticLimits(silence_warn=1, age_error=4, rate_warn=6, rate_error=5)
-    values = NodeSettings(diagnostic_limits=limits).to_values()
+    values = parameter_values(NodeSettings(diagnostic_limits=limits))
     assert values["diagnostics.age_error"] == 4
     assert NodeSettings.from_values(values).diagnostic_limits == limits
 
@@ -211,7 +212,7 @@ def test_the_parameters_name_the_limits() -> None:
     [("silence", 5.0, 4.0), ("age", 1.0, 0.5), ("dropped", 0.5, 0.4), ("rate", 2.0, 3.0)],
 )
 def test_an_error_before_its_warning_is_refused(name: str, warn: float, error: float) -> None:
-    values = NodeSettings().to_values()
+    values = parameter_values(NodeSettings())
     names = f"diagnostics.{name}_warn", f"diagnostics.{name}_error"
     for pair in ((warn, 0.0), (0.0, error), (warn, warn)):
         NodeSettings.from_values({**values, **dict(zip(names, pair, strict=True))})

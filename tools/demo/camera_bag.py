@@ -6,13 +6,12 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tdnet.errors import InputError
-from tdnet_offline.bags import REPAIR, Bag, BagRecord, image_topics, message_types, open_bag
+from tdnet_offline.bags import REPAIR, BagRecord, image_topics, message_types, open_bag
 from tdnet_offline.frames import Frame
 from tdnet_offline.frames.bag_images import COMPRESSED, BagImages
 from tdnet_offline.street_bag import LABEL_TOPIC
@@ -64,12 +63,14 @@ class CameraBag:
         Raises:
             InputError: the bag is damaged; all messages before the damage are yielded first.
         """
-        is_ros1 = self.path.suffix == ".bag"
+        types = message_types() if self.path.suffix == ".bag" else None
         count = 0
         with open_bag(self.path) as bag:
             try:
                 for record in bag.records([self.topic]):
-                    data = _to_ros2(bag, record) if is_ros1 else record.data
+                    data = record.data
+                    if types is not None:
+                        data = bytes(types.ros1_to_cdr(data, record.type))
                     yield cdr_stamp_ns(data), replace(record, data=data)
                     count += 1
             # From the stamp of damaged bytes; rosbags passes on the exceptions of its storages.
@@ -98,17 +99,3 @@ def cdr_stamp_ns(data: bytes) -> int:
     order = "<" if data[1] & 1 else ">"
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
-
-
-def _to_ros2(bag: Bag, record: BagRecord) -> bytes:
-    """A ROS 1 image message has a sequence number in its header and another wire format."""
-    types = message_types()
-    message: Any = bag.decode(record)
-    stamp = message.header.stamp
-    header = types.types["std_msgs/msg/Header"](
-        stamp=types.types["builtin_interfaces/msg/Time"](sec=stamp.sec, nanosec=stamp.nanosec),
-        frame_id=message.header.frame_id,
-    )
-    fields = {name: value for name, value in vars(message).items() if not name.startswith("_")}
-    new = types.types[record.type](**{**fields, "header": header})
-    return bytes(types.serialize_cdr(new, record.type))

@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from tdnet import ClassMap, SegmenterSettings
-from tdnet._util.regular_files import sha256
-from tdnet._util.resources import packaged_weights
-from tdnet.backends.onnx.description import DESCRIPTION_NAME
 from tdnet_offline import provenance
 from tdnet_offline.evaluation import metrics
 from tdnet_offline.evaluation.result import PACKAGED, Evaluation, FrameRecord, Setting
@@ -105,9 +102,6 @@ def _has_ground_truth_ids(class_map: ClassMap) -> bool:
 
 def _setting(source: Source, session: Session, class_map: ClassMap) -> Setting:
     model = session.view.model
-    weights = session.weights or packaged_weights(model["variant"])
-    if weights and Path(weights).is_dir():  # of exported graphs, whose hashes one file has
-        weights = Path(weights) / DESCRIPTION_NAME
     height, width = (int(side) for side in model["input size"].split(" x "))
     return Setting(
         source=source.title,
@@ -115,15 +109,13 @@ def _setting(source: Source, session: Session, class_map: ClassMap) -> Setting:
         mode=MODE,
         variant=model["variant"],
         weights=Path(session.weights).name if session.weights else PACKAGED,
-        weights_sha256=sha256(Path(weights)) if weights else "",
+        weights_sha256=provenance.weights_sha256(session.weights, model["variant"]),
         input_size=(height, width),
         device=model["device"],
         precision=model["precision"],
         class_names={entry.id: entry.name for entry in class_map.classes},
         class_colors={entry.id: entry.color for entry in class_map.classes},
-        hardware=provenance.hardware(),
-        versions=provenance.versions(),
-        git_commit=provenance.git_commit(),
+        **provenance.origin(),
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         processes=1,
         runtime=model.get("runtime", SegmenterSettings.runtime),

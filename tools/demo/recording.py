@@ -12,9 +12,9 @@ from rclpy.serialization import deserialize_message
 
 from tdnet.class_map.classes import SegmentationClass
 from tdnet.class_map.model import ClassMap
-from tdnet.frames.image_encodings import decode_raw
+from tdnet.continuity import stamp_ns
+from tdnet.frames.image_encodings import decode_image_message
 from tdnet_offline.bags import open_bag
-from tdnet_offline.frames.bag_images import header_stamp_ns
 from tdnet_ros.msg import SegmentationStatus
 from tools.demo.recorder import CLASS_MAP, STATUS, TOPICS
 from tools.harness import ToolError
@@ -57,20 +57,13 @@ class Recording:
 
     def statuses(self) -> dict[int, SegmentationStatus]:
         """Return the status of each segmented frame by its stamp, in order."""
-        return {header_stamp_ns(message): message for message in self._messages(STATUS)}
+        return {stamp_ns(message.header): message for message in self._messages(STATUS)}
 
     def images(self, topic: str) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
         """Yield stamps in nanoseconds and images of a topic: (H, W) mono8 or (H, W, 3) RGB."""
         for message in self._messages(topic):
-            image = decode_raw(
-                message.encoding,
-                message.height,
-                message.width,
-                message.step,
-                bool(message.is_bigendian),
-                message.data,
-            )
-            yield header_stamp_ns(message), image[..., 0] if message.encoding == "mono8" else image
+            image = decode_image_message(message)
+            yield stamp_ns(message.header), image[..., 0] if message.encoding == "mono8" else image
 
     def _messages(self, topic: str) -> Iterator[Any]:
         (message_type,) = (known.message_type for known in TOPICS if known.name == topic)

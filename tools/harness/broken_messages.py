@@ -12,8 +12,6 @@ import random
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-import cv2
-import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 Message = TypeVar("Message", Image, CompressedImage)
@@ -25,7 +23,6 @@ _TEXTS = (
     *("", " ", "rgb", "RGB8", "rgb8 ", "mono", "8UC3", "64FC4", "nv21", "jpeg", "png", "bgr24"),
     *("\x1b[31mred\x1b[0m", "two\nlines", "\u202egnp", "\N{SNOWMAN}" * 9, "%s%n%x", "../../etc"),
 )
-_FORMATS = ("jpeg", "jpg", "png", "rgb8; jpeg compressed bgr8", "mono8; png compressed ")
 _NUMBERS = (0, 1, 2, 255, 65_535, 65_536, 2**31 - 1, 2**31, 2**32 - 1)
 _SECONDS = (-(2**31), -1, 0, 1, 2**31 - 1)
 _NANOSECONDS = (0, 1, 999_999_999, 10**9, 2**31, 2**32 - 1)
@@ -33,21 +30,16 @@ _NANOSECONDS = (0, 1, 999_999_999, 10**9, 2**31, 2**32 - 1)
 
 def broken_images(seed: int, good_share: float = 0.0) -> Iterator[Image]:
     """Yield images without end; a share of them, 0 to 1, is valid."""
-    return _broken(seed, good_share, _good_image, (_break_header, *_BREAKS_OF_IMAGES))
+    return break_messages(seed, good_share, _good_image, (break_header, *_BREAKS_OF_IMAGES))
 
 
-def broken_compressed_images(seed: int, good_share: float = 0.0) -> Iterator[CompressedImage]:
-    """Yield compressed images without end; a share of them, 0 to 1, is valid."""
-    breaks = (_break_header, _break_data, _break_format)
-    return _broken(seed, good_share, _good_compressed_image, breaks)
-
-
-def _broken(
+def break_messages(
     seed: int,
     good_share: float,
     good: Callable[[random.Random], Message],
     breaks: tuple[Callable[[Message, random.Random], None], ...],
 ) -> Iterator[Message]:
+    """Yield messages without end, each with some of the breaks or, by its share, valid."""
     choice = random.Random(seed)
     while True:
         message = good(choice)
@@ -67,34 +59,11 @@ def _good_image(choice: random.Random) -> Image:
     return message
 
 
-def _good_compressed_image(choice: random.Random) -> CompressedImage:
-    format_ = choice.choice(_FORMATS)
-    message = CompressedImage(format=format_)
-    message.header.frame_id = "camera"
-    message.data = array.array("B", choice.choice(_files(".png" if "png" in format_ else ".jpg")))
-    return message
-
-
-@functools.cache
-def _files(extension: str) -> tuple[bytes, ...]:
-    generator = np.random.default_rng(0)
-    images = [
-        generator.integers(0, 256, (height, width, *channels), np.uint8)
-        for height, width in ((1, 1), (7, 5), (MAX_SIDE, MAX_SIDE))
-        for channels in ((), (3,))
-    ]
-    progressive = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1] if extension == ".jpg" else []
-    return tuple(
-        cv2.imencode(extension, image, options)[1].tobytes()
-        for image in images
-        for options in ([], progressive)
-    )
-
-
-def _break_header(message: Image | CompressedImage, choice: random.Random) -> None:
+def break_header(message: Image | CompressedImage, choice: random.Random) -> None:
+    """Set a stamp and frame id that no camera has."""
     message.header.stamp.sec = choice.choice(_SECONDS)
     message.header.stamp.nanosec = choice.choice(_NANOSECONDS)
-    message.header.frame_id = _text(choice)
+    message.header.frame_id = odd_text(choice)
 
 
 def _break_number(field: str, message: Image, choice: random.Random) -> None:
@@ -114,14 +83,15 @@ def _break_sizes_together(message: Image, choice: random.Random) -> None:
 
 def _break_encoding(message: Image, choice: random.Random) -> None:
     names = (*_CHANNELS, *_WIDE)
-    message.encoding = choice.choice(names) if choice.random() < 0.5 else _text(choice)
+    message.encoding = choice.choice(names) if choice.random() < 0.5 else odd_text(choice)
 
 
 def _break_byte_order(message: Image, choice: random.Random) -> None:
     message.is_bigendian = choice.randint(0, 255)
 
 
-def _break_data(message: Image | CompressedImage, choice: random.Random) -> None:
+def break_data(message: Image | CompressedImage, choice: random.Random) -> None:
+    """Cut, extend, replace or damage the data."""
     data = message.data
     place = choice.randrange(len(data)) if data else 0
     kind = choice.randrange(5)
@@ -139,16 +109,13 @@ def _break_data(message: Image | CompressedImage, choice: random.Random) -> None
         message.data = data[:place] + array.array("B", b"\xff\xc0\xff\xff") + data[place + 4 :]
 
 
-def _break_format(message: CompressedImage, choice: random.Random) -> None:
-    message.format = choice.choice(_FORMATS) if choice.random() < 0.5 else _text(choice)
-
-
 _BREAKS_OF_IMAGES: tuple[Callable[[Image, random.Random], None], ...] = (
     *(functools.partial(_break_number, field) for field in ("height", "width", "step")),
-    *(_break_sizes_together, _break_encoding, _break_byte_order, _break_data),
+    *(_break_sizes_together, _break_encoding, _break_byte_order, break_data),
 )
 
 
-def _text(choice: random.Random) -> str:
+def odd_text(choice: random.Random) -> str:
+    """Return a text that no encoding, format or frame id has."""
     text = choice.choice(_TEXTS)
     return text * choice.choice((1, 1, 1, 50, 500))

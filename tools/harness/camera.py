@@ -10,7 +10,6 @@ before it publishes a message and ``done COMMAND`` after a command.
 
 from __future__ import annotations
 
-import array
 import queue
 import struct
 import sys
@@ -30,6 +29,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from tdnet_ros.camera.outputs import ImageMessage
 from tools.harness import ToolError
 from tools.harness.broken_messages import broken_images
 from tools.harness.child_process import ChildProcess
@@ -166,7 +166,9 @@ class FramePublisher:
             raise ValueError(f"unknown command {command!r}")
 
     def _serialize(self, size: tuple[int, int]) -> list[bytearray]:
-        return [bytearray(_serialized(resized(image, size))) for image in self._images]
+        fill, header = ImageMessage().fill, Header(frame_id="camera")
+        images = (resized(image, size) for image in self._images)
+        return [bytearray(serialize_message(fill(header, image))) for image in images]
 
     def _send_broken(self, seed: int, count: int) -> None:
         for message in islice(broken_images(seed, GOOD_SHARE), count):
@@ -193,20 +195,6 @@ class FramePublisher:
         # Printed first: every received message is counted, also if kill -9 comes in between.
         print("sent", stamp, flush=True)
         self._publisher.publish(bytes(message))
-
-
-def _serialized(image: np.ndarray) -> bytes:
-    data = array.array("B")
-    data.frombytes(np.ascontiguousarray(image).data)
-    message = Image(
-        header=Header(frame_id="camera"),
-        height=image.shape[0],
-        width=image.shape[1],
-        encoding="rgb8",
-        step=image.shape[1] * 3,
-        data=data,
-    )
-    return bytes(serialize_message(message))
 
 
 def main(frames: str, topic: str, reliability: str) -> None:

@@ -21,7 +21,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
-from tdnet_offline.frames.bag_images import header_stamp_ns
+from tdnet.continuity import stamp_ns
 from tdnet_ros.rclpy_tools.abandoned_ports import avoid_abandoned_ports
 from tools.harness.child_process import ChildProcess
 
@@ -84,7 +84,7 @@ def main(seconds: str, reliability: str, topic: str, *others: str) -> None:
         ending.set()
 
     def take(message: Image) -> None:
-        print("received", header_stamp_ns(message), time.time_ns(), flush=True)
+        print("received", stamp_ns(message.header), time.time_ns(), flush=True)
         time.sleep(float(seconds))
 
     threading.Thread(target=read, name="input", daemon=True).start()

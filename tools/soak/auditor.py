@@ -16,8 +16,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
-from tdnet.continuity import ResetReason
-from tdnet_offline.frames.bag_images import header_stamp_ns
+from tdnet.continuity import ResetReason, stamp_ns
 from tdnet_ros.msg import SegmentationStatus
 from tools.harness import ToolError
 from tools.harness.node_observer import FrameCounts, NodeObserver, NodeView
@@ -154,7 +153,7 @@ class Auditor(NodeObserver):
         return future.result()
 
     def _take_labels(self, message: Image) -> None:
-        now, stamp = time.monotonic(), header_stamp_ns(message)
+        now, stamp = time.monotonic(), stamp_ns(message.header)
         labels = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width)
         number = frame_number(stamp)
         found = self._table.nearest(labels) if number != OTHER_FRAME else number
@@ -190,7 +189,7 @@ class Auditor(NodeObserver):
     def _sample(self) -> LabelSample | None:
         """Return the last output if all frames in its memory are known."""
         last = self._past[-1]
-        stamp = header_stamp_ns(last)
+        stamp = stamp_ns(last.header)
         if self._labels is None or self._labels[0] != stamp:
             return None
         # The library starts with the first path, so the compared frames must too.
@@ -201,7 +200,7 @@ class Auditor(NodeObserver):
             and last.segmented - frames[0].segmented == last.path
             and last.path == last.memory_capacity
         )
-        numbers = tuple(frame_number(header_stamp_ns(frame)) for frame in frames)
+        numbers = tuple(frame_number(stamp_ns(frame.header)) for frame in frames)
         if not known or OTHER_FRAME in numbers or self._labels[1].shape != FRAME_SIZE:
             return None
         return LabelSample(numbers, self._labels[1])

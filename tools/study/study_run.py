@@ -15,7 +15,7 @@ from tdnet_offline.datasets import open_dataset
 from tdnet_offline.datasets.video import Dataset
 from tdnet_offline.evaluation.metrics import agreement, mean_iou, total_confusion
 from tdnet_offline.evaluation.runner import evaluate
-from tdnet_offline.provenance import git_commit, hardware, versions
+from tdnet_offline.provenance import origin
 from tdnet_offline.training.configuration import TrainingRecipe
 from tdnet_offline.training.learner import untied_network
 from tdnet_offline.training.recipe import load_recipe
@@ -127,9 +127,7 @@ class StudyRun:
             scored_frames=dataset.num_labelled,
             fingerprint=fingerprint(self.experiment),
             start_weights=start_digest(),
-            hardware=hardware(),
-            versions=versions(),
-            git_commit=git_commit(),
+            **origin(),
         )
 
 

@@ -77,7 +77,8 @@ def entry(kind: str, name: str, fill: Callable[[Path], None] | None = None) -> P
     else:
         with locked(kind, name):
             if not folder.is_dir():
-                _create(folder, fill)
+                with replacement(kind, name) as temporary:
+                    fill(temporary)
     with suppress(OSError):
         os.utime(folder)
     _remove_old(folder)
@@ -106,15 +107,6 @@ def replacement(kind: str, name: str) -> Iterator[Path]:
     try:
         yield temporary
         shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _create(folder: Path, fill: Callable[[Path], None]) -> None:
-    temporary = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=folder.parent))
-    try:
-        fill(temporary)
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -140,10 +140,9 @@ def test_another_input_size_resizes_the_norms_and_says_so_once(
     save_weights(source, tmp_path / "a.safetensors")
     model = small_model(input_size=(129, 257))
     with caplog.at_level(logging.WARNING, "tdnet"):
-        info = load_weights(model, tmp_path / "a.safetensors")
-    assert [record.message for record in caplog.records] == list(info.notes)
-    assert len(info.notes) == 1
-    assert "resized from 9 x 17 to 17 x 33" in info.notes[0]
+        load_weights(model, tmp_path / "a.safetensors")
+    (record,) = caplog.records
+    assert "resized from 9 x 17 to 17 x 33" in record.message
     weight = model.state_dict()["paths.0.norm.weight"]
     torch.testing.assert_close(weight, torch.linspace(0, 1, 33).expand(17, 33))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tdnet.class_map.classes import SegmentationClass
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import UnknownNameError
-from tdnet.overlay.legend import draw_legend, legend_image
+from tdnet.overlay.legend import draw_legend
 
 Array = npt.NDArray[np.uint8]
 NYUDV2 = ClassMap.load("nyudv2")
@@ -118,12 +118,3 @@ def test_accents_are_dropped_and_other_scripts_drawn_as_marks() -> None:
 def test_unknown_id_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="unknown class id '40'"):
         draw_legend(np.zeros((480, 640, 3), np.uint8), NYUDV2, [40])
-
-
-@pytest.mark.parametrize("text_height", [8, 16, 40])
-def test_picture_of_the_legend_lists_the_classes(text_height: int) -> None:
-    picture = legend_image(NYUDV2, range(40), text_height)
-    assert listed(picture) == list(range(40))
-    assert picture.dtype == np.uint8
-    twenty = legend_image(NYUDV2, range(20), text_height)
-    assert twenty.shape[0] < picture.shape[0]

@@ -11,7 +11,7 @@ from support.training import CLASS_MAP
 from tdnet import ClassMap, create_model, save_weights
 from tdnet.errors import InputError, WeightsError
 from tdnet_offline.training.configuration import TrainingRecipe
-from tdnet_offline.training.learner import clip_length, prepare_learner
+from tdnet_offline.training.learner import prepare_learner
 from tdnet_offline.training.losses import Objective
 from tdnet_offline.training.recipe import load_recipe
 from tdnet_offline.training.runner import training_precision
@@ -43,7 +43,7 @@ def test_an_iteration_gives_every_term_its_gradient(name: str, teacher: Path) ->
     learner.network.train()
     variant = learner.network.variant
     generator = torch.Generator().manual_seed(2)
-    frames = torch.randn(2, clip_length(variant), 3, *SIZE, generator=generator)
+    frames = torch.randn(2, variant.clip_frames, 3, *SIZE, generator=generator)
     labels = torch.randint(3, (2, *SIZE), generator=generator)
     objective = Objective(config.loss, learner.teacher, None)
     terms, _ = objective(learner.network, learner.auxiliary, frames, labels, 1)

@@ -21,7 +21,7 @@ from tdnet_offline.training.configuration import (
     NetworkConfig,
     TrainingRecipe,
 )
-from tdnet_offline.training.learner import Learner, clip_length, prepare_learner
+from tdnet_offline.training.learner import Learner, prepare_learner
 
 SIZE = (33, 65)
 MAP = ClassMap.from_yaml(CLASS_MAP, "test")
@@ -281,7 +281,7 @@ def test_shared_paths_are_one_sub_network_with_two_slices() -> None:
 @pytest.mark.parametrize("memory_frames", [0, 1, 2, 3])
 def test_clips_have_the_frames_that_the_memory_holds(memory_frames: int) -> None:
     network = prepare_learner(config(memory_frames=memory_frames), MAP).network
-    assert clip_length(network.variant) == memory_frames + 1
+    assert network.variant.clip_frames == memory_frames + 1
     assert isinstance(network, TDNet)
     clip = torch.zeros(1, memory_frames + 1, 3, *SIZE)
     assert network.forward_clip(clip, 1).full.shape == (1, 3, 5, 9)

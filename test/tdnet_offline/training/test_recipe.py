@@ -12,7 +12,6 @@ from tdnet.variants import get_variant
 from tdnet_offline.training.configuration import ClassPath, TrainingRecipe
 from tdnet_offline.training.recipe import (
     changed_keys,
-    configuration_keys,
     load_recipe,
     recipe_names,
     recipe_text,
@@ -184,12 +183,6 @@ def test_what_a_recipe_leaves_out_has_its_default(tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").write_text("optimisation: {}")
     config = load_recipe(str(tmp_path / "empty.yaml"))
     assert config == TrainingRecipe(output=str(Path("runs") / "empty"))
-
-
-def test_keys_are_listed_with_their_section() -> None:
-    keys = configuration_keys()
-    assert {"seed", "optimisation.iterations", "loss.teacher"} < set(keys)
-    assert not any(key in ("loss", "data") for key in keys)
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from sensor_msgs.msg import Image
 from support.diagnosis import Diagnosis
 from support.ros_graph import Listener, RosGraph, diagnostic_values, image_message, wait_for
 
+from tdnet.continuity import stamp_ns
 from tdnet_ros.camera import deafness
-from tdnet_ros.camera.frame_trace import stamp_ns
 from tdnet_ros.msg import SegmentationStatus
 from tdnet_ros.rclpy_tools.abandoned_ports import SHARED_MEMORY
 from tools.harness.camera import CameraProcess

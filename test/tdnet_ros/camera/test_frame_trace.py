@@ -11,13 +11,13 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from support.frame_traces import published_frame, segmentation_result
 
+from tdnet.continuity import stamp_ns
 from tdnet_ros.camera.frame_trace import (
     FrameCounter,
     FrameCounts,
     FrameTrace,
     RequestedOutputs,
     age_ms,
-    stamp_ns,
 )
 
 NOW = 1_700_000_000_000_000_000
