@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections import deque
@@ -24,6 +23,7 @@ from tdnet_offline.frames import Frame, RefusedFrame
 from tdnet_offline.frames.bag_images import choose_image_topic
 from tdnet_offline.writers.atomic_files import replacing
 from tdnet_offline.writers.images import write_png
+from tdnet_offline.writers.new_folder import new_folder
 
 FRAMES, LABELS, TO_LABEL = "frames", "labels", "to_label"
 UNTIMED_RATE = 10.0
@@ -154,13 +154,9 @@ class StretchFolder:
         video = f"{self._name}-{stretch.number:06d}"
         folder = self._root / FRAMES / video
         last = f"{stretch.frames[-1].name}.png"
-        partial = folder.with_name(f".{video}.{os.getpid()}.partial")
-        try:
+        with new_folder(folder, last) as partial:
             for frame in stretch.frames:
                 write_png(partial / f"{frame.name}.png", np.asarray(frame.image))
-            partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
         if labels is None:
             # A copy: drawing into it must not change the training frame.
             with replacing(self._root / TO_LABEL / video / last) as copy:

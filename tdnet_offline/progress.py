@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -77,3 +77,16 @@ def show_progress(
     # Not `console.is_terminal`: FORCE_COLOR sets it for a file, too.
     with Bar(*columns, console=console, disable=not (visible and sys.stderr.isatty())) as bar:
         yield Progress(bar, bar.add_task(description, total=total))
+
+
+@contextmanager
+def show_steps() -> Iterator[Callable[[str], None]]:
+    """Show the current step of a block, if stderr is a terminal; yield a function that sets it."""
+    from rich.console import Console
+    from rich.text import Text
+
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with Console(stderr=True).status("") as status:
+        yield lambda text: status.update(Text(text))

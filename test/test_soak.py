@@ -114,8 +114,8 @@ def test_ctrl_c_leaves_a_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--minutes", "0"], "--minutes: '0' is not allowed; allowed are 0.1 to"),
-        (["--rate", "0.1"], "--rate: '0.1' is not allowed; allowed are 0.5 to 1000"),
+        (["--minutes", "0"], "--minutes: '0' is not a number from 0.1 to"),
+        (["--rate", "0.1"], "--rate: '0.1' is not a number from 0.5 to 1000"),
     ],
 )
 def test_mistakes_end_with_one_line(

@@ -19,7 +19,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from tdnet._util.regular_files import file_problem
-from tdnet.checkpoints.official_teacher import undivided
+from tdnet.checkpoints.official_layout import undivided
 from tdnet.checkpoints.pytorch_checkpoint import read_pytorch
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import WeightsError

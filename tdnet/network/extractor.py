@@ -14,7 +14,7 @@ from tdnet.backbones import (
 from tdnet.network.bisenet import FusionPyramid, TwoPaths
 from tdnet.network.efficientvit import EfficientVit, ScaleFusion
 from tdnet.network.fast_attention import FastAttentionPyramid
-from tdnet.network.pyramid_pooling import PyramidPooling
+from tdnet.network.layers import PyramidPooling
 from tdnet.network.resnet import ResNet
 
 Pyramid = PyramidPooling | FastAttentionPyramid | FusionPyramid | ScaleFusion

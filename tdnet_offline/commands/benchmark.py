@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tdnet.backends import AUTO, ONNXRUNTIME, PROVIDERS, TORCH
@@ -136,6 +134,7 @@ def run(args: argparse.Namespace) -> ExitStatus:
     from tdnet_offline.benchmark.benchmark_run import BenchmarkOptions, run_benchmark
     from tdnet_offline.benchmark.benchmark_tables import print_benchmark
     from tdnet_offline.benchmark.cases import plan
+    from tdnet_offline.progress import show_steps
 
     if args.weights is not None and len({*args.variant}) > 1:
         raise InputError("--weights is for a single variant; leave it out, or give one --variant")
@@ -168,7 +167,7 @@ def run(args: argparse.Namespace) -> ExitStatus:
         profile=args.profile,
         accuracy=args.accuracy,
     )
-    with _progress() as progress:
+    with show_steps() as progress:
         benchmark = run_benchmark(cases, options, progress)
     print_benchmark(benchmark, Console(width=None if sys.stdout.isatty() else FILE_WIDTH))
     if args.json is not None:
@@ -178,16 +177,3 @@ def run(args: argparse.Namespace) -> ExitStatus:
 
         write_benchmark_page(benchmark, args.plot)
     return ExitStatus.INCOMPLETE if benchmark.failed else ExitStatus.DONE
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Show the current step on a terminal; yields a function that sets it."""
-    from rich.console import Console
-    from rich.text import Text
-
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    with Console(stderr=True).status("") as status:
-        yield lambda text: status.update(Text(text))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from itertools import islice
 from pathlib import Path
 
@@ -58,10 +57,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> ExitStatus:
     """Run the command."""
-    from rich.console import Console
-
     from tdnet_offline.export.network_export import export_network
     from tdnet_offline.frames import Frame, open_source
+    from tdnet_offline.progress import show_steps
 
     settings = SegmenterSettings(
         variant=args.variant,
@@ -74,10 +72,8 @@ def run(args: argparse.Namespace) -> ExitStatus:
         source = open_source(args.calibrate, args.topic)
         readable = (frame.image for frame in source if isinstance(frame, Frame))
         frames = islice(readable, args.frames)
-    console = Console(stderr=True)
-    with console.status("") as status:
-        show = status.update if sys.stderr.isatty() else lambda _: None
-        description = export_network(settings, args.output, args.precision, frames, show)
+    with show_steps() as progress:
+        description = export_network(settings, args.output, args.precision, frames, progress)
     height, width = description.input_size
     print(
         f"{args.output}: {len(description.cycle.graphs)} graphs of {description.variant} for "

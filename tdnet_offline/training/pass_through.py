@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tdnet.network import SingleFrameNetwork
 from tdnet.network.extractor import Pyramid
-from tdnet.network.pyramid_pooling import BINS, PyramidPooling
+from tdnet.network.layers import BINS, PyramidPooling
 from tdnet.network.tdnet import Path
 
 _RIDGE = 1e-3

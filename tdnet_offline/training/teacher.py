@@ -13,7 +13,7 @@ from tdnet.checkpoints.checkpoint import Checkpoint
 from tdnet.class_map.model import ClassMap
 from tdnet.errors import InputError, WeightsError
 from tdnet.network import SingleFrameNetwork
-from tdnet.network.pyramid_pooling import PyramidPooling
+from tdnet.network.layers import PyramidPooling
 from tdnet.variants import ResNetBackbone
 from tdnet_offline.training.initialisation import (
     channel_order,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from rcl_interfaces.msg import SetParametersResult
@@ -9,6 +10,7 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter
+from rclpy.task import Future
 
 from tdnet.errors import TdnetError
 from tdnet.settings import PACKAGED_PURPOSE
@@ -18,7 +20,6 @@ from tdnet_ros.model.device_recovery import RETRY_SECONDS, DeviceRecovery
 from tdnet_ros.model.model_loading import ModelLoader
 from tdnet_ros.model.model_slot import ModelSlot
 from tdnet_ros.parameters import NodeSettings, find_spec
-from tdnet_ros.rclpy_tools.async_lock import AsyncLock
 from tdnet_ros.rclpy_tools.node_log import LogThrottle, describe
 
 
@@ -188,3 +189,27 @@ class ModelChanges:
     def _wake(self) -> None:
         if self._node.executor is not None:
             self._node.executor.wake()
+
+
+class AsyncLock:
+    """Admits one coroutine at a time to an `async with` block, in the order of their arrival.
+
+    For coroutines of one single-threaded executor: asyncio's lock needs a loop of its own.
+    """
+
+    def __init__(self) -> None:
+        # The holder, then the waiting ones: executors resume coroutines in no certain order.
+        self._line: deque[Future[None]] = deque()
+
+    async def __aenter__(self) -> None:
+        """Wait until all earlier coroutines have left, and enter."""
+        turn: Future[None] = Future()
+        self._line.append(turn)
+        if len(self._line) > 1:
+            await turn
+
+    async def __aexit__(self, *error: object) -> None:
+        """Admit the next one."""
+        self._line.popleft()
+        if self._line:
+            self._line[0].set_result(None)

@@ -146,7 +146,7 @@ def test_damaged_bag_is_played_as_far_as_it_goes(
         (["--video", "missing.mp4"], "missing.mp4: no such file or folder"),
         (["--video", "{weights}"], "not a video that FFmpeg can read"),
         (["--topic", "/rear"], "give --bag too"),
-        (["--bag", "{bag}", "--rate", "0"], "--rate: '0' is not allowed; allowed are 0.1 to 1000"),
+        (["--bag", "{bag}", "--rate", "0"], "--rate: '0' is not a number from 0.1 to 1000"),
         (["--bag", "{bag}", "--variant", "td9"], "unknown variant 'td9'; valid: "),
         (["--bag", "{bag}", "--weights", "missing"], "missing: does not exist"),
         (

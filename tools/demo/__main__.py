@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tdnet import SegmenterSettings
+from tdnet_offline.arguments import number
 from tools.demo import say
 from tools.demo.camera_bag import CameraBag
 from tools.demo.demo_page import write_demo_page
@@ -24,7 +25,7 @@ from tools.demo.sources import (
     street_source,
 )
 from tools.harness import ToolError, ros_environment
-from tools.harness.command_line import ToolParser, number
+from tools.harness.command_line import ToolParser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

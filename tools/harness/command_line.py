@@ -63,25 +63,6 @@ class ToolParser(argparse.ArgumentParser):
         return status
 
 
-def number(
-    low: float, high: float, kind: type[int] | type[float] = float
-) -> Callable[[str], float]:
-    """Return an argparse type: a number in a range."""
-
-    def read(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = kind(low) - 1
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not allowed; allowed are {low} to {high}"
-            )
-        return value
-
-    return read
-
-
 def wide_console() -> Console:
     """Return a console at least as wide as the tables; a narrower one would wrap them."""
     console = Console(highlight=False)

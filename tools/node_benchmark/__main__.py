@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tdnet_offline.arguments import number, whole_number
 from tdnet_offline.provenance import git_commit, hardware, versions
 from tdnet_offline.street import StreetDrive
 from tdnet_offline.writers.atomic_files import replacing
 from tools.harness import ros_environment
-from tools.harness.command_line import ToolParser, number, wide_console
+from tools.harness.command_line import ToolParser, wide_console
 from tools.harness.system_info import system_info
 from tools.node_benchmark.node_measurement import measure
 from tools.node_benchmark.node_run import NodeRun
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--frames",
-        type=number(2, 1_000_000, int),
+        type=whole_number(2, 1_000_000),
         default=100,
         help="frames of each run (default: %(default)s)",
     )

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tdnet_offline.arguments import number
 from tools.harness import ToolError, ros_environment
-from tools.harness.command_line import INTERRUPTED, ToolParser, number, wide_console
+from tools.harness.command_line import INTERRUPTED, ToolParser, wide_console
 from tools.soak.faults import NODE_KILLED, node_killed, phase_seconds, rounds
 from tools.soak.phase import Phase
 from tools.soak.run import RunRecord, SoakRun

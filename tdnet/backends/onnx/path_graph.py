@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from tdnet.backends.onnx.tensors import TensorSpec, input_tensors, output_tensors
 from tdnet.errors import WeightsError
 from tdnet.network import SegmentationNetwork, TDNet
-from tdnet.network.layers import ConvNorm, SpatialLayerNorm
-from tdnet.network.pyramid_pooling import BINS, PyramidPooling
+from tdnet.network.layers import BINS, ConvNorm, PyramidPooling, SpatialLayerNorm
 from tdnet.network.temporal_memory import MemoryEntry
 from tdnet.variants import Variant
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from support.reference_fill import REFERENCE
 
-from tdnet.checkpoints.official_teacher import undivided
+from tdnet.checkpoints.official_layout import undivided
 
 State = dict[str, torch.Tensor]
 

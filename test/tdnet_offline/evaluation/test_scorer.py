@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tdnet_offline.evaluation.clip_consistency import CLIP_LENGTHS, ClipConsistency
+from tdnet_offline.evaluation.scorer import CLIP_LENGTHS, ClipConsistency
 
 IGNORED = 255
 
