@@ -43,7 +43,8 @@ class OpenedFiles:
 
 def test_a_weights_file_is_opened_once(tmp_path: Path) -> None:
     ours, official = tmp_path / "a.safetensors", tmp_path / "a.pth"
-    save_weights(small_model(), ours, class_map=ClassMap.load("cityscapes"))
+    single = create_model("psp18-nano", 19, SIZE)
+    save_weights(single, ours, class_map=ClassMap.load("cityscapes"))
     torch.save(small_model().state_dict(), official)
     for path, read in (
         (ours, SegmenterSettings(weights=str(ours), device="cpu").build),
@@ -58,7 +59,7 @@ def test_a_weights_file_is_opened_once(tmp_path: Path) -> None:
 def test_size_and_classes_come_from_the_weights(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_weights(small_model(num_classes=11), path, class_map=ClassMap.load("camvid"))
-    segmenter = SegmenterSettings(weights=str(path), device="cpu").build()
+    segmenter = SegmenterSettings(weights=str(path), device="cpu", runtime="torch").build()
     assert segmenter.input_size == SIZE
     assert segmenter.class_map == ClassMap.load("camvid")
 
@@ -92,6 +93,7 @@ def test_given_choices_win(tmp_path: Path) -> None:
         class_map=str(tmp_path / "own.yaml"),
         input_size=(97, 97),
         device="cpu",
+        runtime="torch",
     ).build()
     assert segmenter.input_size == (97, 97)
     assert segmenter.class_map == chosen

@@ -17,13 +17,17 @@ def weights() -> Path:
 
 @pytest.fixture
 def predict(weights: Path, tmp_path: Path) -> Callable[..., int]:
-    """Runs the command in this process, with the small network, into `tmp_path / "out"`."""
+    """Runs the command in this process, with the small network, into `tmp_path / "out"`.
+
+    The runtime is PyTorch if the options name none: it opens a network sooner.
+    """
 
     from tdnet_offline.command import main
 
     def run(source: Path, *options: str | Path) -> int:
         output = tmp_path / "out"
-        words = ["predict", source, "--weights", weights, "--output", output, *options]
+        network = ["--weights", weights, "--runtime", "torch"]
+        words = ["predict", source, *network, "--output", output, *options]
         return main([str(word) for word in words])
 
     return run

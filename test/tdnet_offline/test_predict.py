@@ -34,9 +34,16 @@ INPUT_SIZE = (65, 129)
 Labels = dict[str, npt.NDArray[np.uint8]]
 
 
+@pytest.fixture(scope="module")
+def loaded_segmenter(weights: Path) -> StreamingSegmenter:
+    return SegmenterSettings(weights=str(weights), runtime="torch").build()
+
+
 @pytest.fixture
-def segmenter(weights: Path) -> StreamingSegmenter:
-    return SegmenterSettings(weights=str(weights)).build()
+def segmenter(loaded_segmenter: StreamingSegmenter) -> StreamingSegmenter:
+    """The network of the fixture `predict`, with an empty memory."""
+    loaded_segmenter.reset()
+    return loaded_segmenter
 
 
 def assert_equal(found: Labels, expected: Labels) -> None:
@@ -47,10 +54,12 @@ def assert_equal(found: Labels, expected: Labels) -> None:
 
 class TestLabels:
     def test_equal_the_python_api(
-        self, predict: Callable[..., int], segmenter: StreamingSegmenter, tmp_path: Path
+        self, predict: Callable[..., int], weights: Path, tmp_path: Path
     ) -> None:
+        """Over the runtime that both choose by default."""
+        segmenter = SegmenterSettings(weights=str(weights)).build()
         images = drive(12)
-        assert predict(folder_of(tmp_path / "in", images)) == 0
+        assert predict(folder_of(tmp_path / "in", images), "--runtime", "auto") == 0
         expected = {str(i): segmenter.step(image).labels for i, image in enumerate(images)}
         found = written(tmp_path / "out")
         assert_equal(found, expected)
@@ -132,7 +141,7 @@ class TestMemory:
         assert predict(folder_of(tmp_path / "in", [*first, *second])) == 0
         expected = {}
         for start, images in ((0, first), (5, second)):
-            fresh = SegmenterSettings(weights=str(weights)).build()
+            fresh = SegmenterSettings(weights=str(weights), runtime="torch").build()
             for index, image in enumerate(images):
                 expected[str(start + index)] = fresh.step(image).labels
         assert_equal(written(tmp_path / "out"), expected)

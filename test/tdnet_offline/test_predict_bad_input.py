@@ -51,7 +51,8 @@ class TestBadInput:
         """In a process, whose image libraries could write on its terminal too."""
         source = folder_of(tmp_path / "in", drive(5))
         (source / "2.png").write_bytes((source / "2.png").read_bytes()[:-20])
-        done = self.run("predict", source, "--weights", weights, "--output", tmp_path / "out")
+        network = ["--weights", weights, "--runtime", "torch"]
+        done = self.run("predict", source, *network, "--output", tmp_path / "out")
         assert done.returncode == 1
         assert done.stderr.startswith("tdnet: refused 2.png: the PNG is cut off")
         assert done.stderr.count("\n") == 1
@@ -98,7 +99,8 @@ class TestBadInput:
         path = tmp_path / "bag"
         with Writer(path, version=8) as writer:
             writer.add_connection("/image", "sensor_msgs/msg/Image", typestore=TYPES)
-        words = ["predict", path, "--weights", weights, "--output", tmp_path / "out"]
+        network = ["--weights", weights, "--runtime", "torch"]
+        words = ["predict", path, *network, "--output", tmp_path / "out"]
         assert main([str(word) for word in words]) == 2
         assert capsys.readouterr().err == f"tdnet: {path}: there is no frame in it\n"
 
@@ -155,7 +157,7 @@ class TestBadInput:
         Path("empty").mkdir()
         folder_of(Path("images"), drive(1))
         Path("text.mp4").write_text("no video")
-        defaults = ["--weights", str(weights), "--output", "out"]
+        defaults = ["--weights", str(weights), "--runtime", "torch", "--output", "out"]
         try:
             status = main(["predict", *defaults, *words])
         except SystemExit as error:
@@ -171,7 +173,8 @@ class TestBadInput:
         self, weights: Path, tmp_path: Path
     ) -> None:
         source = folder_of(tmp_path / "in", drive(2))
-        words = ["predict", source, "--weights", weights, "--output", tmp_path / "out"]
+        network = ["--weights", weights, "--runtime", "torch"]
+        words = ["predict", source, *network, "--output", tmp_path / "out"]
         done = self.run(*words, limit=100)
         assert done.returncode == 2
         assert "labels" in done.stderr
@@ -195,7 +198,8 @@ class TestBadInput:
     def test_ctrl_c_leaves_only_whole_files(self, weights: Path, tmp_path: Path) -> None:
         source = folder_of(tmp_path / "in", drive(300, 120, 160))
         output, video = tmp_path / "out", tmp_path / "videos" / "a.mp4"
-        words = ["predict", source, "--weights", weights, "--output", output, "--video", video]
+        network = ["--weights", weights, "--runtime", "torch"]
+        words = ["predict", source, *network, "--output", output, "--video", video]
         process = subprocess.Popen(
             [sys.executable, "-m", "tdnet_offline.command", *map(str, words)],
             stderr=subprocess.PIPE,

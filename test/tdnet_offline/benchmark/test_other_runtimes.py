@@ -10,7 +10,7 @@ import pytest
 import torch
 from support.extras import exporting_package
 from support.frames import drive
-from support.nano import nano_weights
+from support.nano import PSP18_NANO
 
 from tdnet import ClassMap, SegmenterSettings, create_model, save_weights
 from tdnet.errors import DeviceError, InputError
@@ -29,13 +29,13 @@ def test_a_provider_is_measured(tmp_path: Path) -> None:
     exporting_package("onnxruntime")
     np.save(tmp_path / "frames.npy", np.stack(drive(3, 96, 160)))
     setting = BenchmarkSetting(
-        "td4-psp18-nano", "packaged", SIZE, (96, 160), "cpu", "float32", "onnxruntime:cpu"
+        "psp18-nano", "packaged", SIZE, (96, 160), "cpu", "float32", "onnxruntime:cpu"
     )
-    job = Job(setting, Path(nano_weights()), tmp_path / "frames.npy", 2)
+    job = Job(setting, PSP18_NANO, tmp_path / "frames.npy", 2)
     run = measure(job, time.monotonic())
     assert run.frame_to_labels_ms.p50 > 0
     assert (setting.numbers, len(run.latencies_ms)) == ("float32, onnxruntime:cpu", 2)
-    assert setting.file_name == "td4-psp18-nano-65x129-cpu-float32-onnxruntime-cpu"
+    assert setting.file_name == "psp18-nano-65x129-cpu-float32-onnxruntime-cpu"
     exact, row = measure_accuracy([job], source="drive")
     assert (exact.setting.numbers, exact.label_agreement) == ("float32", 1)
     assert (row.setting, row.frames) == (setting, 3)

@@ -26,10 +26,10 @@ Evaluate = Callable[..., int]
 
 @pytest.fixture
 def evaluate(weights: Path) -> Evaluate:
-    """Runs the command in this process, with the small network."""
+    """Runs the command in this process, with the small network over PyTorch."""
 
     def run(*words: str | Path) -> int:
-        options = ["--weights", weights, "--device", "cpu"]
+        options = ["--weights", weights, "--device", "cpu", "--runtime", "torch"]
         return main([str(word) for word in ["evaluate", *words, *options]])
 
     return run
@@ -258,7 +258,7 @@ def test_mistakes_are_one_line_and_exit_status_2(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
-        status = main(["evaluate", *words])
+        status = main(["evaluate", "--runtime", "torch", *words])
     except SystemExit as stop:  # from the parser of the command line
         status = int(str(stop.code))
     text = capsys.readouterr()
