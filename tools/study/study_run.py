@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,12 +78,11 @@ class StudyRun:
             words.append(f"loss.teacher={self.of(self.experiment.taught_by).weights}")
         return load_recipe(str(RECIPE), [*words, *extra])
 
-    def run(self, extra: tuple[str, ...] = (), drives: int | None = None) -> None:
+    def run(self, extra: tuple[str, ...] = ()) -> None:
         """Train and evaluate, unless the result exists; continue an interrupted training.
 
         Args:
             extra: changes of the training, as for `tdnet train`.
-            drives: held-out drives to evaluate on; None: all.
 
         Raises:
             TdnetError: a required network does not exist, or training failed.
@@ -96,10 +94,10 @@ class StudyRun:
         if trained is self:
             run_training(config)
         self.folder.mkdir(parents=True, exist_ok=True)
-        save_results(self.result, [self._evaluated(config, trained.weights, drives)])
+        save_results(self.result, [self._evaluated(config, trained.weights)])
 
-    def _evaluated(self, config: TrainingRecipe, weights: Path, drives: int | None) -> StudyResult:
-        dataset = held_out(self.root / "street", drives)
+    def _evaluated(self, config: TrainingRecipe, weights: Path) -> StudyResult:
+        dataset = held_out(self.root / "street")
         network = untied_network(config.network, dataset.class_map.num_network_classes)
         load_weights(network, weights)
         network.memory_stride = network.variant.memory_stride
@@ -145,12 +143,12 @@ def start_digest() -> str:
     return hashlib.sha256(_start_weights().read_bytes()).hexdigest()
 
 
-def held_out(cache: Path, drives: int | None = None) -> Dataset:
-    """Open the first held-out drives, None: all; only frames with a full memory are labelled."""
-    whole = open_dataset(f"{HELD_OUT},cache={cache}")
-    for video in whole.videos:
+def held_out(cache: Path) -> Dataset:
+    """Open the held-out drives; only frames with a full memory are labelled."""
+    dataset = open_dataset(f"{HELD_OUT},cache={cache}")
+    for video in dataset.videos:
         video.labelled = range(UNSCORED, video.num_frames)
-    return dataclasses.replace(whole, videos=whole.videos[:drives])
+    return dataset
 
 
 def _start_weights() -> Path:
