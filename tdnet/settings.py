@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from tdnet._util.resources import packaged_weights
 from tdnet.backends import AUTO, ONNXRUNTIME
 from tdnet.class_map.model import ClassMap
 from tdnet.class_map.stored import stored_class_map
-from tdnet.errors import WeightsError
+from tdnet.errors import ClassMapError, WeightsError
 from tdnet.variants import DEFAULT_VARIANT, get_variant
 
 if TYPE_CHECKING:
@@ -115,19 +115,22 @@ class SegmenterSettings:
         from tdnet.backends.selection import BackendRequest
 
         self._check_variant()
+        num_classes = ClassMap.load(self.class_map).num_network_classes if self.class_map else None
+        weights, exported = self.weights_path, self
+        if num_classes is not None and num_classes == self._num_stored_classes():
+            # One export serves every class map, and holds that of the weights.
+            num_classes, exported = None, replace(self, class_map="")
         return BackendRequest(
             variant=self.variant,
-            weights=self.weights_path,
-            num_classes=(
-                ClassMap.load(self.class_map).num_network_classes if self.class_map else None
-            ),
+            weights=weights,
+            num_classes=num_classes,
             input_size=self.input_size,
             precision=self.precision,
             device=self.device,
             runtime=self.runtime,
             provider=self.provider,
             load=self.load_model,
-            export=self.export_apart,
+            export=exported.export_apart,
         )
 
     def export_apart(self, folder: Path, precision: str) -> None:
@@ -239,6 +242,13 @@ class SegmenterSettings:
             )
         load_weights(model, checkpoint)
         return model, class_map
+
+    def _num_stored_classes(self) -> int | None:
+        """Return K of the weights without the user's class map; None: they cannot be read."""
+        try:
+            return replace(self, class_map="").read_class_map().num_network_classes
+        except (ClassMapError, WeightsError):
+            return None  # reported when the weights are loaded
 
     @property
     def _without_weights(self) -> str:

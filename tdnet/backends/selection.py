@@ -43,7 +43,7 @@ class BackendRequest:
     Attributes:
         variant: name of the network.
         weights: weights file, or folder of exported graphs.
-        num_classes: K of the class map that the user gave; None: of the weights.
+        num_classes: K of the user's class map; None: that of the weights.
         input_size: height and width of the network input; None: that of the weights.
         precision: ``"auto"`` or a number format.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...

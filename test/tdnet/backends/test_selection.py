@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from support.extras import exporting_package, needs_provider
 from support.frames import drive
 
-from tdnet import SegmenterSettings, create_model, packaged_weights, save_weights
+from tdnet import ClassMap, SegmenterSettings, create_model, packaged_weights, save_weights
 from tdnet._util import device as device_module
 from tdnet._util.child_process import run_python
 from tdnet.backends.onnx import cache, providers
@@ -58,14 +59,24 @@ def entries(kind: str) -> set[Path]:
     return set(cache.cache_folder().glob(f"{kind}-*"))
 
 
-def test_a_weights_file_is_exported_once(weights: Path) -> None:
+def test_a_weights_file_is_exported_once(weights: Path, tmp_path: Path) -> None:
+    """Also if the first user has a class map of their own, which the export must not keep."""
+    own = ClassMap.from_yaml(
+        "name: one\nnetwork: 19\nclasses:\n"
+        f"  - {{id: 42, name: thing, color: [1, 2, 3], from: {list(range(19))}}}\n",
+        "one.yaml",
+    )
+    (tmp_path / "one.yaml").write_text(own.to_yaml())
+    image = drive(1, 72, 96)[0]
     before = entries("network")
+    segmenter = settings(weights, class_map=str(tmp_path / "one.yaml")).build()
+    assert segmenter.class_map == own
+    assert np.unique(segmenter.step(image).labels).tolist() == [42]
+    (made,) = entries("network") - before
+    written = (made / "path0.onnx").stat().st_mtime_ns
     backend, class_map = open_backend(settings(weights).request())
     assert isinstance(backend, OnnxRuntimeBackend)
     assert class_map.name == "cityscapes"
-    (made,) = entries("network") - before
-    written = (made / "path0.onnx").stat().st_mtime_ns
-    open_backend(settings(weights).request())
     assert (made / "path0.onnx").stat().st_mtime_ns == written
     assert entries("network") == before | {made}
 
