@@ -176,7 +176,7 @@ def images() -> np.ndarray:
 @pytest.fixture(scope="module")
 def replay(images: np.ndarray) -> Iterator[Replay]:
     """Compare with the packaged network."""
-    replay = Replay(images, SegmenterSettings(device="cpu"))
+    replay = Replay(images, SegmenterSettings(device="cpu", runtime="torch"))
     yield replay
     replay.close()
 
@@ -199,7 +199,7 @@ def test_labels_of_another_frame_are_noticed(replay: Replay) -> None:
 
 
 def test_labels_are_compared_with_the_library(replay: Replay, images: np.ndarray) -> None:
-    stream = SegmenterSettings(device="cpu").build().open_stream()
+    stream = SegmenterSettings(device="cpu", runtime="torch").build().open_stream()
     labels = [stream.step(images[index]).labels for index in (0, 2)][1]
     replay.take_results()
     replay.offer(LabelSample((0, 2), labels))
