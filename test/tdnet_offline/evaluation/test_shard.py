@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +78,10 @@ def torchrun_variables() -> dict[str, str]:
     return {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
 
 
-def start(rank: int, common: dict[str, str], *words: str | Path) -> subprocess.Popen[str]:
-    """Start the command as one of two processes."""
+def start(rank: int, common: dict[str, str], program: list[str]) -> subprocess.Popen[str]:
+    """Start a program as one of two processes."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tdnet_offline.command", *map(str, words)],
+        program,
         env={**os.environ, **common, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -87,16 +89,65 @@ def start(rank: int, common: dict[str, str], *words: str | Path) -> subprocess.P
     )
 
 
-def run_two(*words: str | Path) -> list[tuple[int, str, str]]:
-    """Run the command in two processes; return status, output and errors of each.
+SEVERAL_COMMANDS = """
+import contextlib, io, json, os, sys
+from tdnet_offline.command import main
+ports, commands = json.loads(sys.argv[1])
+found = []
+for port, words in zip(ports, commands):
+    os.environ["MASTER_PORT"] = port
+    output, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        status = main(words)
+    found.append((status, output.getvalue(), errors.getvalue()))
+print(json.dumps(found))
+"""
+
+Said = tuple[int, str, str]
+"""Status, output and errors of a command."""
+
+
+@dataclass(frozen=True)
+class TwoProcesses:
+    """What two processes did that ran the same commands, one after the other.
+
+    Attributes:
+        words: of the first command, without the folder of its report.
+        report: folder of the first command's report.
+        evaluated, compared, mistaken: what each process said of each command.
+    """
+
+    words: tuple[str, ...]
+    report: Path
+    evaluated: list[Said]
+    compared: list[Said]
+    mistaken: list[Said]
+
+
+@pytest.fixture(scope="module")
+def two_processes(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> TwoProcesses:
+    """Two processes, since the start of one takes longer than its commands.
 
     Neither is the test's own process: in one that joined others before, PyTorch counts process
     groups on, and the two would wait for each other.
     """
-    common = torchrun_variables()
-    started = [start(rank, common, *words) for rank in range(2)]
-    said = [process.communicate(timeout=180) for process in started]
-    return [(process.returncode, *own) for process, own in zip(started, said, strict=True)]
+    folder = tmp_path_factory.mktemp("two")
+    controls = ("--memory", "foreign", "--damage", "noise=20", "--seed", "5")
+    network = ("--weights", str(weights), *ON_CPU)
+    words, report = ("evaluate", STREET, *controls, *network), folder / "report"
+    commands = [
+        [*words, "--report", str(report)],
+        ["evaluate", "--compare", str(report / "evaluation.json")],
+        ["evaluate", str(folder / "nothing"), *network],
+    ]
+    ports = [str(free_port()) for _ in commands]
+    program = [sys.executable, "-c", SEVERAL_COMMANDS, json.dumps([ports, commands])]
+    common = torchrun_variables()  # the ports are replaced
+    started = [start(rank, common, program) for rank in range(2)]
+    printed = [process.communicate(timeout=180) for process in started]
+    assert [errors for _, errors in printed] == ["", ""]
+    said = [[tuple(command) for command in json.loads(output)] for output, _ in printed]
+    return TwoProcesses(words, report, *(list(both) for both in zip(*said, strict=True)))
 
 
 def torchrun(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -120,17 +171,13 @@ def labelled_folder(root: Path, videos: dict[str, int], label: int = 3) -> Path:
 
 
 def test_two_processes_give_what_one_gives_with_foreign_memory_and_damage(
-    weights: Path,
-    tmp_path: Path,
-    one_thread: None,
+    two_processes: TwoProcesses, tmp_path: Path, one_thread: None
 ) -> None:
-    controls = ["--memory", "foreign", "--damage", "noise=20", "--seed", "5"]
-    network = ["--weights", str(weights), *ON_CPU]
-    words = ["evaluate", STREET, *controls, *network, "--report"]
-    assert main([*words, str(tmp_path / "one")]) == 0
-    first, second = run_two(*words, tmp_path / "two")
+    assert main([*two_processes.words, "--report", str(tmp_path)]) == 0
+    first, second = two_processes.evaluated
     assert (first[0], second) == (0, (0, "", ""))
-    one, two = (load_evaluation(tmp_path / name / "evaluation.json") for name in ("one", "two"))
+    reports = (tmp_path, two_processes.report)
+    one, two = (load_evaluation(report / "evaluation.json") for report in reports)
     assert (one.setting.processes, two.setting.processes) == (1, 2)
     assert without_times(two) == without_times(one)
     assert len(one.frames) == 12
@@ -175,7 +222,9 @@ def test_a_frame_that_one_process_cannot_read(
     assert found.refused == {"first": 0, "second": 1}
     assert done.stdout.count("report: ") == 1
 
-    first, second = run_two("evaluate", "--compare", tmp_path / "report" / "evaluation.json")
+
+def test_two_processes_compare_files_once(two_processes: TwoProcesses) -> None:
+    first, second = two_processes.compared
     assert (first[0], second) == (0, (0, "", ""))
     assert "mIoU" in first[1]
 
@@ -183,9 +232,10 @@ def test_a_frame_that_one_process_cannot_read(
 def test_an_error_of_one_process_ends_it_at_once(weights: Path, tmp_path: Path) -> None:
     labelled_folder(tmp_path, {"long": 200})
     labelled_folder(tmp_path, {"short": 1}, label=77)  # which is no class
-    words = ["evaluate", f"folder:{tmp_path}", "--weights", weights, *ON_CPU]
+    words = ["evaluate", f"folder:{tmp_path}", "--weights", str(weights), *ON_CPU]
+    command = [sys.executable, "-m", "tdnet_offline.command", *words]
     common = torchrun_variables()
-    first, second = (start(rank, common, *words) for rank in range(2))
+    first, second = (start(rank, common, command) for rank in range(2))
     out, error = second.communicate(timeout=180)
     at_work = first.poll() is None
     assert (second.returncode, out) == (2, "")
@@ -199,13 +249,9 @@ def test_an_error_of_one_process_ends_it_at_once(weights: Path, tmp_path: Path) 
     assert error.count("\n") == 1
 
 
-def test_a_mistake_of_all_is_told_once(
-    weights: Path,
-    tmp_path: Path,
-) -> None:
-    words = ["evaluate", tmp_path / "nothing", "--weights", weights, *ON_CPU]
+def test_a_mistake_of_all_is_told_once(two_processes: TwoProcesses) -> None:
     # Were the second one's status bad too, torchrun might end the first before it has spoken.
-    (status, _, error), second = run_two(*words)
+    (status, _, error), second = two_processes.mistaken
     assert (status, second) == (2, (0, "", ""))
     assert "there is nothing at this path" in error
     assert error.count("\n") == 1
