@@ -21,6 +21,7 @@ from support.labelled import write_labels
 from support.media import write_image
 from support.training import (
     CLASS_MAP,
+    SINGLE,
     SIZE,
     changed,
     little_config,
@@ -237,7 +238,7 @@ def test_training_without_truth_is_said(
     little: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = f"folder:{write_void(tmp_path / 'void')}"
-    keys = {"data__validation": f"folder:{little}", "optimisation__iterations": 1}
+    keys = {**SINGLE, "data__validation": f"folder:{little}", "optimisation__iterations": 1}
     recipe = little_recipe(tmp_path / "recipe.yaml", little, **keys)
     assert main(["train", str(recipe), f"data.train={source}"]) == 0
     assert f"{source}: no labelled pixel in any frame looked at" in capsys.readouterr().err
@@ -252,7 +253,7 @@ def test_truth_that_is_lost_on_the_way_gives_no_score(
     sampled = {int((row + 0.5) * SIZE[0] / 33) for row in range(33)}
     row = min(set(range(SIZE[0])) - sampled)
     source = f"folder:{write_void(tmp_path / 'void', known=(row, 0))}"
-    recipe = little_recipe(tmp_path / "recipe.yaml", little, data__validation=source)
+    recipe = little_recipe(tmp_path / "recipe.yaml", little, data__validation=source, **SINGLE)
     assert main(["train", str(recipe), "optimisation.iterations=1"]) == 0
     captured = capsys.readouterr()
     assert "no labelled pixel was validated" in captured.err

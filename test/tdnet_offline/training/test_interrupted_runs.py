@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.training import changed, little_config, little_recipe, logged
+from support.training import SINGLE, changed, little_config, little_recipe, logged
 
 from tdnet.checkpoints.checkpoint import Checkpoint
 from tdnet.errors import InputError
 from tdnet_offline.command import main
+from tdnet_offline.training.configuration import TrainingRecipe
 from tdnet_offline.training.recipe import load_recipe
 from tdnet_offline.training.runner import run_training
 
@@ -74,7 +75,7 @@ def test_a_stopped_run_goes_on_to_the_bit(
 
 
 def test_a_finished_run_has_nothing_to_do(little: Path, tmp_path: Path) -> None:
-    config = little_config(tmp_path, little, optimisation__iterations=1)
+    config = little_config(tmp_path, little, optimisation__iterations=1, **SINGLE)
     first = run_training(config)
     before = first.weights.stat().st_mtime_ns
     again = run_training(changed(config, resume=True))
@@ -83,7 +84,7 @@ def test_a_finished_run_has_nothing_to_do(little: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_does_not_overwrite_another(little: Path, tmp_path: Path) -> None:
-    config = little_config(tmp_path, little, optimisation__iterations=1)
+    config = little_config(tmp_path, little, optimisation__iterations=1, **SINGLE)
     run_training(config)
     with pytest.raises(InputError, match="holds a run already; continue it with resume=true"):
         run_training(config)
@@ -106,16 +107,29 @@ def test_any_file_of_a_run_is_kept(little: Path, tmp_path: Path, name: str) -> N
 def short(little: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run of one iteration leaves; not to be changed."""
     folder = tmp_path_factory.mktemp("short")
-    return run_training(little_config(folder, little, optimisation__iterations=1)).folder
+    return run_training(little_config(folder, little, optimisation__iterations=1, **SINGLE)).folder
+
+
+def resumed(folder: Path, little: Path, **keys: object) -> TrainingRecipe:
+    """A recipe that continues a copy of `short`."""
+    keys = {**SINGLE, "resume": True, "optimisation__iterations": 2, **keys}
+    return little_config(folder, little, **keys)
+
+
+def assert_refused(recipe: TrainingRecipe, key: str, folder: Path) -> None:
+    """Check that a changed key is named, and that the files of the run in `folder` are kept."""
+    before = {name: (folder / name).read_bytes() for name in ("last.state.pt", "recipe.yaml")}
+    with pytest.raises(InputError, match="is of another network or optimiser") as caught:
+        run_training(recipe)
+    assert f"(changed: {key.replace('__', '.')})" in str(caught.value)
+    assert {name: (folder / name).read_bytes() for name in before} == before
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("network__variant", "psp18-nano"),
-        ("network__input_size", [65, 129]),
-        ("network__shared_paths", True),
-        ("loss__auxiliary", 0),
+        ("network__variant", "td4-psp18-nano"),
+        ("loss__auxiliary", 0.1),
         ("optimisation__ema", 0.9),
         ("optimisation__optimizer", "adamw"),
     ],
@@ -124,19 +138,24 @@ def test_what_a_state_cannot_go_on_with_is_refused_and_nothing_lost(
     little: Path, tmp_path: Path, short: Path, key: str, value: object
 ) -> None:
     shutil.copytree(short, tmp_path / "run")
-    before = {name: (short / name).read_bytes() for name in ("last.state.pt", "recipe.yaml")}
-    keys = {"resume": True, "optimisation__iterations": 2, key: value}
-    with pytest.raises(InputError, match="is of another network or optimiser") as caught:
-        run_training(little_config(tmp_path, little, **keys))
-    assert f"(changed: {key.replace('__', '.')})" in str(caught.value)
-    assert {name: (tmp_path / "run" / name).read_bytes() for name in before} == before
+    assert_refused(resumed(tmp_path, little, **{key: value}), key, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("network__input_size", [65, 129]), ("network__shared_paths", True)]
+)
+def test_what_paths_cannot_go_on_with_is_refused_and_nothing_lost(
+    little: Path, tmp_path: Path, whole: Path, key: str, value: object
+) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    keys = {**KEYS, "resume": True, "optimisation__iterations": 9, key: value}
+    assert_refused(little_config(tmp_path, little, **keys), key, tmp_path / "run")
 
 
 def test_changed_settings_hold_after_resuming(little: Path, tmp_path: Path, short: Path) -> None:
     shutil.copytree(short, tmp_path / "run")
     keys = {"optimisation__weight_decay": 0.5, "optimisation__momentum": 0.125}
-    config = little_config(tmp_path, little, resume=True, optimisation__iterations=2, **keys)
-    run_training(config)
+    run_training(resumed(tmp_path, little, **keys))
     state = torch.load(tmp_path / "run" / "last.state.pt", weights_only=True)
     groups = state["optimizer"]["param_groups"]
     assert [group["weight_decay"] for group in groups] == [0.5, 0.0]
@@ -147,8 +166,7 @@ def test_changed_settings_hold_after_resuming(little: Path, tmp_path: Path, shor
 def test_a_run_goes_on_without_its_recipe(little: Path, tmp_path: Path, short: Path) -> None:
     shutil.copytree(short, tmp_path / "run")
     (tmp_path / "run" / "recipe.yaml").unlink()
-    config = little_config(tmp_path, little, resume=True, optimisation__iterations=2)
-    assert run_training(config).progress.iteration == 2
+    assert run_training(resumed(tmp_path, little)).progress.iteration == 2
 
 
 def test_what_a_killed_run_left_half_written_is_removed(
@@ -156,7 +174,7 @@ def test_what_a_killed_run_left_half_written_is_removed(
 ) -> None:
     shutil.copytree(short, tmp_path / "run")
     (tmp_path / "run" / ".last.state.4711.partial.pt").write_bytes(b"half")
-    run_training(little_config(tmp_path, little, resume=True, optimisation__iterations=2))
+    run_training(resumed(tmp_path, little))
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         path.name for path in short.iterdir()
     }
@@ -170,9 +188,8 @@ def test_a_state_with_one_wrong_byte_is_one_line(
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    config = little_config(tmp_path, little, resume=True, optimisation__iterations=2)
     with pytest.raises(InputError, match=r"last\.state\.pt: .*damaged: .*checksum"):
-        run_training(config)
+        run_training(resumed(tmp_path, little))
 
 
 def test_fewer_iterations_than_there_were_is_a_finished_run(
@@ -183,7 +200,8 @@ def test_fewer_iterations_than_there_were_is_a_finished_run(
     path = tmp_path / "run" / "last.state.pt"
     state = torch.load(path, weights_only=True)
     torch.save({**state, "progress": {"iteration": 2}}, path)
-    recipe = little_recipe(tmp_path / "recipe.yaml", little, optimisation__iterations=1)
+    keys = {**SINGLE, "optimisation__iterations": 1}
+    recipe = little_recipe(tmp_path / "recipe.yaml", little, **keys)
     assert main(["train", str(recipe), "resume=true"]) == 0
     assert capsys.readouterr().out.endswith("last.safetensors: 2 iterations, not validated\n")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.media import drive
-from support.training import little_config, little_recipe, logged
+from support.training import SINGLE, little_config, little_recipe, logged
 
 from tdnet import SegmenterSettings, create_model, describe_weights, load_weights
 from tdnet.checkpoints.checkpoint import Checkpoint
@@ -325,7 +325,7 @@ def test_a_training_process_prints_its_log_only_and_opens_no_connection(
 def test_the_command_says_what_came_of_it(
     little: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = little_recipe(tmp_path / "recipe.yaml", little)
+    recipe = little_recipe(tmp_path / "recipe.yaml", little, **SINGLE)
     assert main(["train", str(recipe), "optimisation.iterations=1"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith(

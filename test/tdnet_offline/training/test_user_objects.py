@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from support import training_parts
-from support.training import little_config, little_recipe, logged
+from support.training import SINGLE, little_config, little_recipe, logged
 from torch import nn
 
 from tdnet.errors import InputError
@@ -20,7 +20,6 @@ from tdnet_offline.training.runner import run_training
 from tdnet_offline.training.user_objects import create_object, import_from_working_directory
 
 PARTS = "support.training_parts"
-SINGLE = {"network__variant": "psp18-nano", "loss__auxiliary": 0}
 
 
 def part(name: str, /, **init_args: object) -> dict[str, object]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import lightning.pytorch as pl
 import pytest
 import torch
-from support.training import little_config, logged
+from support.training import SINGLE, little_config, logged
 
 from tdnet_offline.datasets import open_dataset
 from tdnet_offline.training.clip_loader import Position
@@ -54,7 +54,8 @@ def test_every_path_is_validated(size: int, wanted: int) -> None:
 
 
 def test_iou_of_each_class_is_logged_by_its_name(little: Path, tmp_path: Path) -> None:
-    recipe = little_config(tmp_path, little, validation__every=2, validation__clips=0)
+    keys = {**SINGLE, "validation__every": 2, "validation__clips": 0}
+    recipe = little_config(tmp_path, little, **keys)
     folder = run_training(recipe).folder
     by_class = [logged(folder, f"validation/iou/{name}") for name in ("road", "tree", "sky")]
     mean = logged(folder, "validation/mean_iou")
