@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -57,6 +58,7 @@ class FrameTraffic:
     live_bytes: int
 
 
+@lru_cache(maxsize=64)
 def count_operations(
     variant: str | Variant,
     input_size: tuple[int, int] | None = None,
