@@ -53,9 +53,21 @@ def labels_message(labels: np.ndarray, stamp_ns: int) -> Any:
     return raw_message(labels, stamp_ns, encoding="mono8", step=labels.shape[1], data=data)
 
 
-@pytest.mark.parametrize("encoding", ["rgb8, padded", "bgr8", "mono8", "jpeg", "png"])
-def test_every_pixel(graph: RosGraph, weights: Path, tmp_path: Path, encoding: str) -> None:
-    assert compare(graph, weights, tmp_path, encoding, (47, 61), SECONDS) == RESETS
+@pytest.mark.parametrize(
+    ("encoding", "runtime"),
+    [
+        ("rgb8, padded", "auto"),
+        ("bgr8", "torch"),
+        ("mono8", "torch"),
+        ("jpeg", "torch"),
+        ("png", "torch"),
+    ],
+)
+def test_every_pixel(
+    graph: RosGraph, weights: Path, tmp_path: Path, encoding: str, runtime: str
+) -> None:
+    found = compare(graph, weights, tmp_path, encoding, (47, 61), SECONDS, runtime)
+    assert found == RESETS
 
 
 def test_every_pixel_of_a_slow_camera(graph: RosGraph, weights: Path, tmp_path: Path) -> None:
@@ -70,6 +82,7 @@ def compare(
     encoding: str,
     size: tuple[int, int],
     seconds: tuple[float, ...],
+    runtime: str = "auto",
 ) -> dict[int, str]:
     """Compare node, `predict` and `evaluate`; return why the memory was reset, by frame."""
     compressed = encoding in ("jpeg", "png")
@@ -82,7 +95,7 @@ def compare(
     graph.start(
         weights=str(weights),
         device="cpu",
-        runtime="auto",
+        runtime=runtime,
         image_transport="compressed" if compressed else "raw",
     )
     wait_for(lambda: graph.state() == "active", "the node with its export", 120)
@@ -95,7 +108,8 @@ def compare(
             status.wait(index + 1)
     published = labels.wait(len(seconds))
 
-    assert main(f"predict {bag} --output {tmp_path} --weights {weights} --device cpu".split()) == 0
+    network = f"--weights {weights} --device cpu --runtime {runtime}"
+    assert main(f"predict {bag} --output {tmp_path} {network}".split()) == 0
 
     predicted = written(tmp_path)
     assert len(predicted) == len(seconds)
@@ -109,7 +123,7 @@ def compare(
     ]
     labelled = write_bag(tmp_path / "labelled", [*((topic, item) for item in sent), *truth])
     words = f"evaluate {labelled} --topic {topic} --label-topic /labels --report {tmp_path}"
-    assert main(f"{words} --weights {weights} --device cpu".split()) == 0
+    assert main(f"{words} {network}".split()) == 0
     frames = load_evaluation(tmp_path / "evaluation.json").frames
     assert [frame.pixel_accuracy for frame in frames] == [1.0] * len(seconds)
 

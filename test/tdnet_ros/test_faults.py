@@ -69,7 +69,7 @@ def node(ros: None, tmp_path: Path, weights: str) -> Iterator[Node]:
     started: list[NodeProcess] = []
 
     def start(**environment: str) -> NodeProcess:
-        parameters = {"weights": weights, "device": "cpu"}
+        parameters = {"weights": weights, "device": "cpu", "runtime": "torch"}
         log = tmp_path / f"node-{len(started)}.log"
         started.append(NodeProcess("/image", parameters, log, {**os.environ, **environment}))
         return started[-1]

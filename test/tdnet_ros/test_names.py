@@ -31,6 +31,7 @@ from tdnet_ros.msg import SegmentationStatus
 pytestmark = pytest.mark.distribution
 
 Start = Callable[..., NodeProcess]
+NETWORK = {"device": "cpu", "runtime": "torch"}
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
@@ -55,7 +56,7 @@ def test_processes_with_names_and_qos_of_their_own(
         "/driver/front": {"subscription": {"reliability": "reliable", "depth": 7}},
         "/planner/front": {"publisher": {"reliability": "best_effort", "depth": 3}},
     }
-    values = {"weights": weights, "device": "cpu", "cameras": ["front", "rear"]}
+    values = {**NETWORK, "weights": weights, "cameras": ["front", "rear"]}
     file = tmp_path / "robot.yaml"
     file.write_text(
         yaml.safe_dump({"/**": {"ros__parameters": {**values, "qos_overrides": overrides}}})
@@ -65,7 +66,7 @@ def test_processes_with_names_and_qos_of_their_own(
         *("-r", "front/image:=/driver/front", "-r", "~/front/labels:=/planner/front"),
     )
     plain = start_process(
-        *parameters(weights=weights, device="cpu", image_transport="compressed"),
+        *parameters(**NETWORK, weights=weights, image_transport="compressed"),
         *("-r", "image/compressed:=/driver/jpeg"),
     )
     lines_until(renamed, "active: waiting for images on /driver/front, /robot/rear/image")
@@ -140,7 +141,7 @@ def test_two_nodes_in_one_process(
     graph: RosGraph, weights: str, segmenter: StreamingSegmenter, images: list[np.ndarray]
 ) -> None:
     for name, camera in (("left", "front"), ("right", "rear")):
-        values = {"weights": weights, "device": "cpu", "cameras": [camera]}
+        values = {**NETWORK, "weights": weights, "cameras": [camera]}
         graph.start_with({**RELIABLE_INPUT, **values}, name=name)
     diagnostics = Listener(graph.user, DiagnosticArray, "/diagnostics", QoSProfile(depth=100))
     left = CameraRun(graph, "front", "/left")

@@ -100,7 +100,7 @@ def test_a_running_node_removes_the_ports_of_killed_processes(
     start_process: Callable[..., NodeProcess],
     weights: str,
 ) -> None:
-    node = start_process(*parameters(weights=weights, device="cpu"))
+    node = start_process(*parameters(weights=weights, device="cpu", runtime="torch"))
     lines_until(node, "active: waiting")
     _, killed = start(participants, "take")
     assert killed
