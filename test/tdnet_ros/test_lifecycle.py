@@ -20,8 +20,6 @@ from support.ros_graph import RosGraph, diagnostic_values, wait_for
 from tdnet import StreamingSegmenter
 from tdnet._util.process_usage import usage_of
 
-pytestmark = pytest.mark.distribution
-
 # By their numbers, as Nav2's lifecycle manager asks for them.
 IDS = {
     "configure": Transition.TRANSITION_CONFIGURE,
@@ -78,6 +76,7 @@ def test_what_a_state_does_not_allow_is_refused_and_changes_nothing(
         assert run.check(segmenter) == ["activated", *[""] * (len(asked) - 1)]
 
 
+@pytest.mark.distribution
 @pytest.mark.parametrize("by_id", [False, True], ids=["label", "id"])
 def test_what_a_state_allows_leads_where_it_should(
     graph: RosGraph, weights: str, by_id: bool
@@ -106,6 +105,7 @@ def test_what_a_state_allows_leads_where_it_should(
     wait_for(lambda: seen() == expected, f"all transitions to be told, in order: {seen()}")
 
 
+@pytest.mark.distribution
 @pytest.mark.parametrize("state", ["unconfigured", "inactive", "active"])
 def test_shutdown_ends_it_from_any_state(graph: RosGraph, weights: str, state: str) -> None:
     graph.start(weights=weights, device="cpu", autostart=False)
@@ -147,6 +147,7 @@ def test_ten_times_through_all_states_while_frames_arrive(
     assert used[-1] - used[1] < 30, used
 
 
+@pytest.mark.distribution
 @pytest.mark.cuda
 def test_the_device_gets_its_memory_back(
     graph: RosGraph, weights: str, images: list[np.ndarray]
@@ -168,6 +169,7 @@ def test_the_device_gets_its_memory_back(
     assert allocated[1:] == [allocated[1]] * 3
 
 
+@pytest.mark.distribution
 @pytest.mark.skipif(
     not hasattr(Subscription, "CallbackType"),
     reason="needs the times of messages, which Humble lacks: `make test ROS=jazzy` or kilted",

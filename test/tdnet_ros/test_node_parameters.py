@@ -22,8 +22,6 @@ from tdnet.errors import TdnetError
 from tdnet_ros.parameter_values import Change
 from tdnet_ros.parameters import PARAMETERS
 
-pytestmark = pytest.mark.distribution
-
 ALPHA = "overlay.alpha"
 DESIGNED = (
     *("variant", "weights", "class_map", "device", "precision", "input_size", "runtime"),
@@ -50,6 +48,7 @@ def descriptors(graph: RosGraph) -> dict[str, ParameterDescriptor]:
     return {descriptor.name: descriptor for descriptor in answer.descriptors}
 
 
+@pytest.mark.distribution
 def test_every_parameter_is_described(descriptors: dict[str, ParameterDescriptor]) -> None:
     assert sorted(descriptors) == sorted(DESIGNED)
     for name, descriptor in descriptors.items():
@@ -59,6 +58,7 @@ def test_every_parameter_is_described(descriptors: dict[str, ParameterDescriptor
     assert descriptors["autostart"].read_only
 
 
+@pytest.mark.distribution
 def test_live_parameters_can_be_set(active: RosGraph) -> None:
     values = {
         "output_size": [40, 50],
@@ -102,6 +102,7 @@ def test_live_parameters_can_be_set(active: RosGraph) -> None:
         assert active.get_parameter(name) == value
 
 
+@pytest.mark.distribution
 def test_a_whole_number_is_a_number(active: RosGraph) -> None:
     """As `ros2 param set /tdnet max_rate 5` sends it."""
     (result,) = active.set_parameters(max_rate=5)
@@ -109,6 +110,7 @@ def test_a_whole_number_is_a_number(active: RosGraph) -> None:
     assert active.get_parameter("max_rate") == 5.0
 
 
+@pytest.mark.distribution
 @pytest.mark.parametrize(
     ("limits", "accepted"),
     [
@@ -138,6 +140,7 @@ def test_a_file_with_both_limits_is_loaded(
     assert active.get_parameter(ALPHA) == 0.25
 
 
+@pytest.mark.distribution
 def test_a_whole_number_is_a_number_at_the_start(graph: RosGraph) -> None:
     """As `max_rate: 5` in a parameter file."""
     graph.start(autostart=False, max_rate=5, overlay__alpha=1)
@@ -145,6 +148,7 @@ def test_a_whole_number_is_a_number_at_the_start(graph: RosGraph) -> None:
     assert graph.get_parameter("overlay.alpha") == 1.0
 
 
+@pytest.mark.distribution
 def test_parameters_of_a_file_that_the_node_does_not_have(
     start_process: Callable[..., NodeProcess], tmp_path: Path
 ) -> None:
@@ -169,6 +173,7 @@ def test_parameters_of_a_file_that_the_node_does_not_have(
     assert "`ros2 param list /tdnet`" in line
 
 
+@pytest.mark.distribution
 def test_a_tilde_is_the_home_folder(
     graph: RosGraph, weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +186,7 @@ def test_a_tilde_is_the_home_folder(
     assert graph.transition("configure")
 
 
+@pytest.mark.distribution
 def test_where_rclpy_does_not_tell_when_parameters_are_set(
     graph: RosGraph, weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,9 +204,10 @@ def test_where_rclpy_does_not_tell_when_parameters_are_set(
     ("parameters", "part"),
     [
         ({"overlay__alpha": 3.0}, "overlay.alpha"),
-        (
+        pytest.param(
             {"overlay__alpha": "abc"},
             r"'abc' \(string\); allowed is a value of type double: 0 to 1",
+            marks=pytest.mark.distribution,
         ),
         ({"overlay__legend": 1}, r"1 \(integer\); allowed is a value of type bool: true"),
         ({"variant": "nope"}, "td4-psp18"),
@@ -216,6 +223,7 @@ def test_a_bad_value_at_the_start_is_one_error(
 
 
 # Last in the file: the shared node must not meet one of the tests above.
+@pytest.mark.distribution
 @pytest.mark.parametrize(
     ("parameter", "value", "part"),
     [
@@ -249,6 +257,7 @@ def test_an_active_node_refuses_with_a_reason(
     assert shared_active.get_parameter(parameter) == before
 
 
+@pytest.mark.distribution
 @pytest.mark.parametrize("other", [{}, {"weights": ""}], ids=["alone", "with a new model"])
 def test_an_unknown_parameter_is_refused_with_the_nearest(
     shared_active: RosGraph, other: dict[str, object]

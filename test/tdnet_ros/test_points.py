@@ -17,8 +17,6 @@ from tdnet import StreamingSegmenter
 from tdnet_ros.camera import camera_geometry
 from tdnet_ros.msg import SegmentationStatus
 
-pytestmark = pytest.mark.distribution
-
 FOCAL = 50.0
 
 
@@ -79,6 +77,7 @@ def of_stamp(messages: list[Any], second: int) -> list[Any]:
     return [message for message in list(messages) if message.header.stamp.sec == second]
 
 
+@pytest.mark.distribution
 def test_points_and_camera_info_of_the_labels(
     active: RosGraph, segmenter: StreamingSegmenter, images: list[np.ndarray]
 ) -> None:

@@ -58,7 +58,7 @@ def test_a_signal_ends_it_while_frames_arrive(
 @pytest.mark.distribution
 def test_signals_without_end_end_it_too(start_process: Start, weights: str) -> None:
     """As from who presses Ctrl-C until something happens, up to the last moment."""
-    process = start_process(*parameters(weights=weights, device="cpu"))
+    process = start_process(*parameters(weights=weights, device="cpu", runtime="torch"))
     lines_until(process, "active: waiting")
     while process.poll() is None:
         process.send_signal(signal.SIGINT)
@@ -194,13 +194,14 @@ def test_a_signal_ends_it_while_it_swaps_models(
     graph.user.destroy_client(client)
 
 
-@pytest.mark.distribution
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
         (parameters(**{"overlay.alpha": 7.5}), "overlay.alpha"),
         (parameters(variant="td5"), "unknown variant 'td5'"),
-        (["--params-file", "nowhere.yaml"], "nowhere.yaml"),
+        pytest.param(
+            ["--params-file", "nowhere.yaml"], "nowhere.yaml", marks=pytest.mark.distribution
+        ),
     ],
     ids=["range", "choice", "file"],
 )

@@ -18,9 +18,8 @@ from tdnet import ClassMap, OutputOptions, OverlayRenderer, StreamingSegmenter
 from tdnet_ros.msg import ClassMap as ClassMapMessage
 from tdnet_ros.msg import SegmentationStatus
 
-pytestmark = pytest.mark.distribution
 
-
+@pytest.mark.distribution
 def test_outputs_equal_the_segmenter_and_carry_the_header(
     active: RosGraph, segmenter: StreamingSegmenter, images: list[np.ndarray]
 ) -> None:
@@ -49,6 +48,7 @@ def test_outputs_equal_the_segmenter_and_carry_the_header(
     assert [m.reset_reason for m in status.messages] == ["activated"] + [""] * (len(images) - 1)
 
 
+@pytest.mark.distribution
 def test_nothing_is_computed_without_subscribers(
     active: RosGraph, images: list[np.ndarray]
 ) -> None:
@@ -64,6 +64,7 @@ def test_nothing_is_computed_without_subscribers(
     assert message.memory_frames == 0
 
 
+@pytest.mark.distribution
 def test_only_what_is_subscribed_to_is_published(
     active: RosGraph, images: list[np.ndarray]
 ) -> None:
@@ -80,6 +81,7 @@ def test_only_what_is_subscribed_to_is_published(
     assert len(overlay.messages) == 1
 
 
+@pytest.mark.distribution
 def test_latched_topics_reach_who_joins_late(active: RosGraph) -> None:
     info = active.listen(LabelInfo, "/tdnet/label_info", LATCHED).wait()[0]
     classes = active.listen(ClassMapMessage, "/tdnet/class_map", LATCHED).wait()[0]
@@ -104,6 +106,7 @@ BAD_FRAMES = {
 }
 
 
+@pytest.mark.distribution
 def test_bad_frames_do_not_stop_it(
     active: RosGraph, segmenter: StreamingSegmenter, images: list[np.ndarray]
 ) -> None:
@@ -206,6 +209,7 @@ def test_an_error_before_the_network_is_not_the_networks(
     labels.wait()
 
 
+@pytest.mark.distribution
 def test_a_publisher_that_is_gone_is_not_the_networks_error(
     graph: RosGraph, weights: str, images: list[np.ndarray]
 ) -> None:
@@ -219,6 +223,7 @@ def test_a_publisher_that_is_gone_is_not_the_networks_error(
     assert "InvalidHandle" in log.wait_for_text("refused: while counting subscribers")
 
 
+@pytest.mark.distribution
 def test_a_pause_counts_frames_and_ends_the_view(
     active: RosGraph, images: list[np.ndarray]
 ) -> None:
@@ -269,6 +274,7 @@ def test_threshold_and_hidden_classes_act_at_once(
     assert [m.threshold for m in info.wait(2)] == [0.0, 1.0]
 
 
+@pytest.mark.distribution
 @pytest.mark.parametrize("seconds", [-5, 2**31 - 1])
 def test_a_stamp_out_of_this_world_is_kept(
     active: RosGraph, images: list[np.ndarray], seconds: int
@@ -292,6 +298,7 @@ def test_odd_and_tiny_images(active: RosGraph) -> None:
         assert pixels_of(labels.wait(count)[-1]).shape == size
 
 
+@pytest.mark.distribution
 def test_what_the_library_says_is_in_the_log_of_the_node(graph: RosGraph, weights: str) -> None:
     graph.start(weights=weights, device="cpu", input_size=[129, 257], autostart=False)
     log = graph.listen_to_log()
