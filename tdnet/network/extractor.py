@@ -51,6 +51,7 @@ def create_extractor(
         case EfficientVitBackbone():
             return Extractor(EfficientVit(backbone), ScaleFusion(backbone))
         case ResNetBackbone():  # last: others derive from it
-            pooling = PyramidPooling(backbone.out_channels, groups, group)
-            return Extractor(ResNet(backbone), pooling)
+            return Extractor(
+                ResNet(backbone), PyramidPooling(backbone.out_channels, groups, group)
+            )
     raise TypeError(f"no extractor for {type(backbone).__name__}")

@@ -38,9 +38,7 @@ def test_auto_is_what_the_device_is_fast_with() -> None:
     assert resolve_precision("auto", torch.device("cuda")) == torch.float16
     expected = torch.bfloat16 if multiplies_bfloat16() else torch.float32
     assert resolve_precision("auto", CPU) == expected
-    segmenter = SegmenterSettings(
-        variant="td4-psp18-nano", device="cpu", input_size=(33, 65), runtime="torch"
-    ).build()
+    segmenter = SegmenterSettings(device="cpu", input_size=(65, 65), runtime="torch").build()
     assert segmenter.precision == str(expected).removeprefix("torch.")
 
 

@@ -17,6 +17,7 @@ from support.media import drive, folder_of, write_image
 
 from tdnet import SegmenterSettings, get_variant
 from tdnet.errors import DeviceError, InputError, MissingPackageError, UnknownNameError
+from tdnet.frames.preprocess import Preprocessor
 from tdnet.variants import DEFAULT_VARIANT, ResNetBackbone
 from tdnet_offline.benchmark.accuracy import measure_accuracy
 from tdnet_offline.benchmark.benchmark_result import BenchmarkSetting
@@ -122,6 +123,7 @@ def test_random_weights_stay_in_the_range_of_float16(tmp_path: Path) -> None:
     deep = replace(get_variant("psp101"), backbone=ResNetBackbone(101, width=8), head_channels=16)
     frames = street_frames((48, 80))
     model = random_network(deep, SIZE, frames)
+    prepare = Preprocessor(SIZE, torch.device("cpu"), torch.float32)
     largest = [0.0]
 
     def note(_: Any, __: Any, output: torch.Tensor) -> None:
@@ -131,7 +133,7 @@ def test_random_weights_stay_in_the_range_of_float16(tmp_path: Path) -> None:
         if isinstance(module, torch.nn.Conv2d | torch.nn.BatchNorm2d):
             module.register_forward_hook(note)
     with torch.inference_mode():
-        logits = model.step(torch.randn(1, 3, *SIZE), model.new_memory())
+        logits = model.step(prepare(torch.from_numpy(frames[-1])), model.new_memory())
     assert 1 < max(largest) < 6e4
     assert len(logits.argmax(1).unique()) > 1
 
