@@ -1,4 +1,4 @@
-"""Augmentation on the device: the same for all frames of a clip; damage frame by frame."""
+"""Augmentation on the device: one for a whole clip, but for motion and damage of its frames."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _DAMAGE_STREAM = 6
 
 
 class Augmentation:
-    """Rotate, vary colours, mirror, resize and crop (specification, "Training"), then damage.
+    """Rotate, vary colours, mirror, move, resize, crop (specification, "Training"), then damage.
 
     Rotation leaves black corners with ignored labels. A side that would be smaller than the crop
     after resizing is resized to that of the crop, without loss of detail. Normalisation and
-    colours are one matrix; rotation, resizing and cropping are one resampling.
+    colours are one matrix; rotation, motion, resizing and cropping are one resampling.
 
     Args:
         config: ranges of the random variation.
@@ -52,12 +52,14 @@ class Augmentation:
             (B, H, W) int64.
         """
         given = (frames.shape[2], frames.shape[3])
-        drawn = [_draw(self._config, draw, given, self._size) for draw in draws.tolist()]
+        length = frames.shape[1]
+        drawn = [_draw(self._config, draw, length, given, self._size) for draw in draws.tolist()]
         if any(clip.mirrored for clip in drawn):
             frames = _mirrored(frames, drawn, dim=3)
             labels = _mirrored(labels, drawn, dim=2)
         pictures, black = _colored(frames, drawn)
-        still = self._config.rotation == 0 and set(self._config.scales) == {1.0}
+        still = not (self._config.rotation or self._config.motion)
+        still = still and set(self._config.scales) == {1.0}
         if still and given == self._size:
             varied, kept = pictures, labels.long()
         else:
@@ -71,7 +73,7 @@ class Augmentation:
 def plain(frames: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Normalise a batch without variation; resize it if it has another size."""
     batch, length, height, width, _ = frames.shape
-    identity = [_Drawn(np.eye(3), 0.0, False, (1.0, 1.0), np.eye(3)[:2])] * batch
+    identity = [_Drawn(np.eye(3), 0.0, False, (1.0, 1.0), np.eye(3)[None, :2])] * batch
     pictures, _ = _colored(frames, identity)
     if (height, width) == size:
         return pictures, labels.long()
@@ -88,18 +90,22 @@ class _Drawn(NamedTuple):
         pivot: share of the mean grey to add, so that contrast keeps the mean.
         mirrored: mirror left to right, before all else.
         factors: by which height and width are resized, before cropping.
-        matrix: (2, 3), from pixels of the frame to pixels of the crop.
+        matrices: (N, 2, 3), from pixels of each frame to pixels of the crop.
     """
 
     color: np.ndarray
     pivot: float
     mirrored: bool
     factors: tuple[float, float]
-    matrix: np.ndarray
+    matrices: np.ndarray
 
 
 def _draw(
-    config: AugmentationConfig, draw: int, given: tuple[int, int], size: tuple[int, int]
+    config: AugmentationConfig,
+    draw: int,
+    length: int,
+    given: tuple[int, int],
+    size: tuple[int, int],
 ) -> _Drawn:
     random = np.random.default_rng((draw, _STREAM))
     jitter = config.color_jitter
@@ -125,7 +131,27 @@ def _draw(
         crop[axis, axis] = factor
         crop[axis, 2] = -round(place * (resized - side))
     factors = (float(crop[1, 1]), float(crop[0, 0]))
-    return _Drawn(color, brightness * (1 - contrast), mirrored, factors, (crop @ turned)[:2])
+    moves = _moves(config.motion * random.uniform(-1, 1, 3), length, given)
+    matrices = (crop @ turned @ moves)[:, :2]
+    return _Drawn(color, brightness * (1 - contrast), mirrored, factors, matrices)
+
+
+def _moves(amounts: np.ndarray, length: int, size: tuple[int, int]) -> np.ndarray:
+    """Return what a moving camera does to the frames of a clip, in pixels: (N, 3, 3).
+
+    From each frame to the next the picture grows about its middle by the first amount, shifts
+    sideways by half of the second and down by an eighth of the third, of its width. The last
+    frame stays as it is.
+    """
+    height, width = size
+    zoom, right, down = amounts
+    moves = np.tile(np.eye(3), (length, 1, 1))
+    for move, age in zip(moves, range(length - 1, -1, -1), strict=True):
+        factor = (1 + zoom) ** -age
+        move[0, 0] = move[1, 1] = factor
+        move[0, 2] = (1 - factor) * (width - 1) / 2 - age * right / 2 * width
+        move[1, 2] = (1 - factor) * (height - 1) / 2 - age * down / 8 * width
+    return moves
 
 
 def _mirrored(items: Tensor, drawn: list[_Drawn], dim: int) -> Tensor:
@@ -181,13 +207,13 @@ def _warped(
 ) -> tuple[Tensor, Tensor]:
     """Resample pictures (bilinear) and labels (nearest) into the crop."""
     batch, length, _, height, width = pictures.shape
-    matrix = _on_device([clip.matrix for clip in drawn], pictures.device)
+    matrices = _on_device([clip.matrices for clip in drawn], pictures.device)
     border = black[:, None, :, None, None]
-    maps = (pictures - border).reshape(batch, length * 3, height, width)
-    moved = warp_affine(maps, matrix, size, align_corners=True)
+    maps = (pictures - border).reshape(batch * length, 3, height, width)
+    moved = warp_affine(maps, matrices.flatten(0, 1), size, align_corners=True)
     # Both are zero outside the frame: black, and the ignored label.
     shifted = labels[:, None].float() - IGNORED
-    places = warp_affine(shifted, matrix, size, mode="nearest", align_corners=True)
+    places = warp_affine(shifted, matrices[:, -1], size, mode="nearest", align_corners=True)
     frames = (moved.reshape(batch, length, 3, *size) + border).flatten(0, 1)
     frames = frames.contiguous(memory_format=torch.channels_last)
     return frames.reshape(batch, length, 3, *size), (places[:, 0] + IGNORED).round().long()

@@ -87,12 +87,13 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """Variation of the frames: damage frame by frame, all else the same for a whole clip."""
+    """Variation of the frames: motion and damage frame by frame, all else of a whole clip."""
 
     rotation: Annotated[float, Range(0, 180)] = 5.0
     scales: Annotated[tuple[float, ...], Range(0.1, 10), _SOME] = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
     flip: bool = True
     color_jitter: _Share = 0.5
+    motion: Annotated[float, Range(0, 0.5)] = 0.0
     stripe: Annotated[float, Range(0, 0.9)] = 0.0
     noise: Annotated[float, Range(0, 255)] = 0.0
     damaged: _Share = 0.5

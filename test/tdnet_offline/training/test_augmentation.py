@@ -333,3 +333,33 @@ class TestDamage:
 
     def test_a_recipe_without_damage_leaves_frames_alone(self) -> None:
         assert not bool(self.is_damaged(self.damaged(50)).any())
+
+
+def test_a_still_grows_and_shifts_evenly_up_to_the_labelled_frame() -> None:
+    still = np.zeros((1, 3, 97, 193, 3), np.uint8)
+    for channel, place in enumerate(((66, 48), (126, 48), (96, 72))):
+        still[..., channel] = cv2.circle(np.zeros((97, 193), np.uint8), place, 6, 255, -1)
+    frames, labels = torch.from_numpy(still), torch.zeros(1, 97, 193, dtype=torch.uint8)
+    vary = Augmentation(replace(NOTHING, motion=0.1), (97, 193))
+    rows, columns = torch.meshgrid(torch.arange(97.0), torch.arange(193.0), indexing="ij")
+    growths, shifts = [], []
+    for draw in range(20):
+        varied, kept = vary(frames, labels, torch.tensor([draw]))
+        assert torch.equal(kept, labels.long())
+        seen = pictures(varied[0]).clamp(min=0)
+        torch.testing.assert_close(seen[2], frames[0, 2].permute(2, 0, 1) / 255, rtol=0, atol=1e-4)
+        mass = seen.sum(dim=(2, 3))
+        x, y = ((seen * axis).sum(dim=(2, 3)) / mass for axis in (columns, rows))
+        apart, middle = x[:, 1] - x[:, 0], (x[:, 0] + x[:, 1]) / 2
+        growth = apart[1:] / apart[:-1]
+        torch.testing.assert_close(growth[0], growth[1], rtol=0.01, atol=0)
+        torch.testing.assert_close(middle[2] - middle[1], middle[1] - middle[0], rtol=0, atol=0.3)
+        torch.testing.assert_close(
+            (y[:, 2] - y[:, 0]) / apart, torch.full((3,), 0.4), rtol=0.02, atol=0
+        )
+        growths.append(float(growth[1]))
+        shifts.append(float(middle[2] - middle[1]) / 193)
+    assert min(growths) < 0.95 < 1.05 < max(growths)
+    assert min(growths) > 0.89
+    assert max(growths) < 1.12
+    assert -0.051 < min(shifts) < -0.02 < 0.02 < max(shifts) < 0.051
