@@ -134,10 +134,11 @@ class SegmenterSettings:
         )
 
     def export_apart(self, folder: Path, precision: str) -> None:
-        """Write the network's ONNX graphs to an empty folder, in a process of low priority.
+        """Write the network's ONNX graphs to an empty folder, in another process.
 
         The exporter needs hundreds of MB and keeps the interpreter busy, which would delay the
-        frames of this process.
+        frames of this process. Its priority is normal: with a lower one, a node on a busy robot
+        would not start for many minutes.
 
         Raises:
             MissingPackageError: a package for the export is missing.
@@ -147,7 +148,7 @@ class SegmenterSettings:
         from tdnet.backends.onnx.export import check_packages
 
         check_packages(f"runtime {ONNXRUNTIME} with a weights file")
-        done = run_python(_EXPORT, json.dumps([asdict(self), str(folder), precision]), niceness=10)
+        done = run_python(_EXPORT, json.dumps([asdict(self), str(folder), precision]))
         if done.returncode != 0:
             lines = done.stderr.decode(errors="replace").splitlines()
             reason = lines[-1] if lines else f"the exporter ended with {done.returncode}"

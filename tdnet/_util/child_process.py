@@ -1,4 +1,4 @@
-"""A Python process of low priority that ends with this one."""
+"""A Python process that ends with this one."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from typing import IO
 # Linux ends it with the thread that started it.
 _START = """
 import sys
-sys.path[:] = sys.argv[4:]
+sys.path[:] = sys.argv[3:]
 import ctypes, os, signal
-os.nice(int(sys.argv[2]))
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    if os.getppid() != int(sys.argv[3]):
+    if os.getppid() != int(sys.argv[2]):
         sys.exit("the process that started it has ended")
 """
 
 
 def run_python(
-    code: str, argument: str, *, stdin: IO[bytes] | None = None, niceness: int = 0
+    code: str, argument: str, *, stdin: IO[bytes] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run Python code in a child process, and return its exit status and outputs.
 
@@ -30,9 +29,7 @@ def run_python(
         code: to run; ``sys.argv[1]`` is the argument.
         argument: of the code.
         stdin: file that the child reads; None: none.
-        niceness: added to the priority's nice value.
     """
-    numbers = (str(niceness), str(os.getpid()))
-    child = [sys.executable, "-c", _START + code, argument, *numbers, *sys.path]
+    child = [sys.executable, "-c", _START + code, argument, str(os.getpid()), *sys.path]
     source = subprocess.DEVNULL if stdin is None else stdin
     return subprocess.run(child, stdin=source, capture_output=True, check=False)
