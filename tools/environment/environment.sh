@@ -32,3 +32,7 @@ if [ -d "$TDNET_VENV/headers" ]; then
   export CPATH=$TDNET_VENV/headers/usr/include
   export CMAKE_INCLUDE_PATH=$(echo "$CPATH"/python3*)
 fi
+
+# pip does not compile here, so each module is compiled, and kept, when it is first imported. With
+# this variable of some containers, every process would compile all of PyTorch again.
+unset PYTHONDONTWRITEBYTECODE
