@@ -2,7 +2,7 @@
 #   make demo [BAG=... TOPIC=... | IMAGES=... | VIDEO=...] [RATE=...] [WEIGHTS=...] [VARIANT=...]
 #   make test [ARGS="-k name"]
 #   make soak [MINUTES=60] [RATE=5]     the node under faults, with an account of every frame
-#   make study [ARGS="--seeds 1"]   effect of each part of TDNet; about 40 minutes of one processor core
+#   make study [ARGS="--seeds 1"]   effect of each part of TDNet; about an hour of one processor core
 #   make benchmark [ARGS="--device cpu"]   latency, memory and start; five minutes
 #   make node-benchmark [ARGS="--sizes 1920x1080"]   a frame in the node, stage by stage; five minutes
 #   make transport          number of full-HD frames that arrive, with and without the DDS profile
@@ -46,7 +46,7 @@ study: setup
 
 benchmark: setup
 	@$(IN_ENVIRONMENT) mkdir -p benchmark-output && \
-	  tdnet benchmark --variant td4-psp18-nano td4-psp18 --runtime torch onnxruntime --accuracy \
+	  tdnet benchmark --variant td4-evit-b0 td4-psp18 --runtime torch onnxruntime --accuracy \
 	  --json benchmark-output/benchmark.json --plot benchmark-output/benchmark.html $(ARGS) \
 	  | tee benchmark-output/benchmark.txt
 

@@ -16,7 +16,7 @@ from tdnet.backbones import (
 )
 from tdnet.errors import InputError, UnknownNameError
 
-DEFAULT_VARIANT = "td4-psp18-nano"
+DEFAULT_VARIANT = "td4-evit-b0"
 NATIVE_SIZE = (769, 1537)
 DEFAULT_CLASSES = 19
 """Number of classes if none is given: the train ids of Cityscapes."""
@@ -24,7 +24,8 @@ DEFAULT_CLASSES = 19
 MIN_SIDE = 33
 MAX_SIDE = 8193
 # Twice the pixels of the images that the networks were designed for. The memory of the attention
-# grows with the square of the pixels: 2 GiB in float32 at this limit, more than 8 GiB at 4K.
+# grows with the square of the pixels: at this limit 2 GiB in float32 with a memory stride of 4, as
+# in td4-psp18, and 8 GiB with one of 2, as in td4-evit-b0.
 MAX_PIXELS = 4 << 20
 POSITION_CHANNELS = 8
 """Channels that `tdnet.network.encoding.PositionChannels` appends to queries and keys."""

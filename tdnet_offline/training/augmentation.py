@@ -1,4 +1,4 @@
-"""Augmentation on the device: one for a whole clip, but for motion and damage of its frames."""
+"""Augmentation on the device: one variation per clip; motion and damage differ by frame."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ class _Drawn(NamedTuple):
         pivot: share of the mean grey to add, so that contrast keeps the mean.
         mirrored: mirror left to right, before all else.
         factors: by which height and width are resized, before cropping.
-        matrices: (N, 2, 3), from pixels of each frame to pixels of the crop.
+        matrices: (N, 2, 3), from pixels of each frame to pixels of the crop; (1, 2, 3) if they
+            are the same for all frames.
     """
 
     color: np.ndarray
@@ -131,17 +132,17 @@ def _draw(
         crop[axis, axis] = factor
         crop[axis, 2] = -round(place * (resized - side))
     factors = (float(crop[1, 1]), float(crop[0, 0]))
-    moves = _moves(config.motion * random.uniform(-1, 1, 3), length, given)
+    moves = _moves(config.motion * random.uniform(-1, 1, 3), length if config.motion else 1, given)
     matrices = (crop @ turned @ moves)[:, :2]
     return _Drawn(color, brightness * (1 - contrast), mirrored, factors, matrices)
 
 
 def _moves(amounts: np.ndarray, length: int, size: tuple[int, int]) -> np.ndarray:
-    """Return what a moving camera does to the frames of a clip, in pixels: (N, 3, 3).
+    """Return the matrices of a simulated camera motion, in pixels of the frames: (N, 3, 3).
 
-    From each frame to the next the picture grows about its middle by the first amount, shifts
-    sideways by half of the second and down by an eighth of the third, of its width. The last
-    frame stays as it is.
+    From one frame to the next the picture grows about its middle by the first amount. It shifts
+    sideways by half of the second and vertically by an eighth of the third, of its width. The
+    last frame stays as it is.
     """
     height, width = size
     zoom, right, down = amounts
@@ -208,12 +209,14 @@ def _warped(
     """Resample pictures (bilinear) and labels (nearest) into the crop."""
     batch, length, _, height, width = pictures.shape
     matrices = _on_device([clip.matrices for clip in drawn], pictures.device)
+    last = matrices[:, -1]
     border = black[:, None, :, None, None]
-    maps = (pictures - border).reshape(batch * length, 3, height, width)
-    moved = warp_affine(maps, matrices.flatten(0, 1), size, align_corners=True)
+    matrices = matrices.flatten(0, 1)  # one for each frame, or for each clip without motion
+    maps = (pictures - border).reshape(len(matrices), -1, height, width)
+    moved = warp_affine(maps, matrices, size, align_corners=True)
     # Both are zero outside the frame: black, and the ignored label.
     shifted = labels[:, None].float() - IGNORED
-    places = warp_affine(shifted, matrices[:, -1], size, mode="nearest", align_corners=True)
+    places = warp_affine(shifted, last, size, mode="nearest", align_corners=True)
     frames = (moved.reshape(batch, length, 3, *size) + border).flatten(0, 1)
     frames = frames.contiguous(memory_format=torch.channels_last)
     return frames.reshape(batch, length, 3, *size), (places[:, 0] + IGNORED).round().long()

@@ -87,13 +87,13 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """Variation of the frames: motion and damage frame by frame, all else of a whole clip."""
+    """Variation of a clip; motion and damage differ by frame."""
 
     rotation: Annotated[float, Range(0, 180)] = 5.0
     scales: Annotated[tuple[float, ...], Range(0.1, 10), _SOME] = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
     flip: bool = True
     color_jitter: _Share = 0.5
-    motion: Annotated[float, Range(0, 0.5)] = 0.0
+    motion: Annotated[float, Range(0, 0.1)] = 0.0
     stripe: Annotated[float, Range(0, 0.9)] = 0.0
     noise: Annotated[float, Range(0, 255)] = 0.0
     damaged: _Share = 0.5

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import cast
 
 import torch
 
 from support.shared_files import shared_file
-from tdnet import ClassMap, create_model, packaged_weights, save_weights
+from tdnet import ClassMap, create_model, save_weights
 from tdnet.network import TDNet
 from tdnet_offline.training.initialisation import load_single_frame, start_paths
+from tools.study.experiments import NANO, START_WEIGHTS
 
 VARIANT = "td4-psp18-nano"
-PSP18_NANO = cast(Path, packaged_weights("psp18-nano"))
+PSP18_NANO = START_WEIGHTS[NANO]
 
 
 @cache

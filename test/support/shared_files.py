@@ -11,7 +11,7 @@ from tdnet._util.regular_files import sha256
 from tdnet.backends.onnx import cache
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("tdnet", "tdnet_offline", "config", "test/support")
+SOURCES = ("tdnet", "tdnet_offline", "config", "tools/study", "test/support")
 
 
 def shared_file(name: str, write: Callable[[Path], object]) -> Path:

@@ -4,6 +4,7 @@
 #   TDNET_VENV     virtual environment
 #   TDNET_OVERLAY  colcon workspace of the development overlay
 # and the paths for CMake and the compiler, if tools/environment/setup unpacked the headers of Python.
+# Unsets PYTHONDONTWRITEBYTECODE.
 
 # In this order: ROS=..., the value of a sourced tools/environment/activate, a sourced ROS 2, wheels.
 if [ -n "${ROS:-}" ]; then

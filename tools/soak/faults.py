@@ -30,8 +30,8 @@ BROKEN_MESSAGES = 100
 _NUMBERS = count(1)
 CAPTURE_PERIOD = 0.5
 LOAD_RATE = 30.0
-# The nano network needs about a third of a second for it on one processor.
-LOAD_INPUT_SIZE = (513, 1025)
+# The packaged network needs about a third of a second for it on one processor.
+LOAD_INPUT_SIZE = (768, 1536)
 SLOW_SECONDS = 1.0
 # A restarted subscriber usually receives labels within this time.
 SERVED_SECONDS = 20.0
@@ -164,7 +164,7 @@ def swaps(run: SoakRun, seconds: float) -> None:
     start = run.settings
     weights = str(start.weights_path)
     for changed in (
-        replace(start, input_size=(193, 385)),
+        replace(start, input_size=(192, 384)),
         replace(start, class_map=str(class_map)),
         replace(start, precision="bfloat16"),
         start,
@@ -175,7 +175,7 @@ def swaps(run: SoakRun, seconds: float) -> None:
         ({"weights": str(run.output / "missing.safetensors")}, "missing file"),
         ({"weights": str(broken)}, "corrupt file"),
         ({"variant": "psp101"}, "variant without weights"),
-        ({"variant": "psp18-nano", "weights": weights}, "wrong variant"),
+        ({"variant": "evit-b0", "weights": weights}, "wrong variant"),
     ):
         reason = run.auditor.set_parameters(values)
         run.expect(bool(reason), f"{what} was not refused")

@@ -23,7 +23,7 @@ from tools.soak.phase import STAMPS_BACK, Phase
 from tools.soak.replay import Replay
 
 # Input size of the packaged network. The node gets it as a parameter, so that it can be set back.
-NATIVE_SIZE = (257, 513)
+NATIVE_SIZE = (256, 512)
 # Period of the diagnostics, which report the counts, in seconds.
 DIAGNOSTICS_PERIOD = "0.5"
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import torch
 
-from tdnet.errors import TdnetError, one_line
 from tools.harness.command_line import FAILED, ToolParser
 from tools.study.experiments import EXPERIMENTS, experiment
 from tools.study.results import (
@@ -23,7 +20,7 @@ from tools.study.results import (
     load_results,
     save_results,
 )
-from tools.study.study_run import FIRST_SEED, StudyRun
+from tools.study.study_run import FIRST_SEED, StudyRun, run_one
 
 SEEDS = (FIRST_SEED, 2, 3)
 
@@ -76,7 +73,7 @@ def run_all(runs: Sequence[StudyRun], jobs: int) -> bool:
         initializer=torch.set_num_threads,
         initargs=(1,),
     ) as pool:
-        return all([*pool.map(_run_one, first), *pool.map(_run_one, second)])
+        return all([*pool.map(run_one, first), *pool.map(run_one, second)])
 
 
 def collect(output: Path) -> list[StudyResult]:
@@ -89,25 +86,6 @@ def collect(output: Path) -> list[StudyResult]:
     ]
     save_results(output / "results.json", results)
     return results
-
-
-def _run_one(run: StudyRun) -> bool:
-    name = f"{run.experiment.name}, seed {run.seed}"
-    print(f"study: {name}", flush=True)
-    run.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with (
-            (run.folder / "log.txt").open("a", encoding="utf-8") as log,
-            redirect_stdout(log),
-            redirect_stderr(log),
-        ):
-            run.run()
-    except KeyboardInterrupt:
-        os._exit(130)  # breaks the pool, so that no queued run starts
-    except TdnetError as error:
-        print(f"study: {name}: {one_line(str(error))}", file=sys.stderr, flush=True)
-        return False
-    return True
 
 
 if __name__ == "__main__":

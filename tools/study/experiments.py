@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
 
+from tdnet import packaged_weights
 from tdnet.errors import UnknownNameError
 from tdnet_offline.evaluation.memory_control import MemoryMode
 
-SINGLE = "psp18-nano"
-"""Single-frame variant whose packaged weights all networks start from."""
+NANO, EVIT = "psp18-nano", "evit-b0"
+"""Single-frame variants that the networks start from."""
+START_WEIGHTS = {
+    NANO: Path(__file__).parent / f"{NANO}.safetensors",
+    EVIT: cast(Path, packaged_weights(EVIT)),
+}
+"""Their weights: those of the recipe ``psp18-nano-streets``, and the packaged ones."""
 CLEAN, STRIPE, NOISE = "none", "stripe=0.3", "noise=25"
 """Damage of the frames that a network is evaluated on, as `Damage.parse` reads it."""
 DAMAGES = (CLEAN, STRIPE, NOISE)
@@ -48,8 +56,12 @@ class Experiment:
 def _single(
     name: str, description: str, iterations: int, *overrides: str, one_seed: bool = False
 ) -> Experiment:
-    words = (f"network.variant={SINGLE}", f"optimisation.iterations={iterations}", *overrides)
+    words = (f"network.variant={NANO}", f"optimisation.iterations={iterations}", *overrides)
     return Experiment(name, description, words, one_seed=one_seed)
+
+
+_EVIT_SIZE = ("network.input_size=[128, 256]", "data.frame_size=[128, 256]")
+_EVIT = (f"network.variant=td4-{EVIT}", *_EVIT_SIZE)
 
 
 EXPERIMENTS = (
@@ -99,6 +111,38 @@ EXPERIMENTS = (
         ("loss.distillation=grouped",),
         taught_by="teacher",
     ),
+    Experiment(
+        "evit single x4",
+        "evit-b0, as many labelled frames as four paths",
+        (f"network.variant={EVIT}", *_EVIT_SIZE),
+    ),
+    Experiment(
+        "evit memory",
+        "td4-evit-b0: one sub-network for all paths, as many labelled frames as four",
+        _EVIT,
+    ),
+    Experiment(
+        "evit memory withheld",
+        "the network of 'evit memory', each frame segmented without the past",
+        weights_of="evit memory",
+        memory="none",
+    ),
+    Experiment(
+        "evit memory foreign",
+        "the network of 'evit memory', each frame segmented with the past of another drive",
+        weights_of="evit memory",
+        memory="foreign",
+    ),
+    Experiment(
+        "evit one frame",
+        "as 'evit memory', a memory of one frame",
+        (*_EVIT, "network.memory_frames=1"),
+    ),
+    Experiment(
+        "evit content only",
+        "as 'evit memory', attention without the distance term",
+        (*_EVIT, "network.attention_reach=0"),
+    ),
 )
 
 
@@ -133,6 +177,32 @@ CLAIMS = (
     Claim("independent paths beat shared ones, equal updates of a path", "memory", "shared"),
     Claim(
         "independent paths beat shared ones, equally many labelled frames", "memory", "shared x4"
+    ),
+    Claim(
+        "a frame's own past helps the same network (td4-evit-b0)",
+        "evit memory",
+        "evit memory withheld",
+    ),
+    Claim(
+        "a frame's own past helps more than that of another drive (td4-evit-b0)",
+        "evit memory",
+        "evit memory foreign",
+    ),
+    Claim(
+        "td4-evit-b0 beats evit-b0 with equally many labelled frames",
+        "evit memory",
+        "evit single x4",
+    ),
+    Claim(
+        "a memory of three frames beats one of one frame (td4-evit-b0)",
+        "evit memory",
+        "evit one frame",
+    ),
+    Claim(
+        "the distance term of the attention helps (td4-evit-b0)",
+        "evit memory",
+        "evit content only",
+        (STRIPE, NOISE),
     ),
 )
 

@@ -26,7 +26,7 @@ class StudyResult:
         consistency: 0 to 1, on frames without damage.
         scored_frames: labelled frames behind each mean IoU.
         fingerprint: of recipe and experiment; see `study.study_run.fingerprint`.
-        start_weights: SHA-256 of the packaged weights that training starts from.
+        start_weights: SHA-256 of the weights that training starts from.
     """
 
     experiment: str

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 from tdnet.checkpoints.weights import load_weights
+from tdnet.errors import TdnetError, one_line
 from tdnet.segmenter import StreamingSegmenter
-from tdnet.settings import SegmenterSettings
 from tdnet_offline.damage import Damage
 from tdnet_offline.datasets import open_dataset
 from tdnet_offline.datasets.video import Dataset
@@ -19,7 +22,7 @@ from tdnet_offline.training.configuration import TrainingRecipe
 from tdnet_offline.training.learner import untied_network
 from tdnet_offline.training.recipe import load_recipe
 from tdnet_offline.training.runner import run_training
-from tools.study.experiments import CLEAN, DAMAGES, SINGLE, Experiment, experiment
+from tools.study.experiments import CLEAN, DAMAGES, START_WEIGHTS, Experiment, experiment
 from tools.study.results import StudyResult, save_results
 
 FIRST_SEED = 1
@@ -43,7 +46,7 @@ class StudyRun:
     def folder(self) -> Path:
         """Folder of the run; changes with the experiment and its first weights."""
         name = self.experiment.name.replace(" ", "-")
-        group = f"{name}-{fingerprint(self.experiment)}-{start_digest()[:8]}"
+        group = f"{name}-{fingerprint(self.experiment)}-{self.start_digest[:8]}"
         return self.root / group / f"seed-{self.seed}"
 
     @property
@@ -61,6 +64,18 @@ class StudyRun:
         other = experiment(name)
         return StudyRun(self.root, other, FIRST_SEED if other.one_seed else self.seed)
 
+    @property
+    def start_weights(self) -> Path:
+        """Weights of the single-frame network that training starts from."""
+        trained = self.of(self.experiment.weights_of or self.experiment.name).experiment
+        variant = load_recipe(str(RECIPE), trained.overrides).network.variant
+        return next(path for name, path in START_WEIGHTS.items() if variant.endswith(name))
+
+    @property
+    def start_digest(self) -> str:
+        """SHA-256 of `start_weights`."""
+        return hashlib.sha256(self.start_weights.read_bytes()).hexdigest()
+
     def configuration(self, extra: tuple[str, ...] = ()) -> TrainingRecipe:
         """Return the configuration of the training, changed by `extra` as for `tdnet train`."""
         data = load_recipe(str(RECIPE)).data
@@ -70,10 +85,11 @@ class StudyRun:
             *self.experiment.overrides,
             *(f"seed={self.seed}", f"output={self.folder}", "resume=true"),
         ]
-        if f"network.variant={SINGLE}" in self.experiment.overrides:
-            words.append(f"init.weights={_start_weights()}")
+        start = self.start_weights
+        if f"network.variant={start.stem}" in self.experiment.overrides:
+            words.append(f"init.weights={start}")
         else:
-            words += [f"init.single={_start_weights()}", "init.pass_through=true"]
+            words += [f"init.single={start}", "init.pass_through=true"]
         if self.experiment.taught_by:
             words.append(f"loss.teacher={self.of(self.experiment.taught_by).weights}")
         return load_recipe(str(RECIPE), [*words, *extra])
@@ -124,7 +140,7 @@ class StudyRun:
             consistency=round(agreement(evaluations[CLEAN].consistency), 4),
             scored_frames=dataset.num_labelled,
             fingerprint=fingerprint(self.experiment),
-            start_weights=start_digest(),
+            start_weights=self.start_digest,
             **origin(),
         )
 
@@ -138,11 +154,6 @@ def fingerprint(chosen: Experiment) -> str:
     return digest.hexdigest()[:16]
 
 
-def start_digest() -> str:
-    """Return the SHA-256 of the packaged weights that all networks start from."""
-    return hashlib.sha256(_start_weights().read_bytes()).hexdigest()
-
-
 def held_out(cache: Path) -> Dataset:
     """Open the held-out drives; only frames with a full memory are labelled."""
     dataset = open_dataset(f"{HELD_OUT},cache={cache}")
@@ -151,5 +162,24 @@ def held_out(cache: Path) -> Dataset:
     return dataset
 
 
-def _start_weights() -> Path:
-    return SegmenterSettings(SINGLE).weights_path
+def run_one(run: StudyRun) -> bool:
+    """Run in a process of its own, with a log; return whether it is complete.
+
+    A process that is spawned cannot find functions of a ``__main__.py``.
+    """
+    name = f"{run.experiment.name}, seed {run.seed}"
+    print(f"study: {name}", flush=True)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with (
+            (run.folder / "log.txt").open("a", encoding="utf-8") as log,
+            redirect_stdout(log),
+            redirect_stderr(log),
+        ):
+            run.run()
+    except KeyboardInterrupt:
+        os._exit(130)  # breaks the pool, so that no queued run starts
+    except TdnetError as error:
+        print(f"study: {name}: {one_line(str(error))}", file=sys.stderr, flush=True)
+        return False
+    return True

@@ -22,10 +22,10 @@ from tdnet_offline.command import main
 from tdnet_offline.operations import count_operations
 from tdnet_offline.report.table import digits
 
-SIZE = (65, 129)
+SIZE = (64, 128)
 FRAMES = 5
 WORDS = (
-    "benchmark --variant td4-psp18-nano --input-size 65 129 --camera-size 96 160 --device cpu "
+    "benchmark --variant td4-evit-b0 --input-size 64 128 --camera-size 96 160 --device cpu "
     f"--precision bfloat16 --frames {FRAMES} --accuracy street:1000007@96x160,frames=3"
 ).split()
 STAGES = ["preprocess", "network", "postprocess", "download"]
@@ -64,7 +64,7 @@ def test_the_installed_command_measures(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(command, "benchmark", "--device", "cpu", "--precision", "float32", "--frames", "2"),
-            *("--input-size", "33", "65", "--camera-size", "32", "64", "--json", str(output)),
+            *("--input-size", "64", "64", "--camera-size", "32", "64", "--json", str(output)),
         ],
         capture_output=True,
         text=True,
@@ -80,7 +80,7 @@ def test_says_what_was_measured_where(document: dict[str, Any], run: dict[str, A
     assert "logical cores" in document["hardware"]
     assert document["failed"] == []
     assert run["setting"] == {
-        "variant": "td4-psp18-nano",
+        "variant": "td4-evit-b0",
         "weights": "packaged",
         "input_size": list(SIZE),
         "camera_size": [96, 160],
@@ -104,7 +104,7 @@ def test_latency_is_that_of_the_frames(run: dict[str, Any]) -> None:
 
 
 def test_floor_follows_from_operations_and_peak(run: dict[str, Any]) -> None:
-    assert run["multiply_adds"] == count_operations("td4-psp18-nano", SIZE).multiply_adds
+    assert run["multiply_adds"] == count_operations("td4-evit-b0", SIZE).multiply_adds
     assert run["floor_ms"] == pytest.approx(1e3 * run["multiply_adds"] / run["peak_multiply_adds"])
     p50 = run["frame_to_labels_ms"]["p50"]
     assert run["times_floor"] == pytest.approx(p50 / run["floor_ms"])
@@ -138,7 +138,7 @@ def test_accuracy_is_against_float32(document: dict[str, Any]) -> None:
 
 def test_the_profile_is_a_trace_and_a_table(folder: Path, run: dict[str, Any]) -> None:
     (trace,) = folder.glob("*.trace.json")
-    assert trace.name == "td4-psp18-nano-65x129-cpu-bfloat16.trace.json"
+    assert trace.name == "td4-evit-b0-64x128-cpu-bfloat16.trace.json"
     names = {event.get("name") for event in json.loads(trace.read_text())["traceEvents"]}
     shares = [cost["share"] for cost in run["operators"]]
     assert shares == sorted(shares, reverse=True)
@@ -152,7 +152,7 @@ def test_the_profile_is_a_trace_and_a_table(folder: Path, run: dict[str, Any]) -
 
 def test_the_terminal_shows_the_main_numbers(folder: Path, run: dict[str, Any]) -> None:
     said = (folder / "said").read_text()
-    assert "td4-psp18-nano at 65 x 129 on cpu" in said
+    assert "td4-evit-b0 at 64 x 128 on cpu" in said
     assert "bfloat16" in said
     assert digits(run["cold_start"]["total"]) in said
     assert "slowest operators" in said
@@ -166,7 +166,7 @@ def test_the_page_needs_nothing_beside_it(folder: Path, run: dict[str, Any]) -> 
     assert [trace["name"] for trace in bars["data"]][:4] == STAGES
     assert bars["data"][1]["x"][0] == pytest.approx(run["stages_ms"]["network"]["p50"], abs=1e-3)
     assert len(lines["data"][0]["x"]) == FRAMES
-    rows = {row[0]: row[1:] for row in page.tables["td4-psp18-nano at 65 x 129 on cpu"]}
+    rows = {row[0]: row[1:] for row in page.tables["td4-evit-b0 at 64 x 128 on cpu"]}
     times = run["times_floor"]
     assert rows["times the floor"] == [digits(times)]
 

@@ -29,7 +29,7 @@ def test_a_provider_is_measured(tmp_path: Path) -> None:
     exporting_package("onnxruntime")
     np.save(tmp_path / "frames.npy", np.stack(drive(3, 96, 160)))
     setting = BenchmarkSetting(
-        "psp18-nano", "packaged", SIZE, (96, 160), "cpu", "float32", "onnxruntime:cpu"
+        "psp18-nano", PSP18_NANO.name, SIZE, (96, 160), "cpu", "float32", "onnxruntime:cpu"
     )
     job = Job(setting, PSP18_NANO, tmp_path / "frames.npy", 2)
     run = measure(job, time.monotonic())

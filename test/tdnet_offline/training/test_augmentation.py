@@ -342,7 +342,7 @@ def test_a_still_grows_and_shifts_evenly_up_to_the_labelled_frame() -> None:
     frames, labels = torch.from_numpy(still), torch.zeros(1, 97, 193, dtype=torch.uint8)
     vary = Augmentation(replace(NOTHING, motion=0.1), (97, 193))
     rows, columns = torch.meshgrid(torch.arange(97.0), torch.arange(193.0), indexing="ij")
-    growths, shifts = [], []
+    growths, shifts, falls = [], [], []
     for draw in range(20):
         varied, kept = vary(frames, labels, torch.tensor([draw]))
         assert torch.equal(kept, labels.long())
@@ -359,7 +359,20 @@ def test_a_still_grows_and_shifts_evenly_up_to_the_labelled_frame() -> None:
         )
         growths.append(float(growth[1]))
         shifts.append(float(middle[2] - middle[1]) / 193)
+        falls.append(float(y[2, 0] - y[1, 0]) / 193)
     assert min(growths) < 0.95 < 1.05 < max(growths)
     assert min(growths) > 0.89
     assert max(growths) < 1.12
     assert -0.051 < min(shifts) < -0.02 < 0.02 < max(shifts) < 0.051
+    assert -0.0128 < min(falls) < -0.004 < 0.004 < max(falls) < 0.0128
+
+
+def test_motion_leaves_the_labelled_frame_as_it_is_with_all_other_variation() -> None:
+    frames, labels, draws = batch((66, 130))
+    moved, still = (
+        Augmentation(AugmentationConfig(motion=motion), SIZE)(frames, labels, draws)
+        for motion in (0.1, 0.0)
+    )
+    assert torch.equal(moved[1], still[1])
+    torch.testing.assert_close(moved[0][:, -1], still[0][:, -1], rtol=0, atol=1e-5)
+    assert not torch.allclose(moved[0][:, 0], still[0][:, 0], atol=0.1)
