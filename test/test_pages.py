@@ -194,13 +194,14 @@ def test_speeds_of_the_readme_are_those_of_the_results() -> None:
     }
     runs: dict[str, list[str]] = {}
     for run in json.loads(path.read_text(encoding="utf-8"))["runs"]:
-        if run["setting"]["runtime"] != "onnxruntime:openvino":
+        setting = run["setting"]
+        # Labels of random weights take longer than those of a network in use.
+        if setting["runtime"] != "onnxruntime:openvino" or setting["weights"] == "random":
             continue
         median = run["frame_to_labels_ms"]["p50"]
         rounded = round(median, -2) if median > 1000 else round(median)
-        runs.setdefault(run["setting"]["variant"], []).append(f"{rounded:g}")
-    assert shown
-    assert shown <= {(variant, *numbers) for variant, numbers in runs.items()}
+        runs.setdefault(setting["variant"], []).append(f"{rounded:g}")
+    assert shown == {(variant, *numbers) for variant, numbers in runs.items()}
 
 
 LIMITS = re.findall(
