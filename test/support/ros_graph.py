@@ -23,6 +23,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -277,36 +278,41 @@ class RosGraph:
         return self.call(GetState, "/tdnet/get_state", GetState.Request()).current_state.label
 
     def close(self) -> None:
-        """End all nodes."""
+        """End all nodes, and raise the first exception of a callback.
+
+        A callback must not raise: in a user's process it would end the others.
+        """
         for spinning in reversed(self._spinning):
             spinning.end()
+        for spinning in self._spinning:
+            if spinning.raised is not None:
+                raise spinning.raised
 
 
 class _Spinning:
     def __init__(self, node: Node) -> None:
         self.node = node
+        self.raised: Exception | None = None
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
-        self._raised: list[Exception] = []
+        self._ending: Future[None] = Future()
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
     def _spin(self) -> None:
         try:
             with contextlib.suppress(ExternalShutdownException):
-                self._executor.spin()
+                self._executor.spin_until_future_complete(self._ending)
         except Exception as error:
-            self._raised.append(error)
+            self.raised = error
 
     def end(self) -> None:
-        self._executor.shutdown(timeout_sec=0)
+        # `shutdown` in another thread than the spinning one would break a callback at work.
+        self._ending.set_result(None)
         self._thread.join(TIMEOUT)
         assert not self._thread.is_alive()
         self._executor.shutdown()
         self.node.destroy_node()
         # The middleware removes a node only after the last reference to it.
-        del self.node, self._executor
+        del self.node, self._executor, self._ending
         gc.collect()
-        # A callback must not raise: in a user's process it would end the others.
-        if self._raised:
-            raise self._raised[0]
