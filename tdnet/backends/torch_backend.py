@@ -48,7 +48,10 @@ class TorchBackend(Backend):
 
 
 def create_backend(
-    model: SegmentationNetwork, device: str | torch.device = "auto", precision: str = "auto"
+    model: SegmentationNetwork,
+    device: str | torch.device = "auto",
+    precision: str = "auto",
+    copied: bool = True,
 ) -> Backend:
     """Copy a network, fold it, and move it to the device.
 
@@ -59,6 +62,7 @@ def create_backend(
         model: network with its weights loaded.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...
         precision: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        copied: False: the network itself is changed, which saves time and memory.
 
     Raises:
         DeviceError: the machine lacks the device, or the device lacks memory.
@@ -68,17 +72,18 @@ def create_backend(
     device = resolve_device(device)
     dtype = resolve_precision(precision, device)
     with working_on(device):
-        network = _inference_copy(model, device, dtype)
+        network = copy.deepcopy(model) if copied else model
+        _prepare_for_inference(network, device, dtype)
         if device.type == "cpu":
             return TorchBackend(network, dtype)
         return RecordedBackend(network, device, dtype, CudaGraphRecorder(device))
 
 
-def _inference_copy(
-    model: SegmentationNetwork, device: torch.device, dtype: torch.dtype
-) -> SegmentationNetwork:
-    """Copy, fold and convert a network; layer norms keep float32."""
-    network = copy.deepcopy(model).eval().requires_grad_(False)
+def _prepare_for_inference(
+    network: SegmentationNetwork, device: torch.device, dtype: torch.dtype
+) -> None:
+    """Fold and convert a network; layer norms keep float32."""
+    network.eval().requires_grad_(False)
     network.fold()
     for module in network.modules():
         kept = torch.float32 if isinstance(module, SpatialLayerNorm) else dtype
@@ -94,4 +99,3 @@ def _inference_copy(
                 f"{name} is not finite once norms are folded and numbers are "
                 f"{str(dtype).removeprefix('torch.')}: use precision float32, or other weights"
             )
-    return network

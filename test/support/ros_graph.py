@@ -18,6 +18,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Log, SetParametersResult
 from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
@@ -155,7 +156,9 @@ class RosGraph:
     """The nodes of one test; each test starts with a graph without the node under test."""
 
     def __init__(self) -> None:
-        self.user = rclpy.create_node("user")
+        # Six services less, with which each node of a test would connect.
+        self.user = rclpy.create_node("user", start_parameter_services=False, enable_rosout=False)
+        self._clients: dict[str, Client] = {}
         self._spinning = [_Spinning(self.user)]
 
     def start(self, **parameters: Any) -> SegmentNode:
@@ -244,11 +247,12 @@ class RosGraph:
 
     def call(self, service_type: type[Any], name: str, request: Any) -> Any:
         """Call a service and wait for the answer."""
-        client = self.user.create_client(service_type, name)
+        if name not in self._clients:
+            self._clients[name] = self.user.create_client(service_type, name)
+        client = self._clients[name]
         assert client.wait_for_service(TIMEOUT), name
         future = client.call_async(request)
         wait_for(future.done, f"an answer of {name}", ANSWER_TIMEOUT)
-        self.user.destroy_client(client)
         return future.result()
 
     def set_parameters(self, **parameters: Any) -> list[SetParametersResult]:
@@ -282,6 +286,7 @@ class RosGraph:
 
         A callback must not raise: in a user's process it would end the others.
         """
+        self._clients.clear()
         for spinning in reversed(self._spinning):
             spinning.end()
         for spinning in self._spinning:

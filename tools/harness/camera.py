@@ -15,6 +15,7 @@ import struct
 import sys
 import threading
 import time
+from array import array
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -29,11 +30,16 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from tdnet_ros.camera.outputs import ImageMessage
 from tools.harness import ToolError
 from tools.harness.broken_messages import broken_images
 from tools.harness.child_process import ChildProcess
-from tools.harness.numbered_frames import FRAME_SIZE, OTHER_FRAME, numbered_stamp, resized
+from tools.harness.numbered_frames import (
+    FRAME_SIZE,
+    OTHER_FRAME,
+    Image8,
+    numbered_stamp,
+    resized,
+)
 
 TOPIC = "/camera/image_raw"
 ANSWER_SECONDS = 30.0
@@ -166,9 +172,8 @@ class FramePublisher:
             raise ValueError(f"unknown command {command!r}")
 
     def _serialize(self, size: tuple[int, int]) -> list[bytearray]:
-        fill, header = ImageMessage().fill, Header(frame_id="camera")
-        images = (resized(image, size) for image in self._images)
-        return [bytearray(serialize_message(fill(header, image))) for image in images]
+        messages = (image_message(resized(image, size)) for image in self._images)
+        return [bytearray(serialize_message(message)) for message in messages]
 
     def _send_broken(self, seed: int, count: int) -> None:
         for message in islice(broken_images(seed, GOOD_SHARE), count):
@@ -195,6 +200,16 @@ class FramePublisher:
         # Printed first: every received message is counted, also if kill -9 comes in between.
         print("sent", stamp, flush=True)
         self._publisher.publish(bytes(message))
+
+
+def image_message(image: Image8) -> Image:
+    """Return (H, W, 3) uint8 RGB as a message; without PyTorch, which takes long to import."""
+    height, width, _ = image.shape
+    data = array("B", image.tobytes())
+    header = Header(frame_id="camera")
+    return Image(
+        header=header, height=height, width=width, encoding="rgb8", step=3 * width, data=data
+    )
 
 
 def main(frames: str, topic: str, reliability: str) -> None:
