@@ -99,6 +99,7 @@ def test_efficientvit_reproduces_the_vectors(file: str, folded: bool, tmp_path: 
     assert np.abs(logits - vectors["logits"]).max() <= LOGITS_TOLERANCE * np.abs(logits).max()
 
 
+@pytest.mark.usefixtures("exports_here")
 def test_onnx_runtime_reproduces_the_labels(tmp_path: Path) -> None:
     """With the provider of this environment, from the weights file on, as users run it."""
     exporting_package("onnxscript")

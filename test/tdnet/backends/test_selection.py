@@ -81,6 +81,7 @@ def test_a_weights_file_is_exported_once(weights: Path, tmp_path: Path) -> None:
     assert entries("network") == before | {made}
 
 
+@pytest.mark.usefixtures("exports_here")
 def test_other_weights_of_the_same_name_are_exported_anew(weights: Path, tmp_path: Path) -> None:
     """The node reloads a replaced file: its labels must be those of the new weights."""
     other = tmp_path / weights.name
@@ -170,6 +171,7 @@ def test_the_precision_of_openvino_is_what_the_processor_computes(
         BY_NAME["cpu"].resolve("bfloat16")
 
 
+@pytest.mark.usefixtures("exports_here")
 def test_openvino_computes_in_bfloat16_on_one_thread() -> None:
     needs_provider("openvino")
     if not device_module.computes_bfloat16():
@@ -195,6 +197,7 @@ def test_a_damaged_cache_is_compiled_anew(weights: Path) -> None:
     assert (exact.build().step(image).labels == labels).all()
 
 
+@pytest.mark.usefixtures("exports_here")
 def test_a_damaged_export_is_written_again(
     weights: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -228,6 +231,7 @@ def test_an_engine_cache_survives_a_failure_that_is_not_its_own(
     assert {blob for folder in entries("openvino") for blob in folder.rglob("*.blob")} == blobs
 
 
+@pytest.mark.usefixtures("exports_here")
 def test_weights_that_change_while_they_are_exported_are_no_entry(
     weights: Path, tmp_path: Path
 ) -> None:
@@ -250,6 +254,7 @@ def test_int8_needs_an_exported_folder(weights: Path) -> None:
         settings(weights, precision="int8", runtime="onnxruntime").build()
 
 
+@pytest.mark.usefixtures("exports_here")
 def test_a_weight_beyond_float16_is_refused(tmp_path: Path) -> None:
     model = create_model("psp18-nano", input_size=SIZE)
     with torch.no_grad():

@@ -272,6 +272,7 @@ def test_another_variant_is_named_with_the_remedy(tmp_path: Path) -> None:
     assert "it fits variant 'psp18-nano'" in message
 
 
+@pytest.mark.usefixtures("exports_here")
 @pytest.mark.parametrize(("frames", "runtime"), [(0, "auto"), (1, "torch"), (2, "torch")])
 def test_networks_of_fewer_memory_frames_are_known_by_their_header(
     frames: int, runtime: str, tmp_path: Path

@@ -172,6 +172,7 @@ def test_sides_become_multiples_of_32(given: tuple[int, int], used: tuple[int, i
     assert model.variant.size_note(used) == ""
 
 
+@pytest.mark.usefixtures("exports_here")
 @pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
 def test_a_rounded_size_is_said_once_a_start(
     runtime: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -195,6 +196,7 @@ def test_a_rounded_size_is_said_once_a_start(
         ]
 
 
+@pytest.mark.usefixtures("exports_here")
 def test_paths_that_share_their_weights_share_a_graph(tmp_path: Path) -> None:
     """From the weights file on, with the frames of a camera: as PyTorch, frame by frame."""
     for package in ("onnxscript", "onnxruntime"):
