@@ -73,9 +73,9 @@ class StreetDrive:
         self._ground = Ground(seed, self._layout, self._light, colours)
         self._sky = Sky(seed, self._light)
         self._sensor = Sensor(seed, self._light, size)
-        # Flow forth and back between neighbours needs the surfaces of two frames.
-        self._scene = lru_cache(maxsize=2)(self._draw_scene)
-        self._numbers = lru_cache(maxsize=2)(lambda i: self._surfaces.numbers(self._scene(i)))
+        # Flow forth and back, from frame to frame: with two, the one that is needed next would go.
+        self._scene = lru_cache(maxsize=3)(self._draw_scene)
+        self._numbers = lru_cache(maxsize=3)(lambda i: self._surfaces.numbers(self._scene(i)))
 
     @property
     def intrinsics(self) -> Intrinsics:
