@@ -58,12 +58,22 @@ def run(*command: str, cwd: Path = ROOT) -> str:
     return answer.stdout
 
 
+@pytest.fixture(scope="module")
+def build_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the messages are compiled once for both kinds of installation."""
+    return tmp_path_factory.mktemp("build")
+
+
 @pytest.fixture(scope="module", params=["plain", "symlink"])
-def installation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installation(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, build_base: Path
+) -> Path:
     """Build the checkout with `colcon build`; return the installation."""
     folder = tmp_path_factory.mktemp(request.param)
-    places = ["--build-base", str(folder / "build"), "--install-base", str(folder / "install")]
+    places = ["--build-base", str(build_base), "--install-base", str(folder / "install")]
     kind = ["--symlink-install"] if request.param == "symlink" else []
+    # A copy of the Python packages, which links do not replace.
+    shutil.rmtree(build_base / "tdnet_ros/ament_cmake_python", ignore_errors=True)
     run("colcon", "--log-base", str(folder / "log"), "build", "--base-paths", ".", *places, *kind)
     return folder / "install"
 
