@@ -68,11 +68,14 @@ def build_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installation(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, build_base: Path
 ) -> Path:
-    """Build the checkout with `colcon build`; return the installation."""
+    """Build the checkout with `colcon build`; return the installation.
+
+    The one with links comes last: CMake would go on making links.
+    """
     folder = tmp_path_factory.mktemp(request.param)
     places = ["--build-base", str(build_base), "--install-base", str(folder / "install")]
     kind = ["--symlink-install"] if request.param == "symlink" else []
-    # A copy of the Python packages, which links do not replace.
+    # ament_cmake_python copies the packages here. A build with links cannot replace the copy.
     shutil.rmtree(build_base / "tdnet_ros/ament_cmake_python", ignore_errors=True)
     run("colcon", "--log-base", str(folder / "log"), "build", "--base-paths", ".", *places, *kind)
     return folder / "install"
@@ -99,6 +102,7 @@ def test_an_installation_has_packages_messages_and_config(installation: Path) ->
     assert (Path(config) / "class_maps" / "cityscapes.yaml").is_file()
     assert Path(share) == prefix / "share" / "tdnet_ros"
     assert version == __version__
+    assert (prefix / "share/tdnet_ros/package.xml").is_symlink() == ("symlink" in str(prefix))
 
 
 @pytest.mark.parametrize(

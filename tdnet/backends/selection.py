@@ -121,7 +121,7 @@ def _best_on_cpu(request: BackendRequest) -> tuple[Backend, ClassMap]:
 
 def _torch(request: BackendRequest) -> tuple[Backend, ClassMap]:
     model, class_map = request.load()
-    return create_backend(model, request.device, request.precision, copied=False), class_map
+    return create_backend(model, request.device, request.precision, in_place=True), class_map
 
 
 def _onnxruntime(request: BackendRequest) -> tuple[Backend, ClassMap]:

@@ -51,9 +51,10 @@ def create_backend(
     model: SegmentationNetwork,
     device: str | torch.device = "auto",
     precision: str = "auto",
-    copied: bool = True,
+    *,
+    in_place: bool = False,
 ) -> Backend:
-    """Copy a network, fold it, and move it to the device.
+    """Fold a copy of a network, or the network itself, and move it to the device.
 
     On a GPU the network runs as CUDA graphs: launching its kernels one by one takes longer than
     computing them.
@@ -62,7 +63,8 @@ def create_backend(
         model: network with its weights loaded.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...
         precision: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
-        copied: False: the network itself is changed, which saves time and memory.
+        in_place: change the network itself, which saves time and memory; it cannot be used
+            afterwards, not even after an error.
 
     Raises:
         DeviceError: the machine lacks the device, or the device lacks memory.
@@ -72,7 +74,7 @@ def create_backend(
     device = resolve_device(device)
     dtype = resolve_precision(precision, device)
     with working_on(device):
-        network = copy.deepcopy(model) if copied else model
+        network = model if in_place else copy.deepcopy(model)
         _prepare_for_inference(network, device, dtype)
         if device.type == "cpu":
             return TorchBackend(network, dtype)

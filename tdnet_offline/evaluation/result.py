@@ -64,7 +64,8 @@ class FrameRecord:
             without such a clip.
         vc16: the same of 16 frames.
         consistency: share of the pixels of the previous labels, carried over by optical flow,
-            that agree with this frame's, 0 to 1; None without a previous frame.
+            that agree with this frame's, 0 to 1; None without a previous frame, or if not
+            measured.
         stages_ms: milliseconds by stage, and ``total``.
         age_ms: milliseconds from the moment the frame was due to its labels; None unless paced.
     """
@@ -128,7 +129,8 @@ class Setting:
         damage: of the camera images, as text of `tdnet_offline.damage.Damage`.
         seed: of the damage.
         smoothing: share of the frame before where a frame is unsure.
-        flow: optical flow of the consistency: ``exact`` or ``estimated``, or both.
+        flow: optical flow of the consistency: ``exact`` or ``estimated``, or both; empty: the
+            consistency was not measured.
     """
 
     source: str
@@ -229,7 +231,8 @@ class Evaluation:
             labels carried over by optical flow, columns those of this frame; the last row and
             column are pixels without a label. Pixels without a label in both do not count.
         truth_consistency: the same counts of the ground truth, from neighbouring frames that are
-            both labelled: an upper limit of `consistency`. None without such frames.
+            both labelled: an upper limit of `consistency`. None without such frames, or if not
+            measured.
         frames: of every segmented frame, in order of video and index.
         dropped: frames superseded by a newer one, by video.
         refused: frames that could not be read, by video.

@@ -46,6 +46,7 @@ def evaluate(
     smoothing: float = 0.0,
     worst: int = DEFAULT_WORST,
     stagger: bool = False,
+    consistency: bool = True,
     shard: Shard = ALONE,
     on_frame: Callable[[], None] = lambda: None,
     on_refused: Callable[[RefusedFrame], None] = lambda _: None,
@@ -73,6 +74,8 @@ def evaluate(
         stagger: start the n-th video at its frame n mod N, or at its first labels if they are
             earlier, so that each of the N sub-networks gets its share of the labels if only the
             same frame of every video has labels.
+        consistency: measure the temporal consistency. False saves its optical flow; VC8 and VC16
+            are measured anyway.
         shard: this process among those that share the videos; all of them return the result.
         on_frame: called for every frame of this process' videos; twice in a paced run.
         on_refused: called for every frame that cannot be read; the frames behind the damage of a
@@ -101,7 +104,9 @@ def evaluate(
         processes=shard.processes,
         flow=" and ".join(
             sorted({_FLOW[video.exact_flow is not None] for video in dataset.videos})
-        ),
+        )
+        if consistency
+        else "",
         memory=memory,
         damage=str(damage),
         seed=seed,
@@ -111,7 +116,7 @@ def evaluate(
     # What the memory is worth is measured without smoothing, which is withheld with it.
     withhold = withhold and not smoothing
     options = RunOptions(memory, damage, seed, withhold, max_gap, outputs, on_frame, on_refused)
-    scorer = Scorer(dataset.class_map, worst, paced=mode == "paced")
+    scorer = Scorer(dataset.class_map, worst, paced=mode == "paced", consistency=consistency)
     started = time.monotonic()
     # An error ends this process at once: the others may run for hours before they gather.
     for number in shard.share([video.num_frames for video in dataset.videos]):

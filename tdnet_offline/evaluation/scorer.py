@@ -47,10 +47,15 @@ class Scorer:
         class_map: of ground truth and predictions.
         worst: number of the worst frames that are kept as pictures.
         paced: whether `newest` will be called.
+        consistency: whether frames are compared with the frame before.
     """
 
     def __init__(
-        self, class_map: ClassMap, worst: int = DEFAULT_WORST, paced: bool = False
+        self,
+        class_map: ClassMap,
+        worst: int = DEFAULT_WORST,
+        paced: bool = False,
+        consistency: bool = True,
     ) -> None:
         self._axis = ClassAxis(class_map)
         size = len(self._axis)
@@ -66,6 +71,7 @@ class Scorer:
         self._waited = 0.0
         self._worst = WorstFrames(worst, class_map)
         self._past: _Past | None = None
+        self._measures_consistency = consistency
         self._clips = ClipConsistency()
         self._flow: Callable[[int, int], Flow] | None = None
 
@@ -140,7 +146,7 @@ class Scorer:
             clips = self._clips.add(record.index, labels, ground_truth)
         past, self._past = self._past, None
         consistency = None
-        if image is not None:
+        if image is not None and self._measures_consistency:
             self._past = _Past(record.index, grey(image), labels, ground_truth)
             if past is not None and record.reset_reason is None:
                 consistency = self._compare(past, self._past)

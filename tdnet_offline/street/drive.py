@@ -73,7 +73,8 @@ class StreetDrive:
         self._ground = Ground(seed, self._layout, self._light, colours)
         self._sky = Sky(seed, self._light)
         self._sensor = Sensor(seed, self._light, size)
-        # Flow forth and back, from frame to frame: with two, the one that is needed next would go.
+        # Flow of frame t needs the surfaces of t, then of t - 1. A cache of two would drop t - 1
+        # when t is added.
         self._scene = lru_cache(maxsize=3)(self._draw_scene)
         self._numbers = lru_cache(maxsize=3)(lambda i: self._surfaces.numbers(self._scene(i)))
 

@@ -156,7 +156,7 @@ class RosGraph:
     """The nodes of one test; each test starts with a graph without the node under test."""
 
     def __init__(self) -> None:
-        # Six services less, with which each node of a test would connect.
+        # Without its parameter services and log, to which every node of a test would connect.
         self.user = rclpy.create_node("user", start_parameter_services=False, enable_rosout=False)
         self._clients: dict[str, Client] = {}
         self._spinning = [_Spinning(self.user)]
@@ -282,22 +282,17 @@ class RosGraph:
         return self.call(GetState, "/tdnet/get_state", GetState.Request()).current_state.label
 
     def close(self) -> None:
-        """End all nodes, and raise the first exception of a callback.
-
-        A callback must not raise: in a user's process it would end the others.
-        """
+        """End all nodes, and raise what a callback raised: it would end a user's process."""
         self._clients.clear()
-        for spinning in reversed(self._spinning):
-            spinning.end()
-        for spinning in self._spinning:
-            if spinning.raised is not None:
-                raise spinning.raised
+        with contextlib.ExitStack() as ending:
+            for spinning in self._spinning:
+                ending.callback(spinning.end)
 
 
 class _Spinning:
     def __init__(self, node: Node) -> None:
         self.node = node
-        self.raised: Exception | None = None
+        self._raised: Exception | None = None
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
         self._ending: Future[None] = Future()
@@ -309,10 +304,11 @@ class _Spinning:
             with contextlib.suppress(ExternalShutdownException):
                 self._executor.spin_until_future_complete(self._ending)
         except Exception as error:
-            self.raised = error
+            self._raised = error
 
     def end(self) -> None:
-        # `shutdown` in another thread than the spinning one would break a callback at work.
+        # Not `shutdown` from this thread: it destroys the guard condition that a callback at work
+        # triggers at its end.
         self._ending.set_result(None)
         self._thread.join(TIMEOUT)
         assert not self._thread.is_alive()
@@ -321,3 +317,5 @@ class _Spinning:
         # The middleware removes a node only after the last reference to it.
         del self.node, self._executor, self._ending
         gc.collect()
+        if self._raised is not None:
+            raise self._raised

@@ -211,7 +211,7 @@ class TestBadInput:
         while not list(output.glob("labels/*.png")) and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=180)
         assert process.returncode == 130
         assert stderr == "tdnet: interrupted\n"
         assert 0 < len(written(output)) < 300

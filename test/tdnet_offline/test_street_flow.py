@@ -25,6 +25,14 @@ def flows(drive: StreetDrive) -> tuple[Flow, Flow]:
     return drive.flow(NOW, BEFORE), drive.flow(BEFORE, NOW)
 
 
+def test_a_drive_paints_the_surfaces_of_each_frame_once() -> None:
+    drive = StreetDrive(5, (36, 64))
+    for index in range(1, 5):
+        drive.flow(index, index - 1)
+        drive.flow(index - 1, index)
+    assert drive._numbers.cache_info().misses == 5
+
+
 def test_the_road_moves_as_a_plane_under_the_camera(
     drive: StreetDrive, flows: tuple[Flow, Flow]
 ) -> None:

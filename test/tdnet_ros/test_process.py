@@ -78,7 +78,7 @@ class Busy(Node):
         threading.Thread(target=time.sleep, args=(300,), daemon=True).start()
 
     def work(self):
-        print("busy", flush=True)
+        print("at work in the test", flush=True)
         time.sleep(float(sys.argv[1]))
 
 sys.exit(run(Busy, []))
@@ -105,7 +105,7 @@ def test_a_signal_ends_what_would_take_minutes(
         preexec_fn=prepare,
     )
     # Fast DDS may report ports of killed processes before.
-    lines_until(process, "busy\n")
+    lines_until(process, "at work in the test")
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output

@@ -113,22 +113,21 @@ class StudyRun:
         save_results(self.result, [self._evaluated(config, trained.weights)])
 
     def _evaluated(self, config: TrainingRecipe, weights: Path) -> StudyResult:
-        cache = self.root / "street"
-        dataset = held_out(cache)
+        dataset = held_out(self.root / "street")
         network = untied_network(config.network, dataset.class_map.num_network_classes)
         load_weights(network, weights)
         network.memory_stride = network.variant.memory_stride
         segmenter = StreamingSegmenter(network, class_map=dataset.class_map, precision="float32")
         evaluations = {
             damage: evaluate(
-                # Only the consistency of clean frames is kept, and exact flow takes long.
-                held_out(cache, with_flow=damage == CLEAN),
+                dataset,
                 segmenter,
                 memory=self.experiment.memory,
                 damage=Damage.parse(damage),
                 seed=self.seed,
                 weights=str(weights),
                 worst=0,
+                consistency=damage == CLEAN,
             )
             for damage in DAMAGES
         }
@@ -156,18 +155,11 @@ def fingerprint(chosen: Experiment) -> str:
     return digest.hexdigest()[:16]
 
 
-def held_out(cache: Path, with_flow: bool = True) -> Dataset:
-    """Open the held-out drives; only frames with a full memory are labelled.
-
-    Args:
-        cache: folder for rendered frames.
-        with_flow: whether the temporal consistency uses the exact flow.
-    """
+def held_out(cache: Path) -> Dataset:
+    """Open the held-out drives; only frames with a full memory are labelled."""
     dataset = open_dataset(f"{HELD_OUT},cache={cache}")
     for video in dataset.videos:
         video.labelled = range(UNSCORED, video.num_frames)
-        if not with_flow:
-            video.exact_flow = None
     return dataset
 
 

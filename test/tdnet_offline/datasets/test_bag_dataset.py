@@ -302,5 +302,5 @@ def test_a_bag_is_closed_before_python_ends(tmp_path: Path) -> None:
         "kept = [dataset]; kept.append(kept)"  # for the collector, when modules are gone
     )
     words = [sys.executable, "-c", program, str(path), IMAGES]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=180, check=True)
     assert done.stderr == ""

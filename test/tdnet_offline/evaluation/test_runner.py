@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.evaluations import without_times
 from support.media import drive, folder_of, written
 from support.videos import MemoryVideo, dataset_of
 
@@ -134,6 +135,29 @@ def test_the_street_is_scored_by_its_exact_flow(segmenter: StreamingSegmenter) -
     assert found.truth_consistency is not None
     assert found.truth_consistency.sum() > 0.9 * 96 * 160
     assert metrics.agreement(found.truth_consistency) > 0.98
+
+
+def test_without_consistency_no_flow_is_computed_and_all_else_stays(
+    segmenter: StreamingSegmenter,
+) -> None:
+    def refuse(index: int, other: int) -> np.ndarray:
+        raise AssertionError(f"flow of frames {index} and {other}")
+
+    source = open_dataset("street:5@96x160,frames=6")
+    whole = evaluate(source, segmenter, withhold=True, worst=0)
+    source.videos[0].exact_flow = refuse
+    found = evaluate(source, segmenter, withhold=True, worst=0, consistency=False)
+    assert found.consistency.sum() == 0
+    assert found.truth_consistency is None
+    assert found.setting.flow == ""
+    kept = replace(
+        whole,
+        setting=replace(whole.setting, flow=""),
+        consistency=np.zeros_like(whole.consistency),
+        truth_consistency=None,
+        frames=tuple(replace(frame, consistency=None) for frame in whole.frames),
+    )
+    assert without_times(found) == without_times(kept)
 
 
 def scored(images: list[np.ndarray | None], labels: list[np.ndarray]) -> Scorer:

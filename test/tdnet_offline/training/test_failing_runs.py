@@ -184,7 +184,7 @@ def test_workers_read_large_frames(tmp_path: Path) -> None:
     command = [sys.executable, "-c", f"{threads}; sys.exit(main(['train', {str(recipe)!r}]))"]
     with subprocess.Popen(command, start_new_session=True) as process:
         try:
-            assert process.wait(timeout=60) == 0
+            assert process.wait(timeout=180) == 0
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
