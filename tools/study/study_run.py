@@ -21,7 +21,6 @@ from tdnet_offline.provenance import origin
 from tdnet_offline.training.configuration import TrainingRecipe
 from tdnet_offline.training.learner import untied_network
 from tdnet_offline.training.recipe import load_recipe
-from tdnet_offline.training.runner import run_training
 from tools.study.experiments import CLEAN, DAMAGES, START_WEIGHTS, Experiment, experiment
 from tools.study.results import StudyResult, save_results
 
@@ -108,6 +107,9 @@ class StudyRun:
         trained = self.of(self.experiment.weights_of) if self.experiment.weights_of else self
         config = trained.configuration(extra)
         if trained is self:
+            # Here, since Lightning takes seconds to import, and most of these processes train nothing.
+            from tdnet_offline.training.runner import run_training
+
             run_training(config)
         self.folder.mkdir(parents=True, exist_ok=True)
         save_results(self.result, [self._evaluated(config, trained.weights)])
