@@ -203,11 +203,12 @@ def test_labels_are_compared_with_the_library(replay: Replay, images: np.ndarray
     labels = [stream.step(images[index]).labels for index in (0, 2)][1]
     replay.take_results()
     replay.offer(LabelSample((0, 2), labels))
-    replay.offer(LabelSample((0, 1), labels))
+    replay.offer(LabelSample((0, 1), labels, "float16, onnxruntime:cpu"))
     wait_for(lambda: len(replay.results) == 2, "two comparisons")
     equal, other = replay.take_results()
     assert not equal
     assert other.startswith("labels of frames (0, 1) equal the library's in only")
+    assert other.endswith(" (node: float16, onnxruntime:cpu; library: float32, torch)")
 
 
 def test_a_stamp_holds_the_number_of_its_frame() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -70,21 +69,21 @@ def load_weights(model: SegmentationNetwork, path: str | Path | Checkpoint) -> W
     if layout == "official":
         theirs = official_names(model.variant, own)
     found = {our: tensors[their] for our, their in theirs.items() if their in tensors}
-    fit = _fit(own, found, checkpoint.path)
+    entries, note, differences = _fit(own, found, checkpoint.path)
     used = {name for name in theirs.values() if name in tensors}
     left = [name for name in tensors if name not in used and not is_unused(name)]
-    fit.differences += [f"unexpected {name}" for name in left]
-    if fit.differences:
-        raise WeightsError(mismatch_message(model, checkpoint, fit.differences))
+    differences += [f"unexpected {name}" for name in left]
+    if differences:
+        raise WeightsError(mismatch_message(model, checkpoint, differences))
     _check_reach(model, checkpoint)
-    for name, item in fit.entries.items():
+    for name, item in entries.items():
         if not bool(torch.isfinite(item).all()):
             raise WeightsError(
                 f"{checkpoint.path}: {name} holds NaN or infinity; the file is unusable"
             )
-    model.load_state_dict({**own, **fit.entries})
-    if fit.note:
-        logger.warning(fit.note)
+    model.load_state_dict({**own, **entries})
+    if note:
+        logger.warning(note)
     own_variant = model.variant
     return weights_info(
         checkpoint, layout, own_variant.name, model.num_classes, used, own_variant.paths
@@ -142,41 +141,30 @@ def save_weights(
         raise WeightsError(f"{path}: cannot be written ({reason})") from error
 
 
-@dataclass
-class _Fit:
-    """Entries of a checkpoint fitted to a network.
-
-    Attributes:
-        entries: entries that fit, in the shapes of the network.
-        note: changes that made entries fit.
-        differences: entries that do not fit, one text each.
-    """
-
-    entries: dict[str, Tensor] = field(default_factory=dict)
-    note: str = ""
-    differences: list[str] = field(default_factory=list)
-
-
-def _fit(own: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path) -> _Fit:
-    fit = _Fit()
+def _fit(
+    own: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path
+) -> tuple[dict[str, Tensor], str, list[str]]:
+    """Return the entries that fit, a note of what was changed for it, and the differences."""
+    entries: dict[str, Tensor] = {}
+    note, differences = "", []
     for name, target in own.items():
         item = found.get(name)
         if item is None:
             if not name.endswith(COUNTER):
-                fit.differences.append(f"missing {name}")
+                differences.append(f"missing {name}")
             continue
         _check_float(path, name, item)
         if item.shape != target.shape and is_norm_map(name, target) and is_norm_map(name, item):
-            fit.entries[name] = resize(item[None, None].float(), map_size(target))[0, 0]
-            fit.note = (
+            entries[name] = resize(item[None, None].float(), map_size(target))[0, 0]
+            note = (
                 f"{path}: made for another input size; its layer-norm maps were resized from "
                 "{} x {} to {} x {}, which may cost accuracy".format(*item.shape, *target.shape)
             )
         elif core_shape(item) == core_shape(target):
-            fit.entries[name] = item.reshape(target.shape)
+            entries[name] = item.reshape(target.shape)
         else:
-            fit.differences.append(f"{name} is {tuple(item.shape)}, not {tuple(target.shape)}")
-    return fit
+            differences.append(f"{name} is {tuple(item.shape)}, not {tuple(target.shape)}")
+    return entries, note, differences
 
 
 def _opened(path: str | Path | Checkpoint) -> Checkpoint:

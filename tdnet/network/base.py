@@ -61,9 +61,7 @@ class StreamingNetwork(nn.Module, ABC):
         self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> TemporalMemory:
         """Allocate the empty memory of one stream."""
-        return TemporalMemory.create(
-            self.variant, self.input_size, self.memory_stride, device, dtype
-        )
+        return TemporalMemory(self.variant, self.input_size, self.memory_stride, device, dtype)
 
     @abstractmethod
     def step(

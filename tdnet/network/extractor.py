@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from tdnet.backbones import (
     Backbone,
     BisenetBackbone,
@@ -20,22 +18,13 @@ from tdnet.network.resnet import ResNet
 Pyramid = PyramidPooling | FastAttentionPyramid | FusionPyramid | ScaleFusion
 
 
-class Extractor(NamedTuple):
-    """The two halves of a feature extractor.
-
-    Attributes:
-        backbone: maps frames (B, 3, H, W) to `BackboneFeatures`.
-        pyramid: maps their scales to features (B, C, h, w) at stride 8.
-    """
-
-    backbone: ResNet | TwoPaths | EfficientVit
-    pyramid: Pyramid
-
-
 def create_extractor(
     backbone: Backbone, size: tuple[int, int], groups: int = 1, group: int = 0
-) -> Extractor:
-    """Create an extractor; the class of the description selects it.
+) -> tuple[ResNet | TwoPaths | EfficientVit, Pyramid]:
+    """Create backbone and pyramid; the class of the description selects them.
+
+    The backbone maps frames (B, 3, H, W) to `BackboneFeatures`, the pyramid their scales to
+    features (B, C, h, w) at stride 8.
 
     Args:
         backbone: description of the backbone.
@@ -45,13 +34,11 @@ def create_extractor(
     """
     match backbone:
         case FanetBackbone():
-            return Extractor(ResNet(backbone), FastAttentionPyramid(backbone, size))
+            return ResNet(backbone), FastAttentionPyramid(backbone, size)
         case BisenetBackbone():
-            return Extractor(TwoPaths(backbone), FusionPyramid(backbone))
+            return TwoPaths(backbone), FusionPyramid(backbone)
         case EfficientVitBackbone():
-            return Extractor(EfficientVit(backbone), ScaleFusion(backbone))
+            return EfficientVit(backbone), ScaleFusion(backbone)
         case ResNetBackbone():  # last: others derive from it
-            return Extractor(
-                ResNet(backbone), PyramidPooling(backbone.out_channels, groups, group)
-            )
+            return ResNet(backbone), PyramidPooling(backbone.out_channels, groups, group)
     raise TypeError(f"no extractor for {type(backbone).__name__}")

@@ -80,11 +80,9 @@ class TemporalMemory:
     the stored frames.
 
     Args:
-        paths: N, the number of sub-networks, which take turns by processed frame.
-        capacity: number of frames that the memory holds, 0 to N - 1.
-        positions: S, tokens per frame.
-        key_channels: d, channels of queries and keys.
-        value_channels: D, channels of values.
+        variant: description of the network.
+        input_size: height and width of the network input.
+        stride: rows and columns between stored positions.
         device: device of the buffers.
         dtype: number format of the buffers.
 
@@ -94,57 +92,26 @@ class TemporalMemory:
 
     def __init__(
         self,
-        *,
-        paths: int,
-        capacity: int,
-        positions: int,
-        key_channels: int,
-        value_channels: int,
+        variant: Variant,
+        input_size: tuple[int, int],
+        stride: int,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self._paths = paths
-        self._capacity = capacity
+        self._paths, self._capacity = variant.paths, variant.memory_capacity
+        height, width = feature_size(input_size)
+        positions = -(-height // stride) * -(-width // stride)
 
         def allocate(count: int, channels: int) -> Tensor:
             return torch.zeros(count, 1, positions, channels, device=device, dtype=dtype)
 
-        self._query = allocate(capacity, key_channels)
-        self._key = allocate(capacity, key_channels)
-        self._value = allocate(capacity, value_channels)
-        self._chained = allocate(min(capacity, 1), value_channels)
+        self._query = allocate(self._capacity, variant.token_channels)
+        self._key = allocate(self._capacity, variant.token_channels)
+        self._value = allocate(self._capacity, variant.value_channels)
+        self._chained = allocate(min(self._capacity, 1), variant.value_channels)
         self._processed = 0
         self._is_chained = False
         self.pending: FrameFeatures | None = None
-
-    @classmethod
-    def create(
-        cls,
-        variant: Variant,
-        input_size: tuple[int, int],
-        stride: int,
-        device: torch.device | str,
-        dtype: torch.dtype,
-    ) -> TemporalMemory:
-        """Allocate the empty memory of one stream of a network.
-
-        Args:
-            variant: description of the network.
-            input_size: height and width of the network input.
-            stride: rows and columns between stored positions.
-            device: device of the buffers.
-            dtype: number format of the buffers.
-        """
-        height, width = feature_size(input_size)
-        return cls(
-            paths=variant.paths,
-            capacity=variant.memory_capacity,
-            positions=-(-height // stride) * -(-width // stride),
-            key_channels=variant.token_channels,
-            value_channels=variant.value_channels,
-            device=device,
-            dtype=dtype,
-        )
 
     @property
     def capacity(self) -> int:

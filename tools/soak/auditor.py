@@ -203,7 +203,9 @@ class Auditor(NodeObserver):
         numbers = tuple(frame_number(stamp_ns(frame.header)) for frame in frames)
         if not known or OTHER_FRAME in numbers or self._labels[1].shape != FRAME_SIZE:
             return None
-        return LabelSample(numbers, self._labels[1])
+        shown = self._view.model if self._view else {}
+        model = ", ".join(shown.get(key, "unknown") for key in ("precision", "runtime"))
+        return LabelSample(numbers, self._labels[1], model)
 
     def _count(self, counts: FrameCounts) -> None:
         if not 0 <= counts.at_work <= MAX_AT_WORK:

@@ -23,10 +23,12 @@ class LabelSample:
     Attributes:
         frames: numbers of the frames, from the oldest in memory to the frame itself.
         labels: (H, W) uint8 of the last frame.
+        model: that the node reported last, in words.
     """
 
     frames: tuple[int, ...]
     labels: Image8
+    model: str = ""
 
 
 class Replay:
@@ -82,18 +84,22 @@ class Replay:
 
     def _run(self) -> None:
         while (sample := self._samples.get()) is not None:
-            shares = []
+            tried: list[tuple[float, str]] = []
             for settings in self._used:
                 if settings not in self._segmenters:
                     self._segmenters[settings] = settings.build()
-                labels = self._labels(self._segmenters[settings], sample)
-                shares.append(float((labels == sample.labels).mean()))
-                if shares[-1] >= EQUAL_SHARE:
+                segmenter = self._segmenters[settings]
+                labels = self._labels(segmenter, sample)
+                share = float((labels == sample.labels).mean())
+                tried.append((share, f"{segmenter.precision}, {segmenter.runtime}"))
+                if share >= EQUAL_SHARE:
                     break
-            equal = (
-                f"labels of frames {sample.frames} equal the library's in only {max(shares):.2%}"
+            share, model = max(tried)
+            problem = (
+                f"labels of frames {sample.frames} equal the library's in only {share:.2%} "
+                f"(node: {sample.model}; library: {model})"
             )
-            self.results.append("" if max(shares) >= EQUAL_SHARE else equal)
+            self.results.append("" if share >= EQUAL_SHARE else problem)
 
     def _labels(self, segmenter: StreamingSegmenter, sample: LabelSample) -> Image8:
         stream = segmenter.open_stream()

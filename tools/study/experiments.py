@@ -60,6 +60,12 @@ def _single(
     return Experiment(name, description, words, one_seed=one_seed)
 
 
+def _control(network: str, memory: MemoryMode, past: str) -> Experiment:
+    name = f"{network} {'withheld' if memory == 'none' else memory}"
+    text = f"the network of '{network}', each frame segmented {past}"
+    return Experiment(name, text, weights_of=network, memory=memory)
+
+
 _EVIT_SIZE = ("network.input_size=[128, 256]", "data.frame_size=[128, 256]")
 _EVIT = (f"network.variant=td4-{EVIT}", *_EVIT_SIZE)
 
@@ -78,18 +84,8 @@ EXPERIMENTS = (
         "paths", "four paths in turn, trained without memory", ("network.memory_frames=0",)
     ),
     Experiment("memory", "four paths in turn with memory of three frames: td4-psp18-nano"),
-    Experiment(
-        "memory withheld",
-        "the network of 'memory', each frame segmented without the past",
-        weights_of="memory",
-        memory="none",
-    ),
-    Experiment(
-        "memory foreign",
-        "the network of 'memory', each frame segmented with the past of another drive",
-        weights_of="memory",
-        memory="foreign",
-    ),
+    _control("memory", "none", "without the past"),
+    _control("memory", "foreign", "with the past of another drive"),
     Experiment(
         "content only",
         "as 'memory', attention without the distance term",
@@ -121,18 +117,8 @@ EXPERIMENTS = (
         "td4-evit-b0: one sub-network for all paths, as many labelled frames as four",
         _EVIT,
     ),
-    Experiment(
-        "evit memory withheld",
-        "the network of 'evit memory', each frame segmented without the past",
-        weights_of="evit memory",
-        memory="none",
-    ),
-    Experiment(
-        "evit memory foreign",
-        "the network of 'evit memory', each frame segmented with the past of another drive",
-        weights_of="evit memory",
-        memory="foreign",
-    ),
+    _control("evit memory", "none", "without the past"),
+    _control("evit memory", "foreign", "with the past of another drive"),
     Experiment(
         "evit one frame",
         "as 'evit memory', a memory of one frame",

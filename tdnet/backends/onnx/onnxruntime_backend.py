@@ -90,7 +90,7 @@ class OnnxRuntimeBackend(Backend):
 
     def new_memory(self) -> TemporalMemory:
         """Allocate the empty memory of one stream."""
-        return TemporalMemory.create(
+        return TemporalMemory(
             self.variant, self.input_size, self.variant.memory_stride, self.device, self.dtype
         )
 

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from tdnet.network.temporal_memory import FrameFeatures, MemoryEntry, TemporalMemory
+from tdnet.variants import get_variant
+
+SIZE = (16, 24)
+"""Of a network input with 2 x 3 positions."""
 
 
 def entry(value: float) -> MemoryEntry:
@@ -20,7 +26,9 @@ def append(memory: TemporalMemory, value: float) -> None:
 
 @pytest.fixture
 def memory() -> TemporalMemory:
-    return TemporalMemory(paths=4, capacity=3, positions=6, key_channels=4, value_channels=8)
+    return TemporalMemory(
+        replace(get_variant("td4-psp18"), key_channels=4, value_channels=8), SIZE, 1
+    )
 
 
 def test_holds_the_newest_frames_oldest_first(memory: TemporalMemory) -> None:
@@ -53,7 +61,7 @@ def test_reset_gives_the_turn_to_the_first_path(memory: TemporalMemory) -> None:
 
 
 def test_single_frame_networks_remember_nothing() -> None:
-    memory = TemporalMemory(paths=1, capacity=0, positions=6, key_channels=4, value_channels=8)
+    memory = TemporalMemory(get_variant("psp18"), SIZE, 1)
     for _ in range(3):
         memory.advance(None)
     assert (memory.frames, memory.path, memory.nbytes) == (0, 0, 0)

@@ -194,7 +194,9 @@ def test_frames_of_low_confidence_are_captured_once_in_a_period(
     first, second = bags(tmp_path)
     assert first.name.endswith("-low_confidence")
     assert second.name.endswith("-requested")
-    assert robot.check(second, 3, "rear")["rule"] == "requested"
+    # The next frame may have arrived before the rule was applied to the first one.
+    captured = len(list(BagImages(first)))
+    assert robot.check(second, 4 - captured, "rear")["rule"] == "requested"
 
 
 def occupy(folder: Path) -> None:
