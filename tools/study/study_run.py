@@ -107,7 +107,8 @@ class StudyRun:
         trained = self.of(self.experiment.weights_of) if self.experiment.weights_of else self
         config = trained.configuration(extra)
         if trained is self:
-            # Here, since Lightning takes seconds to import, and few of these processes train.
+            # Here, since Lightning takes seconds to import, and the study's first process trains
+            # nothing.
             from tdnet_offline.training.runner import run_training
 
             run_training(config)
