@@ -63,7 +63,9 @@ def test_a_peak_that_does_not_fit_into_memory_names_the_device(
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+@pytest.mark.skipif(
+    torch.cuda.device_count() < 2, reason="needs two GPUs: run `make test ARGS='-m cuda'` there"
+)
 def test_the_peak_of_another_gpu_waits_for_that_gpu() -> None:
     first, other = (peak_multiply_adds(torch.device("cuda", i), "float32") for i in (0, 1))
     assert other < 20 * first
